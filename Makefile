@@ -1,0 +1,34 @@
+# Everything needs python3 (3.11 or newer) and make; the rest is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: venv run test test-slow check bench clean
+
+venv: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet -c constraints.txt --editable ".[tables,train]" --group dev
+	touch $@
+
+run: venv ## train on the built-in orchard table, publish a package, predict from it
+	$(BIN)/train-and-export
+	$(BIN)/gradline predict artifacts/orchard examples/orchard.csv
+
+test: venv ## the fast suite
+	$(BIN)/pytest -q -m "not slow"
+
+test-slow: venv ## what takes minutes or needs fresh virtual environments
+	$(BIN)/pytest -q -m slow
+
+check: venv ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: venv ## speed side by side with peers, as ratios
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv dist

@@ -1,0 +1,21 @@
+"""gradline_export: freeze a fit into ONNX and TorchScript, prove them equal, and publish."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gradline.errors import needs_extra
+
+if TYPE_CHECKING:
+    from gradline_export.packaging import export_package
+
+__all__ = ["export_package"]
+
+
+def __getattr__(name: str) -> Any:
+    # PyTorch takes a second to import, so it waits until something of it is asked for.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with needs_extra():
+        from gradline_export import packaging
+    return getattr(packaging, name)

@@ -1,0 +1,107 @@
+"""The float32 certificate: whether the portable dtype is accurate enough for this table.
+
+An estimate of the RMS error over the training rows, per target, from the moments alone: what
+rounding W and b, rounding the inputs, and rounding each partial sum in column order adds. It
+fails where three times its root exceeds max(1 % of the residual standard deviation, √d·1e-6 of
+the target's).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline_trainer.moments import Moments
+
+__all__ = ["Float32Certificate", "certify_float32"]
+
+Array = NDArray[np.float64]
+U = 2.0**-24
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Float32Certificate:
+    """Whether float32 is accurate enough, for the target that it suits least.
+
+    Attributes:
+        verdict: "holds" or "fails".
+        target: That target.
+        error: Three times the estimated RMS error that float32 adds, in the target's units.
+        limit: What it may be.
+        column: The feature that adds most to the error.
+    """
+
+    verdict: Literal["holds", "fails"]
+    target: str
+    error: float
+    limit: float
+    column: str
+
+
+def certify_float32(
+    moments: Moments,
+    weights: Array,
+    bias: Array,
+    residual_deviation: Array,
+    features: list[str],
+    targets: list[str],
+) -> Float32Certificate:
+    """Return the certificate of a graph with float64 weights W (k, d) and bias b (k,).
+
+    Args:
+        moments: Of the training rows of [features, targets].
+        weights: W.
+        bias: b.
+        residual_deviation: RMSE of each target, shape (k,).
+        features: The d input names.
+        targets: The k output names.
+    """
+    d = len(features)
+    mean = moments.mean[:d]
+    covariance = moments.comoment[:d, :d] / moments.weight
+    deviation = np.sqrt(moments.comoment.diagonal()[d:] / moments.weight)
+    limits = np.maximum(0.01 * residual_deviation, np.sqrt(d) * 1e-6 * deviation)
+    reach = np.maximum(np.abs(moments.minimum[:d]), np.abs(moments.maximum[:d]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        shares = np.array(
+            [
+                _errors(mean, covariance, moments.float32[:d], w, b)
+                for w, b in zip(weights, bias, strict=True)
+            ]
+        )
+        shares[:, reach > LARGEST] = np.inf
+        errors = 3 * np.sqrt(shares.sum(axis=1))
+    errors = np.where(np.isnan(errors), np.inf, errors)
+    with np.errstate(divide="ignore"):
+        worst = int(np.argmax(errors / limits))
+    return Float32Certificate(
+        verdict="holds" if (errors <= limits).all() else "fails",
+        target=targets[worst],
+        error=float(errors[worst]),
+        limit=float(limits[worst]),
+        column=features[int(np.argmax(shares[worst]))],
+    )
+
+
+def _errors(
+    mean: Array, covariance: Array, float32: NDArray[np.bool_], weights: Array, bias: float
+) -> Array:
+    """Return each feature's part in the mean squared error of one target, shape (d,)."""
+    change = weights - weights.astype(np.float32)
+    offset = bias - float(np.float32(bias))
+    # (ΔW·μ + Δb)² + ΔW·Σ·ΔWᵀ, the whole of it shared out by the columns' own sizes
+    rounding = (change @ mean + offset) ** 2 + change @ covariance @ change
+    own = (change * mean) ** 2 + change**2 * covariance.diagonal() + np.finfo(np.float64).tiny
+    inputs = U**2 * weights**2 * (covariance.diagonal() + mean**2) * ~float32
+    # Σ E[s_m²] over the partial sums s_m = Σ_{j ≤ m} W_j·x_j, and the last one with the bias
+    centre = np.cumsum(weights * mean)
+    cross = np.tril(covariance, -1) @ weights
+    partial = centre**2 + np.cumsum(weights * (2 * cross + weights * covariance.diagonal()))
+    accumulation = U**2 * partial
+    accumulation[-1] += U**2 * (partial[-1] + 2 * bias * centre[-1] + bias**2)
+    result: Array = rounding * own / own.sum() + inputs + accumulation
+    return result

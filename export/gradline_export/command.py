@@ -1,0 +1,200 @@
+"""`train-and-export`: the main job as a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gradline.errors import InputError
+
+__all__ = ["command"]
+
+
+class Rate(click.ParamType["float | str"]):
+    """A positive number, or `auto`."""
+
+    name = "X|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        """Return the number or "auto"."""
+        if value == "auto" or isinstance(value, float):
+            return str(value) if value == "auto" else float(value)
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
+
+
+def choice(*values: str) -> click.Choice[str]:
+    """Return the type of an option with these values."""
+    return click.Choice(values)
+
+
+@click.command("train-and-export", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("data", type=click.Path(), required=False)
+@click.option(
+    "-t",
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="Column to predict; repeat for several. Required with DATA.",
+)
+@click.option(
+    "-f",
+    "--feature",
+    "features",
+    multiple=True,
+    metavar="NAME",
+    help="Column to predict from; repeat. Default: every other numeric column.",
+)
+@click.option("--exclude", multiple=True, metavar="NAME", help="Not a feature; repeat.")
+@click.option("--sample-weight", metavar="NAME", help="Column of row weights, 0 or more.")
+@click.option("--name", metavar="NAME", help="Package name. Default: DATA's stem or folder.")
+@click.option(
+    "-o",
+    "--output",
+    default="artifacts",
+    show_default=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of packages.",
+)
+@click.option(
+    "--epochs",
+    default=100,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="The most steps to take.",
+)
+@click.option(
+    "--learning-rate",
+    default="auto",
+    show_default=True,
+    type=Rate(),
+    help="Step size; auto is 1/λmax.",
+)
+@click.option(
+    "--tolerance",
+    default=1e-12,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Stop when the loss gap is below this share of the loss; 0 never.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Of the first weights (with --preconditioning none) and the holdout.",
+)
+@click.option(
+    "--preconditioning",
+    default="whiten",
+    show_default=True,
+    type=choice("none", "standardize", "whiten"),
+    help="Coordinates of the loop; none is the tutorial's.",
+)
+@click.option(
+    "--gradient",
+    default="auto",
+    show_default=True,
+    type=choice("auto", "rows", "moments"),
+    help="From the rows, or from their moments gathered in one pass.",
+)
+@click.option(
+    "--arithmetic",
+    default="auto",
+    show_default=True,
+    type=choice("auto", "fast", "exact"),
+    help="fast is float64; exact is not available yet.",
+)
+@click.option(
+    "--ridge",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Penalty on the weights, scikit-learn's alpha.",
+)
+@click.option("--no-bias", is_flag=True, help="Learn y = x @ W.T.")
+@click.option(
+    "--dtype",
+    default="auto",
+    show_default=True,
+    type=choice("auto", "float32", "float64"),
+    help="Of the graph; auto is float32 where that is accurate enough.",
+)
+@click.option(
+    "--missing",
+    default="error",
+    show_default=True,
+    type=choice("error", "drop"),
+    help="What a missing value does.",
+)
+@click.option(
+    "--null",
+    "nulls",
+    multiple=True,
+    metavar="TOKEN",
+    help="Also means missing, beside empty, NA, N/A, NaN and null; repeat.",
+)
+@click.option("--separator", metavar="C", help="Of CSV files. Default: by extension.")
+@click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
+@click.option(
+    "--holdout",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0, max=1, max_open=True),
+    help="Fraction of rows that only measure.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    type=choice("cpu", "cuda", "auto"),
+    help="Where the loop runs; cuda is not available yet.",
+)
+@click.option("--torch-export", is_flag=True, help="Add model.pt2 (takes some seconds).")
+@click.option("--no-report", is_flag=True, help="Write no report.html.")
+@click.option(
+    "--note",
+    "notes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Record author, purpose, commit…; repeat.",
+)
+@click.option("--no-fingerprint", is_flag=True, help="Record no SHA-256 of the input files.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the package's path alone.")
+def command(**options: Any) -> None:
+    """Learn a linear model from DATA and publish it as a package.
+
+    DATA is a CSV, TSV, Parquet, Arrow or NDJSON file, a glob or a folder. Without it, the built-in
+    orchard table is used. The package is artifacts/NAME/1, then 2, 3…
+
+    \b
+      train-and-export
+      train-and-export sales.csv -t revenue
+      train-and-export 'logs/*.parquet' -t cpu -t memory --exclude id --name load
+      train-and-export prices.csv -t price --separator ';' --decimal-comma --missing drop
+      train-and-export sales.csv -t revenue --holdout 0.2 --ridge 1 --json
+
+    The tutorial's own run, bit for bit:
+
+    \b
+      train-and-export --preconditioning none --learning-rate 1e-4 --epochs 100 \\
+                       --seed 1337 --tolerance 0
+    """
+    notes = {}
+    for note in options.pop("notes"):
+        key, equals, value = note.partition("=")
+        if not equals or not key:
+            raise InputError(f"--note {note!r}, expected KEY=VALUE", code="bad-option")
+        notes[key] = value
+    from gradline_export.main_job import run
+
+    run(notes=notes, **options)

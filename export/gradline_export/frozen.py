@@ -1,0 +1,108 @@
+"""The learned function as files that other programs load: ONNX, TorchScript, torch.export.
+
+The same W and b give the same bytes: what varies between runs (source paths, random identifiers,
+dates, file names) is kept out of each format.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zipfile
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from torch import Tensor
+
+from gradline.graph import FORMAT
+from gradline_export.linear import LinearModel
+
+__all__ = ["rounded", "to_onnx", "to_torch_export", "to_torchscript"]
+
+OPSET = 13  # with IR version 7, every ONNX Runtime since 1.6 loads the file
+IR_VERSION = 7
+
+
+def to_onnx(
+    weights: NDArray[Any], bias: NDArray[Any], *, name: str, features: list[str], targets: list[str]
+) -> bytes:
+    """Return the ONNX model y = Gemm(x, W, b, transB=1), checked by onnx.
+
+    Args:
+        weights: W, shape (k, d), float32 or float64.
+        bias: b, shape (k,), same dtype.
+        name: The model's.
+        features: The d input names.
+        targets: The k output names.
+    """
+    element = helper.np_dtype_to_tensor_dtype(weights.dtype)
+    targets_count, features_count = weights.shape
+    graph = helper.make_graph(
+        [helper.make_node("Gemm", ["x", "W", "b"], ["y"], transB=1)],
+        "gradline",
+        [helper.make_tensor_value_info("x", element, ["N", features_count])],
+        [helper.make_tensor_value_info("y", element, ["N", targets_count])],
+        [numpy_helper.from_array(weights, "W"), numpy_helper.from_array(bias, "b")],
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="gradline",
+        model_version=1,
+    )
+    properties = {
+        "gradline.dtype": str(weights.dtype),
+        "gradline.features": json.dumps(features, ensure_ascii=False),
+        "gradline.format": str(FORMAT),
+        "gradline.name": name,
+        "gradline.targets": json.dumps(targets, ensure_ascii=False),
+    }
+    helper.set_model_props(model, dict(sorted(properties.items())))
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
+    """Return the TorchScript archive of W (k, d) and b (k,)."""
+    model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.script(model), buffer)
+    return _reproducible(buffer.getvalue())
+
+
+def to_torch_export(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
+    """Return the torch.export archive of W (k, d) and b (k,), for any number of rows."""
+    model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
+    example = torch.zeros(2, weights.shape[1], dtype=model.weight.dtype)
+    rows = {"x": {0: torch.export.Dim("N", min=0)}}
+    program = torch.export.export(model, (example,), dynamic_shapes=rows)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return _reproducible(buffer.getvalue())
+
+
+def _reproducible(archive: bytes) -> bytes:
+    """Return a PyTorch archive stored, sorted and undated, without what differs between runs.
+
+    Debug records hold source paths; the serialization id is drawn at random.
+    """
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
+        for name in sorted(source.namelist()):
+            if not name.endswith((".debug_pkl", ".data/serialization_id")):
+                target.writestr(zipfile.ZipInfo(name), source.read(name))
+    return result.getvalue()
+
+
+def rounded(values: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a float64 tensor as an array of `dtype`."""
+    return np.ascontiguousarray(values.numpy().astype(dtype))

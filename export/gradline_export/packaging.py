@@ -1,0 +1,241 @@
+"""From a fit to a version directory: choose the dtype, freeze, prove, seal, publish."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.bound import rounding_bound
+from gradline.errors import InputError, RefusedError
+from gradline.golden import Golden
+from gradline.graph import FORMAT, parse_graph
+from gradline.manifest import dump_manifest, file_record
+from gradline_export.certificate import Float32Certificate, certify_float32
+from gradline_export.exact import exact_outputs
+from gradline_export.frozen import rounded, to_onnx, to_torch_export, to_torchscript
+from gradline_export.parity import HostParity, check_parity, frozen_hosts
+from gradline_export.publishing import check_name, publish
+from gradline_export.testrows import golden_rows, parity_rows
+from gradline_trainer.fitting import Fit
+
+__all__ = ["Frozen", "export_package", "freeze"]
+
+LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A package's files, proved and sealed, not yet published.
+
+    Attributes:
+        name: The package's.
+        files: Bytes by file name, the manifest last.
+        weights: W as frozen, shape (k, d), in the graph's dtype.
+        bias: b as frozen, shape (k,).
+        certificate: Whether float32 is accurate enough.
+        parity: How near each host came to the exact values.
+    """
+
+    name: str
+    files: dict[str, bytes]
+    weights: NDArray[Any]
+    bias: NDArray[Any]
+    certificate: Float32Certificate
+    parity: list[HostParity]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The graph's dtype."""
+        return self.weights.dtype
+
+
+def export_package(
+    fit: Fit,
+    root: str | Path = "artifacts",
+    name: str = "model",
+    *,
+    torch_export: bool = False,
+    fingerprint: bool = True,
+    notes: Mapping[str, str] | None = None,
+) -> Path:
+    """Return the path of the new version directory that holds the fit's package.
+
+    Args:
+        fit: What `gradline_trainer.fit` returned.
+        root: The folder of packages.
+        name: The package's.
+        torch_export: Whether to add model.pt2.
+        fingerprint: Whether to record the SHA-256 of the files that were read.
+        notes: Recorded as they are: author, purpose, commit.
+
+    Raises:
+        InputError: For a name that no package can have.
+        RefusedError: Where float32 was asked for and is not accurate enough, or a frozen graph is
+            outside the rounding bound; nothing is published.
+        OutputError: Where the folder can't be written.
+    """
+    check_name(name)
+    frozen = freeze(fit, name, torch_export=torch_export, fingerprint=fingerprint, notes=notes)
+    return publish(frozen.files, root, name)
+
+
+def freeze(
+    fit: Fit,
+    name: str,
+    *,
+    torch_export: bool = False,
+    fingerprint: bool = True,
+    notes: Mapping[str, str] | None = None,
+) -> Frozen:
+    """Return the fit's package, proved on this machine; see `export_package`."""
+    certificate = certify_float32(
+        fit.moments,
+        fit.weights.numpy(),
+        fit.bias.numpy(),
+        np.array([m.rmse for m in (fit.metrics["training"] or {}).values()]),
+        fit.features,
+        fit.targets,
+    )
+    dtype = _choose_dtype(fit, certificate)
+    weights, bias = rounded(fit.weights, dtype), rounded(fit.bias, dtype)
+    if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+        raise RefusedError(
+            f"a weight is outside the range of {dtype}",
+            code="not-finite",
+            hint="rescale the target or the features",
+        )
+    files = {
+        "model.onnx": to_onnx(weights, bias, name=name, features=fit.features, targets=fit.targets),
+        "model.pt": to_torchscript(weights, bias),
+    }
+    if torch_export:
+        files["model.pt2"] = to_torch_export(weights, bias)
+    parse_graph(files["model.onnx"])  # what the runtime will insist on
+    golden = golden_rows(fit.moments, weights, bias, fit.options.seed)
+    rows = parity_rows(golden, weights, bias)
+    parity = check_parity(frozen_hosts(weights, bias, files), rows, weights, bias)
+    files["golden.json"] = Golden(
+        golden,
+        exact_outputs(golden, weights, bias),
+        rounding_bound(golden, weights, bias, dtype),
+    ).dump()
+    document = _manifest(fit, name, dtype, certificate, parity, files, fingerprint, notes or {})
+    files["manifest.json"] = dump_manifest(document)
+    return Frozen(name, files, weights, bias, certificate, parity)
+
+
+def _choose_dtype(fit: Fit, certificate: Float32Certificate) -> np.dtype[Any]:
+    asked = fit.options.dtype
+    if asked == "float32" and certificate.verdict == "fails":
+        raise RefusedError(
+            f"float32 is not accurate enough for {certificate.target!r}: it may add "
+            f"{certificate.error:.3g} to the error, where {certificate.limit:.3g} is allowed; most "
+            f"of it comes from the column {certificate.column!r}",
+            code="float32-refused",
+            hint="use --dtype auto or float64, or subtract a constant from that column",
+        )
+    if asked == "auto":
+        asked = "float32" if certificate.verdict == "holds" else "float64"
+    return np.dtype(asked)
+
+
+def _manifest(
+    fit: Fit,
+    name: str,
+    dtype: np.dtype[Any],
+    certificate: Float32Certificate,
+    parity: list[HostParity],
+    files: Mapping[str, bytes],
+    fingerprint: bool,
+    notes: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the manifest, without times, paths, users or measured errors.
+
+    Errors differ with the host's kernels; that each host is within the bound does not.
+    """
+    return {
+        "format": FORMAT,
+        "name": name,
+        "schema": {"features": fit.features, "targets": fit.targets, "dtype": str(dtype)},
+        "training": _training_record(fit, fingerprint, notes),
+        "columns": _column_record(fit),
+        "metrics": {
+            which: found and {target: asdict(m) for target, m in found.items()}
+            for which, found in fit.metrics.items()
+        },
+        "parity": {
+            "rows": parity[0].rows,
+            "bound": "(d+2)u/(1-(d+2)u) * (|x||W|^T + |b|) + 2(d+2)w",
+            "within": [host.host for host in parity],
+        },
+        "certificates": {
+            "float32": _finite(asdict(certificate)),
+            "optimality": {"converged": fit.converged, **asdict(fit.optimality)},
+        },
+        "files": {file: file_record(data) for file, data in files.items()},
+    }
+
+
+def _finite(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record with None for infinities, which JSON has not."""
+    return {k: None if v in (np.inf, -np.inf) else v for k, v in record.items()}
+
+
+def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> dict[str, Any]:
+    libraries = [*LIBRARIES, *(["polars"] if fit.paths else [])]
+    return {
+        "options": asdict(fit.options),
+        "learning_rate": fit.learning_rate,
+        "largest_stable_rate": fit.largest_stable_rate,
+        "gradient": fit.options.gradient_source,
+        "arithmetic": "fast",
+        "sample_weight": fit.columns.weight,
+        "epochs": len(fit.history),
+        "first_loss": fit.history[0],
+        "last_loss": fit.history[-1],
+        "rows": {
+            "read": fit.rows_read,
+            "dropped": fit.rows_dropped,
+            "held_out": fit.rows_held_out,
+            "trained": fit.moments.rows,
+        },
+        "files": [_input_record(path, fingerprint) for path in fit.paths],
+        "versions": {"python": platform.python_version(), **{n: version(n) for n in libraries}},
+        "notes": dict(notes),
+        "warnings": fit.warnings,
+    }
+
+
+def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
+    record: dict[str, Any] = {"name": path.name, "bytes": path.stat().st_size}
+    if fingerprint:
+        try:
+            with path.open("rb") as file:
+                record["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(
+                f"{path.name} can no longer be read: {error.strerror}", code="unreadable-data"
+            ) from error
+    return record
+
+
+def _column_record(fit: Fit) -> dict[str, Any]:
+    moments = fit.moments
+    deviation = np.sqrt(np.maximum(moments.comoment.diagonal() / moments.weight, 0))
+    return {
+        name: {
+            "mean": float(moments.mean[j]),
+            "deviation": float(deviation[j]),
+            "minimum": float(moments.minimum[j]),
+            "maximum": float(moments.maximum[j]),
+        }
+        for j, name in enumerate([*fit.features, *fit.targets])
+    }

@@ -1,0 +1,117 @@
+"""Publishing a version: all of it, or nothing.
+
+The files are written to a hidden sibling directory, flushed to disk, and renamed to the next free
+number. A reader sees nothing or all of it, and two writers get two versions.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from gradline.errors import InputError, OutputError
+from gradline.manifest import NAME
+from gradline.versions import published_versions
+
+__all__ = ["check_name", "check_place", "publish"]
+
+
+def check_name(name: str) -> str:
+    """Return `name` where it is a package name.
+
+    Raises:
+        InputError: Where it is not, suggesting one.
+    """
+    if NAME.fullmatch(name):
+        return name
+    letters = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+    usable = letters.strip("-._")[:100] or "model"
+    raise InputError(
+        f"{name!r} is no package name: expected up to 100 letters, digits, '.', '_' and '-'",
+        code="bad-name",
+        hint=f"--name {usable}",
+    )
+
+
+def check_place(root: str | Path, name: str) -> None:
+    """Check that a package could be published there, before anyone waits for its training.
+
+    Raises:
+        OutputError: Where a folder on the way is a file, or may not be written to.
+    """
+    place = Path(root) / name
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise _unwritable(place, "it is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _unwritable(place, "permission denied")
+
+
+def publish(files: dict[str, bytes], root: str | Path, name: str) -> Path:
+    """Return the new version directory, root/<name>/<next number>, holding `files`.
+
+    Raises:
+        OutputError: Where it can't be written; nothing is left behind.
+    """
+    folder = Path(root) / check_name(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder))
+        try:
+            building.chmod(0o777 & ~_umask())
+            for file, data in files.items():
+                _write(building / file, data)
+            _flush(building)
+            version = _take_next_number(building, folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        _flush(folder)
+    except OSError as error:
+        raise _unwritable(folder, error.strerror or str(error)) from error
+    return version
+
+
+def _take_next_number(building: Path, folder: Path) -> Path:
+    number = max(published_versions(folder), default=0)
+    while True:
+        number += 1
+        try:
+            building.rename(folder / str(number))
+        except OSError:
+            # Another writer took that number; any other reason is an error.
+            if not (folder / str(number)).exists():
+                raise
+        else:
+            return folder / str(number)
+
+
+def _unwritable(folder: Path, reason: str) -> OutputError:
+    return OutputError(
+        f"cannot publish in {folder}: {reason}",
+        code="cannot-write",
+        hint="nothing was published; give a folder with room that you may write to: --output DIR",
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

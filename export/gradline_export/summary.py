@@ -1,0 +1,125 @@
+"""What `train-and-export` says at its end: to a person, and as JSON."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gradline.wording import aligned, equations, number
+from gradline_export.packaging import Frozen
+from gradline_trainer.fitting import Fit
+
+__all__ = ["summary", "summary_record"]
+
+
+def summary(fit: Fit, frozen: Frozen, path: Path) -> list[str]:
+    """Return the closing summary's lines."""
+    return [
+        f"{frozen.name}: {fit.moments.rows:,} rows, {len(fit.features)} features, "
+        f"{len(fit.targets)} targets",
+        "",
+        *(
+            f"  {line}"
+            for line in equations(frozen.weights, frozen.bias, fit.features, fit.targets)
+        ),
+        "",
+        *_metrics(fit),
+        f"  descent  {_descent(fit)}",
+        f"  parity   {_parity(frozen)}",
+        f"  dtype    {_dtype(fit, frozen)}",
+        f"  package  {path}",
+        "",
+        *_how_to_predict(fit, path),
+    ]
+
+
+def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
+    """Return the summary as a JSON object."""
+    return {
+        "name": frozen.name,
+        "version": int(path.name),
+        "path": str(path),
+        "features": fit.features,
+        "targets": fit.targets,
+        "weights": frozen.weights.tolist(),
+        "bias": frozen.bias.tolist(),
+        "dtype": str(frozen.dtype),
+        "rows": {
+            "read": fit.rows_read,
+            "dropped": fit.rows_dropped,
+            "held_out": fit.rows_held_out,
+            "trained": fit.moments.rows,
+        },
+        "epochs": len(fit.history),
+        "last_epoch_rmse": math.sqrt(fit.history[-1]),
+        "learning_rate": fit.learning_rate,
+        "largest_stable_rate": fit.largest_stable_rate,
+        "converged": fit.converged,
+        "optimality": asdict(fit.optimality),
+        "metrics": {
+            which: found and {target: asdict(m) for target, m in found.items()}
+            for which, found in fit.metrics.items()
+        },
+        "parity": [asdict(host) for host in frozen.parity],
+        "warnings": fit.warnings,
+    }
+
+
+def _metrics(fit: Fit) -> list[str]:
+    lines = []
+    for which, found in fit.metrics.items():
+        if found:
+            title = "training rows" if which == "training" else "held-out rows"
+            rows = [
+                [target, number(m.rmse), number(m.mae), "–" if m.r2 is None else f"{m.r2:.6f}"]
+                for target, m in found.items()
+            ]
+            lines += [*aligned([[title, "RMSE", "MAE", "R²"], *rows]), ""]
+    return lines
+
+
+def _descent(fit: Fit) -> str:
+    epochs = f"{len(fit.history):,} epoch{'s' * (len(fit.history) != 1)}"
+    coordinates = f"{fit.options.preconditioning}, {fit.options.gradient_source}"
+    where = "the optimum" if fit.converged else "not yet the optimum"
+    return (
+        f"{epochs} with {coordinates}, learning rate {number(fit.learning_rate)}; RMSE of the "
+        f"last epoch {math.sqrt(fit.history[-1]):.4f}, {where}"
+    )
+
+
+def _parity(frozen: Frozen) -> str:
+    hosts = [host.host for host in frozen.parity]
+    share = max(host.share for host in frozen.parity)
+    return (
+        f"{', '.join(hosts[:-1])} and {hosts[-1]} each within the rounding bound of the exact "
+        f"value on {frozen.parity[0].rows} rows (at most {share:.0%} of it)"
+    )
+
+
+def _dtype(fit: Fit, frozen: Frozen) -> str:
+    certificate = frozen.certificate
+    figures = f"{number(certificate.error)} to {certificate.target}"
+    limit = f"(limit {number(certificate.limit)})"
+    if frozen.dtype.itemsize == 4:
+        return f"float32, which adds at most about {figures} {limit}"
+    if certificate.verdict == "fails":
+        return (
+            f"float64, since float32 could add {figures} {limit}, most of it from the column "
+            f"{certificate.column}"
+        )
+    return f"float64, as asked; float32 would add at most about {figures} {limit}"
+
+
+def _how_to_predict(fit: Fit, path: Path) -> list[str]:
+    package = str(path.parent)
+    row = ", ".join(f"{mean:.4g}" for mean in fit.moments.mean[: len(fit.features)][:8])
+    row += ", …" if len(fit.features) > 8 else ""
+    return [
+        "  to predict, from a table:  "
+        f"gradline predict {shlex.quote(package)} {fit.paths[0].name if fit.paths else 'new.csv'}",
+        f"             from Python:  gradline.load({package!r}).predict([[{row}]])",
+    ]

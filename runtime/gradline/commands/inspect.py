@@ -1,0 +1,100 @@
+"""`gradline inspect`: what a package says of itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("package", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def command(package: str, as_json: bool) -> None:
+    """Show the model in PACKAGE: its equations, its metrics and how it was made.
+
+    Seal, hashes and graph are checked first; nothing is computed.
+
+    \b
+      gradline inspect artifacts/orchard
+      gradline inspect artifacts/orchard/1 --json
+      gradline inspect model.onnx
+    """
+    from gradline.package import Package, read_package
+
+    read: Package = read_package(package)
+    if as_json:
+        graph = read.graph
+        report = {
+            "path": str(read.path),
+            "version": read.version,
+            "weights": graph.weights.tolist(),
+            "bias": graph.bias.tolist(),
+            "metadata": graph.metadata,
+            "manifest": read.manifest,
+        }
+        click.echo(json.dumps(report, ensure_ascii=False))
+        return
+    click.echo("\n".join(describe(read)))
+
+
+def describe(package: Any) -> list[str]:
+    """Return the lines that describe a package."""
+    from gradline.wording import equations
+
+    graph, manifest = package.graph, package.manifest
+    version = "" if package.version is None else f" version {package.version}"
+    lines = [
+        f"{graph.name}{version}: {len(graph.features)} features, {len(graph.targets)} targets, "
+        f"{graph.dtype}",
+        "",
+        *(
+            f"  {line}"
+            for line in equations(graph.weights, graph.bias, graph.features, graph.targets)
+        ),
+        "",
+    ]
+    if not manifest:
+        return [*lines, "  a bare ONNX file: no seal, no golden rows, no training record"]
+    return [*lines, *_metrics(manifest), *_record(manifest), f"  at         {package.path}"]
+
+
+def _metrics(manifest: dict[str, Any]) -> list[str]:
+    from gradline.wording import aligned, number
+
+    lines = []
+    for which, found in manifest["metrics"].items():
+        if found:
+            rows = [[target, *map(number, m.values())] for target, m in found.items()]
+            lines += [*aligned([[which.replace("_", " "), "RMSE", "MAE", "R²"], *rows]), ""]
+    return lines
+
+
+def _record(manifest: dict[str, Any]) -> list[str]:
+    from gradline.wording import number
+
+    training, certificate = manifest["training"], manifest["certificates"]["float32"]
+    rows = training["rows"]
+    ranges = [
+        f"{name} {number(c['minimum'])} … {number(c['maximum'])}"
+        for name, c in list(manifest["columns"].items())[:8]
+    ]
+    files = ", ".join(file["name"] for file in training["files"]) or "none, a table in memory"
+    return [
+        f"  rows       {rows['read']:,} read, {rows['dropped']:,} dropped, "
+        f"{rows['held_out']:,} held out",
+        f"  ranges     {'; '.join(ranges)}" + ("; …" if len(manifest["columns"]) > 8 else ""),
+        f"  trained    {training['epochs']} epochs, {training['options']['preconditioning']}, "
+        f"{training['gradient']}, learning rate {number(training['learning_rate'])}",
+        f"  files      {files}",
+        f"  float32    {certificate['verdict']}: adds up to {number(certificate['error'])} to "
+        f"{certificate['target']} (limit {number(certificate['limit'])}, most from "
+        f"{certificate['column']})",
+        f"  parity     {', '.join(manifest['parity']['within'])} within the rounding bound on "
+        f"{manifest['parity']['rows']} rows",
+        *(f"  note       {key}: {value}" for key, value in training["notes"].items()),
+        *(f"  warning    {warning}" for warning in training["warnings"]),
+    ]

@@ -1,0 +1,105 @@
+"""Every error of gradline, by what the caller should do about it.
+
+GradlineError
+├── InputError         mend the table, the row or the option            exit code 2
+├── OutputError        mend the place that is written to                exit code 2
+├── MissingExtraError  install what the message names                   exit code 2
+├── PackageError       do not trust this package                        exit code 1
+└── RefusedError       it ran and the answer is no                      exit code 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+__all__ = [
+    "GradlineError",
+    "InputError",
+    "MissingExtraError",
+    "OutputError",
+    "PackageError",
+    "RefusedError",
+    "nearest",
+    "needs_extra",
+]
+
+
+class GradlineError(Exception):
+    """The base of every error that gradline raises on purpose.
+
+    Attributes:
+        code: A stable kebab-case name of the fault, for programs.
+        hint: The next thing to do, for people; may be empty.
+        exit_code: What a command ends with.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, code: str = "error", hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+class InputError(GradlineError, ValueError):
+    """A table, a row or an option is not what was expected."""
+
+
+class OutputError(GradlineError, OSError):
+    """A result could not be written where it was asked for."""
+
+
+class MissingExtraError(GradlineError, ImportError):
+    """A part of gradline was called whose optional dependencies are not installed."""
+
+
+class PackageError(GradlineError):
+    """A package is incomplete, damaged, forged or from a newer gradline."""
+
+    exit_code = 1
+
+
+class RefusedError(GradlineError):
+    """The job ran, and its answer is no: it diverged, or a proof did not hold."""
+
+    exit_code = 1
+
+
+EXTRAS = {
+    "polars": "tables",
+    "rich": "tables",
+    "torch": "train",
+    "onnx": "train",
+    "gradline_trainer": "train",
+    "gradline_export": "train",
+}
+
+
+@contextmanager
+def needs_extra() -> Iterator[None]:
+    """Turn the import failure of an optional dependency into a MissingExtraError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        extra = EXTRAS.get(module)
+        if extra is None:
+            raise
+        raise MissingExtraError(
+            f"this needs the module {module!r}, which is not installed",
+            code="missing-extra",
+            hint=f'pip install "gradline[{extra}]"',
+        ) from error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the sentence that suggests the known name closest to `name`, or lists some."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    listed = ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")
+    return f"known names: {listed}"

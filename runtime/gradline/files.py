@@ -1,0 +1,205 @@
+"""Which files a table consists of, and how each is opened: formats, separators, headers."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from gradline.errors import InputError, needs_extra
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Dialect", "open_file", "readable", "stem", "table_files"]
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
+COMPRESSED = (".gz", ".zst")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How text in a CSV file means numbers.
+
+    Attributes:
+        separator: One character; None for the extension's own (tab for .tsv, else a comma).
+        decimal_comma: Whether 1,5 means one and a half.
+        nulls: What stands for a missing value, beside an empty field.
+    """
+
+    separator: str | None = None
+    decimal_comma: bool = False
+    nulls: tuple[str, ...] = ("NA", "N/A", "NaN", "null")
+
+
+def table_files(data: str | Path) -> list[Path]:
+    """Return the files that `data` (a file, a glob or a folder) means, in sorted order.
+
+    Raises:
+        InputError: Where there is none.
+    """
+    path = Path(data)
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")))
+        files = [p for p in files if p.is_file() and file_format(p)]
+        if not files:
+            raise InputError(
+                f"no table in the folder {path}",
+                code="no-data",
+                hint=f"expected files named *{', *'.join(FORMATS)}",
+            )
+    elif path.exists():
+        files = [path]
+    else:
+        files = sorted(Path(p) for p in glob.glob(str(data), recursive=True) if Path(p).is_file())
+        if not files:
+            raise InputError(f"no such file: {data}", code="no-data", hint="check the path")
+    return files
+
+
+def stem(data: str | Path) -> str:
+    """Return the name of a table: the file's name without extensions, or the folder's.
+
+    A glob takes the name of the folder that it looks into.
+    """
+    path = Path(data)
+    if any(c in path.name for c in "*?[") and not path.exists():
+        path = path.parent
+    path = path.resolve()
+    return path.name if path.is_dir() else path.name.partition(".")[0]
+
+
+def file_format(path: Path) -> str | None:
+    """Return the format that the extension means, or None where it is not a known one."""
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        inner = FORMATS.get(suffixes[-2]) if len(suffixes) > 1 else None
+        return inner if inner in ("csv", "tsv") else None
+    return FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def open_file(path: Path, dialect: Dialect) -> tuple[pl.LazyFrame, list[str], bool]:
+    """Return the file as a lazy frame, its column names as written, and whether it is text.
+
+    A text file's columns are all strings; what they mean is decided where they are read.
+
+    Raises:
+        InputError: For an unknown format, an empty file, or one that cannot be read.
+    """
+    with needs_extra():
+        import polars as pl
+    kind = file_format(path)
+    if kind is None and dialect.separator is not None:
+        kind = "csv"
+    if kind is None:
+        raise InputError(
+            f"{path.name}: unknown file format {path.suffix!r}",
+            code="unknown-format",
+            hint=f"expected one of {', '.join(FORMATS)}, or --separator for another text file",
+        )
+    with readable(path):
+        if kind in ("csv", "tsv"):
+            return _open_text(path, dialect.separator or ("\t" if kind == "tsv" else ","), dialect)
+        if kind == "parquet":
+            frame = pl.scan_parquet(path, glob=False)
+        elif kind == "arrow":
+            frame = pl.scan_ipc(path, glob=False)
+        else:
+            if path.stat().st_size == 0:
+                raise InputError(
+                    f"{path.name} is empty", code="empty-file", hint="give a file with rows"
+                )
+            # Every line counts: a column's first decimal may stand in the last one.
+            frame = pl.scan_ndjson(path, infer_schema_length=None)
+        return frame, frame.collect_schema().names(), False
+
+
+def _open_text(
+    path: Path, separator: str, dialect: Dialect
+) -> tuple[pl.LazyFrame, list[str], bool]:
+    import polars as pl
+
+    header = pl.scan_csv(
+        path,
+        has_header=False,
+        infer_schema=False,
+        separator=separator,
+        truncate_ragged_lines=True,
+        empty_string_is_null=False,
+        glob=False,
+    )
+    names = [str(name) for name in header.head(1).collect().row(0)]
+    frame = pl.scan_csv(
+        path,
+        infer_schema=False,
+        separator=separator,
+        null_values=list(dialect.nulls),
+        glob=False,
+    )
+    return frame, names, True
+
+
+@contextmanager
+def readable(path: Path | None) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into an InputError that names the file."""
+    import polars as pl
+
+    name = path.name if path else "the table"
+    try:
+        yield
+    except pl.exceptions.NoDataError as error:
+        raise InputError(
+            f"{name} is empty", code="empty-file", hint="give a file with a header and rows"
+        ) from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, name, str(error)) from error
+
+
+def _unreadable(path: Path | None, name: str, reason: str) -> InputError:
+    if "utf-8" in reason.lower() or "utf8" in reason.lower():
+        return InputError(
+            f"{name} is not UTF-8 text",
+            code="wrong-encoding",
+            hint=f"convert it first: iconv -f latin1 -t utf-8 {name} > utf8-{name}",
+        )
+    if "more fields" in reason:
+        return InputError(
+            f"{name} is ragged: {_ragged_row(path)}",
+            code="ragged",
+            hint="give every row the header's number of fields, and quote fields that hold the "
+            "separator",
+        )
+    first_line = reason.strip().partition("\n")[0]
+    return InputError(f"{name} cannot be read: {first_line}", code="unreadable-data")
+
+
+def _ragged_row(path: Path | None) -> str:
+    separator = "\t" if path and file_format(path) == "tsv" else ","
+    if path is not None and not path.name.endswith(".zst"):
+        with _text(path) as file:
+            rows = csv.reader(file, delimiter=separator)
+            width = len(next(rows))
+            for number, row in enumerate(rows, 1):
+                if len(row) > width:
+                    return f"row {number} has {len(row)} fields, the header has {width}"
+    return "a row has more fields than the header"
+
+
+def _text(path: Path) -> TextIO:
+    opener = gzip.open if path.name.endswith(".gz") else open
+    return opener(path, "rt", encoding="utf-8", newline="")

@@ -1,0 +1,105 @@
+"""The golden rows: inputs, exact outputs and bounds by which any host can test itself."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import PackageError
+from gradline.manifest import parse_json
+
+__all__ = ["Golden"]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Synthetic rows with what the graph answers to them.
+
+    Attributes:
+        inputs: Shape (n, d), in the graph's dtype.
+        outputs: The exact x @ W.T + b, correctly rounded to float64, shape (n, k).
+        bounds: How far a correct evaluation may lie from `outputs`, shape (n, k).
+    """
+
+    inputs: NDArray[Any]
+    outputs: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+
+    def dump(self) -> bytes:
+        """Return golden.json's bytes: decimal numbers that read back to the same bits."""
+        arrays = {"inputs": self.inputs, "outputs": self.outputs, "bounds": self.bounds}
+        members = [f' "dtype": "{self.inputs.dtype}"']
+        for key, array in arrays.items():
+            rows = ",\n".join("  " + json.dumps(row) for row in array.astype(float).tolist())
+            members.append(f' "{key}": [\n{rows}\n ]')
+        return ("{\n" + ",\n".join(members) + "\n}\n").encode()
+
+    @classmethod
+    def parse(cls, data: bytes, shape: tuple[int, int], dtype: np.dtype[Any]) -> Golden:
+        """Return the golden rows in golden.json's bytes.
+
+        Args:
+            data: The file's bytes.
+            shape: W's, (k, d).
+            dtype: The graph's.
+
+        Raises:
+            PackageError: Where they do not fit the graph.
+        """
+        document = parse_json(data, "golden.json")
+        k, d = shape
+        try:
+            inputs = np.array(document["inputs"], np.float64)
+            outputs = np.array(document["outputs"], np.float64)
+            bounds = np.array(document["bounds"], np.float64)
+            n = len(inputs)
+            fits = inputs.shape == (n, d) and outputs.shape == bounds.shape == (n, k) and n > 0
+        except (LookupError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise PackageError(
+                "golden.json does not hold rows of this graph",
+                code="bad-golden",
+                hint="get the package again from where it was published",
+            )
+        return cls(inputs.astype(dtype), outputs, bounds)
+
+    def check(self, predict: Callable[[NDArray[Any]], NDArray[Any]], targets: list[str]) -> float:
+        """Return the largest share of the bound that `predict` uses on the golden rows.
+
+        Args:
+            predict: (n, d) to (n, k), in the graph's dtype.
+            targets: The k target names, for the message.
+
+        Raises:
+            PackageError: Where a prediction is outside its bound: this host computes wrongly.
+        """
+        answers = predict(self.inputs).astype(np.float64)
+        errors = np.abs(answers - self.outputs)
+        wrong = ~(errors <= self.bounds)  # a NaN is wrong too
+        if wrong.any():
+            row, target = (int(i) for i in np.argwhere(wrong)[0])
+            answer, exact = answers[row, target], self.outputs[row, target]
+            raise PackageError(
+                f"the self-test failed: golden row {row}, target {targets[target]!r}: this machine "
+                f"answers {float(answer)!r}, the exact value is {float(exact)!r} "
+                f"± {self.bounds[row, target]:.3g} ({_host()})",
+                code="self-test",
+                hint="do not predict here; try another ONNX Runtime release",
+            )
+        return float((errors / self.bounds).max())
+
+
+def _host() -> str:
+    import onnxruntime
+
+    return (
+        f"onnxruntime {onnxruntime.__version__}, numpy {np.__version__}, "
+        f"Python {platform.python_version()}, {platform.machine()}"
+    )

@@ -1,0 +1,232 @@
+"""The one graph that a package may hold, read without onnx: Gemm(x, W, b, transB=1).
+
+ONNX Runtime loads far more than a linear model: other operators, loops, weights in other files
+of the working directory. So the bytes are walked first, field by field, and whatever is not the
+one-node graph is refused before a session sees it. Field numbers are those of onnx.proto3
+(https://github.com/onnx/onnx), the encoding is that of
+https://protobuf.dev/programming-guides/encoding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import PackageError
+
+__all__ = ["FORMAT", "Graph", "parse_graph"]
+
+FORMAT = 1  # the package format, also in the graph's metadata
+DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 11: np.dtype("<f8")}  # TensorProto.DataType
+GEMM_TRANS_B = {1: [b"transB"], 3: [1], 20: [2]}  # AttributeProto: name, i, type = INT
+Fields = dict[int, list[Any]]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What the ONNX file says.
+
+    Attributes:
+        weights: W, shape (k, d), float32 or float64.
+        bias: b, shape (k,), same dtype.
+        features: The d input names.
+        targets: The k output names.
+        metadata: All of the file's metadata properties.
+    """
+
+    weights: NDArray[Any]
+    bias: NDArray[Any]
+    features: list[str]
+    targets: list[str]
+    metadata: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.metadata["gradline.name"]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of x, W, b and y."""
+        return self.weights.dtype
+
+
+def parse_graph(data: bytes) -> Graph:
+    """Return the linear model in an ONNX file's bytes.
+
+    Raises:
+        PackageError: Where the file is anything but the one-node graph with inline float32 or
+            float64 initializers and gradline's metadata.
+    """
+    try:
+        return _model(data)
+    except PackageError:
+        raise
+    except (
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        raise _refusal(f"the file cannot be read as an ONNX model ({error})") from error
+
+
+def _model(data: bytes) -> Graph:
+    # ModelProto: 1 ir_version, 2-3 producer, 5 model_version, 7 graph, 8 opset_import, 14 metadata
+    model = _fields(data, "model", {1, 2, 3, 5, 7, 8, 14})
+    opset = _fields(_one(model, 8, "opset"), "opset", {1, 2})
+    if opset.get(1, [b""]) != [b""]:
+        raise _refusal("an operator set other than ONNX's own")
+    metadata: dict[str, str] = {}
+    for entry in model[14]:
+        pair = _fields(entry, "metadata", {1, 2})
+        key, value = (_one(pair, n, "metadata").decode() for n in (1, 2))
+        if key in metadata:
+            raise _refusal(f"the metadata key {key!r} stands twice")
+        metadata[key] = value
+    weights, bias = _graph(_one(model, 7, "graph"))
+    features, targets = (_names(metadata, key) for key in ("features", "targets"))
+    if metadata.get("gradline.format") != str(FORMAT):
+        raise _refusal(
+            f"format {metadata.get('gradline.format')!r} in its metadata, expected '{FORMAT}'"
+        )
+    if weights.shape != (len(targets), len(features)):
+        raise _refusal(
+            f"weights of shape {weights.shape} for {len(targets)} targets, {len(features)} features"
+        )
+    if not metadata.get("gradline.name") or metadata.get("gradline.dtype") != str(weights.dtype):
+        raise _refusal("metadata that lack the name or contradict the dtype")
+    return Graph(weights, bias, features, targets, metadata)
+
+
+def _graph(data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
+    # GraphProto: 1 node, 2 name, 5 initializer, 11 input, 12 output
+    graph = _fields(data, "graph", {1, 2, 5, 11, 12})
+    # NodeProto: 1 input, 2 output, 4 op_type, 5 attribute
+    node = _fields(_one(graph, 1, "node"), "node", {1, 2, 4, 5})
+    if (node[1], node[2], node[4]) != ([b"x", b"W", b"b"], [b"y"], [b"Gemm"]):
+        raise _refusal("a node other than y = Gemm(x, W, b)")
+    if dict(_fields(_one(node, 5, "attribute"), "attribute", {1, 3, 20})) != GEMM_TRANS_B:
+        raise _refusal("a Gemm whose only attribute is not transB = 1")
+    tensors = dict(_tensor(entry) for entry in graph[5])
+    if len(graph[5]) != 2 or set(tensors) != {"W", "b"}:
+        raise _refusal("initializers other than W and b")
+    weights, bias = tensors["W"], tensors["b"]
+    if weights.ndim != 2 or bias.shape != weights.shape[:1] or bias.dtype != weights.dtype:
+        raise _refusal(f"W of shape {weights.shape} and b of shape {bias.shape}")
+    if 0 in weights.shape:
+        raise _refusal("no feature or no target")
+    if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+        raise _refusal("a weight that is not finite")
+    element = next(code for code, dtype in DTYPES.items() if dtype == weights.dtype)
+    for number, name, columns in ((11, b"x", weights.shape[1]), (12, b"y", weights.shape[0])):
+        _check_value(_one(graph, number, "input or output"), name, element, columns)
+    return weights, bias
+
+
+def _tensor(data: bytes) -> tuple[str, NDArray[Any]]:
+    # TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data; 13 and 14, external data, are refused
+    tensor = _fields(data, "initializer", {1, 2, 8, 9})
+    shape = [n for part in tensor[1] for n in ([part] if isinstance(part, int) else _varints(part))]
+    dtype = DTYPES.get(_one(tensor, 2, "data type"))
+    if dtype is None:
+        raise _refusal("an initializer that is neither float32 nor float64")
+    raw = _one(tensor, 9, "raw data")
+    size = dtype.itemsize
+    for extent in shape:
+        size *= extent
+    if size != len(raw):
+        raise _refusal(f"an initializer of {len(raw)} bytes for shape {shape}")
+    values = np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return _one(tensor, 8, "name").decode(), values
+
+
+def _check_value(data: bytes, name: bytes, element: int, columns: int) -> None:
+    # ValueInfoProto: 1 name, 2 type; TypeProto: 1 tensor_type; Tensor: 1 elem_type, 2 shape;
+    # TensorShapeProto: 1 dim; Dimension: 1 dim_value, 2 dim_param
+    value = _fields(data, "value", {1, 2})
+    tensor = _fields(_one(_fields(_one(value, 2, "type"), "type", {1}), 1, "type"), "type", {1, 2})
+    shape = _fields(_one(tensor, 2, "shape"), "shape", {1})[1]
+    dims = [dict(_fields(dim, "dimension", {1, 2})) for dim in shape]
+    expected = [{2: [b"N"]}, {1: [columns]}]
+    if value[1] != [name] or tensor[1] != [element] or dims != expected:
+        raise _refusal(f"an input or output other than {name.decode()} [N, {columns}]")
+
+
+def _names(metadata: dict[str, str], which: str) -> list[str]:
+    names = json.loads(metadata.get(f"gradline.{which}", "null"))
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _refusal(f"no list of names under gradline.{which}")
+    if len(set(names)) != len(names):
+        raise _refusal(f"a name that stands twice under gradline.{which}")
+    return names
+
+
+def _fields(data: bytes, where: str, allowed: set[int]) -> Fields:
+    """Return the values of one message by field number, each of them an allowed one."""
+    if not isinstance(data, bytes):
+        raise _refusal(f"a {where} that is not a message")
+    found: Fields = defaultdict(list)
+    for number, value in _walk(data):
+        if number not in allowed:
+            raise _refusal(f"field {number} in the {where}, which a linear model does not have")
+        found[number].append(value)
+    return found
+
+
+def _walk(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        if key & 7 == 0:
+            value, at = _varint(data, at)
+            yield key >> 3, value
+        elif key & 7 == 2:
+            length, at = _varint(data, at)
+            if length > len(data) - at:
+                raise _refusal("a field that runs past the end of the file")
+            yield key >> 3, data[at : at + length]
+            at += length
+        else:
+            raise _refusal(f"a field of wire type {key & 7}")
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at += 1
+        if byte < 128:
+            return value, at
+    raise _refusal("a number of more than 64 bits")
+
+
+def _varints(data: bytes) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        value, at = _varint(data, at)
+        yield value
+
+
+def _one(fields: Fields, number: int, what: str) -> Any:
+    values = fields.get(number, [])
+    if len(values) != 1:
+        raise _refusal(f"{len(values)} of {what}, expected one")
+    return values[0]
+
+
+def _refusal(what: str) -> PackageError:
+    return PackageError(
+        f"model.onnx is not the graph y = x @ W.T + b: it has {what}",
+        code="not-the-graph",
+        hint="export it with gradline, or get the package again from where it was published",
+    )

@@ -1,0 +1,198 @@
+"""Rows as people hold them, turned into the one matrix that the graph takes.
+
+Names are a contract: wherever the caller's rows have names, columns are matched by name, in any
+order. ONNX Runtime answers wrongly, in silence, for masked and for big-endian arrays, so the
+former are refused and the latter are converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import InputError, nearest
+
+__all__ = ["column_names", "match_names", "to_matrix"]
+
+Matrix = NDArray[Any]
+
+
+def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Matrix:
+    """Return `rows` as a C-contiguous (n, d) array of `dtype`, columns in `features` order.
+
+    Args:
+        rows: An array-like of shape (n, d) in feature order, a mapping from feature name to a
+            column, or a dataframe (pandas, polars, pyarrow) whose further columns are ignored.
+        features: The d names of the graph's inputs.
+        dtype: float32 or float64.
+
+    Raises:
+        InputError: Naming the column, shape or dtype at fault.
+    """
+    if isinstance(rows, Mapping):
+        match_names(list(rows), features, extra="refuse")
+        return stack_columns({name: rows[name] for name in features}, dtype)
+    names = column_names(rows)
+    if names is not None:
+        match_names(names, features, extra="ignore")
+        return stack_columns({name: rows[name] for name in features}, dtype)  # type: ignore[index]
+    matrix = to_numbers(rows, "the rows", dtype)
+    check_shape(matrix, features)
+    return matrix
+
+
+def column_names(table: object) -> list[str] | None:
+    """Return a dataframe's column names in order, or None where `table` is not a dataframe."""
+    names = getattr(table, "column_names", None)  # pyarrow
+    if names is None and hasattr(table, "__getitem__"):
+        names = getattr(table, "columns", None)  # pandas, polars
+    if names is None or callable(names):
+        return None
+    return [name if isinstance(name, str) else repr(name) for name in names]
+
+
+def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> None:
+    """Check that each wanted name is given exactly once.
+
+    Args:
+        given: The caller's column names.
+        wanted: The model's feature names.
+        extra: "ignore" or "refuse" names that the model does not know.
+
+    Raises:
+        InputError: For a missing, duplicated or (with extra="refuse") unknown name.
+    """
+    known = set(wanted)
+    if extra == "refuse":
+        for name in given:
+            if name not in known:
+                raise InputError(
+                    f"unknown feature {name!r}",
+                    code="unknown-feature",
+                    hint=nearest(str(name), wanted),
+                )
+    present = set(given)
+    for name in wanted:
+        if name not in present:
+            raise InputError(
+                f"the feature {name!r} is missing",
+                code="missing-feature",
+                hint=nearest(name, given),
+            )
+    if len(given) != len(present):
+        for name in wanted:
+            if list(given).count(name) > 1:
+                raise InputError(
+                    f"the feature {name!r} stands {list(given).count(name)} times in the table",
+                    code="duplicate-feature",
+                    hint="keep one column of that name",
+                )
+
+
+def stack_columns(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
+    """Return the columns side by side, shape (n, d), each checked under its own name."""
+    matrix: Matrix | None = None
+    first = ""
+    for j, (name, column) in enumerate(columns.items()):
+        values = to_numbers(column, f"the column {name!r}", dtype)
+        if values.ndim != 1:
+            raise InputError(
+                f"the column {name!r} has {values.ndim} dimensions, expected one value per row",
+                code="wrong-shape",
+                hint="give a list of values, one per row, even for a single row: [73.0]",
+            )
+        if matrix is None:
+            matrix = np.empty((len(values), len(columns)), dtype)
+            first = name
+        if len(values) != len(matrix):
+            raise InputError(
+                f"the column {name!r} has {len(values)} values, {first!r} has {len(matrix)}",
+                code="wrong-shape",
+                hint="give columns of one length",
+            )
+        matrix[:, j] = values
+    assert matrix is not None  # noqa: S101 - a graph has at least one input
+    return matrix
+
+
+def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
+    """Return `values` as a C-contiguous array of `dtype` in native byte order.
+
+    Raises:
+        InputError: For masked arrays, text, dates, complex or ragged values, and for finite
+            values outside the range of `dtype`.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError(
+            f"{what}: masked arrays are not accepted, since a graph has no mask",
+            code="masked-array",
+            hint="fill it first: rows.filled(value)",
+        )
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O":
+            array = np.array(array.tolist())
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{what}: rows of unequal length, or values that are not numbers ({error})",
+            code="not-numeric",
+            hint="give numbers, the same count in every row",
+        ) from error
+    if array.dtype.kind not in "fiub" and array.size:
+        raise InputError(
+            f"{what}: expected numbers, got {kind_of(array)}",
+            code="not-numeric",
+            hint="convert to numbers first",
+        )
+    if array.dtype == dtype:
+        return np.ascontiguousarray(array) if array.ndim else array
+    try:
+        with np.errstate(over="raise"):
+            return np.asarray(array, dtype=dtype, order="C")
+    except FloatingPointError:
+        raise InputError(
+            f"{what}: a value is outside the range of {dtype}",
+            code="out-of-range",
+            hint=f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}",
+        ) from None
+
+
+def kind_of(array: Matrix) -> str:
+    """Return the plain word for what a non-numeric array holds."""
+    words = {"U": "text", "S": "bytes", "M": "dates", "m": "durations", "c": "complex numbers"}
+    word = words.get(array.dtype.kind, f"values of dtype {array.dtype}")
+    if array.dtype.kind == "O":
+        odd = next((v for v in array.ravel() if not isinstance(v, (int, float))), None)
+        return f"{type(odd).__name__}: {odd!r}" if odd is not None else "a missing value (None)"
+    return f"{word}: {array.ravel()[0]!r}" if array.dtype.kind in "US" else word
+
+
+def check_shape(matrix: Matrix, features: Sequence[str]) -> None:
+    """Check that `matrix` is (n, d).
+
+    Raises:
+        InputError: Saying how to mend it.
+    """
+    d = len(features)
+    if matrix.ndim == 1:
+        raise InputError(
+            f"expected rows of shape (n, {d}), got one dimension of length {len(matrix)}",
+            code="wrong-shape",
+            hint="wrap the single row: model.predict([row])",
+        )
+    if matrix.ndim != 2:
+        raise InputError(
+            f"expected rows of shape (n, {d}), got {matrix.ndim} dimensions",
+            code="wrong-shape",
+            hint="give a matrix, one row per prediction",
+        )
+    if matrix.shape[1] != d:
+        listed = ", ".join(features[:8]) + (", …" if d > 8 else "")
+        raise InputError(
+            f"expected {d} columns ({listed}), got {matrix.shape[1]}",
+            code="wrong-shape",
+            hint="give one value per feature, in that order, or pass the columns by name",
+        )

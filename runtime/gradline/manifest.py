@@ -1,0 +1,119 @@
+"""The manifest: what a package says of itself, sealed by a hash of its own bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gradline.errors import PackageError
+from gradline.graph import FORMAT
+
+__all__ = ["FILES", "NAME", "dump_manifest", "file_record", "parse_json", "parse_manifest"]
+
+#: Every file that a package may hold beside the manifest; any other is ignored and never read.
+FILES = ("model.onnx", "model.pt", "model.pt2", "golden.json", "report.html")
+#: What a package may be called.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+SEAL = re.compile(rb'"seal": "([0-9a-f]{64})"\n\}\n\Z')
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def file_record(data: bytes) -> dict[str, Any]:
+    """Return the manifest's entry for a file: its SHA-256 and its size in bytes."""
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def dump_manifest(document: Mapping[str, Any]) -> bytes:
+    """Return the manifest's bytes: the document and, as its last member, the seal.
+
+    The seal is the SHA-256, in hexadecimal, of all bytes before the member's own first quote.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    body = text.removesuffix("\n}").encode() + b",\n "
+    return body + f'"seal": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
+
+
+def parse_manifest(data: bytes) -> dict[str, Any]:
+    """Return the manifest in `data`, its seal and its schema checked.
+
+    Raises:
+        PackageError: For a newer format, a broken seal, or members that are missing or wrong.
+    """
+    document = parse_json(data, "manifest.json")
+    if not isinstance(document, dict):
+        raise _broken("it is not an object")
+    version = document.get("format")
+    if type(version) is int and version > FORMAT:
+        raise PackageError(
+            f"manifest.json has format {version}, this gradline reads format {FORMAT}",
+            code="newer-format",
+            hint="pip install --upgrade gradline",
+        )
+    seal = SEAL.search(data)
+    if seal is None or hashlib.sha256(data[: seal.start()]).hexdigest() != seal[1].decode():
+        raise PackageError(
+            "manifest.json does not match its seal: it was changed after it was published",
+            code="broken-seal",
+            hint="get the package again from where it was published",
+        )
+    _check_members(document)
+    return document
+
+
+def parse_json(data: bytes, what: str) -> Any:
+    """Return the JSON value in `data`, refusing duplicate keys, NaN and infinity.
+
+    Raises:
+        PackageError: Naming the file `what`.
+    """
+    try:
+        return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise PackageError(
+            f"{what} cannot be read as JSON ({error})",
+            code="not-json",
+            hint="get the package again from where it was published",
+        ) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_members(document: dict[str, Any]) -> None:
+    name, schema, files = (document.get(key) for key in ("name", "schema", "files"))
+    if document.get("format") != FORMAT:
+        raise _broken("it has no format number")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise _broken("its name is not a package name")
+    if not isinstance(schema, dict) or schema.get("dtype") not in ("float32", "float64"):
+        raise _broken("its schema has no dtype")
+    for which in ("features", "targets"):
+        names = schema.get(which)
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise _broken(f"its schema has no {which}")
+    if not isinstance(files, dict) or not {"model.onnx", "golden.json"} <= set(files) <= set(FILES):
+        raise _broken("its list of files is not that of a package")
+    for record in files.values():
+        sha256, size = (record.get(key) for key in ("sha256", "bytes"))
+        if not (isinstance(sha256, str) and SHA256.fullmatch(sha256)) or type(size) is not int:
+            raise _broken("a file has no SHA-256 or no size")
+
+
+def _broken(what: str) -> PackageError:
+    return PackageError(
+        f"manifest.json is not a package's manifest: {what}",
+        code="bad-manifest",
+        hint="get the package again from where it was published",
+    )

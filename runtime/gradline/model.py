@@ -1,0 +1,113 @@
+"""load() and Model: a package, checked on the machine that it predicts on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import InputError
+from gradline.inputs import to_matrix
+from gradline.package import Package, read_package
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+__all__ = ["Model", "load", "open_session"]
+
+
+def load(path: str | Path, *, threads: int = 1, self_test: bool = True) -> Model:
+    """Return the model of the package at `path`, proved on this machine.
+
+    The seal, the hashes and the graph are checked and the golden rows are predicted before
+    anything else is.
+
+    Args:
+        path: artifacts/<name> (its pinned version, else its newest), artifacts/<name>/<version>,
+            or a bare ONNX file of gradline's (which has no seal and no golden rows).
+        threads: ONNX Runtime's threads. With one, a row gets the same bits alone and in a batch.
+        self_test: Whether to predict the golden rows.
+
+    Raises:
+        InputError: Where nothing is at `path`.
+        PackageError: Where the package is damaged, forged, of a newer format, or computes
+            wrongly on this machine.
+    """
+    if type(threads) is not int or threads < 1:
+        raise InputError(f"threads = {threads!r}, expected 1 or more", code="bad-option")
+    return Model(read_package(path), threads=threads, self_test=self_test)
+
+
+class Model:
+    """A linear model, y = x @ W.T + b, as it was published.
+
+    Attributes:
+        name: The package's name.
+        version: The number of its version directory, or None.
+        features: The d input names, in the order of an array's columns.
+        targets: The k output names, in the order of a prediction's columns.
+        dtype: float32 or float64, in which the graph computes.
+        manifest: All that the package says of itself; empty for a bare ONNX file.
+    """
+
+    def __init__(self, package: Package, *, threads: int = 1, self_test: bool = True) -> None:
+        graph = package.graph
+        self.name = graph.name
+        self.version = package.version
+        self.features = graph.features
+        self.targets = graph.targets
+        self.dtype = graph.dtype
+        self.manifest = package.manifest
+        self._package = package
+        self._threads = threads
+        self._session = open_session(package.onnx, threads)
+        self._width = len(graph.features)
+        if self_test and package.golden is not None:
+            package.golden.check(self.predict, graph.targets)
+
+    def predict(self, rows: object) -> NDArray[Any]:
+        """Return the predictions, shape (n, k), in the graph's dtype.
+
+        Args:
+            rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
+                a column of n values; or a dataframe (pandas, polars, pyarrow), whose columns are
+                matched by name and whose further columns are ignored. A NaN gives NaN.
+
+        Raises:
+            InputError: Naming the column, shape or dtype at fault.
+        """
+        # A matrix that is right already goes straight to ONNX Runtime: for one row the checks
+        # of to_matrix would cost as much as the prediction.
+        if not (
+            type(rows) is np.ndarray
+            and rows.dtype == self.dtype
+            and rows.ndim == 2
+            and rows.shape[1] == self._width
+            and rows.flags.c_contiguous
+        ):
+            rows = to_matrix(rows, self.features, self.dtype)
+        return self._session.run(["y"], {"x": rows})[0]  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        version = "" if self.version is None else f" {self.version}"
+        return f"<gradline.Model {self.name}{version}: {self.features} -> {self.targets}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self._package, self._threads)
+
+
+def _reopen(package: Package, threads: int) -> Model:
+    return Model(package, threads=threads)
+
+
+def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
+    """Return an ONNX Runtime session on the CPU for a graph that was checked before."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])

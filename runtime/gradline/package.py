@@ -1,0 +1,118 @@
+"""Reading a package: each file once, hashed, and used from the very bytes that were hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradline.errors import PackageError
+from gradline.golden import Golden
+from gradline.graph import Graph, parse_graph
+from gradline.manifest import parse_manifest
+from gradline.versions import locate
+
+__all__ = ["Package", "check_files", "read_package"]
+
+MANIFEST_LIMIT = 16 << 20
+MODEL_LIMIT = 2 << 30  # protobuf's own
+
+
+@dataclass(frozen=True)
+class Package:
+    """A version whose seal, hashes and graph were found right.
+
+    Attributes:
+        path: Where it was read from.
+        version: The directory's number, or None.
+        onnx: The bytes of model.onnx.
+        graph: What those bytes say.
+        manifest: The manifest; empty for a bare ONNX file.
+        golden: The golden rows; None for a bare ONNX file.
+    """
+
+    path: Path
+    version: int | None
+    onnx: bytes
+    graph: Graph
+    manifest: dict[str, Any]
+    golden: Golden | None
+
+
+def read_package(path: str | Path) -> Package:
+    """Return the package at `path`, checked as far as can be without computing anything.
+
+    Args:
+        path: artifacts/<name>, artifacts/<name>/<version>, or a bare ONNX file.
+
+    Raises:
+        InputError: Where nothing is there.
+        PackageError: Where a file is missing, changed, or not what a package holds.
+    """
+    place = locate(path)
+    if place.path.is_file():
+        onnx = _read(place.path, MODEL_LIMIT)
+        return Package(place.path, None, onnx, parse_graph(onnx), {}, None)
+    manifest = parse_manifest(_read(place.path / "manifest.json", MANIFEST_LIMIT))
+    onnx, golden = (_checked(place.path, manifest, file) for file in ("model.onnx", "golden.json"))
+    graph = parse_graph(onnx)
+    schema = manifest["schema"]
+    told = (manifest["name"], schema["features"], schema["targets"], schema["dtype"])
+    if told != (graph.name, graph.features, graph.targets, str(graph.dtype)):
+        raise PackageError(
+            "manifest.json and model.onnx name different models, features, targets or dtypes",
+            code="contradiction",
+            hint="get the package again from where it was published",
+        )
+    rows = Golden.parse(golden, graph.weights.shape, graph.dtype)
+    return Package(place.path, place.version, onnx, graph, manifest, rows)
+
+
+def check_files(package: Package) -> list[str]:
+    """Return the names of all files in the manifest, each one's size and hash checked.
+
+    Raises:
+        PackageError: Naming the file that is missing or changed.
+    """
+    names = list(package.manifest.get("files", {}))
+    for name in names:
+        _checked(package.path, package.manifest, name)
+    return names
+
+
+def _checked(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
+    record = manifest["files"][name]
+    data = _read(folder / name, min(record["bytes"], MODEL_LIMIT))
+    if len(data) != record["bytes"] or hashlib.sha256(data).hexdigest() != record["sha256"]:
+        raise PackageError(
+            f"{name} is not the file that was published: its bytes do not match the manifest",
+            code="changed-file",
+            hint="get the package again from where it was published",
+        )
+    return data
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        if not path.is_file():
+            raise FileNotFoundError
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        raise PackageError(
+            f"{path.name} is missing from {path.parent}",
+            code="missing-file",
+            hint="get the package again from where it was published",
+        ) from None
+    except OSError as error:
+        raise PackageError(
+            f"{path} cannot be read: {error.strerror}", code="unreadable-file"
+        ) from error
+    if len(data) > limit:
+        raise PackageError(
+            f"{path.name} is larger than it may be ({limit} bytes)",
+            code="changed-file",
+            hint="get the package again from where it was published",
+        )
+    return data

@@ -1,0 +1,357 @@
+"""A table of any kind as blocks of numbers: files and dataframes, read the same way.
+
+A row is identified by its part (the file's place in sorted order) and its place in that part,
+before any row is dropped. A block is an aligned range of BLOCK_ROWS rows of one part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import InputError, needs_extra
+from gradline.files import Dialect, open_file, readable, table_files
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["BLOCK_ROWS", "Block", "FrameTable", "Part", "open_files", "open_frame"]
+
+BLOCK_ROWS = 65_536
+HEAD_ROWS = 1_000  # what the kinds of a text file's columns are first guessed from
+LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows of one part.
+
+    Attributes:
+        part: The part's place in the table.
+        start: The first row's place in the part, from 0.
+        values: Shape (rows, columns), float64, a missing value is NaN.
+    """
+
+    part: int
+    start: int
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file, or the one frame in memory.
+
+    Attributes:
+        path: The file; None for a frame.
+        frame: Its columns, all strings where `text`.
+        names: The column names as written, duplicates included.
+        text: Whether it is a text file, whose strings are to be read as numbers.
+    """
+
+    path: Path | None
+    frame: pl.LazyFrame
+    names: list[str]
+    text: bool
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.path.name if self.path else "the table"
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """What a column of text holds: how many values, how many of them numbers, and odd ones."""
+
+    present: int
+    numbers: int
+    odd: list[str]
+    first_row: int
+
+
+class FrameTable:
+    """Files or a dataframe, read in blocks as often as asked.
+
+    Attributes:
+        parts: The files in sorted order, or one frame.
+        names: The column names as written, duplicates included.
+        kinds: For each name "number", "text", "date" or "other".
+    """
+
+    def __init__(self, parts: list[Part], dialect: Dialect) -> None:
+        self.parts = parts
+        self.dialect = dialect
+        self.names = parts[0].names
+        self.kinds = self._kinds(parts[0])
+        for part in parts[1:]:
+            self._check_same(part)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files, in the order in which they are read."""
+        return [part.path for part in self.parts if part.path]
+
+    def label(self, part: int) -> str:
+        """Return what messages call a part."""
+        return self.parts[part].label
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        """Yield the named columns as numbers, block by block, every part in its order.
+
+        Raises:
+            InputError: For text or dates in a column, integers beyond 2^53, or a file that cannot
+                be read.
+        """
+        for number, part in enumerate(self.parts):
+            start = 0
+            for frame in self._frames(part, columns):
+                values = self._numbers(part, frame, start)
+                yield Block(number, start, values)
+                start += len(values)
+
+    def survey(self, column: str) -> TextColumn:
+        """Return how many of a text column's values are numbers, over the whole table."""
+        import polars as pl
+
+        present = numbers = first = 0
+        odd: list[str] = []
+        for part in self.parts:
+            frame = part.frame.select(pl.col(column).cast(pl.String))
+            rows = 0
+            with readable(part.path):
+                for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
+                    text = self._clean(batch.to_series())
+                    bad = text.is_not_null() & self._parse(text).is_null()
+                    if bad.any():
+                        first = first or rows + int(bad.arg_true()[0]) + 1
+                        odd += text.filter(bad).head(3).to_list()
+                    present += len(text) - text.null_count()
+                    numbers += len(text) - text.null_count() - int(bad.sum())
+                    rows += len(text)
+        return TextColumn(present, numbers, odd[:3], first)
+
+    def _kinds(self, part: Part) -> dict[str, str]:
+        import polars as pl
+
+        with readable(part.path):
+            if not part.text:
+                return {name: _kind(dtype) for name, dtype in part.frame.collect_schema().items()}
+            head = part.frame.head(HEAD_ROWS).collect()
+        kinds = {}
+        for column in head.iter_columns():
+            text = self._clean(column)
+            numbers = self._parse(text)
+            kinds[column.name] = "number" if numbers.null_count() == text.null_count() else "text"
+            if kinds[column.name] == "text" and _is_date(pl, text):
+                kinds[column.name] = "date"
+        return kinds
+
+    def _check_same(self, part: Part) -> None:
+        first = self.parts[0]
+        odd = sorted(set(part.names) ^ set(self.names))
+        if odd:
+            having, lacking = (part, first) if odd[0] in part.names else (first, part)
+            raise InputError(
+                f"the files differ: {having.label} has the column {odd[0]!r}, {lacking.label} "
+                "has not",
+                code="mixed-schemas",
+                hint="give files with the same columns",
+            )
+        if not part.text:
+            kinds = self._kinds(part)
+            for name, kind in kinds.items():
+                if kind != self.kinds[name]:
+                    raise InputError(
+                        f"the files differ: the column {name!r} is {self.kinds[name]} in "
+                        f"{first.label} and {kind} in {part.label}",
+                        code="mixed-schemas",
+                        hint="give files whose columns have the same types",
+                    )
+
+    def _frames(self, part: Part, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield the part's columns in frames of BLOCK_ROWS rows, the last one shorter."""
+        import polars as pl
+
+        kept: list[pl.DataFrame] = []
+        rows = 0
+        with readable(part.path):
+            for batch in part.frame.select(columns).collect_batches(chunk_size=BLOCK_ROWS):
+                kept.append(batch)
+                rows += len(batch)
+                while rows >= BLOCK_ROWS:
+                    frame = pl.concat(kept)
+                    yield frame.head(BLOCK_ROWS)
+                    rows -= BLOCK_ROWS
+                    kept = [frame.tail(rows)]
+        if rows:
+            yield pl.concat(kept)
+
+    def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[np.float64]:
+        import polars as pl
+
+        columns = []
+        for column in frame.iter_columns():
+            if part.text:
+                numbers = self._parse(column)
+                if numbers.null_count() > column.null_count():
+                    column = self._clean(column)
+                    numbers = self._parse(column)
+                    if numbers.null_count() > column.null_count():
+                        raise self.not_numbers(column.name)
+            else:
+                if _kind(column.dtype) != "number":
+                    raise self.not_numbers(column.name)
+                numbers = column.cast(pl.Float64)
+            self._check_integers(part, column, numbers, start)
+            columns.append(numbers)
+        return pl.DataFrame(columns).to_numpy(order="fortran")
+
+    def _clean(self, column: pl.Series) -> pl.Series:
+        """Return text without surrounding blanks, missing where it means so."""
+        text = column.cast(
+            column.dtype if column.dtype.is_numeric() else _string()
+        ).str.strip_chars()
+        return text.set(text.is_in(["", *self.dialect.nulls]), None)
+
+    def _parse(self, text: pl.Series) -> pl.Series:
+        import polars as pl
+
+        if self.dialect.decimal_comma:
+            text = text.str.replace(",", ".", literal=True)
+        return text.cast(pl.Float64, strict=False)
+
+    def _check_integers(
+        self, part: Part, column: pl.Series, numbers: pl.Series, start: int
+    ) -> None:
+        large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
+        if not large.any():
+            return
+        for row in large.arg_true():
+            value = column[int(row)]
+            digits = value.strip().lstrip("+-") if isinstance(value, str) else ""
+            exact = int(value) if digits.isdigit() or isinstance(value, int) else 0
+            if abs(exact) > LARGEST_INTEGER:
+                raise InputError(
+                    f"the column {column.name!r} holds the integer {value} in row "
+                    f"{start + int(row) + 1} of {part.label}: float64 is exact only up to 2^53",
+                    code="large-integer",
+                    hint=f"--exclude {column.name!r}, or divide it first (an identifier is no "
+                    "feature)",
+                )
+
+    def not_numbers(self, name: str) -> InputError:
+        """Return the error for a chosen column that holds something else than numbers."""
+        kind = self.kinds[name]
+        if kind in ("date", "other"):
+            what = "dates" if kind == "date" else "values that are not numbers"
+            return InputError(
+                f"the column {name!r} holds {what}, expected numbers",
+                code="not-numeric",
+                hint="convert it to numbers first, or choose other columns",
+            )
+        found = self.survey(name)
+        examples = ", ".join(map(repr, found.odd)) or "text"
+        return InputError(
+            f"the column {name!r} is text: {found.present - found.numbers} of {found.present} "
+            f"values are not numbers, such as {examples}; the first stands in row "
+            f"{found.first_row or 1}",
+            code="not-numeric",
+            hint="mend them, name what means missing with --null TOKEN, or leave the column out "
+            f"with --exclude {name!r}",
+        )
+
+
+def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
+    """Return the table in a file, a glob or a folder.
+
+    Raises:
+        InputError: For a path, format, encoding or schema that does not fit, naming the file.
+    """
+    dialect = dialect or Dialect()
+    parts = []
+    for path in table_files(data):
+        frame, names, text = open_file(path, dialect)
+        parts.append(Part(path, frame, names, text))
+    return FrameTable(parts, dialect)
+
+
+def open_frame(table: object) -> FrameTable:
+    """Return the table in a dataframe (polars, pandas, pyarrow) or a mapping of columns.
+
+    Raises:
+        InputError: Where it is none of these, or its columns differ in length.
+    """
+    with needs_extra():
+        import polars as pl
+    try:
+        if isinstance(table, pl.LazyFrame):
+            table = table.collect()
+        if isinstance(table, pl.DataFrame):
+            frame = table
+        elif isinstance(table, Mapping):
+            frame = pl.DataFrame({str(k): _series(pl, v) for k, v in table.items()})
+        elif hasattr(table, "__arrow_c_stream__") and hasattr(table, "column_names"):
+            _refuse_duplicates(table.column_names)
+            frame = pl.DataFrame(pl.from_arrow(table))
+        elif hasattr(table, "columns") and hasattr(table, "iloc"):
+            _refuse_duplicates(map(str, table.columns))
+            columns = {str(n): table.iloc[:, j] for j, n in enumerate(table.columns)}
+            frame = pl.DataFrame({name: _series(pl, column) for name, column in columns.items()})
+        else:
+            raise InputError(
+                f"a table of type {type(table).__name__} is not known",
+                code="unknown-table",
+                hint="give a path, a polars, pandas or pyarrow table, a mapping of columns, or a "
+                "pair (X, Y) of arrays",
+            )
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"the table cannot be read: {error}", code="unreadable-data") from error
+    return FrameTable([Part(None, frame.lazy(), frame.columns, False)], Dialect())
+
+
+def _refuse_duplicates(names: Any) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(
+                f"the table has the column {name!r} twice",
+                code="duplicate-column",
+                hint="rename one of them",
+            )
+        seen.add(name)
+
+
+def _series(pl: Any, column: Any) -> Any:
+    # NumPy's view of a column is the one that pandas, lists and tensors share.
+    if isinstance(column, pl.Series):
+        return column
+    array = np.asarray(column)
+    return pl.Series(values=array if array.dtype.kind in "fiubM" else array.tolist(), strict=False)
+
+
+def _string() -> Any:
+    import polars as pl
+
+    return pl.String
+
+
+def _kind(dtype: Any) -> str:
+    import polars as pl
+
+    if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
+        return "number"
+    if dtype.is_temporal():
+        return "date"
+    return "text" if dtype in (pl.String, pl.Categorical, pl.Enum) else "other"
+
+
+def _is_date(pl: Any, text: Any) -> bool:
+    dates = text.str.to_date(strict=False) if len(text) else text
+    return len(text) > 0 and dates.null_count() == text.null_count()

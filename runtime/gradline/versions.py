@@ -1,0 +1,88 @@
+"""Where packages lie: artifacts/<name>/<version>/, version 1, 2, 3 and so on.
+
+The version is the directory's name and stands nowhere inside it. A file named `pinned` beside the
+versions holds the number of the one to load instead of the newest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradline.errors import InputError, PackageError
+
+__all__ = ["Location", "locate", "published_versions"]
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a model was found.
+
+    Attributes:
+        path: The version directory, or the bare ONNX file.
+        version: The directory's number; None for a bare file or a directory of another name.
+    """
+
+    path: Path
+    version: int | None
+
+
+def published_versions(folder: Path) -> list[int]:
+    """Return the version numbers published under artifacts/<name>, ascending."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(p.name) for p in folder.iterdir() if _is_version(p.name) and p.is_dir())
+
+
+def locate(path: str | Path) -> Location:
+    """Return the version that `path` means.
+
+    Args:
+        path: artifacts/<name> (its pinned version, else its newest), artifacts/<name>/<version>,
+            or a bare ONNX file.
+
+    Raises:
+        InputError: Where nothing is there.
+        PackageError: Where the pin is unreadable or names a version that is not there.
+    """
+    path = Path(path)
+    if path.is_file():
+        return Location(path, None)
+    if not path.exists():
+        raise InputError(f"no package at {path}", code="no-package", hint=_neighbours(path.parent))
+    if any((path / file).exists() for file in ("manifest.json", "model.onnx")):
+        name = path.resolve().name
+        return Location(path, int(name) if _is_version(name) else None)
+    versions = published_versions(path)
+    if not versions:
+        raise InputError(f"no package in {path}", code="no-package", hint=_neighbours(path))
+    version = _pinned(path, versions) or versions[-1]
+    return Location(path / str(version), version)
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdigit() and not name.startswith("0") and len(name) < 19
+
+
+def _pinned(folder: Path, versions: list[int]) -> int | None:
+    pin = folder / "pinned"
+    if not pin.exists():
+        return None
+    with pin.open("rb") as file:
+        text = file.read(32).decode(errors="replace").strip()
+    if not _is_version(text) or int(text) not in versions:
+        raise PackageError(
+            f"{pin} names the version {text!r}, which is not published",
+            code="bad-pin",
+            hint=f"published: {', '.join(map(str, versions))}",
+        )
+    return int(text)
+
+
+def _neighbours(folder: Path) -> str:
+    packages = sorted(
+        str(p) for p in folder.glob("*") if published_versions(p) or (p / "manifest.json").is_file()
+    )
+    if not packages:
+        return "give artifacts/NAME, artifacts/NAME/VERSION or an ONNX file"
+    return "there is " + ", ".join(packages[:8])

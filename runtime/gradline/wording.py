@@ -1,0 +1,73 @@
+"""Numbers, equations and tables as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+__all__ = ["aligned", "equations", "number", "scientific"]
+
+TERMS = 8  # an equation shows so many and counts the rest
+
+
+def number(value: float | None) -> str:
+    """Return a number to three significant digits; a dash for None."""
+    if value is None:
+        return "–"
+    size = abs(value)
+    if size == 0 or 1e-3 <= size < 999.5:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if 999.5 <= size < 1e6 else scientific(value, 2)
+
+
+def scientific(value: float, digits: int = 3) -> str:
+    """Return a number as 1.117e-4."""
+    mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def equations(
+    weights: NDArray[Any], bias: NDArray[Any], features: Sequence[str], targets: Sequence[str]
+) -> list[str]:
+    """Return one equation for each target in the columns' own names.
+
+    Args:
+        weights: W, shape (k, d).
+        bias: b, shape (k,).
+        features: The d input names.
+        targets: The k output names.
+    """
+    width = max(map(len, targets))
+    return [
+        f"{target:<{width}} = {_right_side(row, offset, features)}"
+        for target, row, offset in zip(targets, weights, bias, strict=True)
+    ]
+
+
+def _right_side(weights: NDArray[Any], bias: float, features: Sequence[str]) -> str:
+    terms = [
+        (float(weight), f"{number(abs(float(weight)))}·{feature}")
+        for weight, feature in zip(weights[:TERMS], features, strict=False)
+        if weight
+    ]
+    if bias or not terms:
+        terms.append((float(bias), number(abs(float(bias)))))
+    text = "".join(f" {'-' if sign < 0 else '+'} {term}" for sign, term in terms)
+    text = text.removeprefix(" + ").replace(" - ", "-", 1) if text[1] == "-" else text[3:]
+    more = len(features) - TERMS
+    return text + (f" + … ({more} more features)" if more > 0 else "")
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Return rows of cells as lines, the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        indent
+        + "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,21 @@
+"""gradline_trainer: learn W and b of a linear model from a table, by gradient descent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gradline.errors import needs_extra
+
+if TYPE_CHECKING:
+    from gradline_trainer.fitting import Fit, fit
+
+__all__ = ["Fit", "fit"]
+
+
+def __getattr__(name: str) -> Any:
+    # PyTorch takes a second to import, so it waits until something of it is asked for.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with needs_extra():
+        from gradline_trainer import fitting
+    return getattr(fitting, name)

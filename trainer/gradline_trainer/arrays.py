@@ -1,0 +1,91 @@
+"""A table that is a matrix in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import InputError
+from gradline.inputs import kind_of
+from gradline.tables import BLOCK_ROWS, LARGEST_INTEGER, Block
+
+__all__ = ["ArrayTable", "matrix_of"]
+
+
+class ArrayTable:
+    """Named columns of numbers, read in blocks as `gradline.tables.FrameTable` is.
+
+    Attributes:
+        names: One per column.
+        kinds: "number" for each.
+        paths: None, for it has no files.
+    """
+
+    paths: Sequence[Path] = ()
+
+    def __init__(self, values: NDArray[Any], names: list[str]) -> None:
+        self.values = values
+        self.names = names
+        self.kinds = dict.fromkeys(names, "number")
+
+    def label(self, part: int) -> str:
+        """Return what messages call the table."""
+        return "the table"
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        """Yield the named columns in float64, block by block."""
+        places = [self.names.index(name) for name in columns]
+        everything = places == list(range(self.values.shape[1]))
+        for start in range(0, len(self.values), BLOCK_ROWS):
+            rows = self.values[start : start + BLOCK_ROWS]
+            yield Block(0, start, (rows if everything else rows[:, places]).astype(np.float64))
+
+    def not_numbers(self, name: str) -> InputError:
+        """Return the error for a column that is not numeric; there is none here."""
+        raise AssertionError(name)
+
+
+def matrix_of(values: Any, what: str) -> NDArray[Any]:
+    """Return an array-like or tensor as a matrix, a single dimension as one column.
+
+    Raises:
+        InputError: For text, dates, masked arrays, a wrong shape, or integers beyond 2^53.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError(
+            f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
+        )
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O":
+            array = np.array(array.tolist())
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{what} is not a matrix of numbers ({error})", code="not-numeric"
+        ) from error
+    if array.ndim == 1 and what != "X":
+        array = array[:, None]
+    if array.ndim != 2 or 0 in array.shape[1:]:
+        raise InputError(
+            f"{what} has the shape {array.shape}, expected one row per observation",
+            code="wrong-shape",
+            hint="X is (n, d), Y is (n, k) or (n,)",
+        )
+    if array.dtype.kind not in "fiub" and array.size:
+        raise InputError(f"{what} holds {kind_of(array)}, expected numbers", code="not-numeric")
+    if array.dtype.kind in "iu" and array.size and array.dtype.itemsize == 8:
+        row, column = np.unravel_index(np.argmax(np.abs(array.astype(np.float64))), array.shape)
+        if abs(int(array[row, column])) > LARGEST_INTEGER:
+            raise InputError(
+                f"{what} holds the integer {array[row, column]} in row {row + 1}, column "
+                f"{column + 1}: float64 is exact only up to 2^53",
+                code="large-integer",
+                hint="leave the column out, or divide it first",
+            )
+    return array

@@ -1,0 +1,161 @@
+"""Which columns are features, targets and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gradline.errors import InputError, nearest
+from gradline.tables import Block, FrameTable
+
+__all__ = ["Columns", "Table", "choose_columns"]
+
+NUMERIC_SHARE = 0.9  # a text column with as many numbers is taken for a faulty numeric one
+
+
+class Table(Protocol):
+    """What a training run reads: see `gradline.tables.FrameTable`."""
+
+    names: list[str]
+    kinds: dict[str, str]
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files."""
+
+    def label(self, part: int) -> str:
+        """What messages call a part."""
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+        """The named columns as numbers, block by block."""
+
+    def not_numbers(self, name: str) -> InputError:
+        """The error for a chosen column that holds something else."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a training run.
+
+    Attributes:
+        features: The d inputs, in the graph's order.
+        targets: The k outputs.
+        weight: The column of sample weights, or None.
+        left_out: Columns that hold no numbers and were not asked for.
+    """
+
+    features: list[str]
+    targets: list[str]
+    weight: str | None
+    left_out: list[str]
+
+    @property
+    def all(self) -> list[str]:
+        """Features, targets and the weight, in the order of a block's columns."""
+        return self.features + self.targets + ([self.weight] if self.weight else [])
+
+
+def choose_columns(
+    table: Table,
+    targets: Sequence[str] | str | None,
+    features: Sequence[str] | str | None,
+    exclude: Sequence[str] | str = (),
+    weight: str | None = None,
+) -> Columns:
+    """Return the columns to train on, every name checked against the table.
+
+    Args:
+        table: The table.
+        targets: At least one name.
+        features: Names in the graph's order; None for every other numeric column.
+        exclude: Names that are not to be features.
+        weight: The column of sample weights.
+
+    Raises:
+        InputError: For a name that is unknown, repeated, used twice or not numeric, naming it.
+    """
+    chosen_targets = _named(table, "target", targets or ())
+    if not chosen_targets:
+        raise InputError(
+            "no target: which columns are to be predicted?",
+            code="no-target",
+            hint=f"--target NAME, one of {_listed(table.names)}",
+        )
+    excluded = _named(table, "excluded column", exclude)
+    taken = dict.fromkeys(chosen_targets, "target")
+    if weight is not None:
+        _named(table, "sample weight", weight)
+        _free(weight, "sample weight", taken)
+        taken[weight] = "sample weight"
+    left_out: list[str] = []
+    if features is not None:
+        chosen = _named(table, "feature", features)
+        for name in chosen:
+            _free(name, "feature", taken)
+            _free(name, "feature", dict.fromkeys(excluded, "excluded column"))
+    else:
+        candidates = [n for n in table.names if n not in taken and n not in excluded]
+        _once(table, candidates)
+        chosen = [n for n in candidates if table.kinds[n] == "number"]
+        left_out = [n for n in candidates if table.kinds[n] != "number"]
+        for name in left_out:
+            _refuse_faulty(table, name)
+    if not chosen:
+        raise InputError(
+            "no feature: the table has no numeric column beside the targets and weights",
+            code="no-feature",
+            hint=f"its columns are {_listed(table.names)}",
+        )
+    for name in [*chosen, *taken]:
+        if table.kinds[name] != "number":
+            raise table.not_numbers(name)
+    return Columns(chosen, chosen_targets, weight, left_out)
+
+
+def _named(table: Table, role: str, names: Sequence[str] | str) -> list[str]:
+    chosen = [names] if isinstance(names, str) else list(names)
+    for place, name in enumerate(chosen):
+        if name not in table.names:
+            raise InputError(
+                f"unknown {role} {name!r}", code="unknown-column", hint=nearest(name, table.names)
+            )
+        if name in chosen[:place]:
+            raise InputError(
+                f"the {role} {name!r} is named twice", code="repeated-column", hint="name it once"
+            )
+    _once(table, chosen)
+    return chosen
+
+
+def _once(table: Table, names: Sequence[str]) -> None:
+    for name in names:
+        if table.names.count(name) > 1:
+            raise InputError(
+                f"the table has {table.names.count(name)} columns named {name!r}",
+                code="duplicate-column",
+                hint="rename them in the table",
+            )
+
+
+def _free(name: str, role: str, taken: dict[str, str]) -> None:
+    if name in taken:
+        raise InputError(
+            f"{name!r} is named as {taken[name]} and as {role}",
+            code="repeated-column",
+            hint="give it one role",
+        )
+
+
+def _refuse_faulty(table: Table, name: str) -> None:
+    """Raise for a text column that is nearly all numbers: it was meant to be a feature."""
+    if not isinstance(table, FrameTable) or table.kinds[name] != "text":
+        return
+    found = table.survey(name)
+    if found.numbers and found.numbers >= NUMERIC_SHARE * found.present:
+        raise table.not_numbers(name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")

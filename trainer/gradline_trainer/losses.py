@@ -1,0 +1,81 @@
+"""Where loss and gradient come from: the rows themselves, or their moments.
+
+Both are differentiable functions of the loop's weights and bias, so the loop can't tell them
+apart. The loss is the (weighted) mean over rows and the plain mean over targets of the squared
+residual, plus ridge/(k·Σw)·‖W‖².
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradline_trainer.coordinates import Coordinates
+
+__all__ = ["MomentsLoss", "RowsLoss"]
+
+
+@dataclass(frozen=True)
+class RowsLoss:
+    """The loss over the rows: O(n·d·k) an epoch.
+
+    Attributes:
+        coordinates: That the weights are in.
+        features: x − shift of the active features, shape (n, r).
+        targets: Shape (n, k).
+        sample_weights: Shape (n, 1), or None.
+    """
+
+    coordinates: Coordinates
+    features: Tensor
+    targets: Tensor
+    sample_weights: Tensor | None
+
+    resolution = 0.0
+
+    def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
+        """Return the loss at weights (k, r) and bias (k,)."""
+        raw = self.coordinates.weights(weights)
+        predictions = self.features @ raw.t() + bias
+        residual = predictions - self.targets
+        if self.sample_weights is None:
+            loss = torch.sum(residual * residual) / residual.numel()
+        else:
+            squares = self.sample_weights * residual * residual
+            loss = torch.sum(squares) / (self.sample_weights.sum() * residual.shape[1])
+        return loss + penalty(self.coordinates, raw)
+
+
+@dataclass(frozen=True)
+class MomentsLoss:
+    """The same loss from the moments: O(d²·k) an epoch, whatever the number of rows.
+
+    Attributes:
+        coordinates: That the weights are in.
+    """
+
+    coordinates: Coordinates
+
+    @property
+    def resolution(self) -> float:
+        """A loss below this can't be told from 0: it is a difference of numbers of that error."""
+        return self.coordinates.problem.resolution
+
+    def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
+        """Return the loss at weights (k, r) and bias (k,)."""
+        problem = self.coordinates.problem
+        raw = self.coordinates.weights(weights)
+        at_centre = bias - problem.target_centre
+        if self.coordinates.kind == "none":
+            at_centre = raw @ problem.centre + at_centre
+        squares = ((raw @ problem.normal) * raw).sum() - 2 * (raw * problem.cross.T).sum()
+        squares = squares + problem.power.sum() + at_centre.square().sum()
+        return squares / problem.targets + penalty(self.coordinates, raw)
+
+
+def penalty(coordinates: Coordinates, raw: Tensor) -> Tensor | float:
+    """Return ridge/(k·Σw)·‖W‖² for raw weights (k, r)."""
+    problem = coordinates.problem
+    return problem.penalty / problem.targets * raw.square().sum() if problem.penalty else 0.0

@@ -1,0 +1,102 @@
+"""The moments of a table: all that least squares needs to know, gathered in one pass.
+
+Blocks are centred on their own means, and merged by the update of Chan, Golub and LeVeque (1983),
+so that a large offset costs no digits. The merge is a fixed binary tree over the blocks, so that
+the same rows give the same bits however they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Moments", "merge_all"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted sums over rows z = [features, targets] of p columns.
+
+    Attributes:
+        rows: How many rows.
+        weight: Σw, which is `rows` where every row weighs 1.
+        mean: Σw·z / Σw, shape (p,).
+        comoment: Σw·(z − mean)(z − mean)ᵀ, shape (p, p).
+        minimum: Shape (p,).
+        maximum: Shape (p,).
+        float32: Whether every value of the column is a float32, shape (p,).
+    """
+
+    rows: int
+    weight: float
+    mean: Array
+    comoment: Array
+    minimum: Array
+    maximum: Array
+    float32: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: Array, weights: Array | None = None) -> Moments:
+        """Return the moments of `values`, shape (n, p), n ≥ 1, with weights of shape (n,)."""
+        n = len(values)
+        total = float(n if weights is None else weights.sum())
+        share = None if weights is None or total == 0 else weights / total
+        mean = values.mean(axis=0) if share is None else share @ values
+        centred = values - mean
+        # The rounded mean is off by a little; the second pass takes that out again.
+        rest = centred.mean(axis=0) if share is None else share @ centred
+        weighted = centred if weights is None else centred * weights[:, None]
+        comoment = centred.T @ weighted - total * np.outer(rest, rest)
+        with np.errstate(over="ignore"):
+            float32 = (values.astype(np.float32) == values).all(axis=0)
+        return cls(
+            n,
+            total,
+            mean + rest,
+            (comoment + comoment.T) / 2,
+            values.min(axis=0),
+            values.max(axis=0),
+            float32,
+        )
+
+    def merge(self, other: Moments) -> Moments:
+        """Return the moments of both sets of rows together."""
+        total = self.weight + other.weight
+        share = other.weight / total if total else 0.0
+        step = other.mean - self.mean
+        return Moments(
+            self.rows + other.rows,
+            total,
+            self.mean + share * step,
+            self.comoment + other.comoment + (self.weight * share) * np.outer(step, step),
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+            self.float32 & other.float32,
+        )
+
+
+def merge_all(blocks: Iterable[Moments]) -> Moments | None:
+    """Return the blocks' moments merged in a binary tree over their order; None for no block.
+
+    Memory holds one set of moments for each level of the tree.
+    """
+    levels: list[Moments | None] = []
+    for moments in blocks:
+        carried = moments
+        for level, waiting in enumerate(levels):
+            if waiting is None:
+                levels[level] = carried
+                break
+            carried, levels[level] = waiting.merge(carried), None
+        else:
+            levels.append(carried)
+    merged: Moments | None = None
+    for waiting in levels:
+        if waiting is not None:
+            merged = waiting if merged is None else waiting.merge(merged)
+    return merged

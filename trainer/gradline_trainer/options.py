@@ -1,0 +1,132 @@
+"""What a training run may be asked for, checked before any row is read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from gradline.errors import InputError, nearest
+
+__all__ = ["Options"]
+
+CHOICES = {
+    "preconditioning": ("none", "standardize", "whiten"),
+    "gradient": ("auto", "rows", "moments"),
+    "arithmetic": ("auto", "fast", "exact"),
+    "dtype": ("auto", "float32", "float64"),
+    "missing": ("error", "drop"),
+    "device": ("cpu", "cuda", "auto"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `fit` and of `train-and-export`, as design and defaults fix them.
+
+    Attributes:
+        epochs: The most steps that the loop takes.
+        learning_rate: A positive number, or "auto" for 1/λmax of the Hessian in the coordinates
+            that the loop runs in.
+        tolerance: The loop stops when the bound on the loss gap is below tolerance · loss; 0 runs
+            every epoch.
+        seed: Of the first weights (without preconditioning; else they start at 0) and the holdout.
+        preconditioning: The coordinates that the loop runs in.
+        gradient: Where loss and gradient come from; "auto" takes the rows without preconditioning
+            and the moments otherwise.
+        arithmetic: "fast" is float64; "auto" means fast.
+        ridge: The penalty on the weights, scikit-learn's `alpha`; never on the bias.
+        bias: Whether there is a bias.
+        dtype: Of the published graph; "auto" is float32 where its certificate allows.
+        missing: What a missing value does: "error", or "drop" its row.
+        holdout: The fraction of rows that only measure.
+        device: Where the loop runs.
+    """
+
+    epochs: int = 100
+    learning_rate: float | Literal["auto"] = "auto"
+    tolerance: float = 1e-12
+    seed: int = 0
+    preconditioning: Literal["none", "standardize", "whiten"] = "whiten"
+    gradient: Literal["auto", "rows", "moments"] = "auto"
+    arithmetic: Literal["auto", "fast", "exact"] = "auto"
+    ridge: float = 0.0
+    bias: bool = True
+    dtype: Literal["auto", "float32", "float64"] = "auto"
+    missing: Literal["error", "drop"] = "error"
+    holdout: float = 0.0
+    device: Literal["cpu", "cuda", "auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise _bad(name, value, f"one of {', '.join(choices)}")
+        _whole("epochs", self.epochs, 1)
+        _whole("seed", self.seed, 0)
+        if self.learning_rate != "auto":
+            _real("learning_rate", self.learning_rate, "a positive number or 'auto'")
+            if self.learning_rate <= 0:
+                raise _bad("learning_rate", self.learning_rate, "a positive number or 'auto'")
+        for name, below in (("tolerance", math.inf), ("ridge", math.inf), ("holdout", 1.0)):
+            value = getattr(self, name)
+            expected = "at least 0" + (f" and below {below:g}" if below < math.inf else "")
+            _real(name, value, expected)
+            if not 0 <= value < below:
+                raise _bad(name, value, expected)
+        if type(self.bias) is not bool:
+            raise _bad("bias", self.bias, "True or False")
+        if self.arithmetic == "exact":
+            raise _not_yet("arithmetic", "exact", "fast")
+        if self.device == "cuda":
+            raise _not_yet("device", "cuda", "cpu")
+
+    @classmethod
+    def of(cls, **given: Any) -> Options:
+        """Return the options of these keywords.
+
+        Raises:
+            InputError: For an unknown keyword, with the nearest one, or a value out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise InputError(
+                    f"unknown option {name!r}", code="unknown-option", hint=nearest(name, known)
+                )
+        return cls(**given)
+
+    @property
+    def gradient_source(self) -> Literal["rows", "moments"]:
+        """The gradient source that "auto" means."""
+        if self.gradient == "auto":
+            return "rows" if self.preconditioning == "none" else "moments"
+        return self.gradient
+
+    @property
+    def in_float32(self) -> bool:
+        """Whether the loop runs in float32, as the tutorial's does."""
+        by_rows = self.gradient_source == "rows" and self.preconditioning == "none"
+        return by_rows and self.dtype != "float64"
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**63:
+        raise _bad(name, value, f"a whole number of at least {least}")
+
+
+def _real(name: str, value: object, expected: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _bad(name, value, expected)
+
+
+def _bad(name: str, value: object, expected: str) -> InputError:
+    return InputError(f"{name} = {value!r}, expected {expected}", code="bad-option")
+
+
+def _not_yet(name: str, value: str, instead: str) -> InputError:
+    return InputError(
+        f"{name} = {value!r} is not available yet",
+        code="not-yet",
+        hint=f"use {name} = {instead!r}",
+    )

@@ -1,0 +1,138 @@
+"""The least-squares problem that a table's moments state.
+
+With a bias the problem is centred: the weights see x − μ, and the bias at μ is a variable of its
+own. Without one, everything is about 0. The loss is a quadratic with the Hessian (2/k)·N, where
+the normal matrix N is the (weighted) second moment of the features plus the ridge penalty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradline_trainer.moments import Moments
+from gradline_trainer.options import Options
+
+__all__ = ["Problem", "state_problem"]
+
+EPSILON = 2.0**-53
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A least-squares problem over the r features that carry information, in float64.
+
+    Attributes:
+        active: The r features' places among the d, ascending.
+        constant: Places of features that have one value only, beside a bias.
+        dependent: Places of features that are linear in earlier ones, or too many for the rows.
+        weight: Σw over the rows.
+        centre: μ of the active features, shape (r,); 0 without a bias.
+        target_centre: Mean of the targets, shape (k,); 0 without a bias.
+        normal: N without the penalty, shape (r, r).
+        cross: The features' second moment with the targets, shape (r, k).
+        power: The targets' second moment about their centre, shape (k,).
+        penalty: ridge / Σw.
+        scale: The square roots of the diagonal of N with its penalty, shape (r,).
+        factor: Lower Cholesky factor of N with its penalty, scaled to a unit diagonal, (r, r).
+        bias: Whether there is a bias.
+        resolution: A loss below this can't be told from 0 by the moments.
+    """
+
+    active: Tensor
+    constant: list[int]
+    dependent: list[int]
+    weight: float
+    centre: Tensor
+    target_centre: Tensor
+    normal: Tensor
+    cross: Tensor
+    power: Tensor
+    penalty: float
+    scale: Tensor
+    factor: Tensor
+    bias: bool
+    resolution: float
+
+    @property
+    def targets(self) -> int:
+        """The number of targets, k."""
+        return len(self.power)
+
+    def scaled_normal(self) -> Tensor:
+        """Return N with its penalty, scaled to a unit diagonal, shape (r, r)."""
+        penalised = self.normal + self.penalty * torch.eye(len(self.scale), dtype=torch.float64)
+        return penalised / torch.outer(self.scale, self.scale)
+
+
+def state_problem(moments: Moments, features: int, options: Options) -> Problem:
+    """Return the problem that the moments of [features, targets] state.
+
+    Args:
+        moments: Of p = d + k columns.
+        features: d.
+        options: For the bias and the ridge penalty.
+    """
+    d = features
+    mean = torch.from_numpy(moments.mean)
+    second = torch.from_numpy(moments.comoment) / moments.weight
+    mean_square = second.diagonal()[d:] + mean[d:] ** 2
+    if not options.bias:
+        second = second + torch.outer(mean, mean)
+        mean = torch.zeros_like(mean)
+    penalty = options.ridge / moments.weight
+    one_value = moments.minimum[:d] == moments.maximum[:d]
+    useless = one_value if options.bias else one_value & (moments.maximum[:d] == 0)
+    constant = [int(j) for j in np.flatnonzero(useless)]
+    candidates = [j for j in range(d) if j not in set(constant)]
+    scale = (second.diagonal()[candidates] + penalty).sqrt()
+    scaled = second[candidates][:, candidates] + penalty * torch.eye(len(candidates)).double()
+    scaled /= torch.outer(scale, scale)
+    rank = len(candidates) if penalty else min(len(candidates), moments.rows - int(options.bias))
+    kept, factor = _factorise(scaled, rank)
+    active = [candidates[j] for j in kept]
+    return Problem(
+        active=torch.tensor(active, dtype=torch.int64),
+        constant=constant,
+        dependent=sorted(set(candidates) - set(active)),
+        weight=moments.weight,
+        centre=mean[active],
+        target_centre=mean[d:],
+        normal=second[active][:, active],
+        cross=second[active][:, d:],
+        power=second.diagonal()[d:],
+        penalty=penalty,
+        scale=scale[kept],
+        factor=factor,
+        bias=options.bias,
+        resolution=2 * (d + 2) * EPSILON * float(mean_square.mean()),
+    )
+
+
+def _factorise(matrix: Tensor, rank: int) -> tuple[list[int], Tensor]:
+    """Return which columns are independent of earlier ones, and their Cholesky factor.
+
+    A column counts as dependent when what is left of its unit diagonal is below p·2⁻⁵⁰, which is
+    what rounding leaves of a dependent one.
+    """
+    p = len(matrix)
+    limit = p * 2.0**-50
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if rank == p and not failed and bool((factor.diagonal() ** 2 > limit).all()):
+        return list(range(p)), factor
+    kept: list[int] = []
+    factor = torch.zeros_like(matrix)
+    for j in range(p):
+        m = len(kept)
+        row = torch.linalg.solve_triangular(
+            factor[:m, :m], matrix[kept, j].unsqueeze(1), upper=False
+        ).squeeze(1)
+        left = float(matrix[j, j] - row @ row)
+        if m < rank and left > limit:
+            factor[m, :m] = row
+            factor[m, m] = left**0.5
+            kept.append(j)
+    return kept, factor[: len(kept), : len(kept)].clone()
