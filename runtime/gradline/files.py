@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from gradline.errors import InputError, needs_extra
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Dialect", "open_file", "readable", "stem", "table_files"]
+__all__ = ["RAGGED_HINT", "Dialect", "open_file", "ragged_row", "readable", "stem", "table_files"]
 
 FORMATS = {
     ".csv": "csv",
@@ -30,6 +30,7 @@ FORMATS = {
     ".jsonl": "ndjson",
 }
 COMPRESSED = (".gz", ".zst")
+RAGGED_HINT = "give every row the header's number of fields; quote fields that hold the separator"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,23 @@ class Dialect:
     separator: str | None = None
     decimal_comma: bool = False
     nulls: tuple[str, ...] = ("NA", "N/A", "NaN", "null")
+
+    def __post_init__(self) -> None:
+        separator = self.separator
+        if separator is None:
+            return
+        if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+            raise InputError(
+                f"separator = {separator!r}, expected one ASCII character that is no quote",
+                code="bad-option",
+                hint="such as ';' or a tab",
+            )
+        if self.decimal_comma and separator == ",":
+            raise InputError(
+                "a comma can't be both the separator and the decimal sign",
+                code="bad-option",
+                hint="--separator ';'",
+            )
 
 
 def table_files(data: str | Path) -> list[Path]:
@@ -114,7 +132,7 @@ def open_file(path: Path, dialect: Dialect) -> tuple[pl.LazyFrame, list[str], bo
         )
     with readable(path):
         if kind in ("csv", "tsv"):
-            return _open_text(path, dialect.separator or ("\t" if kind == "tsv" else ","), dialect)
+            return _open_text(path, dialect.separator or default_separator(path), dialect)
         if kind == "parquet":
             frame = pl.scan_parquet(path, glob=False)
         elif kind == "arrow":
@@ -144,6 +162,13 @@ def _open_text(
         glob=False,
     )
     names = [str(name) for name in header.head(1).collect().row(0)]
+    other = next((c for c in ";\t|," if c in names[0]), None)
+    if len(names) == 1 and other:
+        raise InputError(
+            f"{path.name} has a single column, named {names[0]!r}",
+            code="wrong-separator",
+            hint=f"is the separator another one? --separator {other!r}",
+        )
     frame = pl.scan_csv(
         path,
         infer_schema=False,
@@ -155,7 +180,7 @@ def _open_text(
 
 
 @contextmanager
-def readable(path: Path | None) -> Iterator[None]:
+def readable(path: Path | None, separator: str | None = None) -> Iterator[None]:
     """Turn what goes wrong while a file is read into an InputError that names the file."""
     import polars as pl
 
@@ -167,10 +192,10 @@ def readable(path: Path | None) -> Iterator[None]:
             f"{name} is empty", code="empty-file", hint="give a file with a header and rows"
         ) from error
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, name, str(error)) from error
+        raise _unreadable(path, name, str(error), separator) from error
 
 
-def _unreadable(path: Path | None, name: str, reason: str) -> InputError:
+def _unreadable(path: Path | None, name: str, reason: str, separator: str | None) -> InputError:
     if "utf-8" in reason.lower() or "utf8" in reason.lower():
         return InputError(
             f"{name} is not UTF-8 text",
@@ -179,27 +204,31 @@ def _unreadable(path: Path | None, name: str, reason: str) -> InputError:
         )
     if "more fields" in reason:
         return InputError(
-            f"{name} is ragged: {_ragged_row(path)}",
+            f"{name} is ragged: {ragged_row(path, separator) or 'a row has surplus fields'}",
             code="ragged",
-            hint="give every row the header's number of fields, and quote fields that hold the "
-            "separator",
+            hint=RAGGED_HINT,
         )
     first_line = reason.strip().partition("\n")[0]
     return InputError(f"{name} cannot be read: {first_line}", code="unreadable-data")
 
 
-def _ragged_row(path: Path | None) -> str:
-    separator = "\t" if path and file_format(path) == "tsv" else ","
-    if path is not None and not path.name.endswith(".zst"):
-        with _text(path) as file:
-            rows = csv.reader(file, delimiter=separator)
-            width = len(next(rows))
-            for number, row in enumerate(rows, 1):
-                if len(row) > width:
-                    return f"row {number} has {len(row)} fields, the header has {width}"
-    return "a row has more fields than the header"
+def ragged_row(path: Path | None, separator: str | None = None) -> str | None:
+    """Return what is wrong with the first row of another length than the header's, or None.
 
-
-def _text(path: Path) -> TextIO:
+    Polars reads absent fields as missing values and does not say where surplus ones stand.
+    """
+    if path is None or path.name.endswith(".zst"):
+        return None
     opener = gzip.open if path.name.endswith(".gz") else open
-    return opener(path, "rt", encoding="utf-8", newline="")
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=separator or default_separator(path))
+        width = len(next(rows))
+        for number, row in enumerate(rows, 1):
+            if row and len(row) != width:
+                return f"row {number} has {len(row)} fields, the header has {width}"
+    return None
+
+
+def default_separator(path: Path) -> str:
+    """Return the separator that a text file's extension means."""
+    return "\t" if file_format(path) == "tsv" else ","

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError, nearest
 
-__all__ = ["column_names", "match_names", "to_matrix"]
+__all__ = ["column_names", "kind_of", "match_names", "to_matrix"]
 
 Matrix = NDArray[Any]
 
@@ -167,7 +167,7 @@ def kind_of(array: Matrix) -> str:
     if array.dtype.kind == "O":
         odd = next((v for v in array.ravel() if not isinstance(v, (int, float))), None)
         return f"{type(odd).__name__}: {odd!r}" if odd is not None else "a missing value (None)"
-    return f"{word}: {array.ravel()[0]!r}" if array.dtype.kind in "US" else word
+    return f"{word}: {array.ravel()[0].item()!r}" if array.dtype.kind in "US" else word
 
 
 def check_shape(matrix: Matrix, features: Sequence[str]) -> None:

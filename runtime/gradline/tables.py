@@ -6,7 +6,7 @@ before any row is dropped. A block is an aligned range of BLOCK_ROWS rows of one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.errors import InputError, needs_extra
-from gradline.files import Dialect, open_file, readable, table_files
+from gradline.errors import InputError
+from gradline.files import RAGGED_HINT, Dialect, open_file, ragged_row, readable, table_files
+from gradline.text import clean, guess, parse
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["BLOCK_ROWS", "Block", "FrameTable", "Part", "open_files", "open_frame"]
+__all__ = ["BLOCK_ROWS", "LARGEST_INTEGER", "Block", "FrameTable", "Part", "open_files"]
 
 BLOCK_ROWS = 65_536
 HEAD_ROWS = 1_000  # what the kinds of a text file's columns are first guessed from
@@ -71,7 +72,7 @@ class TextColumn:
     present: int
     numbers: int
     odd: list[str]
-    first_row: int
+    first: str
 
 
 class FrameTable:
@@ -114,21 +115,31 @@ class FrameTable:
                 yield Block(number, start, values)
                 start += len(values)
 
+    def ragged(self) -> InputError | None:
+        """Return the error for a text file with a row of another length than its header."""
+        for part in self.parts:
+            row = ragged_row(part.path, self.dialect.separator) if part.text else None
+            if row:
+                return InputError(f"{part.label} is ragged: {row}", code="ragged", hint=RAGGED_HINT)
+        return None
+
     def survey(self, column: str) -> TextColumn:
         """Return how many of a text column's values are numbers, over the whole table."""
         import polars as pl
 
-        present = numbers = first = 0
+        present = numbers = 0
+        first = ""
         odd: list[str] = []
         for part in self.parts:
             frame = part.frame.select(pl.col(column).cast(pl.String))
             rows = 0
-            with readable(part.path):
+            with readable(part.path, self.dialect.separator):
                 for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
-                    text = self._clean(batch.to_series())
-                    bad = text.is_not_null() & self._parse(text).is_null()
+                    text = clean(batch.to_series(), self.dialect)
+                    bad = text.is_not_null() & parse(text, self.dialect).is_null()
                     if bad.any():
-                        first = first or rows + int(bad.arg_true()[0]) + 1
+                        row = rows + int(bad.arg_true()[0]) + 1
+                        first = first or f"row {row} of {part.label}"
                         odd += text.filter(bad).head(3).to_list()
                     present += len(text) - text.null_count()
                     numbers += len(text) - text.null_count() - int(bad.sum())
@@ -136,20 +147,12 @@ class FrameTable:
         return TextColumn(present, numbers, odd[:3], first)
 
     def _kinds(self, part: Part) -> dict[str, str]:
-        import polars as pl
 
-        with readable(part.path):
+        with readable(part.path, self.dialect.separator):
             if not part.text:
                 return {name: _kind(dtype) for name, dtype in part.frame.collect_schema().items()}
             head = part.frame.head(HEAD_ROWS).collect()
-        kinds = {}
-        for column in head.iter_columns():
-            text = self._clean(column)
-            numbers = self._parse(text)
-            kinds[column.name] = "number" if numbers.null_count() == text.null_count() else "text"
-            if kinds[column.name] == "text" and _is_date(pl, text):
-                kinds[column.name] = "date"
-        return kinds
+        return {column.name: guess(column, self.dialect) for column in head.iter_columns()}
 
     def _check_same(self, part: Part) -> None:
         first = self.parts[0]
@@ -179,7 +182,7 @@ class FrameTable:
 
         kept: list[pl.DataFrame] = []
         rows = 0
-        with readable(part.path):
+        with readable(part.path, self.dialect.separator):
             for batch in part.frame.select(columns).collect_batches(chunk_size=BLOCK_ROWS):
                 kept.append(batch)
                 rows += len(batch)
@@ -197,52 +200,19 @@ class FrameTable:
         columns = []
         for column in frame.iter_columns():
             if part.text:
-                numbers = self._parse(column)
+                numbers = parse(column, self.dialect)
                 if numbers.null_count() > column.null_count():
-                    column = self._clean(column)
-                    numbers = self._parse(column)
+                    column = clean(column, self.dialect)
+                    numbers = parse(column, self.dialect)
                     if numbers.null_count() > column.null_count():
                         raise self.not_numbers(column.name)
             else:
                 if _kind(column.dtype) != "number":
                     raise self.not_numbers(column.name)
                 numbers = column.cast(pl.Float64)
-            self._check_integers(part, column, numbers, start)
+            check_integers(part, column, numbers, start)
             columns.append(numbers)
         return pl.DataFrame(columns).to_numpy(order="fortran")
-
-    def _clean(self, column: pl.Series) -> pl.Series:
-        """Return text without surrounding blanks, missing where it means so."""
-        text = column.cast(
-            column.dtype if column.dtype.is_numeric() else _string()
-        ).str.strip_chars()
-        return text.set(text.is_in(["", *self.dialect.nulls]), None)
-
-    def _parse(self, text: pl.Series) -> pl.Series:
-        import polars as pl
-
-        if self.dialect.decimal_comma:
-            text = text.str.replace(",", ".", literal=True)
-        return text.cast(pl.Float64, strict=False)
-
-    def _check_integers(
-        self, part: Part, column: pl.Series, numbers: pl.Series, start: int
-    ) -> None:
-        large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
-        if not large.any():
-            return
-        for row in large.arg_true():
-            value = column[int(row)]
-            digits = value.strip().lstrip("+-") if isinstance(value, str) else ""
-            exact = int(value) if digits.isdigit() or isinstance(value, int) else 0
-            if abs(exact) > LARGEST_INTEGER:
-                raise InputError(
-                    f"the column {column.name!r} holds the integer {value} in row "
-                    f"{start + int(row) + 1} of {part.label}: float64 is exact only up to 2^53",
-                    code="large-integer",
-                    hint=f"--exclude {column.name!r}, or divide it first (an identifier is no "
-                    "feature)",
-                )
 
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a chosen column that holds something else than numbers."""
@@ -255,13 +225,21 @@ class FrameTable:
                 hint="convert it to numbers first, or choose other columns",
             )
         found = self.survey(name)
+        if found.numbers == found.present:
+            return InputError(
+                f"the column {name!r} is text, though all of its values are numbers",
+                code="not-numeric",
+                hint="cast it to numbers first",
+            )
         examples = ", ".join(map(repr, found.odd)) or "text"
         return InputError(
             f"the column {name!r} is text: {found.present - found.numbers} of {found.present} "
-            f"values are not numbers, such as {examples}; the first stands in row "
-            f"{found.first_row or 1}",
+            f"values are not numbers, such as {examples}"
+            + (f"; the first stands in {found.first}" if found.first else ""),
             code="not-numeric",
-            hint="mend them, name what means missing with --null TOKEN, or leave the column out "
+            hint="give --decimal-comma where 1,5 means one and a half"
+            if any("," in value for value in found.odd) and not self.dialect.decimal_comma
+            else "mend them, name what means missing with --null TOKEN, or leave the column out "
             f"with --exclude {name!r}",
         )
 
@@ -280,68 +258,6 @@ def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
     return FrameTable(parts, dialect)
 
 
-def open_frame(table: object) -> FrameTable:
-    """Return the table in a dataframe (polars, pandas, pyarrow) or a mapping of columns.
-
-    Raises:
-        InputError: Where it is none of these, or its columns differ in length.
-    """
-    with needs_extra():
-        import polars as pl
-    try:
-        if isinstance(table, pl.LazyFrame):
-            table = table.collect()
-        if isinstance(table, pl.DataFrame):
-            frame = table
-        elif isinstance(table, Mapping):
-            frame = pl.DataFrame({str(k): _series(pl, v) for k, v in table.items()})
-        elif hasattr(table, "__arrow_c_stream__") and hasattr(table, "column_names"):
-            _refuse_duplicates(table.column_names)
-            frame = pl.DataFrame(pl.from_arrow(table))
-        elif hasattr(table, "columns") and hasattr(table, "iloc"):
-            _refuse_duplicates(map(str, table.columns))
-            columns = {str(n): table.iloc[:, j] for j, n in enumerate(table.columns)}
-            frame = pl.DataFrame({name: _series(pl, column) for name, column in columns.items()})
-        else:
-            raise InputError(
-                f"a table of type {type(table).__name__} is not known",
-                code="unknown-table",
-                hint="give a path, a polars, pandas or pyarrow table, a mapping of columns, or a "
-                "pair (X, Y) of arrays",
-            )
-    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"the table cannot be read: {error}", code="unreadable-data") from error
-    return FrameTable([Part(None, frame.lazy(), frame.columns, False)], Dialect())
-
-
-def _refuse_duplicates(names: Any) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise InputError(
-                f"the table has the column {name!r} twice",
-                code="duplicate-column",
-                hint="rename one of them",
-            )
-        seen.add(name)
-
-
-def _series(pl: Any, column: Any) -> Any:
-    # NumPy's view of a column is the one that pandas, lists and tensors share.
-    if isinstance(column, pl.Series):
-        return column
-    array = np.asarray(column)
-    return pl.Series(values=array if array.dtype.kind in "fiubM" else array.tolist(), strict=False)
-
-
-def _string() -> Any:
-    import polars as pl
-
-    return pl.String
-
-
 def _kind(dtype: Any) -> str:
     import polars as pl
 
@@ -352,6 +268,19 @@ def _kind(dtype: Any) -> str:
     return "text" if dtype in (pl.String, pl.Categorical, pl.Enum) else "other"
 
 
-def _is_date(pl: Any, text: Any) -> bool:
-    dates = text.str.to_date(strict=False) if len(text) else text
-    return len(text) > 0 and dates.null_count() == text.null_count()
+def check_integers(part: Part, column: pl.Series, numbers: pl.Series, start: int) -> None:
+    """Raise for an integer of the column that float64 can't hold."""
+    large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
+    if not large.any():
+        return
+    for row in large.arg_true():
+        value = column[int(row)]
+        digits = value.strip().lstrip("+-") if isinstance(value, str) else ""
+        exact = int(value) if digits.isdigit() or isinstance(value, int) else 0
+        if abs(exact) > LARGEST_INTEGER:
+            raise InputError(
+                f"the column {column.name!r} holds the integer {value} in row "
+                f"{start + int(row) + 1} of {part.label}: float64 is exact only up to 2^53",
+                code="large-integer",
+                hint=f"--exclude {column.name!r}, or divide it first (an identifier is no feature)",
+            )

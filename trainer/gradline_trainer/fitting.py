@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradline.errors import InputError
 from gradline.files import Dialect
-from gradline.inputs import column_names
-from gradline.tables import open_files, open_frame
-from gradline_trainer.arrays import ArrayTable, matrix_of
-from gradline_trainer.columns import Columns, Table, choose_columns
+from gradline_trainer.advice import advise
+from gradline_trainer.columns import Columns
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.descent import descend
 from gradline_trainer.diagnosis import Optimality, diverged, measure_optimality
+from gradline_trainer.gathering import Progress, gather
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
-from gradline_trainer.moments import Moments, merge_all
+from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.rows import RowReader, Rows
+from gradline_trainer.sources import open_table
 
 __all__ = ["Fit", "fit"]
 
-Progress = Callable[[str, int], None]
 CONVERGED = 1e-12  # of the loss, where a run was given no tolerance to stop at
 
 
@@ -111,108 +109,15 @@ def fit(
     """
     chosen = Options.of(**options)
     report = progress or (lambda stage, count: None)
-    source: Table
-    if isinstance(table, tuple):
-        source, targets, features, sample_weight = _pair(table, targets, features, sample_weight)
-    elif isinstance(table, str | Path):
-        nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null))
-        source = open_files(table, Dialect(separator, decimal_comma, nulls))
-    else:
-        source = table if isinstance(table, ArrayTable) else open_frame(table)
-    columns = choose_columns(source, targets, features, exclude, sample_weight)
+    nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null))
+    dialect = Dialect(separator, decimal_comma, nulls)
+    source, columns = open_table(table, targets, features, exclude, sample_weight, dialect)
     reader = RowReader(source, columns, chosen)
-    moments, rows = _gather(reader, report)
-    _check_targets(moments, columns)
+    moments, rows = gather(reader, report)
     problem = state_problem(moments, len(columns.features), chosen)
     coordinates = Coordinates(problem, chosen.preconditioning)
     loss = _loss(coordinates, rows, chosen)
     return _descend(reader, moments, rows, coordinates, loss, report)
-
-
-def _pair(pair: Any, targets: Any, features: Any, weights: Any) -> tuple[ArrayTable, Any, Any, Any]:
-    """Return a pair (X, Y), and perhaps weights, as a table, and its columns' names."""
-    if len(pair) != 2:
-        raise InputError(
-            f"a tuple of {len(pair)} is no table", code="unknown-table", hint="give (X, Y)"
-        )
-    parts = [matrix_of(pair[0], "X"), matrix_of(pair[1], "Y")]
-    if features is None:
-        features = column_names(pair[0]) or [f"x{j}" for j in range(parts[0].shape[1])]
-    if targets is None:
-        targets = column_names(pair[1]) or [f"y{j}" for j in range(parts[1].shape[1])]
-    features, targets = ([n] if isinstance(n, str) else list(n) for n in (features, targets))
-    name = None
-    if weights is not None:
-        parts.append(matrix_of(weights, "sample_weight"))
-        name = "sample_weight"
-        while name in (*features, *targets):
-            name += "_"
-    for what, names, part in (("X", features, parts[0]), ("Y", targets, parts[1])):
-        if len(names) != part.shape[1]:
-            raise InputError(
-                f"{what} has {part.shape[1]} columns, {len(names)} names were given",
-                code="wrong-shape",
-                hint="give one name per column",
-            )
-    if len({len(part) for part in parts}) > 1:
-        raise InputError(
-            f"X, Y and weights have {', '.join(str(len(part)) for part in parts)} rows",
-            code="wrong-shape",
-            hint="give one row of each per observation",
-        )
-    table = ArrayTable(np.hstack(parts), [*features, *targets, *([name] if name else [])])
-    return table, targets, features, name
-
-
-def _gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | None]:
-    """Return the moments of the training rows, and the rows where they are at hand.
-
-    They are where the loop needs them, or where one block holds them all.
-    """
-    keep_all = reader.options.gradient_source == "rows"
-    kept: list[Rows] = []
-    blocks = 0
-
-    def moments() -> Iterable[Moments]:
-        nonlocal blocks
-        for rows, _ in reader:
-            report("rows", reader.read)
-            blocks += 1
-            if keep_all or blocks == 1:
-                kept.append(rows)
-            else:
-                kept.clear()
-            if len(rows):
-                yield Moments.of(np.hstack([rows.features, rows.targets]), rows.weights)
-
-    merged = merge_all(moments())
-    count = 0 if merged is None else merged.rows
-    if merged is None or count < 2:
-        counts = f"{reader.read} read, {reader.dropped} dropped, {reader.held_out} held out"
-        raise InputError(
-            f"{count or 'no'} row{'s' * (count != 1)} to train on ({counts})",
-            code="too-few-rows",
-            hint="give a table of at least two complete rows",
-        )
-    if reader.options.holdout and not reader.held_out:
-        raise InputError(
-            f"a holdout of {reader.options.holdout:g} of {reader.read} rows holds out none",
-            code="bad-option",
-            hint="give a larger fraction",
-        )
-    return merged, kept if keep_all or blocks == 1 else None
-
-
-def _check_targets(moments: Moments, columns: Columns) -> None:
-    d = len(columns.features)
-    for j, name in enumerate(columns.targets, d):
-        if moments.minimum[j] == moments.maximum[j]:
-            raise InputError(
-                f"the target {name!r} is {moments.minimum[j]:g} in every row: there is nothing "
-                "to learn",
-                code="constant-target",
-                hint="choose another target",
-            )
 
 
 def _loss(
@@ -304,7 +209,7 @@ def _descend(
         paths=list(reader.table.paths),
         options=options,
         columns=columns,
-        warnings=_warnings(columns, problem, None if converged else optimality, reader),
+        warnings=advise(reader, problem, None if converged else optimality),
     )
 
 
@@ -330,35 +235,3 @@ def _metrics(
         "training": dict(zip(names, training or [], strict=True)),
         "held_out": dict(zip(names, held_out, strict=True)) if held_out else None,
     }
-
-
-def _warnings(
-    columns: Columns, problem: Problem, unfinished: Optimality | None, reader: RowReader
-) -> list[str]:
-    def named(places: list[int]) -> str:
-        names = [repr(columns.features[j]) for j in places]
-        return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-    found = []
-    if columns.left_out:
-        names = ", ".join(map(repr, columns.left_out))
-        found.append(f"left out, since they hold no numbers: {names}")
-    if reader.dropped:
-        found.append(f"{reader.dropped} of {reader.read} rows dropped for missing values")
-    if problem.constant:
-        found.append(f"constant, so their weight is 0: {named(problem.constant)}")
-    if problem.dependent:
-        found.append(
-            "linearly dependent on earlier features (or more than the rows can tell apart), so "
-            f"their weight is 0: {named(problem.dependent)}"
-        )
-    if unfinished is not None:
-        go = unfinished.epochs_to_go
-        further = "it can't get there at this rate" if go is None else f"about {go:,} more epochs"
-        found.append(
-            f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
-            f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
-            f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
-            f"{further}, or --preconditioning whiten"
-        )
-    return found

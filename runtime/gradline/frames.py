@@ -1,0 +1,70 @@
+"""A dataframe or a mapping of columns in memory, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gradline.errors import InputError, needs_extra
+from gradline.files import Dialect
+from gradline.tables import FrameTable, Part
+
+__all__ = ["open_frame"]
+
+
+def open_frame(table: object) -> FrameTable:
+    """Return the table in a dataframe (polars, pandas, pyarrow) or a mapping of columns.
+
+    Raises:
+        InputError: Where it is none of these, or its columns differ in length.
+    """
+    with needs_extra():
+        import polars as pl
+    try:
+        if isinstance(table, pl.LazyFrame):
+            table = table.collect()
+        if isinstance(table, pl.DataFrame):
+            frame = table
+        elif isinstance(table, Mapping):
+            frame = pl.DataFrame({str(k): _series(pl, v) for k, v in table.items()})
+        elif hasattr(table, "__arrow_c_stream__") and hasattr(table, "column_names"):
+            _refuse_duplicates(table.column_names)
+            frame = pl.DataFrame(pl.from_arrow(table))
+        elif hasattr(table, "columns") and hasattr(table, "iloc"):
+            _refuse_duplicates(map(str, table.columns))
+            columns = {str(n): table.iloc[:, j] for j, n in enumerate(table.columns)}
+            frame = pl.DataFrame({name: _series(pl, column) for name, column in columns.items()})
+        else:
+            raise InputError(
+                f"a table of type {type(table).__name__} is not known",
+                code="unknown-table",
+                hint="give a path, a polars, pandas or pyarrow table, a mapping of columns, or a "
+                "pair (X, Y) of arrays",
+            )
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"the table cannot be read: {error}", code="unreadable-data") from error
+    return FrameTable([Part(None, frame.lazy(), frame.columns, False)], Dialect())
+
+
+def _refuse_duplicates(names: Any) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(
+                f"the table has the column {name!r} twice",
+                code="duplicate-column",
+                hint="rename one of them",
+            )
+        seen.add(name)
+
+
+def _series(pl: Any, column: Any) -> Any:
+    # NumPy's view of a column is the one that pandas, lists and tensors share.
+    if isinstance(column, pl.Series):
+        return column
+    array = np.asarray(column)
+    return pl.Series(values=array if array.dtype.kind in "fiubM" else array.tolist(), strict=False)

@@ -1,0 +1,49 @@
+"""What a person should know before they trust a fit."""
+
+from __future__ import annotations
+
+from gradline_trainer.columns import Columns
+from gradline_trainer.diagnosis import Optimality
+from gradline_trainer.problem import Problem
+from gradline_trainer.rows import RowReader
+
+__all__ = ["advise"]
+
+
+def advise(reader: RowReader, problem: Problem, unfinished: Optimality | None) -> list[str]:
+    """Return the warnings of a run, one sentence each.
+
+    Args:
+        reader: After its pass over the table.
+        problem: With the features that were left out.
+        unfinished: How far from the optimum a run ended that did not converge, else None.
+    """
+    columns: Columns = reader.columns
+
+    def named(places: list[int]) -> str:
+        names = [repr(columns.features[j]) for j in places]
+        return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+    found = []
+    if columns.left_out:
+        names = ", ".join(map(repr, columns.left_out))
+        found.append(f"left out, since they hold no numbers: {names}")
+    if reader.dropped:
+        found.append(f"{reader.dropped} of {reader.read} rows dropped for missing values")
+    if problem.constant:
+        found.append(f"constant, so their weight is 0: {named(problem.constant)}")
+    if problem.dependent:
+        found.append(
+            "linearly dependent on earlier features (or more than the rows can tell apart), so "
+            f"their weight is 0: {named(problem.dependent)}"
+        )
+    if unfinished is not None:
+        go = unfinished.epochs_to_go
+        further = "it can't get there at this rate" if go is None else f"about {go:,} more epochs"
+        found.append(
+            f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
+            f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
+            f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
+            f"{further}, or --preconditioning whiten"
+        )
+    return found

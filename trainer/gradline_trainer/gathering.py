@@ -1,0 +1,74 @@
+"""The pass over the table: rows in, moments out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from gradline.errors import InputError
+from gradline_trainer.moments import Moments, merge_all
+from gradline_trainer.rows import RowReader, Rows
+
+__all__ = ["Progress", "gather"]
+
+Progress = Callable[[str, int], None]
+
+
+def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | None]:
+    """Return the moments of the training rows, and the rows where they are at hand.
+
+    They are where the loop needs them, or where one block holds them all.
+
+    Args:
+        reader: Of the table's rows.
+        report: Called with ("rows", how many were read so far).
+
+    Raises:
+        InputError: For rows that can't be trained on, and where fewer than two are left.
+    """
+    keep_all = reader.options.gradient_source == "rows"
+    kept: list[Rows] = []
+    blocks = 0
+
+    def moments() -> Iterable[Moments]:
+        nonlocal blocks
+        for rows, _ in reader:
+            report("rows", reader.read)
+            blocks += 1
+            if keep_all or blocks == 1:
+                kept.append(rows)
+            else:
+                kept.clear()
+            if len(rows):
+                yield Moments.of(np.hstack([rows.features, rows.targets]), rows.weights)
+
+    merged = merge_all(moments())
+    count = 0 if merged is None else merged.rows
+    if merged is None or count < 2:
+        counts = f"{reader.read} read, {reader.dropped} dropped, {reader.held_out} held out"
+        raise InputError(
+            f"{count or 'no'} row{'s' * (count != 1)} to train on ({counts})",
+            code="too-few-rows",
+            hint="give a table of at least two complete rows",
+        )
+    if reader.options.holdout and not reader.held_out:
+        raise InputError(
+            f"a holdout of {reader.options.holdout:g} of {reader.read} rows holds out none",
+            code="bad-option",
+            hint="give a larger fraction",
+        )
+    _check_targets(merged, reader.columns.targets)
+    return merged, kept if keep_all or blocks == 1 else None
+
+
+def _check_targets(moments: Moments, targets: list[str]) -> None:
+    d = len(moments.mean) - len(targets)
+    for j, name in enumerate(targets, d):
+        if moments.minimum[j] == moments.maximum[j]:
+            raise InputError(
+                f"the target {name!r} is {moments.minimum[j]:g} in every row: there is nothing "
+                "to learn",
+                code="constant-target",
+                hint="choose another target",
+            )
