@@ -52,7 +52,12 @@ def run(
     for warning in trained.warnings:
         click.echo(f"Warning: {warning}", err=True)
     frozen = freeze(
-        trained, package, torch_export=torch_export, fingerprint=not no_fingerprint, notes=notes
+        trained,
+        package,
+        torch_export=torch_export,
+        report=not no_report,
+        fingerprint=not no_fingerprint,
+        notes=notes,
     )
     path = publish(frozen.files, output, package)
     click.echo(_said(trained, frozen, path, as_json, quiet))

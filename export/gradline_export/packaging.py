@@ -63,6 +63,7 @@ def export_package(
     name: str = "model",
     *,
     torch_export: bool = False,
+    report: bool = True,
     fingerprint: bool = True,
     notes: Mapping[str, str] | None = None,
 ) -> Path:
@@ -73,6 +74,7 @@ def export_package(
         root: The folder of packages.
         name: The package's.
         torch_export: Whether to add model.pt2.
+        report: Whether to add report.html.
         fingerprint: Whether to record the SHA-256 of the files that were read.
         notes: Recorded as they are: author, purpose, commit.
 
@@ -83,7 +85,9 @@ def export_package(
         OutputError: Where the folder can't be written.
     """
     check_name(name)
-    frozen = freeze(fit, name, torch_export=torch_export, fingerprint=fingerprint, notes=notes)
+    frozen = freeze(
+        fit, name, torch_export=torch_export, report=report, fingerprint=fingerprint, notes=notes
+    )
     return publish(frozen.files, root, name)
 
 
@@ -92,6 +96,7 @@ def freeze(
     name: str,
     *,
     torch_export: bool = False,
+    report: bool = True,
     fingerprint: bool = True,
     notes: Mapping[str, str] | None = None,
 ) -> Frozen:
@@ -127,7 +132,12 @@ def freeze(
         exact_outputs(golden, weights, bias),
         rounding_bound(golden, weights, bias, dtype),
     ).dump()
-    document = _manifest(fit, name, dtype, certificate, parity, files, fingerprint, notes or {})
+    document = _manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
+    if report:
+        from gradline_export.report import to_report
+
+        files["report.html"] = to_report(document, weights, bias)
+    document["files"] = {file: file_record(data) for file, data in files.items()}
     files["manifest.json"] = dump_manifest(document)
     return Frozen(name, files, weights, bias, certificate, parity)
 
@@ -153,11 +163,10 @@ def _manifest(
     dtype: np.dtype[Any],
     certificate: Float32Certificate,
     parity: list[HostParity],
-    files: Mapping[str, bytes],
     fingerprint: bool,
     notes: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the manifest, without times, paths, users or measured errors.
+    """Return the manifest but for its list of files: no time, path, user or measured error.
 
     Errors differ with the host's kernels; that each host is within the bound does not.
     """
@@ -180,7 +189,6 @@ def _manifest(
             "float32": _finite(asdict(certificate)),
             "optimality": {"converged": fit.converged, **asdict(fit.optimality)},
         },
-        "files": {file: file_record(data) for file, data in files.items()},
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gradline.wording import aligned, equations, number
+from gradline.wording import aligned, count, equations, number
 from gradline_export.packaging import Frozen
 from gradline_trainer.fitting import Fit
 
@@ -18,8 +18,8 @@ __all__ = ["summary", "summary_record"]
 def summary(fit: Fit, frozen: Frozen, path: Path) -> list[str]:
     """Return the closing summary's lines."""
     return [
-        f"{frozen.name}: {fit.moments.rows:,} rows, {len(fit.features)} features, "
-        f"{len(fit.targets)} targets",
+        f"{frozen.name}: {count(fit.moments.rows, 'row')}, {count(len(fit.features), 'feature')}, "
+        f"{count(len(fit.targets), 'target')}",
         "",
         *(
             f"  {line}"
@@ -82,7 +82,7 @@ def _metrics(fit: Fit) -> list[str]:
 
 
 def _descent(fit: Fit) -> str:
-    epochs = f"{len(fit.history):,} epoch{'s' * (len(fit.history) != 1)}"
+    epochs = count(len(fit.history), "epoch")
     coordinates = f"{fit.options.preconditioning}, {fit.options.gradient_source}"
     where = "the optimum" if fit.converged else "not yet the optimum"
     return (

@@ -60,6 +60,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.exit(status if isinstance(status, int) else 0)
     except GradlineError as error:
         _fail(arguments, str(error), error.hint, error.code, error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.UsageError as error:
         hint = f"{error.ctx.command_path} --help shows the options" if error.ctx else ""
         _fail(arguments, error.format_message(), hint, "usage", 2)

@@ -71,6 +71,7 @@ EXTRAS = {
     "rich": "tables",
     "torch": "train",
     "onnx": "train",
+    "jinja2": "train",
     "gradline_trainer": "train",
     "gradline_export": "train",
 }

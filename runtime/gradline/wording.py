@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["aligned", "equations", "number", "scientific"]
+__all__ = ["aligned", "count", "equations", "number", "scientific"]
 
 TERMS = 8  # an equation shows so many and counts the rest
 
@@ -20,6 +20,11 @@ def number(value: float | None) -> str:
     if size == 0 or 1e-3 <= size < 999.5:
         return f"{value:.3g}"
     return f"{value:,.0f}" if 999.5 <= size < 1e6 else scientific(value, 2)
+
+
+def count(amount: int, noun: str) -> str:
+    """Return an amount with its noun: "1 row", "2,000 rows"."""
+    return f"{amount:,} {noun}{'s' * (amount != 1)}"
 
 
 def scientific(value: float, digits: int = 3) -> str:

@@ -43,12 +43,13 @@ def command(package: str, as_json: bool) -> None:
 
 def describe(package: Any) -> list[str]:
     """Return the lines that describe a package."""
-    from gradline.wording import equations
+    from gradline.wording import count, equations
 
     graph, manifest = package.graph, package.manifest
     version = "" if package.version is None else f" version {package.version}"
     lines = [
-        f"{graph.name}{version}: {len(graph.features)} features, {len(graph.targets)} targets, "
+        f"{graph.name}{version}: {count(len(graph.features), 'feature')}, "
+        f"{count(len(graph.targets), 'target')}, "
         f"{graph.dtype}",
         "",
         *(
@@ -74,7 +75,7 @@ def _metrics(manifest: dict[str, Any]) -> list[str]:
 
 
 def _record(manifest: dict[str, Any]) -> list[str]:
-    from gradline.wording import number
+    from gradline.wording import count, number
 
     training, certificate = manifest["training"], manifest["certificates"]["float32"]
     rows = training["rows"]
@@ -87,8 +88,8 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         f"  rows       {rows['read']:,} read, {rows['dropped']:,} dropped, "
         f"{rows['held_out']:,} held out",
         f"  ranges     {'; '.join(ranges)}" + ("; …" if len(manifest["columns"]) > 8 else ""),
-        f"  trained    {training['epochs']} epochs, {training['options']['preconditioning']}, "
-        f"{training['gradient']}, learning rate {number(training['learning_rate'])}",
+        f"  trained    {count(training['epochs'], 'epoch')}, "
+        f"{training['options']['preconditioning']}, {training['gradient']}, learning rate {number(training['learning_rate'])}",
         f"  files      {files}",
         f"  float32    {certificate['verdict']}: adds up to {number(certificate['error'])} to "
         f"{certificate['target']} (limit {number(certificate['limit'])}, most from "

@@ -64,6 +64,7 @@ def command(
     from gradline.files import Dialect
     from gradline.model import load
     from gradline.tables import open_files
+    from gradline.wording import count
 
     if output is not None and output.suffix not in WRITERS:
         raise InputError(
@@ -76,7 +77,9 @@ def command(
     frame = predict_table(model, table)
     missing = int(frame.null_count().sum_horizontal()[0]) // len(model.targets)
     if missing:
-        click.echo(f"Warning: {missing} rows with missing values got no prediction", err=True)
+        click.echo(
+            f"Warning: {count(missing, 'row')} with missing values got no prediction", err=True
+        )
     if output is not None:
         write_whole(output, lambda file: WRITERS[output.suffix](frame, file))
     if as_json:
@@ -86,7 +89,9 @@ def command(
     elif output is None:
         sys.stdout.write(frame.write_csv())
     else:
-        click.echo(f"{len(frame):,} rows predicted by {model.name}, written to {output}", err=True)
+        click.echo(
+            f"{count(len(frame), 'row')} predicted by {model.name}, written to {output}", err=True
+        )
 
 
 def predict_table(model: Model, table: FrameTable) -> pl.DataFrame:

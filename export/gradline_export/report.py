@@ -1,0 +1,61 @@
+"""report.html: what a manifest says, for people, in one file that needs no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from numpy.typing import NDArray
+
+from gradline.wording import count, equations, number
+
+__all__ = ["to_report"]
+
+SHOWN_TARGETS = 8
+
+
+def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
+    """Return the page; the same manifest gives the same bytes.
+
+    Args:
+        manifest: All but its list of files.
+        weights: W as frozen, shape (k, d).
+        bias: b as frozen, shape (k,).
+    """
+    schema, columns = manifest["schema"], manifest["columns"]
+    features, targets = schema["features"], schema["targets"]
+    coefficients = [
+        {"feature": feature, "weights": weights[:SHOWN_TARGETS, j], **columns[feature]}
+        for j, feature in enumerate(features)
+    ]
+    example = {feature: [float(f"{columns[feature]['mean']:.4g}")] for feature in features[:8]}
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(
+        files("gradline_export").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    )
+    page = template.render(
+        name=manifest["name"],
+        features=features,
+        targets=targets,
+        shown_targets=targets[:SHOWN_TARGETS],
+        dtype=schema["dtype"],
+        equations=equations(weights, bias, features, targets),
+        coefficients=coefficients,
+        bias=bias[:SHOWN_TARGETS],
+        example=json.dumps(example, ensure_ascii=False),
+        metrics=manifest["metrics"],
+        parity=manifest["parity"],
+        certificate=manifest["certificates"]["float32"],
+        optimality=manifest["certificates"]["optimality"],
+        training=manifest["training"],
+        rows=manifest["training"]["rows"],
+        warnings=manifest["training"]["warnings"],
+        number=number,
+        count=count,
+    )
+    return page.encode()
