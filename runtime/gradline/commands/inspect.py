@@ -88,8 +88,8 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         f"  rows       {rows['read']:,} read, {rows['dropped']:,} dropped, "
         f"{rows['held_out']:,} held out",
         f"  ranges     {'; '.join(ranges)}" + ("; …" if len(manifest["columns"]) > 8 else ""),
-        f"  trained    {count(training['epochs'], 'epoch')}, "
-        f"{training['options']['preconditioning']}, {training['gradient']}, learning rate {number(training['learning_rate'])}",
+        f"  trained    {count(training['epochs'], 'epoch')}, {_coordinates(training)}, rate "
+        f"{number(training['learning_rate'])}",
         f"  files      {files}",
         f"  float32    {certificate['verdict']}: adds up to {number(certificate['error'])} to "
         f"{certificate['target']} (limit {number(certificate['limit'])}, most from "
@@ -99,3 +99,7 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         *(f"  note       {key}: {value}" for key, value in training["notes"].items()),
         *(f"  warning    {warning}" for warning in training["warnings"]),
     ]
+
+
+def _coordinates(training: dict[str, Any]) -> str:
+    return f"{training['options']['preconditioning']}, {training['gradient']}"
