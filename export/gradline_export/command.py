@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,12 @@ def command(**options: Any) -> None:
         if not equals or not key:
             raise InputError(f"--note {note!r}, expected KEY=VALUE", code="bad-option")
         notes[key] = value
-    from gradline_export.main_job import run
-
+    # What these imports make lives as long as the process: walking it again and again to look for
+    # garbage would take a fifth of a small job's time.
+    gc.disable()
+    try:
+        from gradline_export.main_job import run
+    finally:
+        gc.freeze()
+        gc.enable()
     run(notes=notes, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,10 @@ def run(
         )
     package = check_name(name or (stem(data) if data else "orchard"))
     check_place(output, package)
-    with Progress(quiet=quiet) as progress:
+    for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
+    with Progress(quiet=quiet or for_programs) as progress:
         trained = _train(data, targets, progress, options)
-    for warning in trained.warnings:
+    for warning in trained.warnings * (not as_json):
         click.echo(f"Warning: {warning}", err=True)
     frozen = freeze(
         trained,

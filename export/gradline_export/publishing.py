@@ -6,6 +6,7 @@ number. A reader sees nothing or all of it, and two writers get two versions.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -70,6 +71,8 @@ def publish(files: dict[str, bytes], root: str | Path, name: str) -> Path:
             shutil.rmtree(building, ignore_errors=True)
         _flush(folder)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # which it can only where nothing was published before
         raise _unwritable(folder, error.strerror or str(error)) from error
     return version
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from gradline.tables import Block, FrameTable
 
 __all__ = ["Columns", "Table", "choose_columns"]
 
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 NUMERIC_SHARE = 0.9  # a text column with as many numbers is taken for a faulty numeric one
 
 
@@ -152,11 +154,15 @@ def _free(name: str, role: str, taken: dict[str, str]) -> None:
 
 
 def _refuse_faulty(table: Table, name: str) -> None:
-    """Raise for a text column that is nearly all numbers: it was meant to be a feature."""
+    """Raise for a text column that was meant to be a feature.
+
+    It is nearly all numbers, or its text reads as numbers with decimal commas.
+    """
     if not isinstance(table, FrameTable) or table.kinds[name] != "text":
         return
     found = table.survey(name)
-    if found.numbers and found.numbers >= NUMERIC_SHARE * found.present:
+    decimal_commas = bool(found.odd) and all(map(DECIMAL_COMMA.fullmatch, found.odd))
+    if decimal_commas or 0 < NUMERIC_SHARE * found.present <= found.numbers:
         raise table.not_numbers(name)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradline.errors import InputError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
 from gradline_trainer.columns import Columns
@@ -115,6 +116,12 @@ def fit(
     reader = RowReader(source, columns, chosen)
     moments, rows = gather(reader, report)
     problem = state_problem(moments, len(columns.features), chosen)
+    if not len(problem.active):
+        raise InputError(
+            "every feature has one value only: there is nothing to learn from",
+            code="constant-features",
+            hint="choose other features",
+        )
     coordinates = Coordinates(problem, chosen.preconditioning)
     loss = _loss(coordinates, rows, chosen)
     return _descend(reader, moments, rows, coordinates, loss, report)

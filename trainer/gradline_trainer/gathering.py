@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from gradline.errors import InputError
+from gradline_trainer.columns import Columns
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.rows import RowReader, Rows
 
@@ -58,17 +59,27 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
             code="bad-option",
             hint="give a larger fraction",
         )
-    _check_targets(merged, reader.columns.targets)
+    _check_spread(merged, reader.columns)
     return merged, kept if keep_all or blocks == 1 else None
 
 
-def _check_targets(moments: Moments, targets: list[str]) -> None:
-    d = len(moments.mean) - len(targets)
-    for j, name in enumerate(targets, d):
-        if moments.minimum[j] == moments.maximum[j]:
+def _check_spread(moments: Moments, columns: Columns) -> None:
+    """Raise for a column whose squares overflow, and for a constant target."""
+    spread = moments.comoment.diagonal()
+    names = columns.features + columns.targets
+    for name, square, most in zip(names, spread, moments.maximum, strict=True):
+        if not np.isfinite(square):
             raise InputError(
-                f"the target {name!r} is {moments.minimum[j]:g} in every row: there is nothing "
-                "to learn",
+                f"the column {name!r} has values too large to square (up to {most:.3g})",
+                code="out-of-range",
+                hint="divide the column first",
+            )
+    d = len(columns.features)
+    for j, name in enumerate(columns.targets, d):
+        if moments.minimum[j] == moments.maximum[j] or not spread[j]:
+            raise InputError(
+                f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
+                "learn",
                 code="constant-target",
                 hint="choose another target",
             )

@@ -51,8 +51,8 @@ class Moments:
         # The rounded mean is off by a little; the second pass takes that out again.
         rest = centred.mean(axis=0) if share is None else share @ centred
         weighted = centred if weights is None else centred * weights[:, None]
-        comoment = centred.T @ weighted - total * np.outer(rest, rest)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
+            comoment = centred.T @ weighted - total * np.outer(rest, rest)
             float32 = (values.astype(np.float32) == values).all(axis=0)
         return cls(
             n,

@@ -84,9 +84,8 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         second = second + torch.outer(mean, mean)
         mean = torch.zeros_like(mean)
     penalty = options.ridge / moments.weight
-    one_value = moments.minimum[:d] == moments.maximum[:d]
-    useless = one_value if options.bias else one_value & (moments.maximum[:d] == 0)
-    constant = [int(j) for j in np.flatnonzero(useless)]
+    one_value = (moments.minimum == moments.maximum)[:d] & options.bias
+    constant = [int(j) for j in np.flatnonzero(one_value | (second.diagonal()[:d].numpy() == 0))]
     candidates = [j for j in range(d) if j not in set(constant)]
     scale = (second.diagonal()[candidates] + penalty).sqrt()
     scaled = second[candidates][:, candidates] + penalty * torch.eye(len(candidates)).double()

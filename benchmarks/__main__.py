@@ -1,0 +1,73 @@
+"""`python -m benchmarks [NAME …]`: run the benches and print one table.
+
+Without names all are run, and the table is kept as benchmarks/results.json too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.comparison import Comparison, table
+
+BENCHES = ("whole_job", "first_prediction", "one_row")
+LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scikit-learn", "pandas")
+RESULTS = Path(__file__).with_name("results.json")
+
+
+def main() -> None:
+    """Run the benches that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
+    names = parser.parse_args().names
+    for name in names:
+        if name not in BENCHES:
+            parser.error(f"no bench named {name!r}, there are {', '.join(BENCHES)}")
+    found: list[Comparison] = []
+    for name in names or BENCHES:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        found += importlib.import_module(f"benchmarks.{name}").run()
+    machine = describe_machine()
+    print(_first_line(machine), "", *table(found), sep="\n")
+    if not names:
+        results = [asdict(line) | {"reached": line.reached} for line in found]
+        document = {"machine": machine, "results": results}
+        RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what a time depends on, and nothing that tells one machine from its twin."""
+    return {
+        "cores": os.cpu_count(),
+        "cpu": _cpu(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def _first_line(machine: dict[str, Any]) -> str:
+    libraries = (f"{name} {number}" for name, number in machine["libraries"].items())
+    python = f"Python {machine['python']}"
+    return ", ".join([f"{machine['cores']} cores", machine["cpu"], python, *libraries])
+
+
+def _cpu() -> str:
+    described = Path("/proc/cpuinfo")
+    if described.exists():
+        for line in described.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gradline_export import export_package
+from gradline_trainer import Fit, fit
+from gradline_trainer.orchard import TARGETS, orchard
+
+
+@pytest.fixture(scope="session")
+def orchard_fit() -> Fit:
+    return fit(orchard(), TARGETS)
+
+
+@pytest.fixture(scope="session")
+def orchard_package(orchard_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The version directory artifacts/orchard/1: copy it to change it."""
+    return export_package(orchard_fit, tmp_path_factory.mktemp("artifacts"), "orchard")

@@ -1,0 +1,291 @@
+"""The commands as people and programs call them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from gradline import load
+from gradline.cli import COMMANDS, main
+from gradline_trainer import Fit
+
+REPOSITORY = Path(__file__).parent.parent
+ORCHARD = REPOSITORY / "examples" / "orchard.csv"
+TARGETS = ("-t", "apples", "-t", "oranges")
+
+
+@dataclass
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Calls a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Outcome:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+Run = Callable[..., Outcome]
+
+
+def test_without_data_the_orchard_is_trained_and_published(run: Run) -> None:
+    done = run("train-and-export")
+    assert done.status == 0
+    assert done.err == ""
+    for said in (
+        "apples  = -0.388·temperature + 0.848·rainfall + 0.698·humidity - 1.64",
+        "RMSE of the last epoch 0.6951, the optimum",
+        "PyTorch, TorchScript and ONNX Runtime each within the rounding bound",
+        "float32, which adds at most about",
+        "package  artifacts/orchard/1",
+        "gradline predict artifacts/orchard",
+    ):
+        assert said in done.out
+    assert load("artifacts/orchard").version == 1
+    assert run("train-and-export", "--quiet").out == "artifacts/orchard/2\n"
+
+
+def test_the_tutorials_run_reports_its_last_rmse_and_the_distance_to_the_optimum(run: Run) -> None:
+    tutorial = "--preconditioning none --learning-rate 1e-4 --epochs 100 --seed 1337 --tolerance 0"
+    done = run("train-and-export", *tutorial.split())
+    assert done.status == 0
+    assert "RMSE of the last epoch 2.3694, not yet the optimum" in done.out
+    assert "RMSE at the optimum 0.6951" in done.err
+
+
+def test_the_summary_as_json_is_all_of_stdout(run: Run) -> None:
+    done = run("train-and-export", ORCHARD, *TARGETS, "--name", "fruit", "--json")
+    record = done.json
+    assert done.err == ""
+    assert record["path"] == "artifacts/fruit/1"
+    assert (record["name"], record["version"], record["dtype"]) == ("fruit", 1, "float32")
+    assert record["features"] == ["temperature", "rainfall", "humidity"]
+    assert record["converged"] is True
+    assert record["last_epoch_rmse"] == pytest.approx(0.69507, abs=1e-5)
+    assert {host["host"] for host in record["parity"]} == {
+        "PyTorch",
+        "TorchScript",
+        "ONNX Runtime",
+    }
+    assert record["warnings"] == ["left out, since they hold no numbers: 'region'"]
+
+
+def test_options_reach_the_training_record(run: Run) -> None:
+    given = ["--ridge", "2", "--no-bias", "--holdout", "0.2", "--dtype", "float64", "--seed", "5"]
+    given += ["--note", "author=me"]
+    done = run("train-and-export", ORCHARD, *TARGETS, *given, "--exclude", "humidity", "--json")
+    assert done.status == 0
+    manifest = json.loads(Path(done.json["path"], "manifest.json").read_text())
+    training = manifest["training"]
+    options = training["options"]
+    assert (options["ridge"], options["bias"], options["seed"]) == (2, False, 5)
+    assert training["rows"] == {"read": 5, "dropped": 0, "held_out": 1, "trained": 4}
+    assert training["notes"] == {"author": "me"}
+    assert manifest["schema"]["features"] == ["temperature", "rainfall"]
+    assert manifest["schema"]["dtype"] == "float64"
+    assert manifest["metrics"]["held_out"]["apples"]["r2"] is None
+    assert done.json["bias"] == [0, 0]
+    fingerprint = training["files"][0]
+    assert fingerprint["name"] == "orchard.csv"
+    assert fingerprint["bytes"] == ORCHARD.stat().st_size
+    assert len(fingerprint["sha256"]) == 64
+    bare = run("train-and-export", ORCHARD, *TARGETS, "--no-fingerprint", "--no-report", "--json")
+    manifest = json.loads(Path(bare.json["path"], "manifest.json").read_text())
+    assert "sha256" not in manifest["training"]["files"][0]
+    assert "report.html" not in manifest["files"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["train-and-export", "no.csv", "-t", "y"], 2, "no such file: no.csv"),
+        (["train-and-export", ORCHARD], 2, "no target"),
+        (["train-and-export", ORCHARD, "-t", "apple"], 2, "did you mean 'apples'?"),
+        (["train-and-export", ORCHARD, *TARGETS, "--name", "a b"], 2, "--name a-b"),
+        (["train-and-export", "-o", ORCHARD], 2, "it is not a folder"),
+        (["train-and-export", "--arithmetic", "exact"], 2, "is not available yet"),
+        (["train-and-export", "--device", "cuda"], 2, "is not available yet"),
+        (["train-and-export", "--learning-rate", "fast"], 2, "neither a number nor 'auto'"),
+        (["train-and-export", "--learning-rate", "-1"], 2, "expected a positive number or 'auto'"),
+        (["train-and-export", "--epochs", "0"], 2, "--epochs"),
+        (["train-and-export", "--note", "x"], 2, "expected KEY=VALUE"),
+        (
+            ["train-and-export", "--learning-rate", "1e-3", "--preconditioning", "none"],
+            1,
+            "epoch 14; the learning rate 1.000e-3 is above the largest stable rate for this table, "
+            "2/λmax = 1.117e-4; the column that dominates is 'rainfall'",
+        ),
+        (["predict", "nowhere", ORCHARD], 2, "no package at nowhere"),
+        (["inspect", "nowhere"], 2, "no package at nowhere"),
+        (["verify", "nowhere"], 2, "no package at nowhere"),
+        (["nonsense"], 2, "No such command 'nonsense'"),
+    ],
+)
+def test_errors_are_a_line_or_one_json_object_and_leave_nothing(
+    run: Run, arguments: list[Any], status: int, says: str
+) -> None:
+    plain = run(*arguments)
+    assert (plain.status, plain.out) == (status, "")
+    assert plain.err.startswith("Error: ")
+    assert "Traceback" not in plain.err
+    assert says in plain.err
+    as_json = run(*arguments, "--json")
+    assert as_json.status == status
+    report = json.loads(as_json.err)
+    assert set(report) == {"error", "message", "hint"}
+    assert says in report["message"] + report["hint"]
+    assert report["error"] == report["error"].lower()
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_predictions_are_csv_on_stdout_or_a_file_of_the_named_format(
+    run: Run, orchard_package: Path
+) -> None:
+    model = load(orchard_package)
+    expected = model.predict(pl.read_csv(ORCHARD))
+    shown = run("predict", orchard_package, ORCHARD)
+    assert shown.status == 0
+    lines = [line.split(",") for line in shown.out.splitlines()]
+    assert lines[0] == ["apples", "oranges"]
+    assert [[float(cell) for cell in line] for line in lines[1:]] == pytest.approx(expected)
+    readers = {"csv": pl.read_csv, "parquet": pl.read_parquet, "ndjson": pl.read_ndjson}
+    for extension, read in readers.items():
+        done = run("predict", orchard_package, ORCHARD, "-o", f"out.{extension}")
+        assert (done.status, done.out) == (0, "")
+        assert "5 rows predicted" in done.err
+        assert read(f"out.{extension}").to_numpy() == pytest.approx(expected)
+    assert sorted(p.name for p in Path.cwd().iterdir()) == ["out.csv", "out.ndjson", "out.parquet"]
+    record = run("predict", orchard_package, ORCHARD, "--json").json
+    assert (record["name"], record["version"], record["rows"]) == ("orchard", 1, 5)
+    assert record["predictions"][0] == pytest.approx(
+        dict(zip(model.targets, expected[0], strict=True))
+    )
+
+
+def test_rows_with_missing_values_get_no_prediction_and_are_counted(
+    run: Run, orchard_package: Path
+) -> None:
+    Path("new.csv").write_text("rainfall,humidity,temperature\n67,43,73\n,43,73\n")
+    done = run("predict", orchard_package, "new.csv")
+    assert done.out == "apples,oranges\n56.89084,69.93756\n,\n"
+    assert done.err == "Warning: 1 row with missing values got no prediction\n"
+
+
+def test_predict_names_what_does_not_fit(run: Run, orchard_package: Path) -> None:
+    Path("new.csv").write_text("rain,humidity,temperature\n67,43,73\n")
+    done = run("predict", orchard_package, "new.csv")
+    assert (done.status, done.out) == (2, "")
+    assert "the feature 'rainfall' is missing\n  did you mean 'rain'?" in done.err
+    Path("new.csv").write_text("rainfall,humidity,temperature\n67,43,hot\n")
+    assert "such as 'hot'" in run("predict", orchard_package, "new.csv").err
+    assert run("predict", orchard_package, ORCHARD, "-o", "out.xls").status == 2
+    assert "cannot write" in run("predict", orchard_package, ORCHARD, "-o", "no/out.csv").err
+    assert [p.name for p in Path.cwd().iterdir()] == ["new.csv"]
+
+
+def test_inspect_tells_the_models_story(run: Run, orchard_package: Path) -> None:
+    shown = run("inspect", orchard_package)
+    for said in ("orchard version 1", "apples  = -0.388·temperature", "RMSE", "5 read", "float32"):
+        assert said in shown.out
+    record = run("inspect", orchard_package, "--json").json
+    assert record["version"] == 1
+    assert record["manifest"]["name"] == "orchard"
+    assert "a bare ONNX file" in run("inspect", orchard_package / "model.onnx").out
+
+
+def test_verify_says_what_holds_and_exits_1_where_it_does_not(
+    run: Run, orchard_package: Path
+) -> None:
+    shown = run("verify", orchard_package)
+    assert shown.status == 0
+    assert "64 rows predicted on this machine" in shown.out
+    record = run("verify", orchard_package, "--json").json
+    assert record["verified"] is True
+    assert 0 < record["largest_share_of_bound"] <= 1
+    assert set(record["files"]) == {"model.onnx", "model.pt", "golden.json", "report.html"}
+    broken = Path(shutil.copytree(orchard_package, "broken"))
+    (broken / "model.pt").write_bytes(b"")
+    failed = run("verify", broken, "--json")
+    assert failed.status == 1
+    assert json.loads(failed.err)["error"] == "changed-file"
+    assert run("predict", broken, ORCHARD).status == 0  # it reads no model.pt
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_helps_by_example(run: Run, command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.status == 0
+    assert f"  gradline {command} " in shown.out or f"  {command} " in shown.out
+    assert command in run("--help").out
+    assert command in (REPOSITORY / "README.md").read_text()
+
+
+def test_an_unwritable_folder_is_refused_before_any_training(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    done = run("train-and-export", "no.csv", "-t", "y")
+    assert done.status == 2
+    assert "permission denied" in done.err
+
+
+def test_a_full_disk_is_an_error_that_leaves_the_earlier_versions(
+    run: Run, orchard_fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("train-and-export").status == 0
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    done = run("train-and-export")
+    assert done.status == 2
+    assert "No space left on device" in done.err
+    assert [p.name for p in Path("artifacts/orchard").iterdir()] == ["1"]
+    assert run("train-and-export", "--name", "other").status == 2
+    assert not Path("artifacts/other").exists()
+
+
+def test_an_interrupted_run_exits_130_and_publishes_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from gradline.cli import main; main()", "train-and-export"]
+    endless = ["--gradient", "rows", "--epochs", "1000000000", "--tolerance", "0"]
+    process = subprocess.Popen(
+        [*command, *endless], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert "epochs" in process.stderr.readline()  # progress: the loop is running
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Error: interrupted" in rest
+    assert "Traceback" not in rest
+    assert list(tmp_path.iterdir()) == []

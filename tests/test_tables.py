@@ -1,0 +1,304 @@
+"""Tables as they come in life: what is read, and what is refused by name."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+
+from gradline.errors import InputError
+from gradline.tables import BLOCK_ROWS
+from gradline_trainer import Fit, fit
+
+ROWS = 40
+RNG = np.random.default_rng(3)
+A, B = RNG.integers(0, 100, ROWS), RNG.standard_normal(ROWS)
+Y = 2 * A - 3 * B + 1 + RNG.standard_normal(ROWS) / 10
+FRAME = pl.DataFrame({"a": A, "b": B, "y": Y})
+EXPECTED = np.linalg.lstsq(np.c_[A, B, np.ones(ROWS)], Y, rcond=None)[0]
+
+
+def write(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def csv(frame: pl.DataFrame = FRAME, **options: Any) -> str:
+    return frame.write_csv(**options)
+
+
+def learned(table: Any, **options: Any) -> Fit:
+    found = fit(table, targets="y", **options)
+    values = np.append(found.weights.numpy()[0], found.bias.numpy())
+    np.testing.assert_allclose(values, EXPECTED, rtol=1e-9)
+    return found
+
+
+def refusal(table: Any, targets: Any = "y", **options: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        fit(table, targets=targets, **options)
+    return caught.value
+
+
+def save(path: Path) -> None:
+    writers = {
+        "csv": FRAME.write_csv,
+        "tsv": lambda p: FRAME.write_csv(p, separator="\t"),
+        "parquet": FRAME.write_parquet,
+        "pq": FRAME.write_parquet,
+        "arrow": FRAME.write_ipc,
+        "feather": FRAME.write_ipc,
+        "ndjson": FRAME.write_ndjson,
+        "jsonl": FRAME.write_ndjson,
+        "csv.gz": lambda p: p.write_bytes(gzip.compress(csv().encode())),
+    }
+    writers[path.name.partition(".")[2]](path)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    ["csv", "tsv", "parquet", "pq", "arrow", "feather", "ndjson", "jsonl", "csv.gz"],
+)
+def test_every_file_format_gives_the_same_model(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"t.{extension}"
+    save(path)
+    assert learned(path).paths == [path]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        FRAME,
+        FRAME.lazy(),
+        FRAME.to_pandas(),
+        FRAME.to_arrow(),
+        FRAME.to_dict(as_series=False),
+        FRAME.to_dict(),
+        (np.c_[A, B], Y),
+        (torch.tensor(np.c_[A, B]), torch.tensor(Y)[:, None]),
+        (np.c_[A, B].tolist(), Y.tolist()),
+    ],
+    ids=lambda table: type(table).__name__,
+)
+def test_every_table_in_memory_gives_the_same_model(table: Any) -> None:
+    if isinstance(table, tuple):
+        found = fit(table)
+        assert (found.features, found.targets) == (["x0", "x1"], ["y0"])
+        named = fit(table, targets=["t"], features=["p", "q"])
+        assert (named.features, named.targets) == (["p", "q"], ["t"])
+        np.testing.assert_allclose(found.weights.numpy()[0], EXPECTED[:2], rtol=1e-9)
+    else:
+        assert learned(table).features == ["a", "b"]
+
+
+def test_a_glob_and_a_folder_are_read_in_sorted_order(tmp_path: Path) -> None:
+    FRAME.head(15).write_csv(tmp_path / "part-1.csv")
+    FRAME.tail(-15).write_csv(tmp_path / "part-2.csv")
+    (tmp_path / "_notes.csv").write_text("ignored")
+    expected = ["part-1.csv", "part-2.csv"]
+    assert [p.name for p in learned(tmp_path).paths] == expected
+    assert [p.name for p in learned(str(tmp_path / "*-?.csv")).paths] == expected
+
+
+def test_separators_decimal_commas_and_quoted_numbers_are_read(tmp_path: Path) -> None:
+    rows = csv(separator=";").replace(".", ",").splitlines()
+    quoted = [rows[0]] + [";".join(f'"{cell}"' for cell in row.split(";")) for row in rows[1:]]
+    path = write(tmp_path / "t.csv", "\r\n".join(quoted))
+    learned(path, separator=";", decimal_comma=True)
+
+
+def test_a_byte_order_mark_and_blanks_around_numbers_are_no_part_of_them(tmp_path: Path) -> None:
+    text = csv().replace("\n", " \n").replace("a,b,y ", "a,b,y")
+    learned(write(tmp_path / "t.csv", b"\xef\xbb\xbf" + text.encode()))
+
+
+@pytest.mark.parametrize("text", ["", "NA", "N/A", "NaN", "null", " NA ", "-999"])
+def test_what_means_missing_is_dropped_and_counted(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "t.csv", csv() + f"1,{text},2\n{text},1,2\n")
+    options: dict[str, Any] = {"null": ["-999"]} if text == "-999" else {}
+    found = learned(path, missing="drop", **options)
+    assert (found.rows_read, found.rows_dropped) == (ROWS + 2, 2)
+    assert f"2 of {ROWS + 2} rows dropped for missing values" in found.warnings
+    error = refusal(path, **options)
+    assert (
+        str(error) == f"the column 'a' has 1 missing value, the first in row {ROWS + 2} of t.csv; "
+        "1 more column has some"
+    )
+    assert error.code == "missing-value"
+    assert "--missing drop" in error.hint
+
+
+def test_an_integer_column_may_turn_decimal_in_row_5001(tmp_path: Path) -> None:
+    lines = [f"{i},{2 * i}" for i in range(5000)] + ["0.5,1.25"]
+    path = write(tmp_path / "t.csv", "a,y\n" + "\n".join(lines))
+    found = fit(path, targets="y")
+    assert found.moments.minimum[0] == 0
+    assert found.moments.rows == 5001
+    x = np.append(np.arange(5000.0), 0.5)
+    y = np.append(2 * np.arange(5000.0), 1.25)
+    slope = np.polyfit(x, y, 1)[0]
+    assert found.weights.item() == pytest.approx(slope, rel=1e-12)
+
+
+def test_a_table_of_several_blocks_gives_what_the_whole_matrix_gives(tmp_path: Path) -> None:
+    rows = BLOCK_ROWS * 2 + 5
+    x = RNG.normal([0, 1e6], 1, (rows, 2))
+    y = x @ [1, -2] + RNG.standard_normal(rows)
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": y}).write_parquet(path, row_group_size=1000)
+    found = fit(path, targets="y")
+    expected = np.linalg.lstsq(x - x.mean(0), y - y.mean(), rcond=None)[0]
+    np.testing.assert_allclose(found.weights.numpy()[0], expected, rtol=1e-9)
+    assert found.moments.rows == rows
+    assert (found.metrics["training"] or {})["y"].mae is None
+
+
+def test_text_columns_are_left_out_by_name(tmp_path: Path) -> None:
+    frame = FRAME.with_columns(who=pl.lit("x"), day=pl.lit("2020-01-31"))
+    found = learned(write(tmp_path / "t.csv", csv(frame)))
+    assert found.features == ["a", "b"]
+    assert found.warnings == ["left out, since they hold no numbers: 'who', 'day'"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_text_column_that_is_nearly_all_numbers_is_refused(tmp_path: Path, late: bool) -> None:
+    values = [str(i) for i in range(3000)]
+    values[2500 if late else 7] = "4o"
+    lines = [f"{value},{i * i}" for i, value in enumerate(values)]
+    error = refusal(write(tmp_path / "t.csv", "a,y\n" + "\n".join(lines)))
+    assert str(error) == (
+        "the column 'a' is text: 1 of 3000 values are not numbers, such as '4o'; the first stands "
+        f"in row {2501 if late else 8} of t.csv"
+    )
+    assert "--exclude 'a'" in error.hint
+
+
+def test_a_number_with_a_comma_hints_at_the_decimal_comma(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path / "t.csv", "a;y\n1,5;2\n2,5;3\n"), separator=";")
+    assert "--decimal-comma" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "says"),
+    [
+        ("t.csv", "", "empty-file", "t.csv is empty"),
+        ("t.parquet", "", "unreadable-data", "t.parquet cannot be read"),
+        ("t.ndjson", "", "empty-file", "t.ndjson is empty"),
+        ("t.csv", "a,b,y\n", "too-few-rows", "no rows to train on"),
+        ("t.csv", "a,b,y\n1,2,3\n", "too-few-rows", "1 row to train on"),
+        ("t.xlsx", "PK", "unknown-format", "unknown file format '.xlsx'"),
+        ("t.csv", "a,b,y\n1,2,3\n1,2,3,4\n", "ragged", "row 2 has 4 fields, the header has 3"),
+        ("t.csv", "a,b,y\n1,2,3\n1,2\n", "ragged", "row 2 has 2 fields, the header has 3"),
+        ("t.csv", b"a,b,y\n1,2,\xf6\n", "wrong-encoding", "t.csv is not UTF-8"),
+        ("t.csv", "a;b;y\n1;2;3\n", "wrong-separator", "a single column, named 'a;b;y'"),
+        ("t.csv", "a,a,y\n1,2,3\n2,3,5\n", "duplicate-column", "2 columns named 'a'"),
+        ("t.csv", "a,y\n1,inf\n2,3\n3,-inf\n", "infinite-value", "2 infinite values, the first in"),
+        ("t.csv", "a,y\n1,1\n9007199254740993,2\n", "large-integer", "9007199254740993 in row 2"),
+        ("t.csv", "a,y\n1,5\n2,5\n", "constant-target", "the target 'y' is 5 in every row"),
+        ("t.csv", "a,y\n1,5\n1,6\n", "constant-features", "every feature has one value only"),
+        ("t.csv", "a,y\n1e200,5\n1,6\n", "out-of-range", "'a' has values too large to square"),
+        ("t.csv", "w,y\nx,5\nz,6\n", "no-feature", "no numeric column"),
+    ],
+)
+def test_faulty_files_are_refused_by_name(
+    tmp_path: Path, name: str, content: str | bytes, code: str, says: str
+) -> None:
+    error = refusal(write(tmp_path / name, content))
+    assert error.code == code
+    assert says in str(error)
+    assert error.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "code", "says"),
+    [
+        ({"targets": None}, "no-target", "no target"),
+        ({"targets": ["z"]}, "unknown-column", "unknown target 'z'"),
+        ({"targets": ["y", "y"]}, "repeated-column", "the target 'y' is named twice"),
+        ({"features": ["c"]}, "unknown-column", "unknown feature 'c'"),
+        ({"features": ["a", "a"]}, "repeated-column", "the feature 'a' is named twice"),
+        ({"features": ["a", "y"]}, "repeated-column", "'y' is named as target and as feature"),
+        ({"exclude": ["c"]}, "unknown-column", "unknown excluded column 'c'"),
+        ({"exclude": ["a", "b"]}, "no-feature", "no feature"),
+        ({"sample_weight": "c"}, "unknown-column", "unknown sample weight 'c'"),
+        ({"sample_weight": "y"}, "repeated-column", "'y' is named as target and as sample weight"),
+        ({"sample_weight": "b"}, "bad-weight", "negative"),
+    ],
+)
+def test_faulty_choices_of_columns_are_refused_by_name(
+    chosen: dict[str, Any], code: str, says: str
+) -> None:
+    error = refusal(FRAME, **{"targets": ["y"], **chosen})
+    assert error.code == code
+    assert says in str(error)
+
+
+def test_the_nearest_name_is_suggested() -> None:
+    frame = FRAME.rename({"a": "temperature"})
+    assert refusal(frame, features=["temprature"]).hint == "did you mean 'temperature'?"
+
+
+def test_weights_never_count_as_a_feature_and_may_not_all_be_zero() -> None:
+    frame = FRAME.with_columns(w=pl.lit(2.0))
+    assert learned(frame, sample_weight="w").features == ["a", "b"]
+    error = refusal(FRAME.with_columns(w=pl.lit(0.0)), sample_weight="w")
+    assert str(error) == "the sample weights in 'w' are all 0"
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        (pl.Series("c", ["x"] * ROWS), "the column 'c' is text: 40 of 40 values"),
+        (pl.Series("c", ["1"] * ROWS), "the column 'c' is text, though all of its values are"),
+        (pl.Series("c", [[1]] * ROWS), "the column 'c' holds values that are not numbers"),
+        (pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 2, 9), eager=True).alias("c"), "dates"),
+    ],
+)
+def test_a_chosen_column_must_hold_numbers(column: pl.Series, says: str) -> None:
+    error = refusal(FRAME.with_columns(column), features=["a", "c"])
+    assert error.code == "not-numeric"
+    assert says in str(error)
+
+
+def test_files_with_other_columns_or_types_are_refused(tmp_path: Path) -> None:
+    FRAME.write_parquet(tmp_path / "1.parquet")
+    FRAME.rename({"b": "c"}).write_parquet(tmp_path / "2.parquet")
+    assert str(refusal(tmp_path)) == (
+        "the files differ: 1.parquet has the column 'b', 2.parquet has not"
+    )
+    FRAME.with_columns(pl.col("b").cast(pl.String)).write_parquet(tmp_path / "2.parquet")
+    assert str(refusal(tmp_path)) == (
+        "the files differ: the column 'b' is number in 1.parquet and text in 2.parquet"
+    )
+
+
+def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
+    assert str(refusal(tmp_path / "no.csv")).startswith("no such file: ")
+    assert str(refusal(tmp_path)).startswith("no table in the folder ")
+    assert str(refusal(str(tmp_path / "*.csv"))).startswith("no such file: ")
+
+
+@pytest.mark.parametrize("separator", ["", ";;", '"', "·"])
+def test_a_separator_is_one_plain_character(tmp_path: Path, separator: str) -> None:
+    path = write(tmp_path / "t.csv", csv())
+    assert "expected one ASCII character" in str(refusal(path, separator=separator))
+
+
+def test_in_memory_faults_are_refused_by_name() -> None:
+    twice = pd.DataFrame(np.ones((3, 3)), columns=["a", "a", "y"])
+    assert "the table has the column 'a' twice" in str(refusal(twice))
+    assert "masked" in str(refusal((np.ma.array(np.ones((3, 1))), [1, 2, 3]), None))
+    assert "X has the shape (3,)" in str(refusal((np.ones(3), [1, 2, 3]), None))
+    assert "3, 2 rows" in str(refusal((np.ones((3, 1)), [1, 2]), None))
+    assert "text" in str(refusal((np.array([["a"], ["b"]]), [1, 2]), None))
+    assert "2^53" in str(refusal((np.array([[1], [2**53 + 1]]), [1, 2]), None))
+    assert "a table of type int" in str(refusal(3))
+    nulls = pa.table({"a": [1, None, 3], "y": [1, 2, 4]})
+    assert "1 missing value, the first in row 2 of the table" in str(refusal(nulls))
