@@ -19,13 +19,10 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from gradline.graph import FORMAT
+from gradline.graph import FORMAT, IR_VERSION, OPSET
 from gradline_export.linear import LinearModel
 
 __all__ = ["rounded", "to_onnx", "to_torch_export", "to_torchscript"]
-
-OPSET = 13  # with IR version 7, every ONNX Runtime since 1.6 loads the file
-IR_VERSION = 7
 
 
 def to_onnx(

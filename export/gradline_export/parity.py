@@ -83,8 +83,8 @@ def check_parity(
             if wrong.any():
                 row, target = (int(i) for i in np.argwhere(wrong)[0])
                 raise RefusedError(
-                    f"no parity: {host} answers {answers[row, target]!r} for test row {row}, "
-                    f"target {target}; the exact value is {exact[row, target]!r} "
+                    f"no parity: {host} answers {float(answers[row, target])!r} for test row "
+                    f"{row}, target {target}; the exact value is {float(exact[row, target])!r} "
                     f"± {bounds[row, target]:.3g}",
                     code="no-parity",
                     hint="nothing was published; try another release of that library",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 from gradline.errors import InputError, OutputError
@@ -60,20 +60,21 @@ def publish(files: dict[str, bytes], root: str | Path, name: str) -> Path:
     folder = Path(root) / check_name(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder))
+        building = folder / f".building-{secrets.token_hex(8)}"
+        building.mkdir()
         try:
-            building.chmod(0o777 & ~_umask())
             for file, data in files.items():
                 _write(building / file, data)
             _flush(building)
             version = _take_next_number(building, folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-        _flush(folder)
     except OSError as error:
         with contextlib.suppress(OSError):
             folder.rmdir()  # which it can only where nothing was published before
         raise _unwritable(folder, error.strerror or str(error)) from error
+    with contextlib.suppress(OSError):
+        _flush(folder)  # the version is whole already; this only hastens its name to the disk
     return version
 
 
@@ -112,9 +113,3 @@ def _flush(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -72,7 +72,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.close()
         sys.exit(0)
     except (click.Abort, KeyboardInterrupt):
-        _fail(arguments, "interrupted", "nothing was left behind", "interrupted", 130)
+        _fail(arguments, "interrupted", "nothing is left half done", "interrupted", 130)
 
 
 def train_and_export() -> NoReturn:

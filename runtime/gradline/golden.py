@@ -60,7 +60,10 @@ class Golden:
             bounds = np.array(document["bounds"], np.float64)
             n = len(inputs)
             fits = inputs.shape == (n, d) and outputs.shape == bounds.shape == (n, k) and n > 0
-        except (LookupError, TypeError, ValueError):
+            with np.errstate(over="ignore"):
+                inputs = inputs.astype(dtype)
+            fits = fits and all(np.isfinite(a).all() for a in (inputs, outputs, bounds))
+        except (LookupError, TypeError, ValueError, OverflowError):
             fits = False
         if not fits:
             raise PackageError(
@@ -68,7 +71,7 @@ class Golden:
                 code="bad-golden",
                 hint="get the package again from where it was published",
             )
-        return cls(inputs.astype(dtype), outputs, bounds)
+        return cls(inputs, outputs, bounds)
 
     def check(self, predict: Callable[[NDArray[Any]], NDArray[Any]], targets: list[str]) -> float:
         """Return the largest share of the bound that `predict` uses on the golden rows.

@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 from gradline.errors import PackageError
 
-__all__ = ["FORMAT", "Graph", "parse_graph"]
+__all__ = ["FORMAT", "IR_VERSION", "OPSET", "Graph", "parse_graph"]
 
 FORMAT = 1  # the package format, also in the graph's metadata
+OPSET = 13  # with IR version 7, every ONNX Runtime since 1.6 loads the file
+IR_VERSION = 7
 DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 11: np.dtype("<f8")}  # TensorProto.DataType
 GEMM_TRANS_B = {1: [b"transB"], 3: [1], 20: [2]}  # AttributeProto: name, i, type = INT
 Fields = dict[int, list[Any]]
@@ -81,10 +83,10 @@ def parse_graph(data: bytes) -> Graph:
 
 def _model(data: bytes) -> Graph:
     # ModelProto: 1 ir_version, 2-3 producer, 5 model_version, 7 graph, 8 opset_import, 14 metadata
-    model = _fields(data, "model", {1, 2, 3, 5, 7, 8, 14})
+    model = _fields(data, "model", {1, 2, 3, 5, 7, 8}, frozenset({14}))
     opset = _fields(_one(model, 8, "opset"), "opset", {1, 2})
-    if opset.get(1, [b""]) != [b""]:
-        raise _refusal("an operator set other than ONNX's own")
+    if (model[1], opset.get(1, [b""]), opset[2]) != ([IR_VERSION], [b""], [OPSET]):
+        raise _refusal(f"an operator set or IR version other than ONNX's {OPSET} and {IR_VERSION}")
     metadata: dict[str, str] = {}
     for entry in model[14]:
         pair = _fields(entry, "metadata", {1, 2})
@@ -109,9 +111,9 @@ def _model(data: bytes) -> Graph:
 
 def _graph(data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
     # GraphProto: 1 node, 2 name, 5 initializer, 11 input, 12 output
-    graph = _fields(data, "graph", {1, 2, 5, 11, 12})
+    graph = _fields(data, "graph", {1, 2, 11, 12}, frozenset({5}))
     # NodeProto: 1 input, 2 output, 4 op_type, 5 attribute
-    node = _fields(_one(graph, 1, "node"), "node", {1, 2, 4, 5})
+    node = _fields(_one(graph, 1, "node"), "node", {2, 4, 5}, frozenset({1}))
     if (node[1], node[2], node[4]) != ([b"x", b"W", b"b"], [b"y"], [b"Gemm"]):
         raise _refusal("a node other than y = Gemm(x, W, b)")
     if dict(_fields(_one(node, 5, "attribute"), "attribute", {1, 3, 20})) != GEMM_TRANS_B:
@@ -134,7 +136,7 @@ def _graph(data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _tensor(data: bytes) -> tuple[str, NDArray[Any]]:
     # TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data; 13 and 14, external data, are refused
-    tensor = _fields(data, "initializer", {1, 2, 8, 9})
+    tensor = _fields(data, "initializer", {2, 8, 9}, frozenset({1}))
     shape = [n for part in tensor[1] for n in ([part] if isinstance(part, int) else _varints(part))]
     dtype = DTYPES.get(_one(tensor, 2, "data type"))
     if dtype is None:
@@ -154,7 +156,7 @@ def _check_value(data: bytes, name: bytes, element: int, columns: int) -> None:
     # TensorShapeProto: 1 dim; Dimension: 1 dim_value, 2 dim_param
     value = _fields(data, "value", {1, 2})
     tensor = _fields(_one(_fields(_one(value, 2, "type"), "type", {1}), 1, "type"), "type", {1, 2})
-    shape = _fields(_one(tensor, 2, "shape"), "shape", {1})[1]
+    shape = _fields(_one(tensor, 2, "shape"), "shape", set(), frozenset({1}))[1]
     dims = [dict(_fields(dim, "dimension", {1, 2})) for dim in shape]
     expected = [{2: [b"N"]}, {1: [columns]}]
     if value[1] != [name] or tensor[1] != [element] or dims != expected:
@@ -170,14 +172,18 @@ def _names(metadata: dict[str, str], which: str) -> list[str]:
     return names
 
 
-def _fields(data: bytes, where: str, allowed: set[int]) -> Fields:
-    """Return the values of one message by field number, each of them an allowed one."""
+def _fields(
+    data: bytes, where: str, once: set[int], repeated: frozenset[int] = frozenset()
+) -> Fields:
+    """Return the values of one message by field number, each number an expected one."""
     if not isinstance(data, bytes):
         raise _refusal(f"a {where} that is not a message")
     found: Fields = defaultdict(list)
     for number, value in _walk(data):
-        if number not in allowed:
+        if number not in once | repeated:
             raise _refusal(f"field {number} in the {where}, which a linear model does not have")
+        if number in found and number not in repeated:
+            raise _refusal(f"field {number} in the {where} twice")
         found[number].append(value)
     return found
 

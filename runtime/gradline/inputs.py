@@ -41,12 +41,22 @@ def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Ma
         match_names(names, features, extra="ignore")
         return stack_columns({name: rows[name] for name in features}, dtype)  # type: ignore[index]
     matrix = to_numbers(rows, "the rows", dtype)
+    if matrix.shape == (0,):  # no rows at all
+        return matrix.reshape(0, len(features))
     check_shape(matrix, features)
     return matrix
 
 
 def column_names(table: object) -> list[str] | None:
-    """Return a dataframe's column names in order, or None where `table` is not a dataframe."""
+    """Return a dataframe's column names in order, or None where `table` is not a dataframe.
+
+    Raises:
+        InputError: For a lazy frame, which has no values yet.
+    """
+    if hasattr(table, "collect_schema") and not hasattr(table, "get_column"):
+        raise InputError(
+            "a lazy frame has no values yet", code="not-numeric", hint="collect it first"
+        )
     names = getattr(table, "column_names", None)  # pyarrow
     if names is None and hasattr(table, "__getitem__"):
         names = getattr(table, "columns", None)  # pandas, polars
@@ -128,7 +138,8 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
     """
     # Where nothing has imported numpy.ma there is no masked array, and importing it takes 7 ms.
     masked = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(values, masked.MaskedArray):
+    parts = [values, *values] if isinstance(values, list | tuple) else [values]
+    if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):
         raise InputError(
             f"{what}: masked arrays are not accepted, since a graph has no mask",
             code="masked-array",
@@ -137,8 +148,8 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O":
-            array = np.array(array.tolist())
-    except (ValueError, TypeError) as error:
+            array = _plain(array)
+    except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"{what}: rows of unequal length, or values that are not numbers ({error})",
             code="not-numeric",
@@ -161,6 +172,14 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
             code="out-of-range",
             hint=f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}",
         ) from None
+
+
+def _plain(array: Matrix) -> Matrix:
+    """Return an array of Python objects as one of numbers, where that is what they are."""
+    plain = np.array(array.tolist())
+    if plain.dtype.kind == "O" and all(isinstance(v, int | float) for v in plain.ravel()):
+        plain = plain.astype(np.float64)  # integers of more than 64 bits
+    return plain
 
 
 def kind_of(array: Matrix) -> str:

@@ -93,7 +93,7 @@ def _no_constant(name: str) -> Any:
 
 def _check_members(document: dict[str, Any]) -> None:
     name, schema, files = (document.get(key) for key in ("name", "schema", "files"))
-    if document.get("format") != FORMAT:
+    if type(document.get("format")) is not int or document["format"] != FORMAT:
         raise _broken("it has no format number")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise _broken("its name is not a package name")
@@ -106,7 +106,8 @@ def _check_members(document: dict[str, Any]) -> None:
     if not isinstance(files, dict) or not {"model.onnx", "golden.json"} <= set(files) <= set(FILES):
         raise _broken("its list of files is not that of a package")
     for record in files.values():
-        sha256, size = (record.get(key) for key in ("sha256", "bytes"))
+        found = record if isinstance(record, dict) else {}
+        sha256, size = (found.get(key) for key in ("sha256", "bytes"))
         if not (isinstance(sha256, str) and SHA256.fullmatch(sha256)) or type(size) is not int:
             raise _broken("a file has no SHA-256 or no size")
 

@@ -68,8 +68,11 @@ def _pinned(folder: Path, versions: list[int]) -> int | None:
     pin = folder / "pinned"
     if not pin.exists():
         return None
-    with pin.open("rb") as file:
-        text = file.read(32).decode(errors="replace").strip()
+    try:
+        with pin.open("rb") as file:
+            text = file.read(1024).decode(errors="replace").strip()
+    except OSError as error:
+        raise PackageError(f"{pin} cannot be read: {error.strerror}", code="bad-pin") from error
     if not _is_version(text) or int(text) not in versions:
         raise PackageError(
             f"{pin} names the version {text!r}, which is not published",

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from gradline.errors import PackageError
+
 __all__ = ["command"]
 
 
@@ -38,7 +40,15 @@ def command(package: str, as_json: bool) -> None:
         }
         click.echo(json.dumps(report, ensure_ascii=False))
         return
-    click.echo("\n".join(describe(read)))
+    try:
+        lines = describe(read)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise PackageError(
+            f"manifest.json lacks what a package says of itself ({error!r})",
+            code="bad-manifest",
+            hint="get the package again from where it was published",
+        ) from error
+    click.echo("\n".join(lines))
 
 
 def describe(package: Any) -> list[str]:
