@@ -74,7 +74,7 @@ def command(
         )
     model = load(package)
     table = open_files(data, Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls)))
-    frame = predict_table(model, table)
+    frame = predict_table(model, table, quiet=as_json and not sys.stderr.isatty())
     missing = int(frame.null_count().sum_horizontal()[0]) // len(model.targets)
     if missing:
         click.echo(
@@ -94,8 +94,13 @@ def command(
         )
 
 
-def predict_table(model: Model, table: FrameTable) -> pl.DataFrame:
+def predict_table(model: Model, table: FrameTable, *, quiet: bool = False) -> pl.DataFrame:
     """Return one column for each target, one row for each of the table's.
+
+    Args:
+        model: Whose features the table has.
+        table: To predict.
+        quiet: Whether to show no progress.
 
     Raises:
         InputError: For a missing feature, or values that are not numbers.
@@ -103,13 +108,16 @@ def predict_table(model: Model, table: FrameTable) -> pl.DataFrame:
     with needs_extra():
         import polars as pl
     from gradline.inputs import match_names
+    from gradline.progress import Progress
 
     match_names(table.names, model.features, extra="ignore")
     schema = dict.fromkeys(model.targets, pl.Float32 if model.dtype.itemsize == 4 else pl.Float64)
-    frames = [
-        pl.DataFrame(model.predict(block.values), schema=schema, orient="row").fill_nan(None)
-        for block in table.blocks(model.features)
-    ]
+    frames = []
+    with Progress(quiet=quiet) as progress:
+        for block in table.blocks(model.features):
+            answers = pl.DataFrame(model.predict(block.values), schema=schema, orient="row")
+            frames.append(answers.fill_nan(None))
+            progress("rows", sum(map(len, frames)))
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
 
 
