@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradline.errors import RefusedError
-from gradline.wording import scientific
+from gradline.wording import count, scientific
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.descent import Loss, gradient
 
@@ -28,7 +28,8 @@ class Optimality:
         gradient_norm: Of the loss, by the loop's own weights and bias.
         epochs_to_go: Estimated further epochs until the gap is below tolerance · loss; None where
             the rate is too large ever to get there.
-        rmse_at_optimum: The root of the loss, without penalty, that no weights can undercut.
+        rmse_at_optimum: The root of the loss that no weights can undercut; a ridge penalty is part
+            of it.
     """
 
     loss: float
@@ -62,7 +63,9 @@ def measure_optimality(
         loss=now,
         gap=gap,
         gradient_norm=float(everything.norm()),
-        epochs_to_go=_epochs_to_go(coordinates, everything, learning_rate, tolerance * now, gap),
+        epochs_to_go=_epochs_to_go(
+            coordinates, everything, learning_rate, tolerance * max(least, resolution), gap
+        ),
         rmse_at_optimum=math.sqrt(least),
     )
 
@@ -97,21 +100,22 @@ def _epochs_to_go(
 
 
 def diverged(
-    coordinates: Coordinates, history: list[float], learning_rate: float, names: list[str]
+    coordinates: Coordinates, losses: list[float], learning_rate: float, names: list[str]
 ) -> RefusedError | None:
     """Return the refusal of a run that diverged, or None for one that did not.
 
     Args:
         coordinates: That the loop ran in.
-        history: The loss of each epoch.
+        losses: Of each epoch, and at the weights that the last one led to.
         learning_rate: Of the run.
         names: The features that are active in the problem, r of them.
     """
     largest = 2 / coordinates.steepest
-    if not math.isfinite(history[-1]):
-        event = f"the loss left the finite numbers at epoch {len(history) - 1}"
-    elif history[-1] > history[0] and learning_rate > largest:
-        event = f"the loss rose from {history[0]:.4g} to {history[-1]:.4g} in {len(history)} epochs"
+    first, last = losses[0], losses[-1]
+    if not math.isfinite(last):
+        event = f"the loss left the finite numbers at epoch {len(losses) - 1}"
+    elif last > first and learning_rate > largest:
+        event = f"the loss rose from {first:.4g} to {last:.4g} in {count(len(losses) - 1, 'epoch')}"
     else:
         return None
     _, vectors = coordinates.curvature

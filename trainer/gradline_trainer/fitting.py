@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,12 +167,12 @@ def _descend(
     dtype = torch.float32 if options.in_float32 else torch.float64
     weights, bias = coordinates.start(d, options.seed, dtype)
 
+    resolution = float(problem.resolution.mean())
+
     def enough(by_weights: Tensor, by_bias: Tensor, value: float) -> bool:
         if not options.tolerance:
             return False
-        return coordinates.gap(by_weights, by_bias) <= options.tolerance * max(
-            value, problem.resolution
-        )
+        return coordinates.gap(by_weights, by_bias) <= options.tolerance * max(value, resolution)
 
     weights, bias, history = descend(
         loss,
@@ -183,19 +184,22 @@ def _descend(
         enough=enough,
         progress=lambda epoch: report("epochs", epoch + 1),
     )
-    refusal = diverged(coordinates, history, rate, names)
+    tolerance = options.tolerance or CONVERGED
+    losses = history
+    if math.isfinite(history[-1]):
+        optimality = measure_optimality(
+            loss,
+            coordinates,
+            weights,
+            bias,
+            learning_rate=rate,
+            tolerance=tolerance,
+            resolution=resolution,
+        )
+        losses = [*history, optimality.loss]
+    refusal = diverged(coordinates, losses, rate, names)
     if refusal is not None:
         raise refusal
-    tolerance = options.tolerance or CONVERGED
-    optimality = measure_optimality(
-        loss,
-        coordinates,
-        weights,
-        bias,
-        learning_rate=rate,
-        tolerance=tolerance,
-        resolution=max(loss.resolution, problem.resolution),
-    )
     folded, offset = coordinates.fold(weights, bias, d)
     converged = optimality.gap <= tolerance * optimality.loss
     return Fit(
@@ -231,7 +235,9 @@ def _metrics(
     W, b = weights.numpy(), bias.numpy()
     centre = moments.mean[W.shape[1] :]
     if rows is None:
-        training: list[Metrics] | None = metrics_from_moments(moments, W, b, problem.resolution)
+        training: list[Metrics] | None = metrics_from_moments(
+            moments, W, b, problem.resolution.numpy()
+        )
     else:
         training = metrics_over_rows(rows, W, b, centre)
     held_out = None

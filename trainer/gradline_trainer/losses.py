@@ -61,7 +61,7 @@ class MomentsLoss:
     @property
     def resolution(self) -> float:
         """A loss below this can't be told from 0: it is a difference of numbers of that error."""
-        return self.coordinates.problem.resolution
+        return float(self.coordinates.problem.resolution.mean())
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Return the loss at weights (k, r) and bias (k,)."""

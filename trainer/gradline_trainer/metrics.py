@@ -61,7 +61,7 @@ def metrics_over_rows(
 
 
 def metrics_from_moments(
-    moments: Moments, weights: Array, bias: Array, resolution: float
+    moments: Moments, weights: Array, bias: Array, resolution: Array
 ) -> list[Metrics]:
     """Return the metrics of each target from the moments of [features, targets].
 
@@ -69,7 +69,7 @@ def metrics_from_moments(
         moments: Of p = d + k columns.
         weights: W, shape (k, d).
         bias: b, shape (k,).
-        resolution: The least mean square that the moments can tell from 0.
+        resolution: The least mean square that the moments can tell from 0, shape (k,).
     """
     d = weights.shape[1]
     residual = np.hstack([weights, -np.eye(len(bias))])

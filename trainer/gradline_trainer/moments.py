@@ -26,6 +26,8 @@ class Moments:
         rows: How many rows.
         weight: Σw, which is `rows` where every row weighs 1.
         mean: Σw·z / Σw, shape (p,).
+        mean_rest: What rounding took from the mean, shape (p,): blocks of a column of large offset
+            and small spread differ by little more than that.
         comoment: Σw·(z − mean)(z − mean)ᵀ, shape (p, p).
         minimum: Shape (p,).
         maximum: Shape (p,).
@@ -35,6 +37,7 @@ class Moments:
     rows: int
     weight: float
     mean: Array
+    mean_rest: Array
     comoment: Array
     minimum: Array
     maximum: Array
@@ -57,7 +60,7 @@ class Moments:
         return cls(
             n,
             total,
-            mean + rest,
+            *_two_sum(mean, rest),
             (comoment + comoment.T) / 2,
             values.min(axis=0),
             values.max(axis=0),
@@ -67,17 +70,27 @@ class Moments:
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both sets of rows together."""
         total = self.weight + other.weight
-        share = other.weight / total if total else 0.0
-        step = other.mean - self.mean
+        step = (other.mean - self.mean) + (other.mean_rest - self.mean_rest)
+        if not self.weight or not other.weight:  # what has no weight has no mean either
+            heavy, share = (other if other.weight else self), 0.0
+        else:
+            heavy, share = self, other.weight / total
         return Moments(
             self.rows + other.rows,
             total,
-            self.mean + share * step,
+            *_two_sum(heavy.mean, heavy.mean_rest + share * step),
             self.comoment + other.comoment + (self.weight * share) * np.outer(step, step),
             np.minimum(self.minimum, other.minimum),
             np.maximum(self.maximum, other.maximum),
             self.float32 & other.float32,
         )
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return a + b rounded, and exactly what rounding took (Knuth, 1969)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
 
 
 def merge_all(blocks: Iterable[Moments]) -> Moments | None:

@@ -39,7 +39,8 @@ class Problem:
         scale: The square roots of the diagonal of N with its penalty, shape (r,).
         factor: Lower Cholesky factor of N with its penalty, scaled to a unit diagonal, (r, r).
         bias: Whether there is a bias.
-        resolution: A loss below this can't be told from 0 by the moments.
+        resolution: A target's mean squared residual below this can't be told from 0 by the moments,
+            shape (k,).
     """
 
     active: Tensor
@@ -55,7 +56,7 @@ class Problem:
     scale: Tensor
     factor: Tensor
     bias: bool
-    resolution: float
+    resolution: Tensor
 
     @property
     def targets(self) -> int:
@@ -79,10 +80,10 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     d = features
     mean = torch.from_numpy(moments.mean)
     second = torch.from_numpy(moments.comoment) / moments.weight
-    mean_square = second.diagonal()[d:] + mean[d:] ** 2
     if not options.bias:
         second = second + torch.outer(mean, mean)
         mean = torch.zeros_like(mean)
+    noise = 2 * (d + 2) * EPSILON
     penalty = options.ridge / moments.weight
     one_value = (moments.minimum == moments.maximum)[:d] & options.bias
     constant = [int(j) for j in np.flatnonzero(one_value | (second.diagonal()[:d].numpy() == 0))]
@@ -107,7 +108,7 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         scale=scale[kept],
         factor=factor,
         bias=options.bias,
-        resolution=2 * (d + 2) * EPSILON * float(mean_square.mean()),
+        resolution=noise * second.diagonal()[d:] + (noise * mean[d:]) ** 2,
     )
 
 

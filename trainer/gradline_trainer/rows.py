@@ -80,7 +80,7 @@ class RowReader:
             if self.faults:
                 continue  # only the count goes on
             training = self._rows(block.values, keep & ~held)
-            any_weight = any_weight or bool(training.weights.any())  # type: ignore[union-attr]
+            any_weight = any_weight or len(training) > 0
             yield training, self._rows(block.values, keep & held)
         self._raise_faults()
         if self.read and not any_weight:
@@ -91,6 +91,9 @@ class RowReader:
             )
 
     def _rows(self, values: Array, chosen: NDArray[np.bool_]) -> Rows:
+        """Return the chosen rows; one of weight 0 is as if it were not there."""
+        if self.columns.weight:
+            chosen = chosen & (values[:, -1] > 0)
         rows = values if chosen.all() else values[chosen]
         d, k = len(self.columns.features), len(self.columns.targets)
         weights = rows[:, d + k] if self.columns.weight else None
