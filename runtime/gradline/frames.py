@@ -9,6 +9,7 @@ import numpy as np
 
 from gradline.errors import InputError, needs_extra
 from gradline.files import Dialect
+from gradline.inputs import column_labels
 from gradline.tables import FrameTable, Part
 
 __all__ = ["open_frame"]
@@ -29,13 +30,9 @@ def open_frame(table: object) -> FrameTable:
             frame = table
         elif isinstance(table, Mapping):
             frame = pl.DataFrame({str(k): _series(pl, v) for k, v in table.items()})
-        elif hasattr(table, "__arrow_c_stream__") and hasattr(table, "column_names"):
-            _refuse_duplicates(table.column_names)
-            frame = pl.DataFrame(pl.from_arrow(table))
-        elif hasattr(table, "columns") and hasattr(table, "iloc"):
-            _refuse_duplicates(map(str, table.columns))
-            columns = {str(n): table.iloc[:, j] for j, n in enumerate(table.columns)}
-            frame = pl.DataFrame({name: _series(pl, column) for name, column in columns.items()})
+        elif (labels := column_labels(table)) is not None:
+            _refuse_duplicates(map(str, labels))
+            frame = pl.DataFrame({str(n): _series(pl, table[n]) for n in labels})  # type: ignore[index]
         else:
             raise InputError(
                 f"a table of type {type(table).__name__} is not known",

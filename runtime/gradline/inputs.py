@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError, nearest
 
-__all__ = ["column_names", "kind_of", "match_names", "to_matrix"]
+__all__ = ["column_labels", "kind_of", "match_names", "to_matrix"]
 
 Matrix = NDArray[Any]
 
@@ -36,10 +36,12 @@ def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Ma
     if isinstance(rows, Mapping):
         match_names(list(rows), features, extra="refuse")
         return stack_columns({name: rows[name] for name in features}, dtype)
-    names = column_names(rows)
-    if names is not None:
-        match_names(names, features, extra="ignore")
-        return stack_columns({name: rows[name] for name in features}, dtype)  # type: ignore[index]
+    labels = column_labels(rows)
+    if labels is not None:
+        match_names(list(map(str, labels)), features, extra="ignore")
+        places = {str(label): label for label in labels}
+        columns = {name: rows[places[name]] for name in features}  # type: ignore[index]
+        return stack_columns(columns, dtype)
     matrix = to_numbers(rows, "the rows", dtype)
     if matrix.shape == (0,):  # no rows at all
         return matrix.reshape(0, len(features))
@@ -47,22 +49,21 @@ def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Ma
     return matrix
 
 
-def column_names(table: object) -> list[str] | None:
-    """Return a dataframe's column names in order, or None where `table` is not a dataframe.
+def column_labels(table: object) -> list[Any] | None:
+    """Return a dataframe's column labels in order, or None where `table` is not a dataframe.
 
     Raises:
         InputError: For a lazy frame, which has no values yet.
     """
-    if hasattr(table, "collect_schema") and not hasattr(table, "get_column"):
+    kind = type(table)  # a pandas frame has its columns' names as attributes of its own
+    if hasattr(kind, "collect_schema") and not hasattr(kind, "get_column"):
         raise InputError(
             "a lazy frame has no values yet", code="not-numeric", hint="collect it first"
         )
-    names = getattr(table, "column_names", None)  # pyarrow
-    if names is None and hasattr(table, "__getitem__"):
-        names = getattr(table, "columns", None)  # pandas, polars
-    if names is None or callable(names):
-        return None
-    return [name if isinstance(name, str) else repr(name) for name in names]
+    for attribute in ("column_names", "columns"):  # pyarrow; pandas and polars
+        if hasattr(kind, attribute) and hasattr(kind, "__getitem__"):
+            return list(getattr(table, attribute))
+    return None
 
 
 def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> None:
@@ -177,9 +178,13 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
 def _plain(array: Matrix) -> Matrix:
     """Return an array of Python objects as one of numbers, where that is what they are."""
     plain = np.array(array.tolist())
-    if plain.dtype.kind == "O" and all(isinstance(v, int | float) for v in plain.ravel()):
-        plain = plain.astype(np.float64)  # integers of more than 64 bits
+    if plain.dtype.kind == "O" and all(map(_is_number, plain.ravel())):
+        plain = plain.astype(np.float64)  # decimals, fractions, integers of more than 64 bits
     return plain
+
+
+def _is_number(value: object) -> bool:
+    return hasattr(value, "__float__") and not isinstance(value, str | bytes)
 
 
 def kind_of(array: Matrix) -> str:

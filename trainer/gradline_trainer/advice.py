@@ -39,7 +39,11 @@ def advise(reader: RowReader, problem: Problem, unfinished: Optimality | None) -
         )
     if unfinished is not None:
         go = unfinished.epochs_to_go
-        further = "it can't get there at this rate" if go is None else f"about {go:,} more epochs"
+        further = (
+            "it can't get there at this rate"
+            if go is None
+            else f"about {round_up(go):,} more epochs"
+        )
         found.append(
             f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
             f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
@@ -47,3 +51,9 @@ def advise(reader: RowReader, problem: Problem, unfinished: Optimality | None) -
             f"{further}, or --preconditioning whiten"
         )
     return found
+
+
+def round_up(epochs: int) -> int:
+    """Return an estimate to two significant digits, not below it."""
+    unit = int(10 ** max(0, len(str(epochs)) - 2))
+    return -(-epochs // unit) * unit

@@ -114,6 +114,10 @@ def choose_columns(
             hint=f"its columns are {_listed(table.names)}",
         )
     for name in [*chosen, *taken]:
+        if any("\ud800" <= c <= "\udfff" for c in name):
+            raise InputError(
+                f"the name {name!r} is not valid Unicode", code="bad-name", hint="rename the column"
+            )
         if table.kinds[name] != "number":
             raise table.not_numbers(name)
     return Columns(chosen, chosen_targets, weight, left_out)

@@ -11,7 +11,7 @@ import numpy as np
 from gradline.errors import InputError
 from gradline.files import Dialect
 from gradline.frames import open_frame
-from gradline.inputs import column_names
+from gradline.inputs import column_labels
 from gradline.tables import open_files
 from gradline_trainer.arrays import ArrayTable, matrix_of
 from gradline_trainer.columns import Columns, Table, choose_columns
@@ -52,9 +52,9 @@ def _pair(pair: Any, targets: Any, features: Any, weights: Any) -> tuple[ArrayTa
         )
     parts = [matrix_of(pair[0], "X"), matrix_of(pair[1], "Y")]
     if features is None:
-        features = column_names(pair[0]) or [f"x{j}" for j in range(parts[0].shape[1])]
+        features = _labels(pair[0]) or [f"x{j}" for j in range(parts[0].shape[1])]
     if targets is None:
-        targets = column_names(pair[1]) or [f"y{j}" for j in range(parts[1].shape[1])]
+        targets = _labels(pair[1]) or [f"y{j}" for j in range(parts[1].shape[1])]
     features, targets = ([n] if isinstance(n, str) else list(n) for n in (features, targets))
     name = None
     if weights is not None:
@@ -77,3 +77,8 @@ def _pair(pair: Any, targets: Any, features: Any, weights: Any) -> tuple[ArrayTa
         )
     table = ArrayTable(np.hstack(parts), [*features, *targets, *([name] if name else [])])
     return table, targets, features, name
+
+
+def _labels(table: Any) -> list[str] | None:
+    labels = column_labels(table)
+    return None if labels is None else list(map(str, labels))

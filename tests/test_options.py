@@ -1,0 +1,167 @@
+"""Options are checked before any row is read, and a bad one is named with what was expected."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradline.errors import InputError
+from gradline_trainer import fit
+from gradline_trainer.options import Options
+from gradline_trainer.orchard import TARGETS, orchard
+
+RATE = "a positive number or 'auto'"
+
+
+def refusal(**options: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        fit("no/such/table.csv", TARGETS, **options)  # an option is looked at first
+    return caught.value
+
+
+def test_the_defaults_are_the_designs() -> None:
+    assert dataclasses.asdict(Options()) == {
+        "epochs": 100,
+        "learning_rate": "auto",
+        "tolerance": 1e-12,
+        "seed": 0,
+        "preconditioning": "whiten",
+        "gradient": "auto",
+        "arithmetic": "auto",
+        "ridge": 0,
+        "bias": True,
+        "dtype": "auto",
+        "missing": "error",
+        "holdout": 0,
+        "device": "auto",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("epochs", 0, "a whole number of at least 1"),
+        ("epochs", -3, "a whole number of at least 1"),
+        ("epochs", 10.0, "a whole number of at least 1"),
+        ("epochs", True, "a whole number of at least 1"),
+        ("epochs", "100", "a whole number of at least 1"),
+        ("seed", -1, "a whole number of at least 0"),
+        ("seed", 0.5, "a whole number of at least 0"),
+        ("seed", None, "a whole number of at least 0"),
+        ("learning_rate", 0, RATE),
+        ("learning_rate", -1e-4, RATE),
+        ("learning_rate", math.inf, RATE),
+        ("learning_rate", math.nan, RATE),
+        ("learning_rate", True, RATE),
+        ("learning_rate", "fast", RATE),
+        ("learning_rate", None, RATE),
+        ("tolerance", -1e-12, "at least 0"),
+        ("tolerance", math.inf, "at least 0"),
+        ("tolerance", "auto", "at least 0"),
+        ("ridge", -1, "at least 0"),
+        ("ridge", math.nan, "at least 0"),
+        ("ridge", False, "at least 0"),
+        ("holdout", -0.1, "at least 0 and below 1"),
+        ("holdout", 1, "at least 0 and below 1"),
+        ("holdout", math.nan, "at least 0 and below 1"),
+        ("holdout", "10%", "at least 0 and below 1"),
+        ("bias", 0, "True or False"),
+        ("bias", "yes", "True or False"),
+        ("preconditioning", "whitening", "one of none, standardize, whiten"),
+        ("preconditioning", None, "one of none, standardize, whiten"),
+        ("gradient", "columns", "one of auto, rows, moments"),
+        ("arithmetic", "slow", "one of auto, fast, exact"),
+        ("dtype", "float16", "one of auto, float32, float64"),
+        ("missing", "ignore", "one of error, drop"),
+        ("device", "gpu", "one of cpu, cuda, auto"),
+        ("device", ["cpu"], "one of cpu, cuda, auto"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_was_expected(name: str, value: Any, expected: str) -> None:
+    error = refusal(**{name: value})
+    assert str(error) == f"{name} = {value!r}, expected {expected}"
+    assert (error.code, error.exit_code) == ("bad-option", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "instead"), [("arithmetic", "exact", "fast"), ("device", "cuda", "cpu")]
+)
+def test_what_is_yet_to_come_says_so(name: str, value: str, instead: str) -> None:
+    error = refusal(**{name: value})
+    assert str(error) == f"{name} = {value!r} is not available yet"
+    assert error.hint == f"use {name} = {instead!r}"
+    assert (error.code, error.exit_code) == ("not-yet", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("epoch", "did you mean 'epochs'?"),
+        ("lerning_rate", "did you mean 'learning_rate'?"),
+        ("hold_out", "did you mean 'holdout'?"),
+        (
+            "x",
+            "known names: 'epochs', 'learning_rate', 'tolerance', 'seed', 'preconditioning', "
+            "'gradient', 'arithmetic', 'ridge', …",
+        ),
+    ],
+)
+def test_an_unknown_option_suggests_the_nearest(name: str, hint: str) -> None:
+    error = refusal(**{name: 1})
+    assert str(error) == f"unknown option {name!r}"
+    assert (error.code, error.hint) == ("unknown-option", hint)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": 1},
+        {"seed": 2**63 - 1},
+        {"learning_rate": 1},
+        {"tolerance": 0, "epochs": 3},
+        {"ridge": 5, "holdout": 0.2},
+        {"arithmetic": "fast", "device": "cpu", "dtype": "float32"},
+    ],
+    ids=str,
+)
+def test_values_at_the_edge_are_accepted(options: dict[str, Any]) -> None:
+    assert fit(orchard(), TARGETS, **options).options == Options(**options)
+
+
+@pytest.mark.parametrize(
+    ("preconditioning", "gradient", "meant"),
+    [
+        ("none", "auto", "rows"),
+        ("standardize", "auto", "moments"),
+        ("whiten", "auto", "moments"),
+        ("none", "moments", "moments"),
+        ("whiten", "rows", "rows"),
+    ],
+)
+def test_auto_takes_rows_without_preconditioning_and_moments_otherwise(
+    preconditioning: Any, gradient: Any, meant: str
+) -> None:
+    assert Options(preconditioning=preconditioning, gradient=gradient).gradient_source == meant
+
+
+@pytest.mark.parametrize(
+    ("options", "float32"),
+    [
+        ({"preconditioning": "none"}, True),
+        ({"preconditioning": "none", "dtype": "float32"}, True),
+        ({"preconditioning": "none", "dtype": "float64"}, False),
+        ({"preconditioning": "none", "gradient": "moments"}, False),
+        ({"preconditioning": "standardize", "gradient": "rows"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_the_loop_runs_in_float32_only_where_the_tutorials_does(
+    options: dict[str, Any], float32: bool
+) -> None:
+    history = fit(orchard(), TARGETS, epochs=3, tolerance=0, **options).history
+    assert all(loss == float(np.float32(loss)) for loss in history) == float32
