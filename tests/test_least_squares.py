@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 U = 2.0**-53
 ROWS = 120
-PRECONDITIONINGS = {"none": 3000, "standardize": 600, "whiten": 5}  # and epochs that suffice
+PRECONDITIONINGS = {"none": 1000, "standardize": 200, "whiten": 5}  # and epochs that suffice
 
 
 def random_table(seed: int = 0, n: int = ROWS, k: int = 2) -> tuple[Array, Array]:
@@ -309,7 +309,7 @@ def learned_rows(found: Fit, n: int) -> NDArray[np.bool_]:
     return learned
 
 
-@pytest.mark.parametrize("fraction", [0.01, 0.07, 0.25, 0.5, 0.99])
+@pytest.mark.parametrize("fraction", [0.01, 0.25, 0.5, 0.57, 0.99])
 def test_every_hundred_rows_hold_out_exactly_the_fraction(fraction: float) -> None:
     found = fit(marked(300), holdout=fraction, epochs=1)
     held = ~learned_rows(found, 300)

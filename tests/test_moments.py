@@ -2,16 +2,12 @@
 
 With n rows of weight W in all, M = max|z| and D = max|z − mean| of a column, u = 2⁻⁵³ and
 γ = m·u/(1 − m·u) for m a few times n, textbook error analysis (Higham, Accuracy and Stability,
-ch. 1 and 3) of two-pass sums gives, with E = D + γ·M,
+ch. 1 and 3) of two-pass sums, and of merges of means that are held as pairs, gives
 
-    moments of one block     |Δmean| ≤ u·M + γ·E           |Δcomoment_ij| ≤ γ·W·E_i·E_j
+    |Δmean| ≤ u·M + γ·E        |Δcomoment_ij| ≤ γ·W·E_i·E_j        with E = D + γ·M
 
-and each merge rounds a mean of about M and a step between means of at most D:
-
-    after r merges           |Δmean| ≤ (1 + 4r)·u·M + γ·E  |Δcomoment_ij| ≤ γ·W·E_i·E_j
-                                                           + r·W·(E_i·e_j + e_i·E_j)
-
-with e = 8u·M. Up to that, merging is associative and commutative.
+so that an offset costs no digits of the comoment as long as it is below 1/γ times the spread. Up
+to that, merging is associative and commutative.
 """
 
 from __future__ import annotations
@@ -77,15 +73,12 @@ def assert_moments(found: Moments | None, table: Table, merges: int = 0) -> None
     rows, weights = rows[weights > 0], weights[weights > 0]
     total = float(weights.sum())
     mean, comoment = exact(rows, weights)
-    gamma = (4 * len(rows) + 16) * U
+    gamma = (4 * len(rows) + 16 + 8 * merges) * U
     M = np.abs(rows).max(axis=0)
     E = np.abs(rows - np.array(mean, np.float64)).max(axis=0) + gamma * M
-    e = 8 * U * M
-    mean_bound = (1 + 4 * merges) * U * M + gamma * E
-    bound = gamma * np.outer(E, E) + merges * (np.outer(E, e) + np.outer(e, E))
-    assert found.weight == pytest.approx(total, rel=len(rows) * U)
-    assert_close("mean", found.mean, mean, mean_bound + TINY)
-    assert_close("comoment", found.comoment, comoment, total * bound + TINY)
+    assert found.weight == pytest.approx(total, rel=len(rows) * U, abs=0)
+    assert_close("mean", found.mean, mean, U * M + gamma * E + TINY)
+    assert_close("comoment", found.comoment, comoment, gamma * total * np.outer(E, E) + TINY)
 
 
 def assert_close(what: str, found: Array, truth: Sequence[object], bound: Array) -> None:

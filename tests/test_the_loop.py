@@ -215,23 +215,23 @@ def test_a_perfect_fit_is_below_resolution_never_negative(
     Y = X @ [[1, 2], [0.5, -3], [-1, 0.25]] + [4, 8]
     options: dict[str, Any] = {"preconditioning": preconditioning, "gradient": gradient}
     found = fit((X, Y), dtype="float64", epochs=1500, tolerance=0, **options)
-    least = resolution(X, Y)
+    bound = resolution(X, Y)
     assert found.converged
     assert all(0 <= loss < math.inf for loss in found.history)
-    if gradient == "moments":
-        assert min(found.history) == found.history[-1] == pytest.approx(least, rel=1e-12)
-    else:
-        assert found.history[-1] <= least
+    assert found.history[-1] <= bound
+    if gradient == "moments":  # which can't tell it from 0, and don't claim to
+        assert found.history[-1] == min(found.history) > 0
     for metrics in (found.metrics["training"] or {}).values():
-        assert 0 <= metrics.rmse <= math.sqrt(2 * least)
+        assert 0 <= metrics.rmse <= math.sqrt(2 * bound)
         assert metrics.r2 == pytest.approx(1, abs=1e-12)
 
 
 # Divergence
 
 
-def test_divergence_is_diagnosed() -> None:
-    error = orchard_refusal(learning_rate=1e-3)
+@pytest.mark.parametrize("epochs", [14, 15, 100])
+def test_divergence_is_diagnosed(epochs: int) -> None:
+    error = orchard_refusal(learning_rate=1e-3, epochs=epochs)
     assert str(error) == (
         "the run diverged: the loss left the finite numbers at epoch 14; the learning rate "
         "1.000e-3 is above the largest stable rate for this table, 2/λmax = 1.117e-4; the column "
@@ -247,6 +247,7 @@ def test_divergence_is_diagnosed() -> None:
 def test_a_rising_loss_is_refused_while_it_is_still_finite(epochs: int) -> None:
     error = orchard_refusal(learning_rate=1e-3, epochs=epochs)
     assert "the loss rose from 1.536e+05 to " in str(error)
+    assert f" in {epochs} epoch" in str(error)
     assert "2/λmax = 1.117e-4" in str(error)
     assert error.code == "diverged"
 

@@ -103,7 +103,7 @@ class Coordinates:
             values, vectors = torch.linalg.eigh(matrix)
         return values * (2 / self.problem.targets), vectors
 
-    @property
+    @cached_property
     def steepest(self) -> float:
         """The Hessian's largest eigenvalue λmax: a rate from 2/λmax on diverges."""
         if self.kind == "whiten":

@@ -47,9 +47,9 @@ def measure_optimality(
     *,
     learning_rate: float,
     tolerance: float,
-    resolution: float,
 ) -> Optimality:
     """Return how far `weights` (k, r) and `bias` (k,) are from the optimum of `loss`."""
+    resolution = float(coordinates.problem.resolution.mean())
     weights, bias = weights.clone().requires_grad_(), bias.clone().requires_grad_()
     value = loss(weights, bias)
     value.backward()  # type: ignore[no-untyped-call]
@@ -77,7 +77,7 @@ def _epochs_to_go(
 
     Along the Hessian's eigenvector i, an epoch multiplies the error by 1 − rate·λᵢ.
     """
-    if gap <= target:
+    if not gap > target:
         return 0
     values, vectors = coordinates.curvature
     values = values.clamp_min(torch.finfo(torch.float64).tiny)

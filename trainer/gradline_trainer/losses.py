@@ -7,12 +7,15 @@ residual, plus ridge/(k·Σw)·‖W‖².
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gradline_trainer.coordinates import Coordinates
+from gradline_trainer.rows import Rows
 
 __all__ = ["MomentsLoss", "RowsLoss"]
 
@@ -34,6 +37,24 @@ class RowsLoss:
     sample_weights: Tensor | None
 
     resolution = 0.0
+
+    @classmethod
+    def over(cls, rows: Sequence[Rows], coordinates: Coordinates, *, in_float32: bool) -> RowsLoss:
+        """Return the loss over all the rows, in one tensor."""
+        dtype = np.float32 if in_float32 else np.float64
+        active = coordinates.problem.active.numpy()
+        features = np.concatenate([r.features[:, active] for r in rows])
+        targets = np.concatenate([r.targets for r in rows])
+        weights = [r.weights for r in rows if r.weights is not None]
+        with np.errstate(over="ignore"):  # an infinity shows in the loss, and is diagnosed there
+            return cls(
+                coordinates,
+                torch.from_numpy((features - coordinates.shift.numpy()).astype(dtype, order="C")),
+                torch.from_numpy(targets.astype(dtype, order="C")),
+                torch.from_numpy(np.concatenate(weights).astype(dtype)[:, None])
+                if weights
+                else None,
+            )
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Return the loss at weights (k, r) and bias (k,)."""

@@ -1,0 +1,59 @@
+"""Fit: what training gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from gradline_trainer.columns import Columns
+from gradline_trainer.diagnosis import Optimality
+from gradline_trainer.metrics import Metrics
+from gradline_trainer.moments import Moments
+from gradline_trainer.options import Options
+
+__all__ = ["Fit"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A trained linear model, y = x @ weights.T + bias in the table's own units.
+
+    Attributes:
+        weights: W, shape (k, d), float64.
+        bias: b, shape (k,), float64.
+        features: The d input names.
+        targets: The k output names.
+        history: The loss of each epoch, before its step.
+        metrics: "training" and "held_out" (None without a holdout): Metrics by target name.
+        converged: Whether the loss gap is within the tolerance.
+        optimality: How far from the optimum the run ended.
+        learning_rate: The step that was taken.
+        largest_stable_rate: 2/λmax, from which on the loop diverges.
+        moments: Of the training rows of [features, targets].
+        rows_read, rows_dropped, rows_held_out: Counts.
+        paths: The files that were read.
+        options: What the run was asked for.
+        columns: What the table's columns were used for.
+        warnings: What a person should know before they trust the model.
+    """
+
+    weights: Tensor
+    bias: Tensor
+    features: list[str]
+    targets: list[str]
+    history: list[float]
+    metrics: dict[str, dict[str, Metrics] | None]
+    converged: bool
+    optimality: Optimality
+    learning_rate: float
+    largest_stable_rate: float
+    moments: Moments
+    rows_read: int
+    rows_dropped: int
+    rows_held_out: int
+    paths: list[Path]
+    options: Options
+    columns: Columns
+    warnings: list[str]

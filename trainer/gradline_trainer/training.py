@@ -1,0 +1,114 @@
+"""One run of the loop: its step, its end, and the verdict on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradline_trainer.descent import descend
+from gradline_trainer.diagnosis import Optimality, diverged, measure_optimality
+from gradline_trainer.losses import MomentsLoss, RowsLoss
+from gradline_trainer.options import Options
+
+__all__ = ["Trained", "train"]
+
+CONVERGED = 1e-12  # of the loss, where a run was given no tolerance to stop at
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run of the loop learned.
+
+    Attributes:
+        weights: W, shape (k, d), float64, in the table's own units.
+        bias: b, shape (k,), float64.
+        history: The loss of each epoch, before its step.
+        learning_rate: The step that was taken.
+        optimality: How far from the optimum it ended.
+        converged: Whether the loss gap is within the tolerance.
+    """
+
+    weights: Tensor
+    bias: Tensor
+    history: list[float]
+    learning_rate: float
+    optimality: Optimality
+    converged: bool
+
+
+def train(
+    loss: RowsLoss | MomentsLoss,
+    options: Options,
+    features: list[str],
+    progress: Callable[[int], None],
+) -> Trained:
+    """Run the loop from its start and return what it learned.
+
+    Args:
+        loss: With the coordinates that the loop runs in.
+        options: Of the run.
+        features: The d input names.
+        progress: Called with the number of each epoch.
+
+    Raises:
+        RefusedError: Where the run diverged, saying why.
+    """
+    coordinates = loss.coordinates
+    rate = options.learning_rate
+    rate = 1 / coordinates.steepest if rate == "auto" else float(rate)
+    resolution = float(coordinates.problem.resolution.mean())
+
+    def enough(by_weights: Tensor, by_bias: Tensor, value: float) -> bool:
+        tolerance = options.tolerance * max(value, resolution)
+        return tolerance > 0 and coordinates.gap(by_weights, by_bias) <= tolerance
+
+    dtype = torch.float32 if options.in_float32 else torch.float64
+    weights, bias, history = descend(
+        loss,
+        *coordinates.start(len(features), options.seed, dtype),
+        train_bias=coordinates.problem.bias,
+        learning_rate=rate,
+        epochs=options.epochs,
+        enough=enough,
+        progress=progress,
+    )
+    optimality = _judge(loss, weights, bias, history, rate, options, features)
+    tolerance = options.tolerance or CONVERGED
+    return Trained(
+        *coordinates.fold(weights, bias, len(features)),
+        history=[max(value, loss.resolution) for value in history],
+        learning_rate=rate,
+        optimality=optimality,
+        converged=optimality.gap <= tolerance * optimality.loss,
+    )
+
+
+def _judge(
+    loss: RowsLoss | MomentsLoss,
+    weights: Tensor,
+    bias: Tensor,
+    history: list[float],
+    rate: float,
+    options: Options,
+    features: list[str],
+) -> Optimality:
+    """Return how far the run ended from the optimum, or raise where it diverged."""
+    coordinates = loss.coordinates
+    optimality = measure_optimality(
+        loss,
+        coordinates,
+        weights,
+        bias,
+        learning_rate=rate,
+        tolerance=options.tolerance or CONVERGED,
+    )
+    names = [features[int(j)] for j in coordinates.problem.active]
+    ended = history if not math.isfinite(history[-1]) else [*history, optimality.loss]
+    refusal = diverged(coordinates, ended, rate, names)
+    if refusal is not None:
+        raise refusal
+    return optimality
