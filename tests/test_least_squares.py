@@ -164,6 +164,16 @@ def test_ridge_needs_no_independent_columns() -> None:
     assert_solution(found, peer.coef_, peer.intercept_, X[:, :3])
 
 
+def test_ridge_needs_no_more_rows_than_coefficients() -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(0, 1, (4, 6)), rng.normal(0, 1, (4, 2))
+    peer = Ridge(2).fit(X, Y)
+    found = fit((X, Y), ridge=2)
+    assert found.warnings == []
+    shrunk = np.r_[X - X.mean(0), np.sqrt(2) * np.eye(6)]  # ridge as least squares
+    assert_solution(found, peer.coef_, peer.intercept_, shrunk)
+
+
 # Columns that carry no information
 
 
@@ -345,12 +355,14 @@ def test_the_held_out_rows_depend_on_seed_and_place_alone() -> None:
 
 def test_dropping_a_row_does_not_change_which_others_are_held_out() -> None:
     X, y = marked(200)
-    y[17] = np.nan
+    held = held_out(200, 0.2)
+    for row in (np.flatnonzero(held)[3], np.flatnonzero(~held)[5]):
+        y[row] = np.nan
     found = fit((X, y), holdout=0.2, missing="drop", epochs=1)
-    expected = ~held_out(200, 0.2)
-    expected[17] = False
-    assert learned_rows(found, 200).tolist() == expected.tolist()
-    assert (found.rows_read, found.rows_dropped) == (200, 1)
+    assert learned_rows(found, 200).tolist() == (~held & ~np.isnan(y)).tolist()
+    assert (found.rows_read, found.rows_dropped, found.rows_held_out) == (200, 2, 39)
+    kept = held & ~np.isnan(y)
+    assert_metrics(found, "held_out", X[kept], y[kept, None])
 
 
 @pytest.mark.parametrize("preconditioning", PRECONDITIONINGS)

@@ -150,7 +150,7 @@ def test_any_partition_into_blocks_gives_the_moments_of_the_whole(
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 7, 8, 13])
 def test_blocks_are_merged_in_a_binary_tree_over_their_order(count: int) -> None:
     rng = np.random.default_rng(count)
-    blocks = [Moments.of(rng.normal(1e6, 1, (4, 3))) for _ in range(count)]
+    blocks = [Moments.of(rng.normal(1e6, 1, (n + 1, 3))) for n in range(count)]
 
     def tree(blocks: list[Moments]) -> Moments:
         if len(blocks) == 1:

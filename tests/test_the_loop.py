@@ -72,9 +72,10 @@ def resolution(X: Array, Y: Array) -> float:
     return 2 * (X.shape[1] + 2) * U * float(np.mean(Y**2))
 
 
-def least_loss(X: Array, Y: Array) -> float:
+def least_loss(X: Array, Y: Array, bias: bool = True) -> float:
     """The loss that no weights and bias can undercut."""
-    X, Y = X - X.mean(0), Y - Y.mean(0)
+    if bias:
+        X, Y = X - X.mean(0), Y - Y.mean(0)
     return float(np.mean((X @ np.linalg.lstsq(X, Y, rcond=None)[0] - Y) ** 2))
 
 
@@ -124,6 +125,18 @@ def test_the_seed_matters_only_where_the_start_is_drawn() -> None:
         for seed in (1, 2):
             found = start(preconditioning=preconditioning, seed=seed)
             assert found == pytest.approx(mean_square, rel=2 * (3 + 2) * U)
+
+
+def test_a_feature_that_is_left_out_leaves_the_others_their_start() -> None:
+    X, Y = random_table(0, 2)
+    X[:, 1] = 0.1
+    found = fit((X, Y), preconditioning="none", dtype="float64", seed=7, epochs=1)
+    generator = torch.Generator().manual_seed(7)
+    weights = torch.randn(2, 4, generator=generator).double().numpy()
+    bias = torch.rand(2, generator=generator).double().numpy()
+    weights[:, 1] = 0
+    loss = np.mean((X @ weights.T + bias - Y) ** 2)
+    assert found.history == [pytest.approx(loss, rel=resolution(X, Y) / np.mean(Y**2))]
 
 
 # Rows and moments
@@ -179,16 +192,18 @@ def test_in_whitened_coordinates_every_direction_shrinks_alike(k: int) -> None:
     np.testing.assert_allclose(gaps[1:], gaps[:-1] / 4, rtol=0, atol=2 * resolution(X, Y))
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("gradient", ["rows", "moments"])
 @pytest.mark.parametrize("preconditioning", PRECONDITIONINGS)
 def test_the_loop_stops_at_the_first_epoch_within_tolerance(
-    preconditioning: str, gradient: str
+    preconditioning: str, gradient: str, bias: bool
 ) -> None:
     X, Y = random_table(1, 2)
     options: dict[str, Any] = {"preconditioning": preconditioning, "gradient": gradient}
-    found = fit((X, Y), dtype="float64", epochs=5000, tolerance=1e-3, **options)
+    options |= {"bias": bias, "dtype": "float64"}
+    found = fit((X, Y), epochs=5000, tolerance=1e-3, **options)
     history = np.array(found.history)
-    within = history - least_loss(X, Y) <= 1e-3 * history
+    within = history - least_loss(X, Y, bias) <= 1e-3 * history
     assert found.converged
     assert within.tolist() == [False] * (len(history) - 1) + [True]
 
@@ -196,6 +211,8 @@ def test_the_loop_stops_at_the_first_epoch_within_tolerance(
 def test_tolerance_0_runs_every_epoch() -> None:
     assert len(fit(orchard(), TARGETS, epochs=40, tolerance=0).history) == 40
     assert len(fit(orchard(), TARGETS, epochs=40).history) < 5
+    at_the_optimum = ([[-1.0], [1.0]], [-1.0, 1.0])  # exactly, from the first step on
+    assert len(fit(at_the_optimum, epochs=40, tolerance=0).history) == 40
 
 
 def test_every_epoch_is_reported() -> None:

@@ -22,7 +22,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `fit` and of `train-and-export`, as design and defaults fix them.
+    """The options of `fit` and of `train-and-export`.
 
     Attributes:
         epochs: The most steps that the loop takes.
