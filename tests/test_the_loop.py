@@ -26,7 +26,7 @@ TUTORIAL: dict[str, Any] = {
     "tolerance": 0,
 }
 PRECONDITIONINGS = ["none", "standardize", "whiten"]
-LARGEST_STABLE_RATE = 1.117e-4  # of the orchard, as the design states it
+LARGEST_STABLE_RATE = 1.117e-4  # of the orchard
 
 
 def tutorial() -> tuple[Tensor, Tensor, list[float]]:
@@ -68,7 +68,7 @@ def random_table(seed: int, k: int, n: int = 100, d: int = 4) -> tuple[Array, Ar
 
 
 def resolution(X: Array, Y: Array) -> float:
-    """The design's bound on what losses from rows and from moments may differ by."""
+    """The bound on what losses from rows and from moments may differ by."""
     return 2 * (X.shape[1] + 2) * U * float(np.mean(Y**2))
 
 
