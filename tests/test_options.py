@@ -44,14 +44,14 @@ def test_the_defaults_are_the_designs() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("epochs", 0, "a whole number of at least 1"),
-        ("epochs", -3, "a whole number of at least 1"),
-        ("epochs", 10.0, "a whole number of at least 1"),
-        ("epochs", True, "a whole number of at least 1"),
-        ("epochs", "100", "a whole number of at least 1"),
-        ("seed", -1, "a whole number of at least 0"),
-        ("seed", 0.5, "a whole number of at least 0"),
-        ("seed", None, "a whole number of at least 0"),
+        ("epochs", 0, "a whole number from 1 to 2^63 - 1"),
+        ("epochs", -3, "a whole number from 1 to 2^63 - 1"),
+        ("epochs", 10.0, "a whole number from 1 to 2^63 - 1"),
+        ("epochs", True, "a whole number from 1 to 2^63 - 1"),
+        ("epochs", "100", "a whole number from 1 to 2^63 - 1"),
+        ("seed", -1, "a whole number from 0 to 2^63 - 1"),
+        ("seed", 0.5, "a whole number from 0 to 2^63 - 1"),
+        ("seed", None, "a whole number from 0 to 2^63 - 1"),
         ("learning_rate", 0, RATE),
         ("learning_rate", -1e-4, RATE),
         ("learning_rate", math.inf, RATE),
@@ -165,3 +165,14 @@ def test_the_loop_runs_in_float32_only_where_the_tutorials_does(
 ) -> None:
     history = fit(orchard(), TARGETS, epochs=3, tolerance=0, **options).history
     assert all(loss == float(np.float32(loss)) for loss in history) == float32
+
+
+def test_numpys_numbers_are_taken_as_pythons() -> None:
+    options = Options(epochs=np.int64(5), learning_rate=np.float32(0.5), ridge=np.float64(1))  # type: ignore[arg-type]
+    numbers = (options.epochs, options.learning_rate, options.ridge)
+    assert numbers == (5, 0.5, 1.0)
+    assert [type(number) for number in numbers] == [int, float, float]
+
+
+def test_a_number_beyond_float64_is_refused() -> None:
+    assert "expected at least 0" in str(refusal(ridge=10**400))

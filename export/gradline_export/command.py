@@ -150,7 +150,7 @@ def choice(*values: str) -> click.Choice[str]:
     default=0.0,
     show_default=True,
     type=click.FloatRange(min=0, max=1, max_open=True),
-    help="Fraction of rows that only measure.",
+    help="Fraction of rows that only measure; the same share of every 100 rows.",
 )
 @click.option(
     "--device",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from gradline.wording import count
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader
 
 __all__ = ["advise"]
+
+NEARLY_DEPENDENT = 1e-4  # what is left of a feature's unit deviation beside earlier features
 
 
 def advise(reader: RowReader, problem: Problem, unfinished: Optimality | None) -> list[str]:
@@ -38,22 +41,34 @@ def advise(reader: RowReader, problem: Problem, unfinished: Optimality | None) -
             f"their weight is 0: {named(problem.dependent)}"
         )
     if unfinished is not None:
-        go = unfinished.epochs_to_go
-        further = (
-            "it can't get there at this rate"
-            if go is None
-            else f"about {round_up(go):,} more epochs"
-        )
         found.append(
             f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
             f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
             f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
-            f"{further}, or --preconditioning whiten"
+            + _way_on(reader, problem, unfinished)
         )
     return found
 
 
-def round_up(epochs: int) -> int:
+def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
+    """Return how a run that stopped before the optimum gets there."""
+    go = unfinished.epochs_to_go
+    further = "it can't get there at this rate"
+    if go is not None:
+        further = f"about {count(_rounded_up(go), 'more epoch')}"
+    if reader.options.preconditioning != "whiten":
+        return f"{further}, or --preconditioning whiten"
+    weakest = int(problem.factor.diagonal().argmin())
+    if float(problem.factor[weakest, weakest]) > NEARLY_DEPENDENT:
+        return further
+    name = reader.columns.features[int(problem.active[weakest])]
+    return (
+        f"float64 moments can't get nearer, since {name!r} is nearly a linear combination of "
+        "earlier features: leave it out, or give a --ridge penalty"
+    )
+
+
+def _rounded_up(epochs: int) -> int:
     """Return an estimate to two significant digits, not below it."""
     unit = int(10 ** max(0, len(str(epochs)) - 2))
     return -(-epochs // unit) * unit

@@ -111,11 +111,12 @@ def diverged(
         names: The features that are active in the problem, r of them.
     """
     largest = 2 / coordinates.steepest
-    first, last = losses[0], losses[-1]
+    least, last = min(losses), losses[-1]
     if not math.isfinite(last):
         event = f"the loss left the finite numbers at epoch {len(losses) - 1}"
-    elif last > first and learning_rate > largest:
-        event = f"the loss rose from {first:.4g} to {last:.4g} in {count(len(losses) - 1, 'epoch')}"
+    elif last > least * (1 + 1e-9) and learning_rate > largest:
+        epochs = count(len(losses) - 1 - losses.index(least), "epoch")
+        event = f"the loss rose from {least:.4g} to {last:.4g} in {epochs}"
     else:
         return None
     _, vectors = coordinates.curvature

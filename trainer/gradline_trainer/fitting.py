@@ -66,7 +66,8 @@ def fit(
     problem = state_problem(moments, len(columns.features), chosen)
     if not len(problem.active):
         raise InputError(
-            "every feature has one value only: there is nothing to learn from",
+            "every feature has one value only, or values too small to square: there is nothing to "
+            "learn from",
             code="constant-features",
             hint="choose other features",
         )

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 __all__ = ["Moments", "merge_all"]
 
 Array = NDArray[np.float64]
+CHUNK = 16  # rows that are summed before sums are compensated
+COMPENSATED = 4_000_000  # n·p² up to which they are: a few milliseconds
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Moments:
         rest = centred.mean(axis=0) if share is None else share @ centred
         weighted = centred if weights is None else centred * weights[:, None]
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
-            comoment = centred.T @ weighted - total * np.outer(rest, rest)
+            comoment = _product(centred, weighted) - total * np.outer(rest, rest)
             float32 = (values.astype(np.float32) == values).all(axis=0)
         return cls(
             n,
@@ -84,6 +86,27 @@ class Moments:
             np.maximum(self.maximum, other.maximum),
             self.float32 & other.float32,
         )
+
+
+def _product(left: Array, right: Array) -> Array:
+    """Return leftᵀ @ right; for few rows, with hardly more than the last rounding.
+
+    There the sums of a few rows are exact to a rounding or two, and are added up without any.
+    """
+    n, p = left.shape
+    if n * p * p > COMPENSATED:
+        return left.T @ right
+    padding = ((0, -n % CHUNK), (0, 0))
+    a, b = (np.pad(part, padding).reshape(-1, CHUNK, p) for part in (left, right))
+    sums = a.transpose(0, 2, 1) @ b
+    rest = np.zeros_like(sums)
+    while len(sums) > 1:
+        if len(sums) % 2:
+            sums, rest = (np.concatenate([part, np.zeros((1, p, p))]) for part in (sums, rest))
+        sums, lost = _two_sum(sums[::2], sums[1::2])
+        rest = rest[::2] + rest[1::2] + lost
+    total: Array = sums[0] + rest[0]
+    return total
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:

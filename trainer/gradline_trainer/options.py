@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from gradline.errors import InputError, nearest
@@ -60,20 +61,23 @@ class Options:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             value = getattr(self, name)
-            if value not in choices:
+            if not isinstance(value, str) or value not in choices:
                 raise _bad(name, value, f"one of {', '.join(choices)}")
-        _whole("epochs", self.epochs, 1)
-        _whole("seed", self.seed, 0)
+        numbers: dict[str, float] = {
+            "epochs": _whole("epochs", self.epochs, 1),
+            "seed": _whole("seed", self.seed, 0),
+        }
         if self.learning_rate != "auto":
-            _real("learning_rate", self.learning_rate, "a positive number or 'auto'")
-            if self.learning_rate <= 0:
-                raise _bad("learning_rate", self.learning_rate, "a positive number or 'auto'")
+            expected = "a positive number or 'auto'"
+            smallest = math.ulp(0.0)
+            numbers["learning_rate"] = _real(
+                "learning_rate", self.learning_rate, expected, smallest, math.inf
+            )
         for name, below in (("tolerance", math.inf), ("ridge", math.inf), ("holdout", 1.0)):
-            value = getattr(self, name)
             expected = "at least 0" + (f" and below {below:g}" if below < math.inf else "")
-            _real(name, value, expected)
-            if not 0 <= value < below:
-                raise _bad(name, value, expected)
+            numbers[name] = _real(name, getattr(self, name), expected, 0.0, below)
+        for name, value in numbers.items():
+            object.__setattr__(self, name, value)  # NumPy's numbers as Python's own
         if type(self.bias) is not bool:
             raise _bad("bias", self.bias, "True or False")
         if self.arithmetic == "exact":
@@ -110,14 +114,26 @@ class Options:
         return by_rows and self.dtype != "float64"
 
 
-def _whole(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**63:
-        raise _bad(name, value, f"a whole number of at least {least}")
+def _whole(name: str, value: object, least: int) -> int:
+    if (
+        not isinstance(value, Integral)
+        or isinstance(value, bool)
+        or not least <= int(value) < 2**63
+    ):
+        raise _bad(name, value, f"a whole number from {least} to 2^63 - 1")
+    return int(value)
 
 
-def _real(name: str, value: object, expected: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _real(name: str, value: object, expected: str, least: float, below: float) -> float:
+    try:
+        number = (
+            math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+        )
+    except OverflowError:
+        number = math.inf
+    if not least <= number < below:
         raise _bad(name, value, expected)
+    return number
 
 
 def _bad(name: str, value: object, expected: str) -> InputError:
