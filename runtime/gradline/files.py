@@ -200,7 +200,8 @@ def _unreadable(path: Path | None, name: str, reason: str, separator: str | None
         return InputError(
             f"{name} is not UTF-8 text",
             code="wrong-encoding",
-            hint=f"convert it first: iconv -f latin1 -t utf-8 {name} > utf8-{name}",
+            hint="convert it from whatever it is, latin1 or utf-16 say: "
+            f"iconv -f latin1 -t utf-8 {name} > utf8-{name}",
         )
     if "more fields" in reason:
         return InputError(
