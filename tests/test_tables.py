@@ -160,6 +160,13 @@ def test_a_table_of_several_blocks_gives_what_the_whole_matrix_gives(tmp_path: P
     assert (found.metrics["training"] or {})["y"].mae is None
 
 
+def test_names_are_taken_verbatim(tmp_path: Path) -> None:
+    names = ['Größe "x"', "a\nb", "<b>", "", "it's", "emoji 🍎", "x, y"]
+    columns = {name: RNG.standard_normal(ROWS) for name in names}
+    path = write(tmp_path / "t.csv", csv(pl.DataFrame({**columns, "y": Y})))
+    assert fit(path, targets="y").features == names
+
+
 def test_text_columns_are_left_out_by_name(tmp_path: Path) -> None:
     frame = FRAME.with_columns(who=pl.lit("x"), day=pl.lit("2020-01-31"))
     found = learned(write(tmp_path / "t.csv", csv(frame)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradline.wording import aligned, count, equations, number, scientific
+from gradline.wording import aligned, count, equations, label, number, scientific
 from gradline_export import export_package
 from gradline_trainer import fit
 
@@ -56,6 +56,13 @@ def test_a_long_equation_counts_the_rest() -> None:
     names = [f"x{j}" for j in range(300)]
     (line,) = equations(np.ones((1, 300)), np.ones(1), names, ["y"])
     assert line.endswith("1·x7 + 1 + … (292 more features)")
+
+
+def test_names_are_shown_short_and_without_control_characters() -> None:
+    assert label("rain\nfall\x1b[31m \u202e") == "rain�fall�[31m �"
+    assert label("x" * 500) == "x" * 39 + "…"
+    (line,) = equations(np.ones((1, 1)), np.zeros(1), ["a\nb"], ["y" * 500])
+    assert line == "y" * 39 + "… = 1·a�b"
 
 
 def test_a_table_is_aligned_by_its_widest_cells() -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gradline.wording import aligned, count, equations, number
+from gradline.wording import aligned, count, equations, label, number
 from gradline_export.packaging import Frozen
 from gradline_trainer.fitting import Fit
 
@@ -74,7 +74,12 @@ def _metrics(fit: Fit) -> list[str]:
         if found:
             title = "training rows" if which == "training" else "held-out rows"
             rows = [
-                [target, number(m.rmse), number(m.mae), "–" if m.r2 is None else f"{m.r2:.6f}"]
+                [
+                    label(target),
+                    number(m.rmse),
+                    number(m.mae),
+                    "–" if m.r2 is None else f"{m.r2:.6f}",
+                ]
                 for target, m in found.items()
             ]
             lines += [*aligned([[title, "RMSE", "MAE", "R²"], *rows]), ""]
@@ -102,14 +107,14 @@ def _parity(frozen: Frozen) -> str:
 
 def _dtype(fit: Fit, frozen: Frozen) -> str:
     certificate = frozen.certificate
-    figures = f"{number(certificate.error)} to {certificate.target}"
+    figures = f"{number(certificate.error)} to {label(certificate.target)}"
     limit = f"(limit {number(certificate.limit)})"
     if frozen.dtype.itemsize == 4:
         return f"float32, which adds at most about {figures} {limit}"
     if certificate.verdict == "fails":
         return (
             f"float64, since float32 could add {figures} {limit}, most of it from the column "
-            f"{certificate.column}"
+            f"{label(certificate.column)}"
         )
     return f"float64, as asked; float32 would add at most about {figures} {limit}"
 

@@ -174,9 +174,19 @@ def _open_text(
         infer_schema=False,
         separator=separator,
         null_values=list(dialect.nulls),
+        # Polars leaves doubled quotes in a header as they are; row 0, read above, has them undone.
+        with_column_names=lambda _: _distinct(names),
         glob=False,
     )
     return frame, names, True
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return the names, a repeated one with its place behind it."""
+    return [
+        name if name not in names[:place] else f"{name}\0{place}"
+        for place, name in enumerate(names)
+    ]
 
 
 @contextmanager

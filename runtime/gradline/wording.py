@@ -7,9 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["aligned", "count", "equations", "number", "scientific"]
+__all__ = ["aligned", "count", "equations", "label", "number", "scientific"]
 
 TERMS = 8  # an equation shows so many and counts the rest
+LETTERS = 40  # of a name that are shown
 
 
 def number(value: float | None) -> str:
@@ -20,6 +21,12 @@ def number(value: float | None) -> str:
     if size == 0 or 1e-3 <= size < 999.5:
         return f"{value:.3g}"
     return f"{value:,.0f}" if 999.5 <= size < 1e6 else scientific(value, 2)
+
+
+def label(name: str) -> str:
+    """Return a column's name as it can stand in a line of a terminal: short, and printable."""
+    shown = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
+    return "".join(c if c.isprintable() else "�" for c in shown)
 
 
 def count(amount: int, noun: str) -> str:
@@ -44,16 +51,17 @@ def equations(
         features: The d input names.
         targets: The k output names.
     """
-    width = max(map(len, targets))
+    labels = [label(target) for target in targets]
+    width = max(map(len, labels))
     return [
         f"{target:<{width}} = {_right_side(row, offset, features)}"
-        for target, row, offset in zip(targets, weights, bias, strict=True)
+        for target, row, offset in zip(labels, weights, bias, strict=True)
     ]
 
 
 def _right_side(weights: NDArray[Any], bias: float, features: Sequence[str]) -> str:
     terms = [
-        (float(weight), f"{number(abs(float(weight)))}·{feature}")
+        (float(weight), f"{number(abs(float(weight)))}·{label(feature)}")
         for weight, feature in zip(weights[:TERMS], features, strict=False)
         if weight
     ]

@@ -74,23 +74,23 @@ def describe(package: Any) -> list[str]:
 
 
 def _metrics(manifest: dict[str, Any]) -> list[str]:
-    from gradline.wording import aligned, number
+    from gradline.wording import aligned, label, number
 
     lines = []
     for which, found in manifest["metrics"].items():
         if found:
-            rows = [[target, *map(number, m.values())] for target, m in found.items()]
+            rows = [[label(target), *map(number, m.values())] for target, m in found.items()]
             lines += [*aligned([[which.replace("_", " "), "RMSE", "MAE", "R²"], *rows]), ""]
     return lines
 
 
 def _record(manifest: dict[str, Any]) -> list[str]:
-    from gradline.wording import count, number
+    from gradline.wording import count, label, number
 
     training, certificate = manifest["training"], manifest["certificates"]["float32"]
     rows = training["rows"]
     ranges = [
-        f"{name} {number(c['minimum'])} … {number(c['maximum'])}"
+        f"{label(name)} {number(c['minimum'])} … {number(c['maximum'])}"
         for name, c in list(manifest["columns"].items())[:8]
     ]
     files = ", ".join(file["name"] for file in training["files"]) or "none, a table in memory"
@@ -102,8 +102,8 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         f"{number(training['learning_rate'])}",
         f"  files      {files}",
         f"  float32    {certificate['verdict']}: adds up to {number(certificate['error'])} to "
-        f"{certificate['target']} (limit {number(certificate['limit'])}, most from "
-        f"{certificate['column']})",
+        f"{label(certificate['target'])} (limit {number(certificate['limit'])}, most from "
+        f"{label(certificate['column'])})",
         f"  parity     {', '.join(manifest['parity']['within'])} within the rounding bound on "
         f"{manifest['parity']['rows']} rows",
         *(f"  note       {key}: {value}" for key, value in training["notes"].items()),
