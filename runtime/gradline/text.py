@@ -23,7 +23,8 @@ def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
     import polars as pl
 
     if dialect.decimal_comma:
-        text = text.str.replace(",", ".", literal=True)
+        # A point would be a thousands mark: it makes the text no number rather than another one.
+        text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
     return text.cast(pl.Float64, strict=False)
 
 
