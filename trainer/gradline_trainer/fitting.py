@@ -9,7 +9,7 @@ from gradline.errors import InputError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
 from gradline_trainer.coordinates import Coordinates
-from gradline_trainer.gathering import Progress, gather
+from gradline_trainer.gathering import Progress, gather, refuse_few_rows
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
@@ -20,7 +20,7 @@ from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Trained, train
 
-__all__ = ["Fit", "fit"]
+__all__ = ["Fit", "fit", "learn"]
 
 
 def fit(
@@ -61,16 +61,23 @@ def fit(
     nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null))
     dialect = Dialect(separator, decimal_comma, nulls)
     source, columns = open_table(table, targets, features, exclude, sample_weight, dialect)
-    reader = RowReader(source, columns, chosen)
+    return learn(RowReader(source, columns, chosen), report, refuse_trivial=True)
+
+
+def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
+    """Return the linear model that gradient descent learns from rows; see `fit`.
+
+    Args:
+        reader: Of the table's rows.
+        report: Called with ("rows", count) and ("epochs", count).
+        refuse_trivial: Whether to refuse a single row, a constant target, and features that are all
+            constant. Otherwise their solution is what it is: W = 0, and b the targets' mean.
+    """
+    columns, chosen = reader.columns, reader.options
     moments, rows = gather(reader, report)
     problem = state_problem(moments, len(columns.features), chosen)
-    if not len(problem.active):
-        raise InputError(
-            "every feature has one value only, or values too small to square: there is nothing to "
-            "learn from",
-            code="constant-features",
-            hint="choose other features",
-        )
+    if refuse_trivial:
+        _refuse_trivial(reader, moments, problem)
     coordinates = Coordinates(problem, chosen.preconditioning)
     loss: RowsLoss | MomentsLoss = MomentsLoss(coordinates)
     if chosen.gradient_source == "rows":
@@ -91,11 +98,32 @@ def fit(
         rows_read=reader.read,
         rows_dropped=reader.dropped,
         rows_held_out=reader.held_out,
-        paths=list(source.paths),
+        paths=list(reader.table.paths),
         options=chosen,
         columns=columns,
         warnings=advise(reader, problem, None if trained.converged else trained.optimality),
     )
+
+
+def _refuse_trivial(reader: RowReader, moments: Moments, problem: Problem) -> None:
+    """Raise for a table from which there is nothing to learn."""
+    refuse_few_rows(reader, moments.rows, least=2)
+    d = len(reader.columns.features)
+    for j, name in enumerate(reader.columns.targets, d):
+        if moments.minimum[j] == moments.maximum[j] or not moments.comoment[j, j]:
+            raise InputError(
+                f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
+                "learn",
+                code="constant-target",
+                hint="choose another target",
+            )
+    if not len(problem.active):
+        raise InputError(
+            "every feature has one value only, or values too small to square: there is nothing to "
+            "learn from",
+            code="constant-features",
+            hint="choose other features",
+        )
 
 
 def _metrics(

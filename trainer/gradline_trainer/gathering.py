@@ -11,7 +11,7 @@ from gradline_trainer.columns import Columns
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.rows import RowReader, Rows
 
-__all__ = ["Progress", "gather"]
+__all__ = ["Progress", "gather", "refuse_few_rows"]
 
 Progress = Callable[[str, int], None]
 
@@ -26,7 +26,8 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
         report: Called with ("rows", how many were read so far).
 
     Raises:
-        InputError: For rows that can't be trained on, and where fewer than two are left.
+        InputError: For rows that can't be trained on, where none is left, and for columns
+            whose squares overflow.
     """
     keep_all = reader.options.gradient_source == "rows"
     kept: list[Rows] = []
@@ -45,41 +46,36 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
                 yield Moments.of(np.hstack([rows.features, rows.targets]), rows.weights)
 
     merged = merge_all(moments())
-    count = 0 if merged is None else merged.rows
-    if merged is None or count < 2:
-        counts = f"{reader.read} read, {reader.dropped} dropped, {reader.held_out} held out"
-        raise InputError(
-            f"{count or 'no'} row{'s' * (count != 1)} to train on ({counts})",
-            code="too-few-rows",
-            hint="give a table of at least two complete rows",
-        )
+    refuse_few_rows(reader, 0 if merged is None else merged.rows, least=1)
+    assert merged is not None  # noqa: S101 - of no rows, which are refused
     if reader.options.holdout and not reader.held_out:
         raise InputError(
             f"a holdout of {reader.options.holdout:g} of {reader.read} rows holds out none",
             code="bad-option",
             hint="give a larger fraction",
         )
-    _check_spread(merged, reader.columns)
+    _refuse_overflow(merged, reader.columns)
     return merged, kept if keep_all or blocks == 1 else None
 
 
-def _check_spread(moments: Moments, columns: Columns) -> None:
-    """Raise for a column whose squares overflow, and for a constant target."""
-    spread = moments.comoment.diagonal()
+def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
+    """Raise where `count` rows are fewer than a run takes."""
+    if count < least:
+        counts = f"{reader.read} read, {reader.dropped} dropped, {reader.held_out} held out"
+        raise InputError(
+            f"{count or 'no'} row{'s' * (count != 1)} to train on ({counts})",
+            code="too-few-rows",
+            hint="give a table of at least two complete rows",
+        )
+
+
+def _refuse_overflow(moments: Moments, columns: Columns) -> None:
+    """Raise for a column whose squares overflow."""
     names = columns.features + columns.targets
-    for name, square, most in zip(names, spread, moments.maximum, strict=True):
+    for name, square, most in zip(names, moments.comoment.diagonal(), moments.maximum, strict=True):
         if not np.isfinite(square):
             raise InputError(
                 f"the column {name!r} has values too large to square (up to {most:.3g})",
                 code="out-of-range",
                 hint="divide the column first",
-            )
-    d = len(columns.features)
-    for j, name in enumerate(columns.targets, d):
-        if moments.minimum[j] == moments.maximum[j] or not spread[j]:
-            raise InputError(
-                f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
-                "learn",
-                code="constant-target",
-                hint="choose another target",
             )

@@ -52,6 +52,8 @@ class Moments:
         total = float(n if weights is None else weights.sum())
         share = None if weights is None or total == 0 else weights / total
         mean = values.mean(axis=0) if share is None else share @ values
+        minimum, maximum = values.min(axis=0), values.max(axis=0)
+        mean = np.where(minimum == maximum, minimum, mean)  # so that its co-moments are 0
         centred = values - mean
         # The rounded mean is off by a little; the second pass takes that out again.
         rest = centred.mean(axis=0) if share is None else share @ centred
@@ -64,8 +66,8 @@ class Moments:
             total,
             *_two_sum(mean, rest),
             (comoment + comoment.T) / 2,
-            values.min(axis=0),
-            values.max(axis=0),
+            minimum,
+            maximum,
             float32,
         )
 

@@ -85,7 +85,7 @@ class RowReader:
         self._raise_faults()
         if self.read and not any_weight:
             raise InputError(
-                f"the sample weights in {self.columns.weight!r} are all 0",
+                f"the sample weights in {self.columns.weight!r} are all zero",
                 code="bad-weight",
                 hint="give at least one row a positive weight",
             )
