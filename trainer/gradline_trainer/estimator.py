@@ -25,6 +25,11 @@ from gradline_trainer.sources import open_table
 
 __all__ = ["LinearRegression"]
 
+SHARED = (  # options that bear the same name here
+    "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
+    "dtype",
+)  # fmt: skip
+
 
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Least squares by gradient descent, with scikit-learn's interface.
@@ -108,8 +113,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         return self
 
     def _options(self) -> Options:
-        given = self.get_params()
-        bias, state = given.pop("fit_intercept"), given.pop("random_state")
+        given = {name: getattr(self, name) for name in SHARED}  # get_params() takes long
+        bias, state = self.fit_intercept, self.random_state
         if not isinstance(bias, bool | np.bool_):
             raise InputError(f"fit_intercept = {bias!r}, expected True or False", code="bad-option")
         if not isinstance(state, Integral) or state < 0:  # the latter raises

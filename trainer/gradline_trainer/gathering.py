@@ -43,7 +43,7 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
             else:
                 kept.clear()
             if len(rows):
-                yield Moments.of(np.hstack([rows.features, rows.targets]), rows.weights)
+                yield Moments.of(rows.values, rows.weights)
 
     merged = merge_all(moments())
     refuse_few_rows(reader, 0 if merged is None else merged.rows, least=1)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["Moments", "merge_all"]
 
 Array = NDArray[np.float64]
-CHUNK = 16  # rows that are summed before sums are compensated
+CHUNK = 16  # rows that are taken together, and summed before sums are compensated
 COMPENSATED = 4_000_000  # n·p² up to which they are: a few milliseconds
 
 
@@ -51,16 +51,16 @@ class Moments:
         n = len(values)
         total = float(n if weights is None else weights.sum())
         share = None if weights is None or total == 0 else weights / total
-        mean = values.mean(axis=0) if share is None else share @ values
-        minimum, maximum = values.min(axis=0), values.max(axis=0)
+        mean = _down(np.add, values) / n if share is None else share @ values
+        minimum, maximum = _down(np.minimum, values), _down(np.maximum, values)
         mean = np.where(minimum == maximum, minimum, mean)  # so that its co-moments are 0
         centred = values - mean
         # The rounded mean is off by a little; the second pass takes that out again.
-        rest = centred.mean(axis=0) if share is None else share @ centred
+        rest = _down(np.add, centred) / n if share is None else share @ centred
         weighted = centred if weights is None else centred * weights[:, None]
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
             comoment = _product(centred, weighted) - total * np.outer(rest, rest)
-            float32 = (values.astype(np.float32) == values).all(axis=0)
+            float32 = _are_float32(values)
         return cls(
             n,
             total,
@@ -90,6 +90,26 @@ class Moments:
         )
 
 
+def _down(reduction: np.ufunc, values: Array) -> Array:
+    """Return reduction.reduce(values, axis=0), several rows at a time: short rows are slow."""
+    n, p = values.shape
+    if whole := n - n % CHUNK:
+        wide = reduction.reduce(values[:whole].reshape(-1, CHUNK * p), axis=0)
+        values = np.concatenate([wide.reshape(CHUNK, p), values[whole:]])
+    reduced: Array = reduction.reduce(values, axis=0)
+    return reduced
+
+
+def _are_float32(values: Array) -> NDArray[np.bool_]:
+    """Return whether every value of a column is a float32; most other columns show it early."""
+    head = values[:CHUNK]
+    found: NDArray[np.bool_] = (head.astype(np.float32) == head).all(axis=0)
+    if found.any():
+        columns = values[:, found]
+        found[found] = (columns.astype(np.float32) == columns).all(axis=0)
+    return found
+
+
 def _product(left: Array, right: Array) -> Array:
     """Return leftᵀ @ right; for few rows, with hardly more than the last rounding.
 
@@ -98,8 +118,9 @@ def _product(left: Array, right: Array) -> Array:
     n, p = left.shape
     if n * p * p > COMPENSATED:
         return left.T @ right
-    padding = ((0, -n % CHUNK), (0, 0))
-    a, b = (np.pad(part, padding).reshape(-1, CHUNK, p) for part in (left, right))
+    padded = np.zeros((2, n + -n % CHUNK, p))
+    padded[:, :n] = left, right
+    a, b = padded.reshape(2, -1, CHUNK, p)
     sums = a.transpose(0, 2, 1) @ b
     rest = np.zeros_like(sums)
     while len(sums) > 1:

@@ -24,17 +24,27 @@ class Rows:
     """Complete rows.
 
     Attributes:
-        features: Shape (n, d).
-        targets: Shape (n, k).
+        values: [features, targets], shape (n, d + k).
+        split: d.
         weights: Shape (n,); None where every row weighs 1.
     """
 
-    features: Array
-    targets: Array
+    values: Array
+    split: int
     weights: Array | None
 
+    @property
+    def features(self) -> Array:
+        """Shape (n, d)."""
+        return self.values[:, : self.split]
+
+    @property
+    def targets(self) -> Array:
+        """Shape (n, k)."""
+        return self.values[:, self.split :]
+
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.values)
 
 
 @dataclass
@@ -95,26 +105,26 @@ class RowReader:
         if self.columns.weight:
             chosen = chosen & (values[:, -1] > 0)
         rows = values if chosen.all() else values[chosen]
-        d, k = len(self.columns.features), len(self.columns.targets)
-        weights = rows[:, d + k] if self.columns.weight else None
-        return Rows(rows[:, :d], rows[:, d : d + k], weights)
+        split = len(self.columns.features)
+        if self.columns.weight:
+            return Rows(rows[:, :-1], split, rows[:, -1])
+        return Rows(rows, split, None)
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Return which rows are complete, faults noted."""
         values = block.values
-        missing = np.isnan(values)
-        incomplete = missing.any(axis=1)
-        if incomplete.any() and self.options.missing == "error":
-            self._note("missing", missing, block)
-        infinite = np.isinf(values)
-        if infinite.any():
+        complete: NDArray[np.bool_] = np.ones(len(values), np.bool_)
+        if not np.isfinite(values).all():
+            missing, infinite = np.isnan(values), np.isinf(values)
+            complete = np.logical_not(missing.any(axis=1))
+            if self.options.missing == "error":
+                self._note("missing", missing, block)
             self._note("infinite", infinite, block)
-        if self.columns.weight is not None:
-            negative = np.zeros_like(missing)
+        if self.columns.weight is not None and (values[:, -1] < 0).any():
+            negative = np.zeros(values.shape, np.bool_)
             negative[:, -1] = values[:, -1] < 0
-            if negative.any():
-                self._note("negative", negative, block)
-        return np.logical_not(incomplete)
+            self._note("negative", negative, block)
+        return complete
 
     def _note(self, what: str, wrong: NDArray[np.bool_], block: Block) -> None:
         for j in np.flatnonzero(wrong.any(axis=0)):
