@@ -52,9 +52,6 @@ class ArrayTable:
     def _joined(self, rows: slice) -> NDArray[np.float64]:
         return np.concatenate([part[rows] for part in self.parts], axis=1, dtype=np.float64)
 
-    def ragged(self) -> None:
-        """Return None: the rows of a matrix are of one length."""
-
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from gradline.errors import InputError
+from gradline.errors import InputError, RefusedError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
+from gradline_trainer.arithmetic import choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
-from gradline_trainer.gathering import Progress, gather, refuse_few_rows
+from gradline_trainer.exact_loss import ExactLoss
+from gradline_trainer.exact_system import state_exactly
+from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_few_rows
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
@@ -18,7 +22,7 @@ from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
-from gradline_trainer.training import Trained, train
+from gradline_trainer.training import Loss, Trained, train
 
 __all__ = ["Fit", "fit", "learn"]
 
@@ -75,13 +79,27 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
     """
     columns, chosen = reader.columns, reader.options
     moments, rows = gather(reader, report)
-    problem = state_problem(moments, len(columns.features), chosen)
+    d = len(columns.features)
+    problem = state_problem(moments, d, chosen)
     if refuse_trivial:
         _refuse_trivial(reader, moments, problem)
+    arithmetic = choose_arithmetic(chosen, problem, moments)
+    system = None
+    if arithmetic.used == "exact":
+        try:
+            exact = gather_exactly(reader, rows, moments, report)
+            moments = exact.rounded(moments)
+            problem, system = state_exactly(exact, moments, d, chosen)
+        except RefusedError as error:
+            if chosen.arithmetic == "exact":
+                raise
+            arithmetic = replace(arithmetic, used="fast", reason=str(error))
     coordinates = Coordinates(problem, chosen.preconditioning)
-    loss: RowsLoss | MomentsLoss = MomentsLoss(coordinates)
+    loss: Loss = MomentsLoss(coordinates)
     if chosen.gradient_source == "rows":
         loss = RowsLoss.over(rows or [], coordinates, in_float32=chosen.in_float32)
+    elif system is not None:
+        loss = ExactLoss(coordinates, system)
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
     return Fit(
         weights=trained.weights,
@@ -94,6 +112,8 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         optimality=trained.optimality,
         learning_rate=trained.learning_rate,
         largest_stable_rate=2 / coordinates.steepest,
+        arithmetic=arithmetic,
+        exact=trained.exact,
         moments=moments,
         rows_read=reader.read,
         rows_dropped=reader.dropped,
@@ -101,7 +121,9 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         paths=list(reader.table.paths),
         options=chosen,
         columns=columns,
-        warnings=advise(reader, problem, None if trained.converged else trained.optimality),
+        warnings=advise(
+            reader, problem, None if trained.converged else trained.optimality, trained.exact
+        ),
     )
 
 

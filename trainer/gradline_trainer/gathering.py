@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns
+from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.rows import RowReader, Rows
 
-__all__ = ["Progress", "gather", "refuse_few_rows"]
+__all__ = ["Progress", "gather", "gather_exactly", "refuse_few_rows"]
 
 Progress = Callable[[str, int], None]
 
@@ -56,6 +57,43 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
         )
     _refuse_overflow(merged, reader.columns)
     return merged, kept if keep_all or blocks == 1 else None
+
+
+def gather_exactly(
+    reader: RowReader, rows: list[Rows] | None, moments: Moments, report: Progress
+) -> ExactMoments:
+    """Return the exact moments of the training rows, from a further pass where not at hand.
+
+    Args:
+        reader: Of the table's rows, after `gather`.
+        rows: What `gather` kept, or None.
+        moments: What `gather` found.
+        report: Called with ("rows", how many were read so far).
+
+    Raises:
+        InputError: Where the table has changed since.
+        RefusedError: Where values span too many bits.
+    """
+
+    def again() -> Iterator[Rows]:
+        for training, _ in reader:
+            report("rows", reader.read)
+            yield training
+
+    count = 0
+    total: ExactMoments | None = None
+    for block in again() if rows is None else rows:
+        if len(block):
+            count += len(block)
+            found = ExactMoments.of(block.values, block.weights)
+            total = found if total is None else total.merge(found)
+    if total is None or count != moments.rows:
+        raise InputError(
+            f"the table changed while it was read: {moments.rows} rows to train on, then {count}",
+            code="changed-data",
+            hint="run again when nothing writes to it",
+        )
+    return total
 
 
 def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
