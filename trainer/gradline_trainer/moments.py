@@ -17,6 +17,7 @@ __all__ = ["Moments", "merge_all"]
 
 Array = NDArray[np.float64]
 CHUNK = 16  # rows that are taken together, and summed before sums are compensated
+PIECE_ROWS = 4096  # rows that are centred and multiplied while they are in the cache
 COMPENSATED = 4_000_000  # n·p² up to which they are: a few milliseconds
 
 
@@ -54,12 +55,11 @@ class Moments:
         mean = _down(np.add, values) / n if share is None else share @ values
         minimum, maximum = _down(np.minimum, values), _down(np.maximum, values)
         mean = np.where(minimum == maximum, minimum, mean)  # so that its co-moments are 0
-        centred = values - mean
-        # The rounded mean is off by a little; the second pass takes that out again.
-        rest = _down(np.add, centred) / n if share is None else share @ centred
-        weighted = centred if weights is None else centred * weights[:, None]
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
-            comoment = _product(centred, weighted) - total * np.outer(rest, rest)
+            sums, product = _about(mean, values, weights)
+            # The rounded mean is off by a little; the second pass takes that out again.
+            rest = sums / (total or 1.0)
+            comoment = product - total * np.outer(rest, rest)
             float32 = _are_float32(values)
         return cls(
             n,
@@ -110,14 +110,28 @@ def _are_float32(values: Array) -> NDArray[np.bool_]:
     return found
 
 
-def _product(left: Array, right: Array) -> Array:
-    """Return leftᵀ @ right; for few rows, with hardly more than the last rounding.
+def _about(centre: Array, values: Array, weights: Array | None) -> tuple[Array, Array]:
+    """Return Σw·(z − centre), shape (p,), and Σw·(z − centre)(z − centre)ᵀ, shape (p, p)."""
+    n, p = values.shape
+    compensated = n * p * p <= COMPENSATED
+    size = n if compensated else PIECE_ROWS
+    sums, products = np.zeros(p), np.zeros((p, p))
+    for start in range(0, n, size):
+        centred = values[start : start + size] - centre
+        weighted = centred
+        if weights is not None:
+            weighted = centred * weights[start : start + size, None]
+        sums += _down(np.add, weighted)
+        products += _compensated(centred, weighted) if compensated else centred.T @ weighted
+    return sums, products
 
-    There the sums of a few rows are exact to a rounding or two, and are added up without any.
+
+def _compensated(left: Array, right: Array) -> Array:
+    """Return leftᵀ @ right with hardly more than the last rounding.
+
+    The sums of a few rows are exact to a rounding or two, and are added up without any.
     """
     n, p = left.shape
-    if n * p * p > COMPENSATED:
-        return left.T @ right
     padded = np.zeros((2, n + -n % CHUNK, p))
     padded[:, :n] = left, right
     a, b = padded.reshape(2, -1, CHUNK, p)
