@@ -114,6 +114,7 @@ class ExactLoss:
         self.coordinates = coordinates
         self.system = system
         self.working: Integers = np.zeros(system.right.shape, object)
+        self._residual: Integers = system.right * (1 << GRID)
         self._scale = system.target_scale()
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
         self._inverse, self._slack = _approximate_inverse(system, coordinates.problem.factor)
@@ -201,11 +202,6 @@ class ExactLoss:
             denominator=int(system.weight),
         )
 
-    def _residual(self) -> Integers:
-        """Return B − A·w, shape (r, k), in units of 2^(−2·places − GRID)."""
-        rest: Integers = self.system.right * (1 << GRID) - self.system.matrix.dot(self.working)
-        return rest
-
     def _rounded(self, residual: Integers) -> Array:
         one = 1 << (2 * self.system.places + GRID)
         rounded: Array = (residual / one).astype(np.float64)
@@ -213,7 +209,8 @@ class ExactLoss:
 
     def _value_and_gradient(self) -> tuple[Tensor, Tensor, Tensor]:
         problem, system, k = self.coordinates.problem, self.system, len(self._scale)
-        residual = self._residual()
+        residual = system.right * (1 << GRID) - system.matrix.dot(self.working)
+        self._residual = residual  # B − A·w, shape (r, k), in units of 2^(−2·places − GRID)
         squares = system.power * (1 << (2 * GRID))
         squares = squares - (self.working * (system.right * (1 << GRID) + residual)).sum(axis=0)
         one = 1 << (2 * system.places + 2 * GRID)
@@ -230,7 +227,7 @@ class ExactLoss:
         With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
         at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
         """
-        residual = np.abs(self._rounded(self._residual())) + np.finfo(np.float64).tiny
+        residual = np.abs(self._rounded(self._residual)) + np.finfo(np.float64).tiny
         reach = np.linalg.norm(np.abs(self._inverse) @ residual, axis=0)
         widths = np.linalg.norm(self._inverse, axis=0)
         bound = np.multiply.outer(widths, reach) / (1 - self._slack) * (1 + 1e-9)
