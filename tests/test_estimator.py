@@ -225,6 +225,15 @@ def test_a_constant_target_is_exported_as_such(tmp_path: Path) -> None:
     assert model.predict(X) == pytest.approx(np.full_like(Y, 0.1), rel=2 * U)
 
 
+@pytest.mark.parametrize("rows", [1, 20])
+def test_training_rows_are_not_exported(rows: int, tmp_path: Path) -> None:
+    _, Y = random_table(7, n=rows)
+    found = LinearRegression().fit(np.full((rows, 3), 4.2), Y)
+    with pytest.raises(InputError, match="would hold the training rows"):
+        found.export(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_scikit_learn_it_says_what_to_install() -> None:
     code = """
 import sys

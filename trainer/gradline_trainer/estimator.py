@@ -156,12 +156,20 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
 
         Raises:
             NotFittedError: Before `fit`.
+            InputError: Where all rows have the same features: the package would hold them.
             GradlineError: As `export_package` does.
         """
         # Imports point from export to trainer, so this one waits until it is called for.
         from gradline_export import export_package
 
         check_is_fitted(self)
+        moments = self.fit_.moments
+        if (moments.minimum == moments.maximum)[: self.n_features_in_].all():
+            raise InputError(
+                "every feature has one value only: the package would hold the training rows",
+                code="constant-features",
+                hint="fit rows that differ",
+            )
         return export_package(self.fit_, path, name, **options)
 
 
