@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gradline.errors import InputError
@@ -16,6 +17,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
+from gradline_trainer.ridge_path import RidgePath, choose_ridge
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Trained, train
@@ -62,7 +64,11 @@ def fit(
     dialect = Dialect(separator, decimal_comma, nulls)
     source, columns = open_table(table, targets, features, exclude, sample_weight, dialect)
     reader = RowReader(source, columns, chosen)
-    moments, rows = gather(reader, report)
+    moments, folds, rows = gather(reader, report)
+    ridge_path: RidgePath | None = None
+    if chosen.ridge == "auto":
+        ridge_path = choose_ridge(moments, folds, len(columns.features), bias=chosen.bias)
+        chosen = replace(chosen, ridge=ridge_path.chosen, folds=None)
     problem = state_problem(moments, len(columns.features), chosen)
     if not len(problem.active):
         raise InputError(
@@ -93,8 +99,12 @@ def fit(
         rows_held_out=reader.held_out,
         paths=list(source.paths),
         options=chosen,
+        ridge_path=ridge_path,
         columns=columns,
-        warnings=advise(reader, problem, None if trained.converged else trained.optimality),
+        warnings=[
+            *advise(reader, problem, None if trained.converged else trained.optimality),
+            *(ridge_path.warnings if ridge_path else []),
+        ],
     )
 
 
