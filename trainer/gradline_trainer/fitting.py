@@ -17,7 +17,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
-from gradline_trainer.ridge_path import RidgePath, choose_ridge
+from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Trained, train
@@ -103,7 +103,7 @@ def fit(
         columns=columns,
         warnings=[
             *advise(reader, problem, None if trained.converged else trained.optimality),
-            *(ridge_path.warnings if ridge_path else []),
+            *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
         ],
     )
 

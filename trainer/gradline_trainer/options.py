@@ -99,9 +99,9 @@ class Options:
             return {"folds": _whole("folds", folds, 2, MOST_FOLDS)}
         if self.folds is not None:
             raise InputError(
-                f"folds = {self.folds!r}, but no penalty is to be chosen",
+                f"folds = {self.folds!r} without ridge = 'auto': there is nothing to choose",
                 code="bad-option",
-                hint="give --ridge auto with --folds, or neither",
+                hint="give --ridge auto, or leave --folds out",
             )
         return {"ridge": _real("ridge", self.ridge, "at least 0, or 'auto'", 0.0, math.inf)}
 

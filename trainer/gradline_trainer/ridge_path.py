@@ -20,7 +20,7 @@ from gradline.wording import number
 from gradline_trainer.folds import training_moments
 from gradline_trainer.moments import Moments
 
-__all__ = ["RidgePath", "choose_ridge"]
+__all__ = ["RidgePath", "choose_ridge", "path_warnings"]
 
 Array = NDArray[np.float64]
 RATIOS = np.logspace(3, -9, 100)  # of a penalty to the features' mean second moment
@@ -49,22 +49,6 @@ class RidgePath:
     standard_errors: list[float]
     chosen: float
 
-    @property
-    def warnings(self) -> list[str]:
-        """What a person should know of a penalty at an end of the path."""
-        said = f"the ridge penalty {number(self.chosen)} is the"
-        if self.chosen == self.penalties[0]:
-            return [
-                f"{said} largest that cross-validation tried: the features hardly help to predict "
-                "rows that were not learned from"
-            ]
-        if self.chosen == self.penalties[-1]:
-            return [
-                f"{said} smallest that cross-validation tried: this table asks for less still, "
-                "which --ridge 0 gives"
-            ]
-        return []
-
 
 def choose_ridge(
     whole: Moments, folds: Sequence[Moments], features: int, *, bias: bool
@@ -86,7 +70,8 @@ def choose_ridge(
     d = features
     # Where every feature is constant no penalty matters.
     scale = float(np.mean(_second(whole, bias=bias).diagonal()[:d])) or 1.0
-    penalties = scale * RATIOS
+    with np.errstate(over="ignore"):
+        penalties = scale * RATIOS
     if not np.isfinite(penalties[0]):
         raise InputError(
             "the features have values too large to penalise",
@@ -126,8 +111,8 @@ def _held_out_errors(
     """
     second = _second(training, bias=bias) / scale
     values, vectors = np.linalg.eigh(second[:d, :d])
-    damped = np.maximum(values, 0)[:, None] + RATIOS[:, None, None]
-    weights = (vectors.T @ second[:d, d:]) / damped  # turned by Q, shape (penalties, d, k)
+    damped = np.maximum(values, 0)[:, None, None] + RATIOS[:, None]
+    weights = (vectors.T @ second[:d, d:])[:, None] / damped  # turned by Q, (d, penalties, k)
     covariance = held_out.comoment / held_out.weight
     offset = held_out.mean + held_out.mean_rest
     if bias:
@@ -135,8 +120,33 @@ def _held_out_errors(
     turned = vectors.T @ covariance[:d, :d] @ vectors
     cross = vectors.T @ covariance[:d, d:]
     power = covariance.diagonal()[d:]
-    squared = np.sum(weights * (turned @ weights - 2 * cross), axis=1) + power
-    squared += ((vectors.T @ offset[:d]) @ weights - offset[d:]) ** 2
+    products = np.tensordot(turned, weights, 1) - 2 * cross[:, None]
+    squared = np.sum(weights * products, axis=0) + power
+    squared += (np.tensordot(vectors.T @ offset[:d], weights, 1) - offset[d:]) ** 2
     noise = 2 * (d + 2) * EPSILON
     errors: Array = np.maximum(squared, noise * power + (noise * held_out.mean[d:]) ** 2)
     return errors
+
+
+def path_warnings(path: RidgePath, whole: Moments, features: list[str]) -> list[str]:
+    """Return what a person should know of the choice, one sentence each; see `choose_ridge`."""
+    found = []
+    said = f"the ridge penalty {number(path.chosen)} is the"
+    if path.chosen == path.penalties[0]:
+        found.append(
+            f"{said} largest that cross-validation tried: the features hardly help to predict "
+            "rows that were not learned from"
+        )
+    elif path.chosen == path.penalties[-1]:
+        found.append(
+            f"{said} smallest that cross-validation tried: less may be better still, try --ridge 0"
+        )
+    squares = whole.comoment.diagonal()[: len(features)]
+    varies = (whole.minimum < whole.maximum)[: len(features)]
+    tiny = np.flatnonzero(varies & (squares < path.penalties[-1]))
+    if len(tiny):
+        found.append(
+            f"{features[tiny[0]]!r} varies so little beside other features that every penalty "
+            "tried suppresses its weight: multiply the column by a constant"
+        )
+    return found
