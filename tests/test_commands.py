@@ -144,7 +144,11 @@ def test_a_chosen_ridge_penalty_is_said_and_recorded(run: Run) -> None:
         (["train-and-export", ORCHARD, "-t", "apple"], 2, "did you mean 'apples'?"),
         (["train-and-export", ORCHARD, *TARGETS, "--name", "a b"], 2, "--name a-b"),
         (["train-and-export", "-o", ORCHARD], 2, "it is not a folder"),
-        (["train-and-export", "--arithmetic", "exact"], 2, "is not available yet"),
+        (
+            ["train-and-export", "--arithmetic", "exact", "--preconditioning", "none"],
+            2,
+            "exact arithmetic concerns the whitened descent",
+        ),
         (["train-and-export", "--device", "cuda"], 2, "is not available yet"),
         (["train-and-export", "--learning-rate", "fast"], 2, "neither a number nor 'auto'"),
         (["train-and-export", "--learning-rate", "-1"], 2, "expected a positive number or 'auto'"),

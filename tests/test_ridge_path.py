@@ -201,7 +201,9 @@ class CountingTable(ArrayTable):
         return super().blocks(columns)
 
 
-@pytest.mark.parametrize("options", [{}, {"preconditioning": "none"}, {"gradient": "rows"}])
+@pytest.mark.parametrize(
+    "options", [{"arithmetic": "fast"}, {"preconditioning": "none"}, {"gradient": "rows"}]
+)
 def test_the_table_is_read_once(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrays_module, "BLOCK_ROWS", 16)
     X, Y, _ = noisy_table(k=1)

@@ -187,6 +187,44 @@ def test_a_text_column_that_is_nearly_all_numbers_is_refused(tmp_path: Path, lat
     assert "--exclude 'a'" in error.hint
 
 
+@pytest.mark.parametrize("missing", ["error", "drop"])
+@pytest.mark.parametrize("features", [["a"], None])
+def test_short_rows_are_refused_wherever_their_gap_stands(
+    tmp_path: Path, missing: str, features: list[str] | None
+) -> None:
+    path = write(tmp_path / "t.csv", "a,y,z\n1,2,3\n2,3\n4,4,7\n")
+    error = refusal(path, features=features, missing=missing)
+    assert error.code == "ragged"
+    assert "row 2 has 2 fields, the header has 3" in str(error)
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    lines = csv().splitlines()
+    path = write(tmp_path / "t.csv", "\n".join([*lines[:9], "", *lines[9:], "", "", ""]))
+    assert learned(path).rows_read == ROWS
+
+
+def test_names_that_look_like_patterns_are_names(tmp_path: Path) -> None:
+    frame = FRAME.select(
+        pl.col("a").alias("^b$"), pl.col("b").alias("*"), "y", pl.lit(0).alias("b")
+    )
+    frame.write_csv(tmp_path / "t.csv")
+    frame.write_parquet(tmp_path / "t.parquet")
+    for table in (tmp_path / "t.csv", tmp_path / "t.parquet", frame):
+        assert learned(table, features=["^b$", "*"]).features == ["^b$", "*"]
+
+
+def test_thousands_marks_are_not_taken_for_decimal_commas(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path / "t.csv", 'a,y\n"1,005",2\n"2,500",3\n"3,100",5\n'))
+    assert "remove the thousands marks" in error.hint
+
+
+def test_with_decimal_commas_a_point_makes_no_number(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "a;y\n1.000;2\n2,5;3\n3,5;4\n")
+    error = refusal(path, features=["a"], separator=";", decimal_comma=True)
+    assert "such as '1.000'" in str(error)
+
+
 def test_a_number_with_a_comma_hints_at_the_decimal_comma(tmp_path: Path) -> None:
     error = refusal(write(tmp_path / "t.csv", "a;y\n1,5;2\n2,5;3\n"), separator=";")
     assert "--decimal-comma" in error.hint

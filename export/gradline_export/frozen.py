@@ -100,6 +100,19 @@ def _reproducible(archive: bytes) -> bytes:
     return result.getvalue()
 
 
-def rounded(values: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return a float64 tensor as an array of `dtype`."""
-    return np.ascontiguousarray(values.numpy().astype(dtype))
+def rounded(values: Tensor, dtype: np.dtype[Any], rest: Tensor | None = None) -> NDArray[Any]:
+    """Return a float64 tensor, plus the rest that it was rounded by, as an array of `dtype`.
+
+    The rest decides where the value stands halfway between two numbers of `dtype`, so that nothing
+    is rounded twice.
+    """
+    wide = values.numpy()
+    near = np.ascontiguousarray(wide.astype(dtype))
+    if rest is None:
+        return near
+    other = np.nextafter(near, np.where(wide > near, np.inf, -np.inf).astype(dtype))
+    halfway = (wide != near) & (wide - near == other - wide)
+    upper, lower = np.maximum(near, other), np.minimum(near, other)
+    beyond = rest.numpy()
+    chosen = np.where(beyond > 0, upper, np.where(beyond < 0, lower, near))
+    return np.where(halfway, chosen, near)

@@ -110,7 +110,7 @@ def freeze(
         fit.targets,
     )
     dtype = _choose_dtype(fit, certificate)
-    weights, bias = rounded(fit.weights, dtype), rounded(fit.bias, dtype)
+    weights, bias = _rounded(fit, dtype)
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
         raise RefusedError(
             f"a weight is outside the range of {dtype}",
@@ -140,6 +140,16 @@ def freeze(
     document["files"] = {file: file_record(data) for file, data in files.items()}
     files["manifest.json"] = dump_manifest(document)
     return Frozen(name, files, weights, bias, certificate, parity)
+
+
+def _rounded(fit: Fit, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return W and b in `dtype`, rounded from all the digits that are known of them."""
+    if fit.exact is None:
+        return rounded(fit.weights, dtype), rounded(fit.bias, dtype)
+    return (
+        rounded(fit.weights, dtype, fit.exact.weights_rest),
+        rounded(fit.bias, dtype, fit.exact.bias_rest),
+    )
 
 
 def _choose_dtype(fit: Fit, certificate: Float32Certificate) -> np.dtype[Any]:
@@ -188,7 +198,23 @@ def _manifest(
         "certificates": {
             "float32": _finite(asdict(certificate)),
             "optimality": {"converged": fit.converged, **asdict(fit.optimality)},
+            **_exactness(fit),
         },
+    }
+
+
+def _exactness(fit: Fit) -> dict[str, Any]:
+    """Return which coefficients are correctly rounded, of a run in exact arithmetic."""
+    if fit.exact is None:
+        return {}
+    total = fit.weights.numel() + fit.options.bias * len(fit.targets)
+    return {
+        "exact": {
+            "coefficients": total,
+            "certified": total - len(fit.exact.uncertified),
+            "uncertified": fit.names_of(fit.exact.uncertified),
+            "zeros": fit.names_of(fit.exact.zeros),
+        }
     }
 
 
@@ -205,7 +231,9 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
         "learning_rate": fit.learning_rate,
         "largest_stable_rate": fit.largest_stable_rate,
         "gradient": fit.options.gradient_source,
-        "arithmetic": "fast",
+        "arithmetic": fit.arithmetic.used,
+        "arithmetic_reason": fit.arithmetic.reason,
+        "condition": fit.arithmetic.condition,
         "sample_weight": fit.columns.weight,
         "epochs": len(fit.history),
         "first_loss": fit.history[0],

@@ -29,6 +29,7 @@ def summary(fit: Fit, frozen: Frozen, path: Path) -> list[str]:
         *_metrics(fit),
         *([f"  ridge    {chosen_ridge(asdict(fit.ridge_path))}"] if fit.ridge_path else []),
         f"  descent  {_descent(fit)}",
+        *_exactness(fit),
         f"  parity   {_parity(frozen)}",
         f"  dtype    {_dtype(fit, frozen)}",
         f"  package  {path}",
@@ -54,6 +55,7 @@ def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
             "held_out": fit.rows_held_out,
             "trained": fit.moments.rows,
         },
+        "arithmetic": fit.arithmetic.used,
         "epochs": len(fit.history),
         "last_epoch_rmse": math.sqrt(fit.history[-1]),
         "ridge": fit.options.ridge,
@@ -97,6 +99,16 @@ def _descent(fit: Fit) -> str:
         f"{epochs} with {coordinates}, learning rate {number(fit.learning_rate)}; RMSE of the "
         f"last epoch {math.sqrt(fit.history[-1]):.4f}, {where}"
     )
+
+
+def _exactness(fit: Fit) -> list[str]:
+    if fit.exact is None:
+        return []
+    total = fit.weights.numel() + fit.options.bias * len(fit.targets)
+    certified = total - len(fit.exact.uncertified)
+    said = "every coefficient" if certified == total else f"{certified} of {total} coefficients"
+    zeros = f", {len(fit.exact.zeros)} of them 0" if fit.exact.zeros else ""
+    return [f"  exact    {said} certified as the correctly rounded optimum{zeros}"]
 
 
 def _parity(frozen: Frozen) -> str:

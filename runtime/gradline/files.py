@@ -16,7 +16,7 @@ from gradline.errors import InputError, needs_extra
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["RAGGED_HINT", "Dialect", "open_file", "ragged_row", "readable", "stem", "table_files"]
+__all__ = ["RAGGED_HINT", "Dialect", "odd_rows", "open_file", "readable", "stem", "table_files"]
 
 FORMATS = {
     ".csv": "csv",
@@ -215,7 +215,7 @@ def _unreadable(path: Path | None, name: str, reason: str, separator: str | None
         )
     if "more fields" in reason:
         return InputError(
-            f"{name} is ragged: {ragged_row(path, separator) or 'a row has surplus fields'}",
+            f"{name} is ragged: {odd_rows(path, separator)[0] or 'a row has surplus fields'}",
             code="ragged",
             hint=RAGGED_HINT,
         )
@@ -223,21 +223,26 @@ def _unreadable(path: Path | None, name: str, reason: str, separator: str | None
     return InputError(f"{name} cannot be read: {first_line}", code="unreadable-data")
 
 
-def ragged_row(path: Path | None, separator: str | None = None) -> str | None:
-    """Return what is wrong with the first row of another length than the header's, or None.
+def odd_rows(path: Path | None, separator: str | None = None) -> tuple[str | None, list[int]]:
+    """Return what is wrong with the first row of another length than the header's, and blank lines.
 
-    Polars reads absent fields as missing values and does not say where surplus ones stand.
+    Polars reads absent fields, and those of blank lines, as missing values and does not say where
+    surplus ones stand. Blank lines are counted from 0 behind the header; rows without them.
     """
+    blank: list[int] = []
     if path is None or path.name.endswith(".zst"):
-        return None
+        return None, blank
     opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.reader(file, delimiter=separator or default_separator(path))
         width = len(next(rows))
-        for number, row in enumerate(rows, 1):
-            if row and len(row) != width:
-                return f"row {number} has {len(row)} fields, the header has {width}"
-    return None
+        for number, row in enumerate(rows):
+            if not row:
+                blank.append(number)
+            elif len(row) != width:
+                place = number - len(blank) + 1
+                return f"row {place} has {len(row)} fields, the header has {width}", blank
+    return None, blank
 
 
 def default_separator(path: Path) -> str:

@@ -6,6 +6,7 @@ before any row is dropped. A block is an aligned range of BLOCK_ROWS rows of one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError
-from gradline.files import RAGGED_HINT, Dialect, open_file, ragged_row, readable, table_files
+from gradline.files import RAGGED_HINT, Dialect, odd_rows, open_file, readable, table_files
 from gradline.text import clean, guess, parse
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["BLOCK_ROWS", "LARGEST_INTEGER", "Block", "FrameTable", "Part", "open
 
 BLOCK_ROWS = 65_536
 HEAD_ROWS = 1_000  # what the kinds of a text file's columns are first guessed from
+THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
 
 
@@ -115,27 +117,20 @@ class FrameTable:
                 yield Block(number, start, values)
                 start += len(values)
 
-    def ragged(self) -> InputError | None:
-        """Return the error for a text file with a row of another length than its header."""
-        for part in self.parts:
-            row = ragged_row(part.path, self.dialect.separator) if part.text else None
-            if row:
-                return InputError(f"{part.label} is ragged: {row}", code="ragged", hint=RAGGED_HINT)
-        return None
-
     def survey(self, column: str) -> TextColumn:
         """Return how many of a text column's values are numbers, over the whole table."""
         import polars as pl
+        from polars import selectors
 
         present = numbers = 0
         first = ""
         odd: list[str] = []
         for part in self.parts:
-            frame = part.frame.select(pl.col(column).cast(pl.String))
+            frame = part.frame.select(selectors.by_name(column).cast(pl.String))
             rows = 0
             with readable(part.path, self.dialect.separator):
                 for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
-                    text = clean(batch.to_series(), self.dialect)
+                    text = clean(batch.to_series().alias(""), self.dialect)
                     bad = text.is_not_null() & parse(text, self.dialect).is_null()
                     if bad.any():
                         row = rows + int(bad.arg_true()[0]) + 1
@@ -152,7 +147,7 @@ class FrameTable:
             if not part.text:
                 return {name: _kind(dtype) for name, dtype in part.frame.collect_schema().items()}
             head = part.frame.head(HEAD_ROWS).collect()
-        return {column.name: guess(column, self.dialect) for column in head.iter_columns()}
+        return {name: guess(head[name].alias(""), self.dialect) for name in head.columns}
 
     def _check_same(self, part: Part) -> None:
         first = self.parts[0]
@@ -183,7 +178,7 @@ class FrameTable:
         kept: list[pl.DataFrame] = []
         rows = 0
         with readable(part.path, self.dialect.separator):
-            for batch in part.frame.select(columns).collect_batches(chunk_size=BLOCK_ROWS):
+            for batch in self._batches(part, columns):
                 kept.append(batch)
                 rows += len(batch)
                 while rows >= BLOCK_ROWS:
@@ -194,24 +189,53 @@ class FrameTable:
         if rows:
             yield pl.concat(kept)
 
+    def _batches(self, part: Part, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield the part's columns in frames of any length, blank lines of a text left out.
+
+        Raises:
+            InputError: For a text file with a row of another length than its header.
+        """
+        from polars import selectors
+
+        # A short row lacks the file's last field: it is read too, to see such rows.
+        last = part.frame.collect_schema().names()[-1:] if part.text else []
+        wanted = selectors.by_name(dict.fromkeys([*columns, *last]))
+        blank: NDArray[np.int64] | None = None
+        start = 0
+        for batch in part.frame.select(wanted).collect_batches(chunk_size=BLOCK_ROWS):
+            if last and blank is None and batch[last[0]].has_nulls():
+                ragged, lines = odd_rows(part.path, self.dialect.separator)
+                if ragged:
+                    raise InputError(
+                        f"{part.label} is ragged: {ragged}", code="ragged", hint=RAGGED_HINT
+                    )
+                blank = np.array(lines, np.int64)
+            frame = batch.select(map(batch.get_column, columns))
+            if blank is not None and len(blank):
+                rows = np.arange(start, start + len(frame))
+                frame = frame.filter(~np.isin(rows, blank))
+            yield frame
+            start += len(batch)
+
     def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[np.float64]:
         import polars as pl
 
         columns = []
-        for column in frame.iter_columns():
+        for name in frame.columns:
+            column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
             if part.text:
                 numbers = parse(column, self.dialect)
                 if numbers.null_count() > column.null_count():
                     column = clean(column, self.dialect)
                     numbers = parse(column, self.dialect)
                     if numbers.null_count() > column.null_count():
-                        raise self.not_numbers(column.name)
+                        raise self.not_numbers(name)
             else:
                 if _kind(column.dtype) != "number":
-                    raise self.not_numbers(column.name)
+                    raise self.not_numbers(name)
                 numbers = column.cast(pl.Float64)
-            check_integers(part, column, numbers, start)
-            columns.append(numbers)
+            check_integers(part, name, column, numbers, start)
+            columns.append(numbers.alias(name))
         return pl.DataFrame(columns).to_numpy(order="fortran")
 
     def not_numbers(self, name: str) -> InputError:
@@ -237,10 +261,17 @@ class FrameTable:
             f"values are not numbers, such as {examples}"
             + (f"; the first stands in {found.first}" if found.first else ""),
             code="not-numeric",
-            hint="give --decimal-comma where 1,5 means one and a half"
-            if any("," in value for value in found.odd) and not self.dialect.decimal_comma
-            else "mend them, name what means missing with --null TOKEN, or leave the column out "
-            f"with --exclude {name!r}",
+            hint=self._mend(name, found.odd),
+        )
+
+    def _mend(self, name: str, odd: list[str]) -> str:
+        if odd and all(map(THOUSANDS.fullmatch, odd)):
+            return "remove the thousands marks, or give --decimal-comma where 1,005 is about one"
+        if any("," in value for value in odd) and not self.dialect.decimal_comma:
+            return "give --decimal-comma where 1,5 means one and a half"
+        return (
+            "mend them, name what means missing with --null TOKEN, or leave the column out with "
+            f"--exclude {name!r}"
         )
 
 
@@ -268,7 +299,9 @@ def _kind(dtype: Any) -> str:
     return "text" if dtype in (pl.String, pl.Categorical, pl.Enum) else "other"
 
 
-def check_integers(part: Part, column: pl.Series, numbers: pl.Series, start: int) -> None:
+def check_integers(
+    part: Part, name: str, column: pl.Series, numbers: pl.Series, start: int
+) -> None:
     """Raise for an integer of the column that float64 can't hold."""
     large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
     if not large.any():
@@ -279,8 +312,8 @@ def check_integers(part: Part, column: pl.Series, numbers: pl.Series, start: int
         exact = int(value) if digits.isdigit() or isinstance(value, int) else 0
         if abs(exact) > LARGEST_INTEGER:
             raise InputError(
-                f"the column {column.name!r} holds the integer {value} in row "
+                f"the column {name!r} holds the integer {value} in row "
                 f"{start + int(row) + 1} of {part.label}: float64 is exact only up to 2^53",
                 code="large-integer",
-                hint=f"--exclude {column.name!r}, or divide it first (an identifier is no feature)",
+                hint=f"--exclude {name!r}, or divide it first (an identifier is no feature)",
             )

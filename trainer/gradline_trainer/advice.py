@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradline.wording import count
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
+from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader
 
@@ -13,13 +14,19 @@ __all__ = ["advise"]
 NEARLY_DEPENDENT = 1e-4  # what is left of a feature's unit deviation beside earlier features
 
 
-def advise(reader: RowReader, problem: Problem, unfinished: Optimality | None) -> list[str]:
+def advise(
+    reader: RowReader,
+    problem: Problem,
+    unfinished: Optimality | None,
+    exact: ExactSolution | None,
+) -> list[str]:
     """Return the warnings of a run, one sentence each.
 
     Args:
         reader: After its pass over the table.
         problem: With the features that were left out.
         unfinished: How far from the optimum a run ended that did not converge, else None.
+        exact: What exact arithmetic found, if it was used.
     """
     columns: Columns = reader.columns
 
@@ -46,6 +53,14 @@ def advise(reader: RowReader, problem: Problem, unfinished: Optimality | None) -
             f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
             f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
             + _way_on(reader, problem, unfinished)
+        )
+    if exact is not None and exact.uncertified:
+        inputs = [*columns.features, "the bias"]
+        t, j = exact.uncertified[0]
+        found.append(
+            f"{count(len(exact.uncertified), 'coefficient')} could not be certified as correctly "
+            f"rounded, the first of {inputs[j]!r} for {columns.targets[t]!r}: give more --epochs, "
+            "or leave out a feature that is nearly a linear combination of others"
         )
     return found
 

@@ -44,9 +44,6 @@ class ArrayTable:
             rows = self.values[start : start + BLOCK_ROWS]
             yield Block(0, start, (rows if everything else rows[:, places]).astype(np.float64))
 
-    def ragged(self) -> None:
-        """Return None: the rows of a matrix are of one length."""
-
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)

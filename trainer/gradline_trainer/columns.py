@@ -33,9 +33,6 @@ class Table(Protocol):
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """The named columns as numbers, block by block."""
 
-    def ragged(self) -> InputError | None:
-        """The error for a text file whose rows differ in length."""
-
     def not_numbers(self, name: str) -> InputError:
         """The error for a chosen column that holds something else."""
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gradline.errors import InputError
+from gradline.errors import InputError, RefusedError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
+from gradline_trainer.arithmetic import choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
-from gradline_trainer.gathering import Progress, gather
+from gradline_trainer.exact_loss import ExactLoss
+from gradline_trainer.exact_system import state_exactly
+from gradline_trainer.gathering import Progress, gather, gather_exactly
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
@@ -20,7 +23,7 @@ from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
-from gradline_trainer.training import Trained, train
+from gradline_trainer.training import Loss, Trained, train
 
 __all__ = ["Fit", "fit"]
 
@@ -65,11 +68,12 @@ def fit(
     source, columns = open_table(table, targets, features, exclude, sample_weight, dialect)
     reader = RowReader(source, columns, chosen)
     moments, folds, rows = gather(reader, report)
+    d = len(columns.features)
     ridge_path: RidgePath | None = None
     if chosen.ridge == "auto":
-        ridge_path = choose_ridge(moments, folds, len(columns.features), bias=chosen.bias)
+        ridge_path = choose_ridge(moments, folds, d, bias=chosen.bias)
         chosen = replace(chosen, ridge=ridge_path.chosen, folds=None)
-    problem = state_problem(moments, len(columns.features), chosen)
+    problem = state_problem(moments, d, chosen)
     if not len(problem.active):
         raise InputError(
             "every feature has one value only, or values too small to square: there is nothing to "
@@ -77,10 +81,23 @@ def fit(
             code="constant-features",
             hint="choose other features",
         )
+    arithmetic = choose_arithmetic(chosen, problem, moments)
+    system = None
+    if arithmetic.used == "exact":
+        try:
+            exact = gather_exactly(reader, rows, moments, report)
+            moments = exact.rounded(moments)
+            problem, system = state_exactly(exact, moments, d, chosen)
+        except RefusedError as error:
+            if chosen.arithmetic == "exact":
+                raise
+            arithmetic = replace(arithmetic, used="fast", reason=str(error))
     coordinates = Coordinates(problem, chosen.preconditioning)
-    loss: RowsLoss | MomentsLoss = MomentsLoss(coordinates)
+    loss: Loss = MomentsLoss(coordinates)
     if chosen.gradient_source == "rows":
         loss = RowsLoss.over(rows or [], coordinates, in_float32=chosen.in_float32)
+    elif system is not None:
+        loss = ExactLoss(coordinates, system)
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
     return Fit(
         weights=trained.weights,
@@ -93,6 +110,8 @@ def fit(
         optimality=trained.optimality,
         learning_rate=trained.learning_rate,
         largest_stable_rate=2 / coordinates.steepest,
+        arithmetic=arithmetic,
+        exact=trained.exact,
         moments=moments,
         rows_read=reader.read,
         rows_dropped=reader.dropped,
@@ -102,7 +121,9 @@ def fit(
         ridge_path=ridge_path,
         columns=columns,
         warnings=[
-            *advise(reader, problem, None if trained.converged else trained.optimality),
+            *advise(
+                reader, problem, None if trained.converged else trained.optimality, trained.exact
+            ),
             *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
         ],
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns
+from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.rows import RowReader, Rows
 
-__all__ = ["Progress", "gather"]
+__all__ = ["Progress", "gather", "gather_exactly"]
 
 Progress = Callable[[str, int], None]
 
@@ -76,6 +77,43 @@ def _filled(merged: FoldedMoments) -> list[Moments]:
             hint="give fewer --folds",
         )
     return folds
+
+
+def gather_exactly(
+    reader: RowReader, rows: list[Rows] | None, moments: Moments, report: Progress
+) -> ExactMoments:
+    """Return the exact moments of the training rows, from a further pass where not at hand.
+
+    Args:
+        reader: Of the table's rows, after `gather`.
+        rows: What `gather` kept, or None.
+        moments: What `gather` found.
+        report: Called with ("rows", how many were read so far).
+
+    Raises:
+        InputError: Where the table has changed since.
+        RefusedError: Where values span too many bits.
+    """
+
+    def again() -> Iterator[Rows]:
+        for training, _ in reader:
+            report("rows", reader.read)
+            yield training
+
+    count = 0
+    total: ExactMoments | None = None
+    for block in again() if rows is None else rows:
+        if len(block):
+            count += len(block)
+            found = ExactMoments.of(np.hstack([block.features, block.targets]), block.weights)
+            total = found if total is None else total.merge(found)
+    if total is None or count != moments.rows:
+        raise InputError(
+            f"the table changed while it was read: {moments.rows} rows to train on, then {count}",
+            code="changed-data",
+            hint="run again when nothing writes to it",
+        )
+    return total
 
 
 def _check_spread(moments: Moments, columns: Columns) -> None:

@@ -38,7 +38,8 @@ class Options:
         preconditioning: The coordinates that the loop runs in.
         gradient: Where loss and gradient come from; "auto" takes the rows without preconditioning
             and the moments otherwise.
-        arithmetic: "fast" is float64; "auto" means fast.
+        arithmetic: "fast" is float64; "exact" gives the correctly rounded solution; "auto" is exact
+            on small and on ill-conditioned tables.
         ridge: The penalty on the weights, scikit-learn's `alpha`; never on the bias. "auto" lets
             cross-validation choose it: see `gradline_trainer.ridge_path`.
         folds: Of that cross-validation, 5 unless given; None with a penalty that is a number.
@@ -88,7 +89,7 @@ class Options:
         if type(self.bias) is not bool:
             raise _bad("bias", self.bias, "True or False")
         if self.arithmetic == "exact":
-            raise _not_yet("arithmetic", "exact", "fast")
+            self._check_exact()
         if self.device == "cuda":
             raise _not_yet("device", "cuda", "cpu")
 
@@ -104,6 +105,16 @@ class Options:
                 hint="give --ridge auto, or leave --folds out",
             )
         return {"ridge": _real("ridge", self.ridge, "at least 0, or 'auto'", 0.0, math.inf)}
+
+    def _check_exact(self) -> None:
+        if self.preconditioning != "whiten" or self.gradient_source != "moments":
+            raise InputError(
+                "exact arithmetic concerns the whitened descent over moments, not "
+                f"preconditioning {self.preconditioning!r} with gradients from "
+                f"{self.gradient_source}",
+                code="bad-option",
+                hint="leave --preconditioning and --gradient out, or use --arithmetic fast",
+            )
 
     @classmethod
     def of(cls, **given: Any) -> Options:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
+from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.metrics import Metrics
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
@@ -32,6 +34,8 @@ class Fit:
         optimality: How far from the optimum the run ended.
         learning_rate: The step that was taken.
         largest_stable_rate: 2/λmax, from which on the loop diverges.
+        arithmetic: Fast or exact, and why.
+        exact: What exact arithmetic knows of the weights and bias; None in fast arithmetic.
         moments: Of the training rows of [features, targets].
         rows_read, rows_dropped, rows_held_out: Counts.
         paths: The files that were read.
@@ -51,6 +55,8 @@ class Fit:
     optimality: Optimality
     learning_rate: float
     largest_stable_rate: float
+    arithmetic: Arithmetic
+    exact: ExactSolution | None
     moments: Moments
     rows_read: int
     rows_dropped: int
@@ -60,3 +66,8 @@ class Fit:
     ridge_path: RidgePath | None
     columns: Columns
     warnings: list[str]
+
+    def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:
+        """Return [target, feature] names for places in W; the feature d is the bias."""
+        inputs = [*self.features, "bias"]
+        return [[self.targets[t], inputs[j]] for t, j in places]

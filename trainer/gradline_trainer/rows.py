@@ -34,7 +34,7 @@ class Rows:
     features: Array
     targets: Array
     weights: Array | None
-    folds: NDArray[np.intp] | None
+    folds: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -136,9 +136,6 @@ class RowReader:
             return
         what, column = next(iter(self.faults))
         fault = self.faults[what, column]
-        ragged = self.table.ragged() if what == "missing" else None
-        if ragged:
-            raise ragged
         others = sum(key[0] == what for key in self.faults) - 1
         text, code, hint = {
             "missing": ("missing", "missing-value", "--missing drop leaves such rows out"),

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from gradline_trainer.descent import descend
 from gradline_trainer.diagnosis import Optimality, diverged, measure_optimality
+from gradline_trainer.exact_loss import ExactLoss, ExactSolution
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.options import Options
 
-__all__ = ["Trained", "train"]
+__all__ = ["Loss", "Trained", "train"]
+
+Loss = RowsLoss | MomentsLoss | ExactLoss
 
 CONVERGED = 1e-12  # of the loss, where a run was given no tolerance to stop at
 
@@ -30,6 +33,7 @@ class Trained:
         learning_rate: The step that was taken.
         optimality: How far from the optimum it ended.
         converged: Whether the loss gap is within the tolerance.
+        exact: What exact arithmetic knows of the weights and bias; None in fast arithmetic.
     """
 
     weights: Tensor
@@ -38,10 +42,11 @@ class Trained:
     learning_rate: float
     optimality: Optimality
     converged: bool
+    exact: ExactSolution | None
 
 
 def train(
-    loss: RowsLoss | MomentsLoss,
+    loss: Loss,
     options: Options,
     features: list[str],
     progress: Callable[[int], None],
@@ -63,6 +68,8 @@ def train(
     resolution = float(coordinates.problem.resolution.mean())
 
     def enough(by_weights: Tensor, by_bias: Tensor, value: float) -> bool:
+        if isinstance(loss, ExactLoss):
+            return options.tolerance > 0 and loss.certified()
         tolerance = options.tolerance * max(value, resolution)
         return tolerance > 0 and coordinates.gap(by_weights, by_bias) <= tolerance
 
@@ -78,17 +85,24 @@ def train(
     )
     optimality = _judge(loss, weights, bias, history, rate, options, features)
     tolerance = options.tolerance or CONVERGED
+    exact = loss.solution(len(features)) if isinstance(loss, ExactLoss) else None
+    if exact is not None:
+        weights, bias = exact.weights, exact.bias
+    else:
+        weights, bias = coordinates.fold(weights, bias, len(features))
     return Trained(
-        *coordinates.fold(weights, bias, len(features)),
+        weights=weights,
+        bias=bias,
         history=[max(value, loss.resolution) for value in history],
         learning_rate=rate,
         optimality=optimality,
         converged=optimality.gap <= tolerance * optimality.loss,
+        exact=exact,
     )
 
 
 def _judge(
-    loss: RowsLoss | MomentsLoss,
+    loss: Loss,
     weights: Tensor,
     bias: Tensor,
     history: list[float],

@@ -1,0 +1,263 @@
+"""The loss in exact arithmetic, and enclosures of the coefficients it leads to.
+
+The loop's parameters are a float64 correction: before each epoch the loss adds it to weights that
+it holds as whole numbers, and sets it to 0. The gradient is computed from exact moments without any
+rounding but the last, so each epoch gains as many bits as the factor has digits to spare, until
+every coefficient's enclosure rounds to one float64. This is iterative refinement (Wilkinson, 1963;
+Higham, Accuracy and Stability, ch. 12) as gradient descent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gradline_trainer.coordinates import Coordinates
+from gradline_trainer.exact_system import ExactSystem
+from gradline_trainer.integers import Integers, align, integer_product
+
+__all__ = ["ExactLoss", "ExactSolution"]
+
+Array = NDArray[np.float64]
+GRID = 320  # bits after the point of the scaled weights
+NEGLIGIBLE = 80  # an enclosure that holds 0 and is below 2^−80 of the target's scale means 0
+T_BITS = 60
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """What is known of one weight or bias.
+
+    Attributes:
+        value: Correctly rounded where `certified`.
+        rest: What rounding took from it, to float64's precision.
+        certified: Whether its whole enclosure rounds to `value`.
+        zero: Whether it is 0 because a negligible enclosure contains 0.
+    """
+
+    value: float
+    rest: float
+    certified: bool
+    zero: bool
+
+    @classmethod
+    def of(cls, centre: Fraction, radius: Fraction | None, negligible: Fraction) -> Coefficient:
+        """Return the coefficient in centre ± radius; nothing is known where that is None."""
+        value = float(centre)
+        if radius is not None and abs(centre) <= radius <= negligible:
+            return cls(0.0, 0.0, True, True)
+        certified = radius is not None and float(centre - radius) == float(centre + radius)
+        return cls(value, float(centre - Fraction(value)), certified, False)
+
+
+@dataclass(frozen=True)
+class ExactSolution:
+    """The correctly rounded solution, and what is known of it.
+
+    Attributes:
+        weights: W, shape (k, d), float64; features left out have weight 0.
+        bias: b, shape (k,), float64.
+        weights_rest: What rounding took from W: W + weights_rest has about 106 bits.
+        bias_rest: What rounding took from b.
+        uncertified: [target, feature] places of coefficients whose enclosure does not round to one
+            float64; the feature is d for the bias.
+        zeros: Places of coefficients returned as 0 since a negligible enclosure contains it.
+    """
+
+    weights: Tensor
+    bias: Tensor
+    weights_rest: Tensor
+    bias_rest: Tensor
+    uncertified: list[tuple[int, int]]
+    zeros: list[tuple[int, int]]
+
+
+class ExactLoss:
+    """The loss and its gradient at weights of any precision.
+
+    Attributes:
+        coordinates: That the loop runs in: whitened.
+        working: The weights moved so far, in scaled unknowns, in units of 2^−GRID, shape (r, k).
+    """
+
+    resolution = 0.0
+
+    def __init__(self, coordinates: Coordinates, system: ExactSystem) -> None:
+        self.coordinates = coordinates
+        self.system = system
+        self.working: Integers = np.zeros(system.right.shape, object)
+        self._scale = system.target_scale()
+        self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
+        self._inverse, self._slack = _approximate_inverse(system, coordinates.problem.factor)
+
+    def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
+        """Return the loss at what was moved so far and weights (k, r), bias (k,), now moved too."""
+        factor = self.coordinates.problem.factor
+        with torch.no_grad():
+            step = torch.linalg.solve_triangular(factor, weights, upper=False, left=False).numpy()
+            self.working = self.working + _whole(step.T / self._scale, GRID)
+            self._centre += bias
+            weights.zero_()
+            bias.zero_()
+        try:
+            answer = self._value_and_gradient()
+        except OverflowError:  # of a run that diverges
+            answer = torch.tensor(torch.inf, dtype=torch.float64), weights * 0, bias * 0
+        loss: Tensor = _Quadratic.apply(weights, bias, *answer)  # type: ignore[no-untyped-call]
+        return loss
+
+    def certified(self) -> bool:
+        """Return whether every coefficient is known to its last bit."""
+        weights, bias = self.coefficients()
+        return all(c.certified for row in [*weights, bias] for c in row)
+
+    def coefficients(self) -> tuple[list[list[Coefficient]], list[Coefficient]]:
+        """Return the weights of the active features, shape (k, r), and the biases, (k,) or ()."""
+        system = self.system
+        radius = self._enclosure() if self._slack < 1 / 2 else None
+        units = [
+            [Fraction(2) ** (t - f - GRID) for f in system.feature_exponents]
+            for t in system.target_exponents
+        ]
+        weights = [
+            [
+                Coefficient.of(
+                    unit * int(self.working[j, t]),
+                    None if radius is None else unit * int(radius[j, t]),
+                    unit * (1 << (GRID - NEGLIGIBLE)),
+                )
+                for j, unit in enumerate(row)
+            ]
+            for t, row in enumerate(units)
+        ]
+        if not system.bias:
+            return weights, []
+        return weights, [
+            self._bias(t, None if radius is None else radius[:, t]) for t in range(len(units))
+        ]
+
+    def solution(self, features: int) -> ExactSolution:
+        """Return the coefficients of all d features and the bias."""
+        k, d = len(self._scale), features
+        hi, lo = torch.zeros(2, k, d + 1, dtype=torch.float64)
+        weights, biases = self.coefficients()
+        places = [*self.coordinates.problem.active.tolist(), d]
+        uncertified, zeros = [], []
+        for t, row in enumerate(weights):
+            for j, found in zip(places, [*row, *biases[t : t + 1]], strict=False):
+                hi[t, j], lo[t, j] = found.value, found.rest
+                if not found.certified:
+                    uncertified.append((t, j))
+                if found.zero:
+                    zeros.append((t, j))
+        return ExactSolution(hi[:, :d], hi[:, d], lo[:, :d], lo[:, d], uncertified, zeros)
+
+    def _bias(self, target: int, radius: Integers | None) -> Coefficient:
+        """Return the bias, the mean of y − W·x."""
+        system = self.system
+        exponent = system.target_exponents[target]
+        # sums · 2^(feature unit + unit) · w · 2^(target exponent − feature exponent − GRID)
+        powers = [
+            u - e for u, e in zip(system.feature_units, system.feature_exponents, strict=True)
+        ]
+        own = system.target_units[target] - exponent + GRID
+        least = min([*powers, own])
+        sums = align(system.sums, np.array([p - least for p in powers], np.int64))
+        total = (system.target_sums[target] << (own - least)) - sums.dot(self.working[:, target])
+        unit = Fraction(2) ** (least + exponent - GRID - system.unit) / system.weight
+        return Coefficient.of(
+            unit * total,
+            None if radius is None else unit * np.abs(sums).dot(radius),
+            Fraction(float(self._scale[target])) / (1 << NEGLIGIBLE),
+        )
+
+    def _residual(self) -> Integers:
+        """Return B − A·w, shape (r, k), in units of 2^(−2·places − GRID)."""
+        rest: Integers = self.system.right * (1 << GRID) - self.system.matrix.dot(self.working)
+        return rest
+
+    def _rounded(self, residual: Integers) -> Array:
+        one = 1 << (2 * self.system.places + GRID)
+        rounded: Array = (residual / one).astype(np.float64)
+        return rounded
+
+    def _value_and_gradient(self) -> tuple[Tensor, Tensor, Tensor]:
+        problem, system, k = self.coordinates.problem, self.system, len(self._scale)
+        residual = self._residual()
+        squares = system.power * (1 << (2 * GRID))
+        squares = squares - (self.working * (system.right * (1 << GRID) + residual)).sum(axis=0)
+        one = 1 << (2 * system.places + 2 * GRID)
+        value = float(sum((q / one) * s * s for q, s in zip(squares, self._scale, strict=True)))
+        by_raw = torch.from_numpy(-2 / k * self._rounded(residual).T * self._scale[:, None])
+        by_weights = torch.linalg.solve_triangular(problem.factor, by_raw.T, upper=False).T
+        offset = (self._centre - problem.target_centre) * problem.bias
+        value = (value + float(offset.square().sum())) / k
+        return torch.tensor(value, dtype=torch.float64), by_weights, 2 / k * offset
+
+    def _enclosure(self) -> Integers:
+        """Return e ≥ |w − exact w|, shape (r, k), in units of 2^−GRID.
+
+        With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
+        at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
+        """
+        residual = np.abs(self._rounded(self._residual())) + np.finfo(np.float64).tiny
+        reach = np.linalg.norm(np.abs(self._inverse) @ residual, axis=0)
+        widths = np.linalg.norm(self._inverse, axis=0)
+        bound = np.multiply.outer(widths, reach) / (1 - self._slack) * (1 + 1e-9)
+        return _whole(bound, GRID) + 1
+
+
+class _Quadratic(torch.autograd.Function):
+    """A loss whose value and gradient were computed elsewhere."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, weights: Tensor, bias: Tensor, value: Tensor, by_weights: Tensor, by_bias: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(by_weights, by_bias)
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
+        by_weights, by_bias = ctx.saved_tensors
+        return above * by_weights, above * by_bias, None, None, None
+
+
+def _approximate_inverse(system: ExactSystem, factor: Tensor) -> tuple[Array, float]:
+    """Return T near the inverse of A's factor and a bound on ‖T·A·Tᵀ − I‖.
+
+    In float64 with the bound on its rounding (Higham, Accuracy and Stability, section 3.5) where
+    that is small; else the product is computed in integers.
+    """
+    eye = torch.eye(len(factor), dtype=torch.float64)
+    inverse = torch.linalg.solve_triangular(factor, eye, upper=False).numpy()
+    whole = _whole(inverse, T_BITS)
+    quantised: Array = (whole / (1 << T_BITS)).astype(np.float64)
+    matrix, p = system.rounded(), len(factor)
+    rest = quantised @ matrix @ quantised.T - np.eye(p)
+    rounding = (2 * p + 4) * 2.0**-52 * (np.abs(quantised) @ np.abs(matrix) @ np.abs(quantised.T))
+    bound = float(np.linalg.norm(rest) + np.linalg.norm(rounding))
+    if not bound < 1 / 16:
+        product = integer_product(whole, integer_product(system.matrix, whole.T))
+        one = 1 << (2 * system.places + 2 * T_BITS)
+        product = product - np.eye(p, dtype=np.int64).astype(object) * one
+        bound = float(np.linalg.norm((product / one).astype(np.float64)))
+    return quantised, bound * (1 + 1e-9)
+
+
+def _whole(values: Array, bits: int) -> Integers:
+    """Return values · 2^bits as integers, rounded down."""
+    convert = np.frompyfunc(lambda v: _fixed(v, bits), 1, 1)
+    whole: Integers = convert(values)
+    return whole
+
+
+def _fixed(value: float, bits: int) -> int:
+    numerator, denominator = float(value).as_integer_ratio()
+    return (numerator << bits) // denominator
