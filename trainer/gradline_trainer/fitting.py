@@ -20,6 +20,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
+from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
@@ -66,8 +67,12 @@ def fit(
     dialect = Dialect(separator, decimal_comma, nulls)
     source, columns = open_table(table, targets, features, exclude, sample_weight, dialect)
     reader = RowReader(source, columns, chosen)
-    moments, rows = gather(reader, report)
+    moments, folds, rows = gather(reader, report)
     d = len(columns.features)
+    ridge_path: RidgePath | None = None
+    if chosen.ridge == "auto":
+        ridge_path = choose_ridge(moments, folds, d, bias=chosen.bias)
+        chosen = replace(chosen, ridge=ridge_path.chosen, folds=None)
     problem = state_problem(moments, d, chosen)
     if not len(problem.active):
         raise InputError(
@@ -113,10 +118,14 @@ def fit(
         rows_held_out=reader.held_out,
         paths=list(source.paths),
         options=chosen,
+        ridge_path=ridge_path,
         columns=columns,
-        warnings=advise(
-            reader, problem, None if trained.converged else trained.optimality, trained.exact
-        ),
+        warnings=[
+            *advise(
+                reader, problem, None if trained.converged else trained.optimality, trained.exact
+            ),
+            *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
+        ],
     )
 
 

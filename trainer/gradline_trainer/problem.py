@@ -75,7 +75,7 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     Args:
         moments: Of p = d + k columns.
         features: d.
-        options: For the bias and the ridge penalty.
+        options: For the bias and the ridge penalty, a number.
     """
     d = features
     mean = torch.from_numpy(moments.mean)
@@ -84,7 +84,7 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         second = second + torch.outer(mean, mean)
         mean = torch.zeros_like(mean)
     noise = 2 * (d + 2) * EPSILON
-    penalty = options.ridge / moments.weight
+    penalty = float(options.ridge) / moments.weight
     one_value = (moments.minimum == moments.maximum)[:d] & options.bias
     constant = [int(j) for j in np.flatnonzero(one_value | (second.diagonal()[:d].numpy() == 0))]
     candidates = [j for j in range(d) if j not in set(constant)]
