@@ -123,6 +123,19 @@ def test_options_reach_the_training_record(run: Run) -> None:
     assert "report.html" not in manifest["files"]
 
 
+def test_a_chosen_ridge_penalty_is_said_and_recorded(run: Run) -> None:
+    said = "ridge    28.9 (chosen by 5-fold cross-validation from 100)"
+    arguments = ["train-and-export", "--ridge", "auto", "--folds", "5"]
+    assert said in run(*arguments).out
+    assert said.split(None, 1)[1] in run("inspect", "artifacts/orchard").out
+    record = run(*arguments, "--json").json
+    path = record["ridge_path"]
+    assert record["ridge"] == path["chosen"] == pytest.approx(28.9, abs=0.05)
+    assert path["folds"] == 5
+    assert path["errors"][path["penalties"].index(path["chosen"])] == min(path["errors"])
+    assert run("train-and-export", "--json").json["ridge_path"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
@@ -140,6 +153,12 @@ def test_options_reach_the_training_record(run: Run) -> None:
         (["train-and-export", "--learning-rate", "fast"], 2, "neither a number nor 'auto'"),
         (["train-and-export", "--learning-rate", "-1"], 2, "expected a positive number or 'auto'"),
         (["train-and-export", "--epochs", "0"], 2, "--epochs"),
+        (["train-and-export", "--ridge", "best"], 2, "neither a number nor 'auto'"),
+        (["train-and-export", "--ridge", "-1"], 2, "expected at least 0, or 'auto'"),
+        (["train-and-export", "--folds", "3"], 2, "without ridge = 'auto'"),
+        (["train-and-export", "--ridge", "2", "--folds", "3"], 2, "leave --folds out"),
+        (["train-and-export", "--ridge", "auto", "--folds", "1"], 2, "--folds"),
+        (["train-and-export", "--ridge", "auto", "--folds", "6"], 2, "none of the 5 rows"),
         (["train-and-export", "--note", "x"], 2, "expected KEY=VALUE"),
         (
             ["train-and-export", "--learning-rate", "1e-3", "--preconditioning", "none"],

@@ -51,6 +51,7 @@ def orchard_frames() -> tuple[pd.DataFrame, pd.DataFrame]:
         LinearRegression(ridge=1.0),
         LinearRegression(fit_intercept=False),
         LinearRegression(gradient="rows"),
+        LinearRegression(arithmetic="fast"),
     ]
 )
 def test_it_passes_all_of_scikit_learns_checks(estimator: Any, check: Any) -> None:
@@ -109,6 +110,16 @@ def test_its_options_are_those_of_fit() -> None:
     assert (found.coef_ == expected.weights.numpy()).all()
     assert found.fit_.history == expected.history
     assert (found.fit_.features, found.fit_.targets) == (FEATURES, TARGETS)
+
+
+def test_cross_validation_chooses_a_penalty_also_beside_a_constant_target() -> None:
+    X, Y = random_table(8)
+    chosen = LinearRegression(ridge="auto", folds=4).fit(X, Y[:, 0])
+    assert chosen.fit_.options.ridge == fit((X, Y[:, 0]), ridge="auto", folds=4).options.ridge
+    Y[:, 1] = 0.1
+    both = LinearRegression(ridge="auto", folds=4).fit(X, Y)
+    assert both.fit_.options.ridge == chosen.fit_.options.ridge
+    assert (both.coef_[1] == 0).all()
 
 
 def test_it_works_where_scikit_learn_puts_it_together() -> None:

@@ -13,8 +13,8 @@ from gradline.errors import InputError
 __all__ = ["command"]
 
 
-class Rate(click.ParamType["float | str"]):
-    """A positive number, or `auto`."""
+class NumberOrAuto(click.ParamType["float | str"]):
+    """A number, or `auto`."""
 
     name = "X|auto"
 
@@ -76,7 +76,7 @@ def choice(*values: str) -> click.Choice[str]:
     "--learning-rate",
     default="auto",
     show_default=True,
-    type=Rate(),
+    type=NumberOrAuto(),
     help="Step size; auto is 1/λmax.",
 )
 @click.option(
@@ -91,7 +91,7 @@ def choice(*values: str) -> click.Choice[str]:
     default=0,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Of the first weights (with --preconditioning none) and the holdout.",
+    help="Of the first weights (with --preconditioning none), the holdout and the folds.",
 )
 @click.option(
     "--preconditioning",
@@ -118,8 +118,14 @@ def choice(*values: str) -> click.Choice[str]:
     "--ridge",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(min=0),
-    help="Penalty on the weights, scikit-learn's alpha.",
+    type=NumberOrAuto(),
+    help="Penalty on the weights, scikit-learn's alpha; auto chooses it by cross-validation.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Of the cross-validation for --ridge auto; 5 unless given.",
 )
 @click.option("--no-bias", is_flag=True, help="Learn y = x @ W.T.")
 @click.option(
@@ -183,6 +189,7 @@ def command(**options: Any) -> None:
       train-and-export 'logs/*.parquet' -t cpu -t memory --exclude id --name load
       train-and-export prices.csv -t price --separator ';' --decimal-comma --missing drop
       train-and-export sales.csv -t revenue --holdout 0.2 --ridge 1 --json
+      train-and-export sales.csv -t revenue --ridge auto --folds 10
 
     The tutorial's own run, bit for bit:
 

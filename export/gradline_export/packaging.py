@@ -227,6 +227,7 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
     libraries = [*LIBRARIES, *(["polars"] if fit.paths else [])]
     return {
         "options": asdict(fit.options),
+        "ridge_path": fit.ridge_path and asdict(fit.ridge_path),
         "learning_rate": fit.learning_rate,
         "largest_stable_rate": fit.largest_stable_rate,
         "gradient": fit.options.gradient_source,

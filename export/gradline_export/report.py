@@ -10,7 +10,8 @@ from typing import Any
 import jinja2
 from numpy.typing import NDArray
 
-from gradline.wording import count, equations, number
+from gradline.wording import chosen_ridge, count, equations, number
+from gradline_export.curve import curve_of
 
 __all__ = ["to_report"]
 
@@ -32,6 +33,7 @@ def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[
         for j, feature in enumerate(features)
     ]
     example = {feature: [float(f"{columns[feature]['mean']:.4g}")] for feature in features[:8]}
+    ridge_path = manifest["training"]["ridge_path"]
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -51,6 +53,8 @@ def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[
         metrics=manifest["metrics"],
         parity=manifest["parity"],
         certificate=manifest["certificates"]["float32"],
+        ridge=ridge_path and chosen_ridge(ridge_path),
+        curve=ridge_path and curve_of(ridge_path),
         optimality=manifest["certificates"]["optimality"],
         training=manifest["training"],
         rows=manifest["training"]["rows"],

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gradline.wording import aligned, count, equations, label, number
+from gradline.wording import aligned, chosen_ridge, count, equations, label, number
 from gradline_export.packaging import Frozen
 from gradline_trainer.fitting import Fit
 
@@ -27,6 +27,7 @@ def summary(fit: Fit, frozen: Frozen, path: Path) -> list[str]:
         ),
         "",
         *_metrics(fit),
+        *([f"  ridge    {chosen_ridge(asdict(fit.ridge_path))}"] if fit.ridge_path else []),
         f"  descent  {_descent(fit)}",
         *_exactness(fit),
         f"  parity   {_parity(frozen)}",
@@ -57,6 +58,8 @@ def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
         "arithmetic": fit.arithmetic.used,
         "epochs": len(fit.history),
         "last_epoch_rmse": math.sqrt(fit.history[-1]),
+        "ridge": fit.options.ridge,
+        "ridge_path": fit.ridge_path and asdict(fit.ridge_path),
         "learning_rate": fit.learning_rate,
         "largest_stable_rate": fit.largest_stable_rate,
         "converged": fit.converged,

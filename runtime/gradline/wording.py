@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["aligned", "count", "equations", "label", "number", "scientific"]
+__all__ = ["aligned", "chosen_ridge", "count", "equations", "label", "number", "scientific"]
 
 TERMS = 8  # an equation shows so many and counts the rest
 LETTERS = 40  # of a name that are shown
@@ -32,6 +32,14 @@ def label(name: str) -> str:
 def count(amount: int, noun: str) -> str:
     """Return an amount with its noun: "1 row", "2,000 rows"."""
     return f"{amount:,} {noun}{'s' * (amount != 1)}"
+
+
+def chosen_ridge(path: Mapping[str, Any]) -> str:
+    """Return the ridge penalty of a training record's `ridge_path`, and where it comes from."""
+    return (
+        f"{number(path['chosen'])} (chosen by {path['folds']}-fold cross-validation from "
+        f"{len(path['penalties'])})"
+    )
 
 
 def scientific(value: float, digits: int = 3) -> str:

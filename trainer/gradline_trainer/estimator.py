@@ -27,7 +27,7 @@ __all__ = ["LinearRegression"]
 
 SHARED = (  # options that bear the same name here
     "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
-    "dtype",
+    "folds", "dtype",
 )  # fmt: skip
 
 
@@ -45,10 +45,12 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         preconditioning: The coordinates that the loop runs in: "none", "standardize" or "whiten".
         gradient: Where it comes from: "rows", "moments" or "auto".
         arithmetic: "fast", "exact" or "auto".
-        ridge: The penalty on the weights; the `alpha` of scikit-learn's Ridge.
+        ridge: The penalty on the weights; the `alpha` of scikit-learn's Ridge. "auto" lets
+            cross-validation choose it.
+        folds: Of that cross-validation, None for 5 or where there is none.
         fit_intercept: Whether there is a bias.
         dtype: Of the exported graph: "float32", "float64" or "auto"; see `Options`.
-        random_state: The seed of the first weights, which only preconditioning "none" draws.
+        random_state: The seed of the folds, and of the first weights with preconditioning "none".
 
     Attributes:
         coef_: W, shape (d,) for y of shape (n,), (k, d) for y of shape (n, k); float64.
@@ -68,7 +70,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         preconditioning: Literal["none", "standardize", "whiten"] = "whiten",
         gradient: Literal["auto", "rows", "moments"] = "auto",
         arithmetic: Literal["auto", "fast", "exact"] = "auto",
-        ridge: float = 0.0,
+        ridge: float | Literal["auto"] = 0.0,
+        folds: int | None = None,
         fit_intercept: bool = True,
         dtype: Literal["auto", "float32", "float64"] = "auto",
         random_state: int | np.random.RandomState | None = 0,
@@ -80,6 +83,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.gradient = gradient
         self.arithmetic = arithmetic
         self.ridge = ridge
+        self.folds = folds
         self.fit_intercept = fit_intercept
         self.dtype = dtype
         self.random_state = random_state

@@ -25,7 +25,9 @@ __all__ = ["ExactLoss", "ExactSolution"]
 
 Array = NDArray[np.float64]
 GRID = 320  # bits after the point of the scaled weights
-NEGLIGIBLE = 80  # an enclosure that holds 0 and is below 2^−80 of the target's scale means 0
+# An enclosure that holds 0 and is below 2^−200 of the target's scale means 0. So small that no
+# rounding of the factor, but the coefficient itself, decides between 0 and a tiny number.
+NEGLIGIBLE = 200
 T_BITS = 60
 
 
@@ -117,6 +119,7 @@ class ExactLoss:
         self._residual: Integers = system.right * (1 << GRID)
         self._scale = system.target_scale()
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
+        self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
         self._inverse, self._slack = _approximate_inverse(system, coordinates.problem.factor)
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
@@ -136,9 +139,11 @@ class ExactLoss:
         return loss
 
     def certified(self) -> bool:
-        """Return whether every coefficient is known to its last bit."""
+        """Return whether every coefficient is known to its last bit, and keep them if so."""
         weights, bias = self.coefficients()
-        return all(c.certified for row in [*weights, bias] for c in row)
+        done = all(c.certified for row in [*weights, bias] for c in row)
+        self._known = (weights, bias) if done else None
+        return done
 
     def coefficients(self) -> tuple[list[list[Coefficient]], list[Coefficient]]:
         """Return the weights of the active features, shape (k, r), and the biases, (k,) or ()."""
@@ -166,7 +171,7 @@ class ExactLoss:
         """Return the coefficients of all d features and the bias."""
         k, d = len(self._scale), features
         hi, lo = torch.zeros(2, k, d + 1, dtype=torch.float64)
-        weights, biases = self.coefficients()
+        weights, biases = self._known or self.coefficients()
         places = [*self.coordinates.problem.active.tolist(), d]
         uncertified, zeros = [], []
         for t, row in enumerate(weights):

@@ -20,6 +20,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
+from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
@@ -78,11 +79,22 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             constant. Otherwise their solution is what it is: W = 0, and b the targets' mean.
     """
     columns, chosen = reader.columns, reader.options
-    moments, rows = gather(reader, report)
-    d = len(columns.features)
-    problem = state_problem(moments, d, chosen)
+    moments, folds, rows = gather(reader, report)
     if refuse_trivial:
-        _refuse_trivial(reader, moments, problem)
+        _refuse_trivial(reader, moments)
+    d = len(columns.features)
+    ridge_path: RidgePath | None = None
+    if chosen.ridge == "auto":
+        ridge_path = choose_ridge(moments, folds, d, bias=chosen.bias)
+        chosen = replace(chosen, ridge=ridge_path.chosen, folds=None)
+    problem = state_problem(moments, d, chosen)
+    if refuse_trivial and not len(problem.active):
+        raise InputError(
+            "every feature has one value only, or values too small to square: there is nothing to "
+            "learn from",
+            code="constant-features",
+            hint="choose other features",
+        )
     arithmetic = choose_arithmetic(chosen, problem, moments)
     system = None
     if arithmetic.used == "exact":
@@ -120,15 +132,19 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         rows_held_out=reader.held_out,
         paths=list(reader.table.paths),
         options=chosen,
+        ridge_path=ridge_path,
         columns=columns,
-        warnings=advise(
-            reader, problem, None if trained.converged else trained.optimality, trained.exact
-        ),
+        warnings=[
+            *advise(
+                reader, problem, None if trained.converged else trained.optimality, trained.exact
+            ),
+            *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
+        ],
     )
 
 
-def _refuse_trivial(reader: RowReader, moments: Moments, problem: Problem) -> None:
-    """Raise for a table from which there is nothing to learn."""
+def _refuse_trivial(reader: RowReader, moments: Moments) -> None:
+    """Raise for a single row, and for a constant target."""
     refuse_few_rows(reader, moments.rows, least=2)
     d = len(reader.columns.features)
     for j, name in enumerate(reader.columns.targets, d):
@@ -139,13 +155,6 @@ def _refuse_trivial(reader: RowReader, moments: Moments, problem: Problem) -> No
                 code="constant-target",
                 hint="choose another target",
             )
-    if not len(problem.active):
-        raise InputError(
-            "every feature has one value only, or values too small to square: there is nothing to "
-            "learn from",
-            code="constant-features",
-            hint="choose other features",
-        )
 
 
 def _metrics(

@@ -9,6 +9,7 @@ import numpy as np
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
+from gradline_trainer.folds import FoldedMoments
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.rows import RowReader, Rows
 
@@ -17,8 +18,8 @@ __all__ = ["Progress", "gather", "gather_exactly", "refuse_few_rows"]
 Progress = Callable[[str, int], None]
 
 
-def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | None]:
-    """Return the moments of the training rows, and the rows where they are at hand.
+def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments], list[Rows] | None]:
+    """Return the moments of the training rows and of each fold, and the rows if they are at hand.
 
     They are where the loop needs them, or where one block holds them all.
 
@@ -27,14 +28,14 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
         report: Called with ("rows", how many were read so far).
 
     Raises:
-        InputError: For rows that can't be trained on, where none is left, and for columns
-            whose squares overflow.
+        InputError: For rows that can't be trained on, where none is left, or none for a fold,
+            and for columns whose squares overflow.
     """
     keep_all = reader.options.gradient_source == "rows"
     kept: list[Rows] = []
     blocks = 0
 
-    def moments() -> Iterable[Moments]:
+    def moments() -> Iterable[FoldedMoments]:
         nonlocal blocks
         for rows, _ in reader:
             report("rows", reader.read)
@@ -44,10 +45,10 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
             else:
                 kept.clear()
             if len(rows):
-                yield Moments.of(rows.values, rows.weights)
+                yield FoldedMoments.of(rows, reader.options.folds or 0)
 
     merged = merge_all(moments())
-    refuse_few_rows(reader, 0 if merged is None else merged.rows, least=1)
+    refuse_few_rows(reader, 0 if merged is None else merged.whole.rows, least=1)
     assert merged is not None  # noqa: S101 - of no rows, which are refused
     if reader.options.holdout and not reader.held_out:
         raise InputError(
@@ -55,8 +56,21 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
             code="bad-option",
             hint="give a larger fraction",
         )
-    _refuse_overflow(merged, reader.columns)
-    return merged, kept if keep_all or blocks == 1 else None
+    _refuse_overflow(merged.whole, reader.columns)
+    return merged.whole, _filled(merged), kept if keep_all or blocks == 1 else None
+
+
+def _filled(merged: FoldedMoments) -> list[Moments]:
+    """Return the folds' moments, or raise where a fold has no row."""
+    folds = [fold for fold in merged.folds if fold is not None]
+    if len(folds) < len(merged.folds):
+        raise InputError(
+            f"{len(merged.folds) - len(folds)} of {len(merged.folds)} folds got none of the "
+            f"{merged.whole.rows} rows to train on",
+            code="too-few-rows",
+            hint="give fewer --folds",
+        )
+    return folds
 
 
 def gather_exactly(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,12 +154,22 @@ def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return total, (a - (total - part)) + (b - part)
 
 
-def merge_all(blocks: Iterable[Moments]) -> Moments | None:
+class Mergeable(Protocol):
+    """What is known of some rows, and with that of others is known of both."""
+
+    def merge(self, other: Self) -> Self:
+        """What is known of both."""
+
+
+M = TypeVar("M", bound=Mergeable)
+
+
+def merge_all(blocks: Iterable[M]) -> M | None:
     """Return the blocks' moments merged in a binary tree over their order; None for no block.
 
     Memory holds one set of moments for each level of the tree.
     """
-    levels: list[Moments | None] = []
+    levels: list[M | None] = []
     for moments in blocks:
         carried = moments
         for level, waiting in enumerate(levels):
@@ -168,7 +179,7 @@ def merge_all(blocks: Iterable[Moments]) -> Moments | None:
             carried, levels[level] = waiting.merge(carried), None
         else:
             levels.append(carried)
-    merged: Moments | None = None
+    merged: M | None = None
     for waiting in levels:
         if waiting is not None:
             merged = waiting if merged is None else waiting.merge(merged)

@@ -19,6 +19,8 @@ CHOICES = {
     "missing": ("error", "drop"),
     "device": ("cpu", "cuda", "auto"),
 }
+FOLDS = 5
+MOST_FOLDS = 1_000  # each one's moments are held in memory
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,16 @@ class Options:
             that the loop runs in.
         tolerance: The loop stops when the bound on the loss gap is below tolerance · loss; 0 runs
             every epoch.
-        seed: Of the first weights (without preconditioning; else they start at 0) and the holdout.
+        seed: Of the first weights (without preconditioning; else they start at 0), the holdout and
+            the folds.
         preconditioning: The coordinates that the loop runs in.
         gradient: Where loss and gradient come from; "auto" takes the rows without preconditioning
             and the moments otherwise.
         arithmetic: "fast" is float64; "exact" gives the correctly rounded solution; "auto" is exact
             on small and on ill-conditioned tables.
-        ridge: The penalty on the weights, scikit-learn's `alpha`; never on the bias.
+        ridge: The penalty on the weights, scikit-learn's `alpha`; never on the bias. "auto" lets
+            cross-validation choose it: see `gradline_trainer.ridge_path`.
+        folds: Of that cross-validation, 5 unless given; None with a penalty that is a number.
         bias: Whether there is a bias.
         dtype: Of the published graph; "auto" is float32 where its certificate allows.
         missing: What a missing value does: "error", or "drop" its row.
@@ -52,7 +57,8 @@ class Options:
     preconditioning: Literal["none", "standardize", "whiten"] = "whiten"
     gradient: Literal["auto", "rows", "moments"] = "auto"
     arithmetic: Literal["auto", "fast", "exact"] = "auto"
-    ridge: float = 0.0
+    ridge: float | Literal["auto"] = 0.0
+    folds: int | None = None
     bias: bool = True
     dtype: Literal["auto", "float32", "float64"] = "auto"
     missing: Literal["error", "drop"] = "error"
@@ -74,9 +80,10 @@ class Options:
             numbers["learning_rate"] = _real(
                 "learning_rate", self.learning_rate, expected, smallest, math.inf
             )
-        for name, below in (("tolerance", math.inf), ("ridge", math.inf), ("holdout", 1.0)):
+        for name, below in (("tolerance", math.inf), ("holdout", 1.0)):
             expected = "at least 0" + (f" and below {below:g}" if below < math.inf else "")
             numbers[name] = _real(name, getattr(self, name), expected, 0.0, below)
+        numbers |= self._ridge_numbers()
         for name, value in numbers.items():
             object.__setattr__(self, name, value)  # NumPy's numbers as Python's own
         if type(self.bias) is not bool:
@@ -85,6 +92,19 @@ class Options:
             self._check_exact()
         if self.device == "cuda":
             raise _not_yet("device", "cuda", "cpu")
+
+    def _ridge_numbers(self) -> dict[str, float]:
+        """Return the penalty, if it is a number, or the folds that are to choose one, checked."""
+        if isinstance(self.ridge, str) and self.ridge == "auto":
+            folds = FOLDS if self.folds is None else self.folds
+            return {"folds": _whole("folds", folds, 2, MOST_FOLDS)}
+        if self.folds is not None:
+            raise InputError(
+                f"folds = {self.folds!r} without ridge = 'auto': there is nothing to choose",
+                code="bad-option",
+                hint="give --ridge auto, or leave --folds out",
+            )
+        return {"ridge": _real("ridge", self.ridge, "at least 0, or 'auto'", 0.0, math.inf)}
 
     def _check_exact(self) -> None:
         if self.preconditioning != "whiten" or self.gradient_source != "moments":
@@ -125,13 +145,14 @@ class Options:
         return by_rows and self.dtype != "float64"
 
 
-def _whole(name: str, value: object, least: int) -> int:
+def _whole(name: str, value: object, least: int, most: int = 2**63 - 1) -> int:
     if (
         not isinstance(value, Integral)
         or isinstance(value, bool)
-        or not least <= int(value) < 2**63
+        or not least <= int(value) <= most
     ):
-        raise _bad(name, value, f"a whole number from {least} to 2^63 - 1")
+        shown = "2^63 - 1" if most == 2**63 - 1 else f"{most:,}"
+        raise _bad(name, value, f"a whole number from {least} to {shown}")
     return int(value)
 
 

@@ -75,7 +75,7 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     Args:
         moments: Of p = d + k columns.
         features: d.
-        options: For the bias and the ridge penalty.
+        options: For the bias and the ridge penalty, a number.
     """
     d = features
     mean = moments.mean
@@ -85,7 +85,7 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         mean = np.zeros_like(mean)
     diagonal = second.diagonal()
     noise = 2 * (d + 2) * EPSILON
-    penalty = options.ridge / moments.weight
+    penalty = float(options.ridge) / moments.weight
     one_value = (moments.minimum == moments.maximum)[:d] & options.bias
     informative = ~(one_value | (diagonal[:d] == 0))
     candidates = np.flatnonzero(informative)

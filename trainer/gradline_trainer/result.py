@@ -14,6 +14,7 @@ from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.metrics import Metrics
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
+from gradline_trainer.ridge_path import RidgePath
 
 __all__ = ["Fit"]
 
@@ -38,7 +39,8 @@ class Fit:
         moments: Of the training rows of [features, targets].
         rows_read, rows_dropped, rows_held_out: Counts.
         paths: The files that were read.
-        options: What the run was asked for.
+        options: What the run was asked for; where the ridge penalty was to be chosen, the choice.
+        ridge_path: How it was chosen, with ridge "auto"; else None.
         columns: What the table's columns were used for.
         warnings: What a person should know before they trust the model.
     """
@@ -61,6 +63,7 @@ class Fit:
     rows_held_out: int
     paths: list[Path]
     options: Options
+    ridge_path: RidgePath | None
     columns: Columns
     warnings: list[str]
 

@@ -1,8 +1,8 @@
-"""Rows on their way from the table to the moments: checked, dropped, held out."""
+"""Rows on their way from the table to the moments: checked, dropped, held out, dealt to folds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = ["RowReader", "Rows"]
 
 Array = NDArray[np.float64]
 GROUP_ROWS = 100  # the holdout is dealt within each consecutive group of so many rows
+FOLDS = 1  # what makes the seed of the folds another than that of the holdout
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Rows:
         values: [features, targets], shape (n, d + k).
         split: d.
         weights: Shape (n,); None where every row weighs 1.
+        folds: The fold of each row, shape (n,); None where there are none.
     """
 
     values: Array
     split: int
     weights: Array | None
+    folds: NDArray[np.intp] | None = None
 
     @property
     def features(self) -> Array:
@@ -84,14 +87,15 @@ class RowReader:
         for block in self.table.blocks(self.columns.all):
             keep = self._check(block)
             held = held_out_rows(block, self.options)
+            folds = dealt_folds(block, self.options)
             self.read += len(keep)
             self.dropped += int((~keep).sum())
             self.held_out += int((held & keep).sum())
             if self.faults:
                 continue  # only the count goes on
-            training = self._rows(block.values, keep & ~held)
+            training = self._rows(block.values, folds, keep & ~held)
             any_weight = any_weight or len(training) > 0
-            yield training, self._rows(block.values, keep & held)
+            yield training, self._rows(block.values, None, keep & held)
         self._raise_faults()
         if self.read and not any_weight:
             raise InputError(
@@ -100,15 +104,18 @@ class RowReader:
                 hint="give at least one row a positive weight",
             )
 
-    def _rows(self, values: Array, chosen: NDArray[np.bool_]) -> Rows:
+    def _rows(
+        self, values: Array, folds: NDArray[np.intp] | None, chosen: NDArray[np.bool_]
+    ) -> Rows:
         """Return the chosen rows; one of weight 0 is as if it were not there."""
         if self.columns.weight:
             chosen = chosen & (values[:, -1] > 0)
         rows = values if chosen.all() else values[chosen]
         split = len(self.columns.features)
+        folds = folds if folds is None or chosen.all() else folds[chosen]
         if self.columns.weight:
-            return Rows(rows[:, :-1], split, rows[:, -1])
-        return Rows(rows, split, None)
+            return Rows(rows[:, :-1], split, rows[:, -1], folds)
+        return Rows(rows, split, None, folds)
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Return which rows are complete, faults noted."""
@@ -165,19 +172,35 @@ def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
     if not options.holdout or not n:
         return np.zeros(n, np.bool_)
     size = n if block.start == 0 and n < GROUP_ROWS else GROUP_ROWS
+    return _dealt(block, size, options.seed, block.part) < round(options.holdout * size)
+
+
+def dealt_folds(block: Block, options: Options) -> NDArray[np.intp] | None:
+    """Return the fold of each of a block's rows, shape (rows,); None without folds.
+
+    Each consecutive group of as many rows of a part as there are folds is dealt one row to each,
+    whatever becomes of the rows, by a permutation that does not depend on the holdout's.
+    """
+    if not options.folds:
+        return None
+    return _dealt(block, options.folds, options.seed, block.part, FOLDS)
+
+
+def _dealt(block: Block, size: int, *seed: int) -> NDArray[np.intp]:
+    """Return what each row of a block draws from 0 … size − 1, each once in a group of `size`."""
+    n = len(block.values)
     first = block.start // size
     groups = (block.start + n - 1) // size - first + 1
     places = np.arange(first * size, (first + groups) * size, dtype=np.uint64)
-    keys = _scramble(places, options.seed, block.part).reshape(groups, size)
-    ranks = np.argsort(np.argsort(keys, axis=1, kind="stable"), axis=1)
-    held = (ranks < round(options.holdout * size)).ravel()
-    return held[block.start - first * size :][:n]
+    keys = _scramble(places, seed).reshape(groups, size)
+    ranks = np.argsort(np.argsort(keys, axis=1, kind="stable"), axis=1).ravel()
+    return ranks[block.start - first * size :][:n]
 
 
-def _scramble(places: NDArray[np.uint64], seed: int, part: int) -> NDArray[np.uint64]:
+def _scramble(places: NDArray[np.uint64], seed: Sequence[int]) -> NDArray[np.uint64]:
     """Return a pseudo-random number for each place: splitmix64 (Steele, Lea and Flood, 2014)."""
     with np.errstate(over="ignore"):
-        stream = np.random.SeedSequence([seed, part]).generate_state(1, np.uint64)[0]
+        stream = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
         z = stream + (places + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -85,10 +85,10 @@ def _metrics(manifest: dict[str, Any]) -> list[str]:
 
 
 def _record(manifest: dict[str, Any]) -> list[str]:
-    from gradline.wording import count, label, number
+    from gradline.wording import chosen_ridge, count, label, number
 
     training, certificate = manifest["training"], manifest["certificates"]["float32"]
-    rows = training["rows"]
+    rows, path = training["rows"], training.get("ridge_path")
     ranges = [
         f"{label(name)} {number(c['minimum'])} … {number(c['maximum'])}"
         for name, c in list(manifest["columns"].items())[:8]
@@ -100,6 +100,7 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         f"  ranges     {'; '.join(ranges)}" + ("; …" if len(manifest["columns"]) > 8 else ""),
         f"  trained    {count(training['epochs'], 'epoch')}, {_coordinates(training)}, rate "
         f"{number(training['learning_rate'])}",
+        *([f"  ridge      {chosen_ridge(path)}"] if path else []),
         f"  files      {files}",
         f"  float32    {certificate['verdict']}: adds up to {number(certificate['error'])} to "
         f"{label(certificate['target'])} (limit {number(certificate['limit'])}, most from "
