@@ -208,7 +208,7 @@ def test_the_table_is_read_once(options: dict[str, Any], monkeypatch: pytest.Mon
     monkeypatch.setattr(arrays_module, "BLOCK_ROWS", 16)
     X, Y, _ = noisy_table(k=1)
     names = [*(f"x{j}" for j in range(6)), "y"]
-    table = CountingTable(np.hstack([X, Y]), names)
+    table = CountingTable([X, Y], names)
     found = fit(table, "y", ridge="auto", epochs=5, learning_rate=1e-4, **options)
     assert table.passes == 1
     assert_refits(found, X, Y, folds_of(len(X)))
