@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 
-__all__ = ["Problem", "state_problem"]
+__all__ = ["Problem", "cholesky", "state_problem"]
 
 EPSILON = 2.0**-53
 
@@ -115,6 +116,17 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     )
 
 
+def cholesky(matrix: NDArray[np.float64]) -> Tensor | None:
+    """Return the lower Cholesky factor, or None where the matrix is not positive definite.
+
+    NumPy's, since PyTorch's wakes every thread for the smallest matrix.
+    """
+    try:
+        return torch.from_numpy(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        return None
+
+
 def _factorise(matrix: Tensor, rank: int) -> tuple[list[int], Tensor]:
     """Return which columns are independent of earlier ones, and their Cholesky factor.
 
@@ -123,9 +135,9 @@ def _factorise(matrix: Tensor, rank: int) -> tuple[list[int], Tensor]:
     """
     p = len(matrix)
     limit = p * 2.0**-50
-    factor, failed = torch.linalg.cholesky_ex(matrix)
-    if rank == p and not failed and bool((factor.diagonal() ** 2 > limit).all()):
-        return list(range(p)), factor
+    found = cholesky(matrix.numpy())
+    if rank == p and found is not None and bool((found.diagonal() ** 2 > limit).all()):
+        return list(range(p)), found
     kept: list[int] = []
     factor = torch.zeros_like(matrix)
     for j in range(p):
