@@ -37,12 +37,15 @@ class ArrayTable:
         return "the table"
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """Yield the named columns in float64, block by block."""
+        """Yield the named columns as numbers, block by block."""
         places = [self.names.index(name) for name in columns]
         everything = places == list(range(len(self.names)))
         for start in range(0, len(self.parts[0]), BLOCK_ROWS):
-            rows = self._joined(slice(start, start + BLOCK_ROWS))
-            yield Block(0, start, rows if everything else rows[:, places])
+            rows = slice(start, start + BLOCK_ROWS)
+            pieces = tuple(_number(part[rows]) for part in self.parts)
+            if not everything:
+                pieces = (self._joined(rows)[:, places],)
+            yield Block(0, start, pieces)
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -55,6 +58,12 @@ class ArrayTable:
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)
+
+
+def _number(values: NDArray[Any]) -> NDArray[Any]:
+    """Return float64 and float32 as they are, all else as float64."""
+    kept = values.dtype.isnative and values.dtype in (np.float64, np.float32)
+    return values if kept else values.astype(np.float64)
 
 
 def matrix_of(values: Any, what: str) -> NDArray[Any]:

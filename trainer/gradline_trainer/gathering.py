@@ -11,6 +11,7 @@ from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
 from gradline_trainer.moments import Moments, merge_all
+from gradline_trainer.parallel import in_order
 from gradline_trainer.rows import RowReader, Rows
 
 __all__ = ["Progress", "gather", "gather_exactly", "refuse_few_rows"]
@@ -35,7 +36,7 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments],
     kept: list[Rows] = []
     blocks = 0
 
-    def moments() -> Iterable[FoldedMoments]:
+    def training() -> Iterable[Rows]:
         nonlocal blocks
         for rows, _ in reader:
             report("rows", reader.read)
@@ -45,9 +46,10 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments],
             else:
                 kept.clear()
             if len(rows):
-                yield FoldedMoments.of(rows, reader.options.folds or 0)
+                yield rows
 
-    merged = merge_all(moments())
+    folds = reader.options.folds or 0
+    merged = merge_all(in_order(lambda rows: FoldedMoments.of(rows, folds), training()))
     refuse_few_rows(reader, 0 if merged is None else merged.whole.rows, least=1)
     assert merged is not None  # noqa: S101 - of no rows, which are refused
     if reader.options.holdout and not reader.held_out:
@@ -95,12 +97,15 @@ def gather_exactly(
             yield training
 
     count = 0
-    total: ExactMoments | None = None
-    for block in again() if rows is None else rows:
-        if len(block):
+
+    def counted() -> Iterator[Rows]:
+        nonlocal count
+        for block in again() if rows is None else rows:
             count += len(block)
-            found = ExactMoments.of(block.values, block.weights)
-            total = found if total is None else total.merge(found)
+            if len(block):
+                yield block
+
+    total = merge_all(in_order(lambda b: ExactMoments.of(b.values, b.weights), counted()))
     if total is None or count != moments.rows:
         raise InputError(
             f"the table changed while it was read: {moments.rows} rows to train on, then {count}",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,29 +28,44 @@ class Rows:
     """Complete rows.
 
     Attributes:
-        values: [features, targets], shape (n, d + k).
+        pieces: Matrices of n rows: their columns side by side are [features, targets].
         split: d.
         weights: Shape (n,); None where every row weighs 1.
         folds: The fold of each row, shape (n,); None where there are none.
     """
 
-    values: Array
+    pieces: tuple[NDArray[Any], ...]
     split: int
     weights: Array | None
     folds: NDArray[np.intp] | None = None
 
+    @cached_property
+    def values(self) -> Array:
+        """[features, targets], shape (n, d + k), float64."""
+        if len(self.pieces) == 1:
+            return self.pieces[0].astype(np.float64, copy=False)
+        return np.concatenate(self.pieces, axis=1, dtype=np.float64)
+
     @property
     def features(self) -> Array:
         """Shape (n, d)."""
+        if self._parted:
+            return self.pieces[0]
         return self.values[:, : self.split]
 
     @property
     def targets(self) -> Array:
         """Shape (n, k)."""
+        if self._parted:
+            return self.pieces[1]
         return self.values[:, self.split :]
 
+    @property
+    def _parted(self) -> bool:
+        return len(self.pieces) == 2 and self.pieces[0].shape[1] == self.split
+
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.pieces[0])
 
 
 @dataclass
@@ -85,6 +103,13 @@ class RowReader:
         self.faults.clear()
         any_weight = self.columns.weight is None
         for block in self.table.blocks(self.columns.all):
+            if self._is_plain(block):
+                self.read += len(block)
+                if not self.faults:
+                    rows = Rows(block.pieces, len(self.columns.features), None)
+                    none = tuple(piece[:0] for piece in block.pieces)
+                    yield rows, Rows(none, rows.split, None)
+                continue
             keep = self._check(block)
             held = held_out_rows(block, self.options)
             folds = dealt_folds(block, self.options)
@@ -104,6 +129,16 @@ class RowReader:
                 hint="give at least one row a positive weight",
             )
 
+    def _is_plain(self, block: Block) -> bool:
+        """Return whether all of its rows train, and weigh the same.
+
+        A sum of squares is finite where all the values are; it is the quickest look at them all.
+        """
+        options = self.options
+        if self.columns.weight or options.holdout or options.folds:
+            return False
+        return all(map(_is_finite, block.pieces))
+
     def _rows(
         self, values: Array, folds: NDArray[np.intp] | None, chosen: NDArray[np.bool_]
     ) -> Rows:
@@ -114,8 +149,8 @@ class RowReader:
         split = len(self.columns.features)
         folds = folds if folds is None or chosen.all() else folds[chosen]
         if self.columns.weight:
-            return Rows(rows[:, :-1], split, rows[:, -1], folds)
-        return Rows(rows, split, None, folds)
+            return Rows((rows[:, :-1],), split, rows[:, -1], folds)
+        return Rows((rows,), split, None, folds)
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Return which rows are complete, faults noted."""
@@ -161,6 +196,12 @@ class RowReader:
         )
 
 
+def _is_finite(values: NDArray[Any]) -> bool:
+    flat = values.ravel(order="K")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
+
+
 def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
     """Return which of a block's rows are held out, shape (rows,).
 
@@ -168,7 +209,7 @@ def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
     consecutive group of 100 rows of a part (or all of them, where the part has fewer), so that
     the choice is even over the table and the same for any block size.
     """
-    n = len(block.values)
+    n = len(block)
     if not options.holdout or not n:
         return np.zeros(n, np.bool_)
     size = n if block.start == 0 and n < GROUP_ROWS else GROUP_ROWS
