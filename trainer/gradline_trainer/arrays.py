@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
 from gradline.inputs import kind_of
 from gradline.tables import BLOCK_ROWS, LARGEST_INTEGER, Block
@@ -23,9 +26,11 @@ class ArrayTable:
         names: One per column.
         kinds: "number" for each.
         paths: None, for it has no files.
+        place_of: For each category column, what turns its text into the number that is read.
     """
 
     paths: Sequence[Path] = ()
+    place_of: Mapping[str, PlaceOf] = MappingProxyType({})
 
     def __init__(self, values: NDArray[Any], names: list[str]) -> None:
         self.values = values
@@ -36,13 +41,24 @@ class ArrayTable:
         """Return what messages call the table."""
         return "the table"
 
+    def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
+        """Return the same table with these columns read as categories, each as its place."""
+        table = copy(self)
+        table.place_of = place_of
+        return table
+
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """Yield the named columns in float64, block by block."""
         places = [self.names.index(name) for name in columns]
         everything = places == list(range(self.values.shape[1]))
         for start in range(0, len(self.values), BLOCK_ROWS):
             rows = self.values[start : start + BLOCK_ROWS]
-            yield Block(0, start, (rows if everything else rows[:, places]).astype(np.float64))
+            values = (rows if everything else rows[:, places]).astype(np.float64)
+            for j, name in enumerate(columns):
+                if name in self.place_of:
+                    texts = texts_of(values[:, j], name)
+                    values[:, j] = places_of(texts, name, self.place_of[name], start=start)
+            yield Block(0, start, values)
 
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
