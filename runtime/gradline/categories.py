@@ -106,6 +106,8 @@ def texts_of(values: object, name: str) -> list[str | None]:
     Raises:
         InputError: For values that are neither text, numbers nor booleans.
     """
+    if hasattr(values, "to_pylist"):  # NumPy's view of pyarrow's dictionaries has no nulls
+        values = values.to_pylist()
     # NumPy would turn the NaN in ["a", nan] into text.
     array = np.asarray(values, object if isinstance(values, list | tuple) else None)
     if array.ndim != 1:

@@ -64,6 +64,8 @@ def _series(pl: Any, column: Any) -> Any:
     # NumPy's view of a column is the one that pandas, lists and tensors share.
     if isinstance(column, pl.Series):
         return column
+    if str(getattr(column, "type", "")).startswith("dictionary"):
+        column = column.to_pylist()  # NumPy's view of pyarrow's dictionaries has no nulls
     array = np.asarray(column)
     if array.dtype.kind in "fiubM":
         return pl.Series(values=array, strict=False)

@@ -55,7 +55,8 @@ class Tally:
             return
         present = ~np.isnan(values)
         weights = np.ones(len(values)) if rows.weights is None else rows.weights
-        self.sums.append(float(np.sum((values * weights)[present])))
+        with np.errstate(over="ignore"):  # the mean is checked
+            self.sums.append(float(np.sum((values * weights)[present])))
         self.weights.append(float(np.sum(weights[present])))
 
     def levels(self) -> dict[str, int]:
@@ -149,7 +150,14 @@ def _mean(name: str, tally: Tally) -> float:
             code="missing-value",
             hint=f"--exclude {name!r}",
         )
-    return math.fsum(tally.sums) / weight
+    total = math.fsum(tally.sums) if all(map(math.isfinite, tally.sums)) else math.inf
+    if not math.isfinite(total / weight):
+        raise InputError(
+            f"the column {name!r} has infinite values, or values too large to add up",
+            code="out-of-range",
+            hint="mend or remove these rows, or divide the column first",
+        )
+    return total / weight
 
 
 def _check_whole(name: str, levels: list[str], table: Table) -> None:
