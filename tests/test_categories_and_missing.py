@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,6 +207,24 @@ def test_the_graphs_own_inputs_work_too_and_a_nan_is_filled_there(
     np.testing.assert_array_equal(model.predict(inputs.astype(model.dtype)), expected)
     frame = pd.DataFrame(inputs, columns=shops_fit.features)
     np.testing.assert_array_equal(model.predict(frame[frame.columns[::-1]]), expected)
+
+
+def test_a_light_install_expands_mappings_and_pandas_frames(
+    package: Path, shops: pd.DataFrame, tmp_path: Path
+) -> None:
+    shops.head(20).to_pickle(tmp_path / "shops.pickle")
+    code = f"""
+import sys
+import pandas
+sys.modules["polars"] = None
+import gradline
+model = gradline.load({str(package)!r})
+rows = pandas.read_pickle({str(tmp_path / "shops.pickle")!r}).drop(columns="revenue")
+rows["area"] = [None if a != a else a for a in rows["area"]]
+print(model.predict(rows).ravel().tolist() == model.predict(rows.to_dict("list")).ravel().tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".ndjson"])
