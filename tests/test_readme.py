@@ -41,6 +41,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         else:
             frame.write_csv(name)
     shutil.copy("sales.csv", "new.csv")
+    regions = pl.Series("region", ["north", "south", "east", "north"] * 50)
+    shops = pl.read_csv("sales.csv").with_columns(regions, pl.Series("a", [None, 1, 2, 3] * 50))
+    shops.write_csv("shops.csv")
+    shops.with_columns(region=pl.lit("west")).write_csv("new_shops.csv")
     return tmp_path
 
 

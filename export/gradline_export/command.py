@@ -54,6 +54,19 @@ def choice(*values: str) -> click.Choice[str]:
     help="Column to predict from; repeat. Default: every other numeric column.",
 )
 @click.option("--exclude", multiple=True, metavar="NAME", help="Not a feature; repeat.")
+@click.option(
+    "--one-hot",
+    multiple=True,
+    metavar="NAME",
+    help="A feature that is a category: one indicator NAME=value for each value; repeat.",
+)
+@click.option(
+    "--max-categories",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="The most values that such a column may have.",
+)
 @click.option("--sample-weight", metavar="NAME", help="Column of row weights, 0 or more.")
 @click.option("--name", metavar="NAME", help="Package name. Default: DATA's stem or folder.")
 @click.option(
@@ -139,8 +152,8 @@ def choice(*values: str) -> click.Choice[str]:
     "--missing",
     default="error",
     show_default=True,
-    type=choice("error", "drop"),
-    help="What a missing value does.",
+    type=choice("error", "drop", "mean"),
+    help="What a missing value does; mean fills features with the training rows' mean.",
 )
 @click.option(
     "--null",
@@ -190,6 +203,7 @@ def command(**options: Any) -> None:
       train-and-export prices.csv -t price --separator ';' --decimal-comma --missing drop
       train-and-export sales.csv -t revenue --holdout 0.2 --ridge 1 --json
       train-and-export sales.csv -t revenue --ridge auto --folds 10
+      train-and-export shops.csv -t revenue --one-hot region --missing mean
 
     The tutorial's own run, bit for bit:
 

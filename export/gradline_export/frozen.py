@@ -26,7 +26,13 @@ __all__ = ["rounded", "to_onnx", "to_torch_export", "to_torchscript"]
 
 
 def to_onnx(
-    weights: NDArray[Any], bias: NDArray[Any], *, name: str, features: list[str], targets: list[str]
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    *,
+    name: str,
+    features: list[str],
+    targets: list[str],
+    columns: list[dict[str, Any]] | None = None,
 ) -> bytes:
     """Return the ONNX model y = Gemm(x, W, b, transB=1), checked by onnx.
 
@@ -36,6 +42,7 @@ def to_onnx(
         name: The model's.
         features: The d input names.
         targets: The k output names.
+        columns: Categories and fill values, as `gradline.encoding.dump_columns` has them.
     """
     element = helper.np_dtype_to_tensor_dtype(weights.dtype)
     targets_count, features_count = weights.shape
@@ -60,6 +67,8 @@ def to_onnx(
         "gradline.name": name,
         "gradline.targets": json.dumps(targets, ensure_ascii=False),
     }
+    if columns is not None:
+        properties["gradline.columns"] = json.dumps(columns, ensure_ascii=False)
     helper.set_model_props(model, dict(sorted(properties.items())))
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)

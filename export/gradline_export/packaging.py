@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.bound import rounding_bound
+from gradline.encoding import dump_columns
 from gradline.errors import InputError, RefusedError
 from gradline.golden import Golden
 from gradline.graph import FORMAT, parse_graph
@@ -118,7 +119,14 @@ def freeze(
             hint="rescale the target or the features",
         )
     files = {
-        "model.onnx": to_onnx(weights, bias, name=name, features=fit.features, targets=fit.targets),
+        "model.onnx": to_onnx(
+            weights,
+            bias,
+            name=name,
+            features=fit.features,
+            targets=fit.targets,
+            columns=dump_columns(fit.columns.inputs),
+        ),
         "model.pt": to_torchscript(weights, bias),
     }
     if torch_export:
@@ -180,10 +188,12 @@ def _manifest(
 
     Errors differ with the host's kernels; that each host is within the bound does not.
     """
+    schema = {"features": fit.features, "targets": fit.targets, "dtype": str(dtype)}
+    columns = dump_columns(fit.columns.inputs)
     return {
         "format": FORMAT,
         "name": name,
-        "schema": {"features": fit.features, "targets": fit.targets, "dtype": str(dtype)},
+        "schema": schema if columns is None else {**schema, "columns": columns},
         "training": _training_record(fit, fingerprint, notes),
         "columns": _column_record(fit),
         "metrics": {

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gradline.wording import aligned, chosen_ridge, count, equations, label, number
+from gradline.wording import aligned, categories, chosen_ridge, count, equations, label, number
 from gradline_export.packaging import Frozen
 from gradline_trainer.fitting import Fit
 
@@ -27,6 +27,7 @@ def summary(fit: Fit, frozen: Frozen, path: Path) -> list[str]:
         ),
         "",
         *_metrics(fit),
+        *categories(fit.columns.inputs),
         *([f"  ridge    {chosen_ridge(asdict(fit.ridge_path))}"] if fit.ridge_path else []),
         f"  descent  {_descent(fit)}",
         *_exactness(fit),

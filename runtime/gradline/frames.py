@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradline.categories import without_missing
 from gradline.errors import InputError, needs_extra
 from gradline.files import Dialect
 from gradline.inputs import column_labels
@@ -63,5 +64,11 @@ def _series(pl: Any, column: Any) -> Any:
     # NumPy's view of a column is the one that pandas, lists and tensors share.
     if isinstance(column, pl.Series):
         return column
+    if str(getattr(column, "type", "")).startswith("dictionary"):
+        column = column.to_pylist()  # NumPy's view of pyarrow's dictionaries has no nulls
     array = np.asarray(column)
-    return pl.Series(values=array if array.dtype.kind in "fiubM" else array.tolist(), strict=False)
+    if array.dtype.kind in "fiubM":
+        return pl.Series(values=array, strict=False)
+    # NumPy makes text of the NaN in ["a", nan], and polars of that in an array of objects.
+    values = column if isinstance(column, list | tuple) else array.tolist()
+    return pl.Series(values=without_missing(values), strict=False)

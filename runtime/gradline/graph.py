@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.encoding import Column, dump_columns, parse_columns
 from gradline.errors import PackageError
 
 __all__ = ["FORMAT", "IR_VERSION", "OPSET", "Graph", "parse_graph"]
@@ -39,6 +40,8 @@ class Graph:
         bias: b, shape (k,), same dtype.
         features: The d input names.
         targets: The k output names.
+        columns: What the table's columns are, where one is a category or has a fill value; else
+            empty, and the features are the table's columns.
         metadata: All of the file's metadata properties.
     """
 
@@ -46,6 +49,7 @@ class Graph:
     bias: NDArray[Any]
     features: list[str]
     targets: list[str]
+    columns: list[Column]
     metadata: dict[str, str]
 
     @property
@@ -106,7 +110,7 @@ def _model(data: bytes) -> Graph:
         )
     if not metadata.get("gradline.name") or metadata.get("gradline.dtype") != str(weights.dtype):
         raise _refusal("metadata that lack the name or contradict the dtype")
-    return Graph(weights, bias, features, targets, metadata)
+    return Graph(weights, bias, features, targets, _columns(metadata, features), metadata)
 
 
 def _graph(data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -170,6 +174,18 @@ def _names(metadata: dict[str, str], which: str) -> list[str]:
     if len(set(names)) != len(names):
         raise _refusal(f"a name that stands twice under gradline.{which}")
     return names
+
+
+def _columns(metadata: dict[str, str], features: list[str]) -> list[Column]:
+    if "gradline.columns" not in metadata:
+        return []
+    try:
+        columns = parse_columns(json.loads(metadata["gradline.columns"]), features)
+    except ValueError as error:
+        raise _refusal(f"no description of columns under gradline.columns ({error})") from error
+    if dump_columns(columns) is None:
+        raise _refusal("a description of columns under gradline.columns that says nothing")
+    return columns
 
 
 def _fields(

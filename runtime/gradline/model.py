@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.categories import as_inputs
+from gradline.encoding import fill_values
 from gradline.errors import InputError
 from gradline.inputs import to_matrix
 from gradline.package import Package, read_package
@@ -48,6 +50,8 @@ class Model:
         version: The number of its version directory, or None.
         features: The d input names, in the order of an array's columns.
         targets: The k output names, in the order of a prediction's columns.
+        columns: What the columns of the table were, where one of them is a category or has a fill
+            value for what is missing; else empty, and the features are the table's columns.
         dtype: float32 or float64, in which the graph computes.
         manifest: All that the package says of itself; empty for a bare ONNX file.
     """
@@ -58,25 +62,33 @@ class Model:
         self.version = package.version
         self.features = graph.features
         self.targets = graph.targets
+        self.columns = graph.columns
         self.dtype = graph.dtype
         self.manifest = package.manifest
         self._package = package
         self._threads = threads
         self._session = open_session(package.onnx, threads)
         self._width = len(graph.features)
+        fills = fill_values(graph.columns)
+        self._fills = None if fills is None else fills.astype(graph.dtype)
         if self_test and package.golden is not None:
             package.golden.check(self.predict, graph.targets)
 
-    def predict(self, rows: object) -> NDArray[Any]:
+    def predict(self, rows: object, *, unknown_category: str = "error") -> NDArray[Any]:
         """Return the predictions, shape (n, k), in the graph's dtype.
 
         Args:
             rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
                 a column of n values; or a dataframe (pandas, polars, pyarrow), whose columns are
-                matched by name and whose further columns are ignored. A NaN gives NaN.
+                matched by name and whose further columns are ignored. A NaN is a missing value:
+                it is filled where the package has a fill value, in every way of calling, and
+                gives NaN elsewhere. Where a column is a category, rows by name have that column,
+                or all of the graph's own inputs; an array has the latter.
+            unknown_category: What a category that no training row had does: "error", or "zero"
+                to make each of the column's indicators 0.
 
         Raises:
-            InputError: Naming the column, shape or dtype at fault.
+            InputError: Naming the column, row, shape or dtype at fault.
         """
         # A matrix that is right already goes straight to ONNX Runtime: for one row the checks
         # of to_matrix would cost as much as the prediction.
@@ -87,7 +99,11 @@ class Model:
             and rows.shape[1] == self._width
             and rows.flags.c_contiguous
         ):
+            if self.columns:
+                rows = as_inputs(rows, self.columns, self.features, unknown_category)
             rows = to_matrix(rows, self.features, self.dtype)
+        if self._fills is not None:
+            rows = np.where(np.isnan(rows), self._fills, rows)
         return self._session.run(["y"], {"x": rows})[0]  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradline.encoding import dump_columns
 from gradline.errors import PackageError
 from gradline.golden import Golden
 from gradline.graph import Graph, parse_graph
@@ -59,7 +60,9 @@ def read_package(path: str | Path) -> Package:
     graph = parse_graph(onnx)
     schema = manifest["schema"]
     told = (manifest["name"], schema["features"], schema["targets"], schema["dtype"])
-    if told != (graph.name, graph.features, graph.targets, str(graph.dtype)):
+    columns = dump_columns(graph.columns)
+    found = (graph.name, graph.features, graph.targets, str(graph.dtype))
+    if told != found or schema.get("columns") != columns:
         raise PackageError(
             "manifest.json and model.onnx name different models, features, targets or dtypes",
             code="contradiction",

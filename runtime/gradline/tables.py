@@ -7,18 +7,21 @@ before any row is dropped. A block is an aligned range of BLOCK_ROWS rows of one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.categories import PlaceOf, places_of
 from gradline.errors import InputError
 from gradline.files import RAGGED_HINT, Dialect, odd_rows, open_file, readable, table_files
-from gradline.text import clean, guess, parse
+from gradline.text import category_texts, clean, guess, parse
 
 if TYPE_CHECKING:
     import polars as pl
@@ -95,7 +98,10 @@ class FrameTable:
         parts: The files in sorted order, or one frame.
         names: The column names as written, duplicates included.
         kinds: For each name "number", "text", "date" or "other".
+        place_of: For each category column, what turns its text into the number that is read.
     """
+
+    place_of: Mapping[str, PlaceOf] = MappingProxyType({})
 
     def __init__(self, parts: list[Part], dialect: Dialect) -> None:
         self.parts = parts
@@ -113,6 +119,12 @@ class FrameTable:
     def label(self, part: int) -> str:
         """Return what messages call a part."""
         return self.parts[part].label
+
+    def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
+        """Return the same table with these columns read as categories, each as its place."""
+        table = copy(self)
+        table.place_of = place_of
+        return table
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """Yield the named columns as numbers, block by block, every part in its order.
@@ -234,6 +246,9 @@ class FrameTable:
         columns = []
         for name in frame.columns:
             column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
+            if name in self.place_of:
+                columns.append(self._places(part, name, column, start))
+                continue
             if part.text:
                 numbers = parse(column, self.dialect)
                 if numbers.null_count() > column.null_count():
@@ -248,6 +263,16 @@ class FrameTable:
             check_integers(part, name, column, numbers, start)
             columns.append(numbers.alias(name))
         return pl.DataFrame(columns).to_numpy(order="fortran")
+
+    def _places(self, part: Part, name: str, column: pl.Series, start: int) -> pl.Series:
+        """Return a category column as the places of its values, NaN where one is missing."""
+        import polars as pl
+
+        texts = category_texts(column, self.dialect if part.text else None)
+        if texts is None:
+            raise self.not_numbers(name)
+        place_of = self.place_of[name]
+        return pl.Series(name, places_of(texts.to_list(), name, place_of, part.label, start))
 
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a chosen column that holds something else than numbers."""

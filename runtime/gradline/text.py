@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gradline.categories import texts_of
 from gradline.files import Dialect
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["clean", "guess", "parse"]
+__all__ = ["category_texts", "clean", "guess", "parse"]
 
 
 def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
@@ -35,3 +36,28 @@ def guess(text: pl.Series, dialect: Dialect) -> str:
         return "number"
     dates = text.str.to_date(strict=False)
     return "date" if dates.null_count() == text.null_count() else "text"
+
+
+def category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | None:
+    """Return a column's values as the texts that `gradline.categories.texts_of` gives.
+
+    Args:
+        column: Of any type.
+        dialect: Of a text file, whose texts may mean a missing value; None for typed columns.
+
+    Returns:
+        Texts, null where missing; None where the values are neither text, numbers nor booleans.
+    """
+    import polars as pl
+
+    if dialect is not None:
+        return clean(column, dialect)
+    dtype = column.dtype
+    if dtype.is_float() or dtype.is_decimal():
+        return pl.Series(texts_of(column.cast(pl.Float64).to_list(), column.name), dtype=pl.String)
+    if not (
+        dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
+    ):
+        return None
+    texts = column.cast(pl.String).str.strip_chars()
+    return texts.set(texts == "", None)

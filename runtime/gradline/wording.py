@@ -7,7 +7,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["aligned", "chosen_ridge", "count", "equations", "label", "number", "scientific"]
+from gradline.encoding import Column
+
+__all__ = [
+    "aligned",
+    "categories",
+    "chosen_ridge",
+    "count",
+    "equations",
+    "label",
+    "number",
+    "scientific",
+]
 
 TERMS = 8  # an equation shows so many and counts the rest
 LETTERS = 40  # of a name that are shown
@@ -32,6 +43,20 @@ def label(name: str) -> str:
 def count(amount: int, noun: str) -> str:
     """Return an amount with its noun: "1 row", "2,000 rows"."""
     return f"{amount:,} {noun}{'s' * (amount != 1)}"
+
+
+def categories(columns: Sequence[Column]) -> list[str]:
+    """Return one line for each category column: its levels, and which is the reference."""
+    lines = []
+    for column in columns:
+        if column.kind == "category":
+            shown = ", ".join(label(level) for level in column.levels[:TERMS])
+            more = len(column.levels) - TERMS
+            shown += f", … ({more} more)" if more > 0 else ""
+            reference = column.reference
+            said = "no reference" if reference is None else f"reference {label(reference)}"
+            lines.append(f"  one-hot  {label(column.name)}: {shown}; {said}")
+    return lines
 
 
 def chosen_ridge(path: Mapping[str, Any]) -> str:

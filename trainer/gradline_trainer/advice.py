@@ -38,8 +38,18 @@ def advise(
     if columns.left_out:
         names = ", ".join(map(repr, columns.left_out))
         found.append(f"left out, since they hold no numbers: {names}")
+    if reader.filled:
+        found.append(f"{count(reader.filled, 'missing value')} filled with the training mean")
+    if reader.unknown:
+        found.append(
+            f"{reader.unknown} of the dropped rows were to be held out, but have a category that "
+            "no training row has"
+        )
     if reader.dropped:
-        found.append(f"{reader.dropped} of {reader.read} rows dropped for missing values")
+        found.append(
+            f"{reader.dropped} of {reader.read} rows dropped for missing values"
+            + " or unknown categories" * bool(reader.unknown)
+        )
     if problem.constant:
         found.append(f"constant, so their weight is 0: {named(problem.constant)}")
     if problem.dependent:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
 from gradline.inputs import kind_of
 from gradline.tables import BLOCK_ROWS, LARGEST_INTEGER, Block
@@ -23,9 +26,11 @@ class ArrayTable:
         names: One per column.
         kinds: "number" for each.
         paths: None, for it has no files.
+        place_of: For each category column, what turns its text into the number that is read.
     """
 
     paths: Sequence[Path] = ()
+    place_of: Mapping[str, PlaceOf] = MappingProxyType({})
 
     def __init__(self, parts: Sequence[NDArray[Any]], names: list[str]) -> None:
         self.parts = parts  # side by side, not joined: X may be half of the memory
@@ -36,16 +41,27 @@ class ArrayTable:
         """Return what messages call the table."""
         return "the table"
 
+    def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
+        """Return the same table with these columns read as categories, each as its place."""
+        table = copy(self)
+        table.place_of = place_of
+        return table
+
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """Yield the named columns as numbers, block by block."""
         places = [self.names.index(name) for name in columns]
-        everything = places == list(range(len(self.names)))
+        everything = places == list(range(len(self.names))) and not self.place_of
         for start in range(0, len(self.parts[0]), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
-            pieces = tuple(_number(part[rows]) for part in self.parts)
-            if not everything:
-                pieces = (self._joined(rows)[:, places],)
-            yield Block(0, start, pieces)
+            if everything:
+                yield Block(0, start, tuple(_number(part[rows]) for part in self.parts))
+                continue
+            values = self._joined(rows)[:, places]
+            for j, name in enumerate(columns):
+                if name in self.place_of:
+                    texts = texts_of(values[:, j], name)
+                    values[:, j] = places_of(texts, name, self.place_of[name], start=start)
+            yield Block(0, start, (values,))
 
     @property
     def values(self) -> NDArray[np.float64]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
+from gradline.categories import PlaceOf
+from gradline.encoding import Column
 from gradline.errors import InputError, nearest
 from gradline.tables import Block, FrameTable
 
@@ -30,6 +33,9 @@ class Table(Protocol):
     def label(self, part: int) -> str:
         """What messages call a part."""
 
+    def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
+        """The same table, with these columns read as the places of their categories."""
+
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """The named columns as numbers, block by block."""
 
@@ -42,21 +48,27 @@ class Columns:
     """The columns of a training run.
 
     Attributes:
-        features: The d inputs, in the graph's order.
+        inputs: The table's columns that features come from, in the graph's order.
         targets: The k outputs.
         weight: The column of sample weights, or None.
         left_out: Columns that hold no numbers and were not asked for.
     """
 
-    features: list[str]
+    inputs: list[Column]
     targets: list[str]
     weight: str | None
     left_out: list[str]
 
+    @cached_property
+    def features(self) -> list[str]:
+        """The names of the graph's d inputs."""
+        return [feature for column in self.inputs for feature in column.features]
+
     @property
     def all(self) -> list[str]:
-        """Features, targets and the weight, in the order of a block's columns."""
-        return self.features + self.targets + ([self.weight] if self.weight else [])
+        """The table's inputs, targets and the weight, in the order of a block's columns."""
+        names = [column.name for column in self.inputs]
+        return names + self.targets + ([self.weight] if self.weight else [])
 
 
 def choose_columns(
@@ -65,6 +77,7 @@ def choose_columns(
     features: Sequence[str] | str | None,
     exclude: Sequence[str] | str = (),
     weight: str | None = None,
+    one_hot: Sequence[str] | str = (),
 ) -> Columns:
     """Return the columns to train on, every name checked against the table.
 
@@ -74,9 +87,11 @@ def choose_columns(
         features: Names in the graph's order; None for every other numeric column.
         exclude: Names that are not to be features.
         weight: The column of sample weights.
+        one_hot: Names of features that are categories, of any kind but dates.
 
     Raises:
-        InputError: For a name that is unknown, repeated, used twice or not numeric, naming it.
+        InputError: For a name that is unknown, repeated, used twice, or of a column of another
+            kind than its use needs, naming it.
     """
     chosen_targets = _named(table, "target", targets or ())
     if not chosen_targets:
@@ -91,6 +106,9 @@ def choose_columns(
         _named(table, "sample weight", weight)
         _free(weight, "sample weight", taken)
         taken[weight] = "sample weight"
+    categories = _named(table, "category", one_hot)
+    for name in categories:
+        _free(name, "category", taken | dict.fromkeys(excluded, "excluded column"))
     left_out: list[str] = []
     if features is not None:
         chosen = _named(table, "feature", features)
@@ -100,24 +118,48 @@ def choose_columns(
     else:
         candidates = [n for n in table.names if n not in taken and n not in excluded]
         _once(table, candidates)
-        chosen = [n for n in candidates if table.kinds[n] == "number"]
-        left_out = [n for n in candidates if table.kinds[n] != "number"]
+        chosen = [n for n in candidates if table.kinds[n] == "number" or n in categories]
+        left_out = [n for n in candidates if n not in chosen]
         for name in left_out:
             _refuse_faulty(table, name)
     if not chosen:
         raise InputError(
             "no feature: the table has no numeric column beside the targets and weights",
             code="no-feature",
-            hint=f"its columns are {_listed(table.names)}",
+            hint=f"its columns are {_listed(table.names)}; --one-hot NAME takes one of text",
         )
-    for name in [*chosen, *taken]:
+    _check_kinds(table, [*chosen, *taken], categories)
+    inputs = [Column(name, "category" if name in categories else "number") for name in chosen]
+    return Columns(inputs, chosen_targets, weight, left_out)
+
+
+def _check_kinds(table: Table, names: Sequence[str], categories: Sequence[str]) -> None:
+    """Raise for a column of another kind than its use needs."""
+    for name in names:
         if any("\ud800" <= c <= "\udfff" for c in name):
             raise InputError(
                 f"the name {name!r} is not valid Unicode", code="bad-name", hint="rename the column"
             )
-        if table.kinds[name] != "number":
-            raise table.not_numbers(name)
-    return Columns(chosen, chosen_targets, weight, left_out)
+        kind = table.kinds[name]
+        if kind == "number" or (kind == "text" and name in categories):
+            continue
+        raise _no_category(table, name) if name in categories else table.not_numbers(name)
+    for name in categories:
+        if name not in names:
+            raise InputError(
+                f"the category {name!r} is not among the features",
+                code="not-a-feature",
+                hint=f"--feature {name!r} too, or leave --one-hot {name!r} out",
+            )
+
+
+def _no_category(table: Table, name: str) -> InputError:
+    kind = "dates" if table.kinds[name] == "date" else "values that are neither text nor integers"
+    return InputError(
+        f"the column {name!r} holds {kind}, expected categories",
+        code="not-a-category",
+        hint=f"store it as text or integers, or leave --one-hot {name!r} out",
+    )
 
 
 def _named(table: Table, role: str, names: Sequence[str] | str) -> list[str]:

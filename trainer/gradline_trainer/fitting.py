@@ -11,6 +11,7 @@ from gradline.files import Dialect
 from gradline_trainer.advice import advise
 from gradline_trainer.arithmetic import choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
+from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
 from gradline_trainer.exact_system import state_exactly
 from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_few_rows
@@ -34,6 +35,8 @@ def fit(
     features: Sequence[str] | str | None = None,
     *,
     exclude: Sequence[str] | str = (),
+    one_hot: Sequence[str] | str = (),
+    max_categories: int = MAX_CATEGORIES,
     sample_weight: Any = None,
     separator: str | None = None,
     decimal_comma: bool = False,
@@ -50,6 +53,10 @@ def fit(
         features: The columns to predict from, in the graph's order; by default every other
             numeric column, and for a pair (X, Y) the names x0….
         exclude: Columns that are not to be features.
+        one_hot: Features that are categories (text, integers or booleans): each becomes one
+            indicator NAME=level per level, but for the most frequent one where there is a bias
+            and no ridge penalty, which costs an earlier pass over the table.
+        max_categories: The most levels that such a column may have.
         sample_weight: The column of sample weights; for a pair (X, Y) an array of shape (n,).
         separator: Of CSV files, by default the extension's.
         decimal_comma: Whether 1,5 means one and a half.
@@ -65,7 +72,8 @@ def fit(
     report = progress or (lambda stage, count: None)
     nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null))
     dialect = Dialect(separator, decimal_comma, nulls)
-    source, columns = open_table(table, targets, features, exclude, sample_weight, dialect)
+    source, columns = open_table(table, targets, features, exclude, sample_weight, dialect, one_hot)
+    source, columns = learn_encoding(source, columns, chosen, max_categories, report)
     return learn(RowReader(source, columns, chosen), report, refuse_trivial=True)
 
 

@@ -16,7 +16,7 @@ CHOICES = {
     "gradient": ("auto", "rows", "moments"),
     "arithmetic": ("auto", "fast", "exact"),
     "dtype": ("auto", "float32", "float64"),
-    "missing": ("error", "drop"),
+    "missing": ("error", "drop", "mean"),
     "device": ("cpu", "cuda", "auto"),
 }
 FOLDS = 5
@@ -45,7 +45,9 @@ class Options:
         folds: Of that cross-validation, 5 unless given; None with a penalty that is a number.
         bias: Whether there is a bias.
         dtype: Of the published graph; "auto" is float32 where its certificate allows.
-        missing: What a missing value does: "error", or "drop" its row.
+        missing: What a missing value does: "error", "drop" its row, or, for a number among the
+            features, be filled with the "mean" of the training rows; rows without a target or
+            weight are dropped then.
         holdout: The fraction of rows that only measure.
         device: Where the loop runs.
     """
@@ -61,7 +63,7 @@ class Options:
     folds: int | None = None
     bias: bool = True
     dtype: Literal["auto", "float32", "float64"] = "auto"
-    missing: Literal["error", "drop"] = "error"
+    missing: Literal["error", "drop", "mean"] = "error"
     holdout: float = 0.0
     device: Literal["cpu", "cuda", "auto"] = "auto"
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.encoding import expand
 from gradline.errors import InputError
 from gradline.tables import Block
 from gradline_trainer.columns import Columns, Table
@@ -82,6 +83,9 @@ class RowReader:
 
     Attributes:
         read, dropped, held_out: Rows counted in the latest pass.
+        unknown: The rows held out that have a category which no training row has; they can't be
+            measured and count as dropped.
+        filled: The missing values that were filled, or are to be.
     """
 
     table: Table
@@ -90,6 +94,8 @@ class RowReader:
     read: int = 0
     dropped: int = 0
     held_out: int = 0
+    unknown: int = 0
+    filled: int = 0
     faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
@@ -99,7 +105,7 @@ class RowReader:
             InputError: At the end of the pass, for missing or infinite values and for weights
                 that are negative or all 0, with the column, the count and the first row.
         """
-        self.read = self.dropped = self.held_out = 0
+        self.read = self.dropped = self.held_out = self.unknown = self.filled = 0
         self.faults.clear()
         any_weight = self.columns.weight is None
         for block in self.table.blocks(self.columns.all):
@@ -137,6 +143,8 @@ class RowReader:
         options = self.options
         if self.columns.weight or options.holdout or options.folds:
             return False
+        if any(column.kind == "category" for column in self.columns.inputs):
+            return False
         return all(map(_is_finite, block.pieces))
 
     def _rows(
@@ -146,27 +154,47 @@ class RowReader:
         if self.columns.weight:
             chosen = chosen & (values[:, -1] > 0)
         rows = values if chosen.all() else values[chosen]
-        split = len(self.columns.features)
+        d, k = len(self.columns.inputs), len(self.columns.targets)
+        weights = rows[:, d + k] if self.columns.weight else None
         folds = folds if folds is None or chosen.all() else folds[chosen]
-        if self.columns.weight:
-            return Rows((rows[:, :-1],), split, rows[:, -1], folds)
-        return Rows((rows,), split, None, folds)
+        inputs = rows[:, :d]
+        features = expand(inputs, self.columns.inputs)
+        whole = (rows[:, : d + k],) if features is inputs else (features, rows[:, d : d + k])
+        return Rows(whole, features.shape[1], weights, folds)
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Return which rows are complete, faults noted."""
         values = block.values
-        complete: NDArray[np.bool_] = np.ones(len(values), np.bool_)
-        if not np.isfinite(values).all():
-            missing, infinite = np.isnan(values), np.isinf(values)
-            complete = np.logical_not(missing.any(axis=1))
-            if self.options.missing == "error":
-                self._note("missing", missing, block)
-            self._note("infinite", infinite, block)
+        missing: NDArray[np.bool_] = np.isnan(values)
+        if self.options.missing == "mean":
+            missing = self._unfilled(missing, block)
+        elif self.options.missing == "error":
+            self._note("missing", missing, block)
+        incomplete = missing.any(axis=1)
+        self._note("infinite", np.isinf(values), block)
         if self.columns.weight is not None and (values[:, -1] < 0).any():
             negative = np.zeros(values.shape, np.bool_)
             negative[:, -1] = values[:, -1] < 0
             self._note("negative", negative, block)
+        known = np.ones(len(values), np.bool_)
+        for j, column in enumerate(self.columns.inputs):
+            if column.kind == "category":
+                known &= ~(values[:, j] < 0)
+        self.unknown += int((~known & ~incomplete).sum())
+        complete: NDArray[np.bool_] = known & ~incomplete
         return complete
+
+    def _unfilled(self, missing: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
+        """Return what is missing of targets and weights; a category has no mean to fill with."""
+        kinds = [column.kind for column in self.columns.inputs]
+        places = np.arange(missing.shape[1])
+        category = np.isin(places, [j for j, kind in enumerate(kinds) if kind == "category"])
+        if missing[:, category].any():
+            self._note("no category", missing & category, block)
+        unfilled = missing & (places >= len(kinds))
+        rows = ~unfilled.any(axis=1)
+        self.filled += int((missing[rows, : len(kinds)]).sum())
+        return unfilled
 
     def _note(self, what: str, wrong: NDArray[np.bool_], block: Block) -> None:
         for j in np.flatnonzero(wrong.any(axis=0)):
@@ -184,6 +212,11 @@ class RowReader:
         others = sum(key[0] == what for key in self.faults) - 1
         text, code, hint = {
             "missing": ("missing", "missing-value", "--missing drop leaves such rows out"),
+            "no category": (
+                "missing",
+                "missing-value",
+                "a category has no mean: --missing drop, or write a word of your own in its place",
+            ),
             "infinite": ("infinite", "infinite-value", "mend or remove these rows"),
             "negative": ("negative", "bad-weight", "sample weights are 0 or more"),
         }[what]

@@ -26,6 +26,7 @@ def open_table(
     exclude: Sequence[str] | str,
     sample_weight: Any,
     dialect: Dialect,
+    one_hot: Sequence[str] | str = (),
 ) -> tuple[Table, Columns]:
     """Return the table, ready to be read, and what its columns are used for; see `fit`.
 
@@ -39,7 +40,7 @@ def open_table(
         source = open_files(table, dialect)
     else:
         source = table if isinstance(table, ArrayTable) else open_frame(table)
-    return source, choose_columns(source, targets, features, exclude, sample_weight)
+    return source, choose_columns(source, targets, features, exclude, sample_weight, one_hot)
 
 
 def _pair(pair: Any, targets: Any, features: Any, weights: Any) -> tuple[ArrayTable, Any, Any, Any]:

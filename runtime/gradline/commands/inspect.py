@@ -67,10 +67,23 @@ def describe(package: Any) -> list[str]:
             for line in equations(graph.weights, graph.bias, graph.features, graph.targets)
         ),
         "",
+        *_columns(graph.columns),
     ]
     if not manifest:
         return [*lines, "  a bare ONNX file: no seal, no golden rows, no training record"]
     return [*lines, *_metrics(manifest), *_record(manifest), f"  at         {package.path}"]
+
+
+def _columns(columns: list[Any]) -> list[str]:
+    """Return the lines on categories and fill values."""
+    from gradline.wording import categories, label, number
+
+    lines = categories(columns)
+    fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]
+    if fills:
+        shown = "; ".join(fills[:8]) + ("; …" if len(fills) > 8 else "")
+        lines.append(f"  missing  filled with {shown}")
+    return [*lines, ""] if lines else []
 
 
 def _metrics(manifest: dict[str, Any]) -> list[str]:

@@ -40,6 +40,13 @@ WRITERS: dict[str, Callable[[Any, Any], None]] = {
 @click.option("--separator", metavar="C", help="Of CSV files; by default the extension's.")
 @click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
 @click.option("--null", "nulls", multiple=True, metavar="TOKEN", help="Also means missing; repeat.")
+@click.option(
+    "--unknown-category",
+    type=click.Choice(("error", "zero")),
+    default="error",
+    show_default=True,
+    help="What a category that no training row had does; zero makes every indicator 0.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def command(
     package: str,
@@ -48,13 +55,14 @@ def command(
     separator: str | None,
     decimal_comma: bool,
     nulls: tuple[str, ...],
+    unknown_category: str,
     as_json: bool,
 ) -> None:
     """Predict every row of DATA with the model in PACKAGE.
 
     DATA is a CSV, TSV, Parquet, Arrow or NDJSON file, a glob or a folder; its columns are matched
-    by name, in any order, and further columns are ignored. A row with a missing value gets missing
-    predictions.
+    by name, in any order, and further columns are ignored. A row with a missing value that the
+    package has no fill for gets missing predictions.
 
     \b
       gradline predict artifacts/orchard weather.csv
@@ -74,7 +82,8 @@ def command(
         )
     model = load(package)
     table = open_files(data, Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls)))
-    frame = predict_table(model, table, quiet=as_json and not sys.stderr.isatty())
+    quiet = as_json and not sys.stderr.isatty()
+    frame = predict_table(model, table, unknown_category=unknown_category, quiet=quiet)
     missing = int(frame.null_count().sum_horizontal()[0]) // len(model.targets)
     if missing:
         click.echo(
@@ -94,28 +103,39 @@ def command(
         )
 
 
-def predict_table(model: Model, table: FrameTable, *, quiet: bool = False) -> pl.DataFrame:
+def predict_table(
+    model: Model, table: FrameTable, *, unknown_category: str = "error", quiet: bool = False
+) -> pl.DataFrame:
     """Return one column for each target, one row for each of the table's.
 
     Args:
         model: Whose features the table has.
         table: To predict.
+        unknown_category: See `Model.predict`.
         quiet: Whether to show no progress.
 
     Raises:
-        InputError: For a missing feature, or values that are not numbers.
+        InputError: For a missing feature, values that are not numbers, or an unknown category.
     """
     with needs_extra():
         import polars as pl
+    from gradline.categories import has_columns, place_finder
+    from gradline.encoding import Column, expand
     from gradline.inputs import match_names
     from gradline.progress import Progress
 
-    match_names(table.names, model.features, extra="ignore")
+    by_columns = has_columns(table.names, model.columns, model.features)
+    columns = model.columns if by_columns else [Column(name) for name in model.features]
+    names = [column.name for column in columns]
+    match_names(table.names, names, extra="ignore")
+    categories = [column for column in columns if column.kind == "category"]
+    coded = table.with_categories({c.name: place_finder(c, unknown_category) for c in categories})
     schema = dict.fromkeys(model.targets, pl.Float32 if model.dtype.itemsize == 4 else pl.Float64)
     frames = []
     with Progress(quiet=quiet) as progress:
-        for block in table.blocks(model.features):
-            answers = pl.DataFrame(model.predict(block.values), schema=schema, orient="row")
+        for block in coded.blocks(names):
+            predicted = model.predict(expand(block.values, columns))
+            answers = pl.DataFrame(predicted, schema=schema, orient="row")
             frames.append(answers.fill_nan(None))
             progress("rows", sum(map(len, frames)))
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)

@@ -1,0 +1,203 @@
+"""Category values, of whatever type, as the text that names their level.
+
+The integer 3, the float 3.0 and the text "3" are all the level "3"; a boolean is "true" or
+"false"; text is stripped of surrounding blanks, and an empty one is missing, as None and NaN are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.encoding import Column
+from gradline.errors import InputError, nearest
+from gradline.inputs import column_labels, match_names
+
+__all__ = [
+    "UNKNOWN",
+    "PlaceOf",
+    "as_inputs",
+    "has_columns",
+    "place_finder",
+    "places_of",
+    "texts_of",
+    "without_missing",
+]
+
+#: What a category that no training row had may do at prediction.
+UNKNOWN = ("error", "zero")
+#: From a category's text to its place; KeyError, with the known texts, where it has none.
+PlaceOf = Callable[[str], int]
+
+
+def has_columns(names: Sequence[str], columns: Sequence[Column], features: Sequence[str]) -> bool:
+    """Return whether a table is to be read by its columns, not by the graph's own inputs.
+
+    Args:
+        names: The table's.
+        columns: What the package was trained on; none where they are the graph's inputs.
+        features: The graph's inputs, which a table may have instead.
+    """
+    given = set(names)
+    return bool(columns) and (
+        given.issuperset(column.name for column in columns) or not given.issuperset(features)
+    )
+
+
+def as_inputs(
+    rows: object, columns: Sequence[Column], features: Sequence[str], unknown: str
+) -> object:
+    """Return the graph's inputs by name, from rows that have the table's columns by name.
+
+    Rows without names, or with those of the graph's inputs, are returned as they are.
+
+    Args:
+        rows: What `Model.predict` takes.
+        columns: What the package was trained on.
+        features: The graph's inputs.
+        unknown: What a category that is none of the levels does: see `place_finder`.
+
+    Raises:
+        InputError: For a column that is missing, or a category that is unknown.
+    """
+    labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
+    if labels is None or not has_columns(list(map(str, labels)), columns, features):
+        return rows
+    extra = "refuse" if isinstance(rows, Mapping) else "ignore"
+    match_names(list(map(str, labels)), [column.name for column in columns], extra=extra)
+    places = {str(label): label for label in labels}
+    inputs: dict[str, object] = {}
+    for column in columns:
+        values = rows[places[column.name]]  # type: ignore[index]
+        if column.kind == "category":
+            texts = texts_of(values, column.name)
+            block = column.indicators(places_of(texts, column.name, place_finder(column, unknown)))
+            inputs |= zip(column.features, block.T, strict=True)
+        else:
+            inputs[column.name] = values if column.fill is None else _with_nan(values)
+    return inputs
+
+
+def _with_nan(values: Any) -> object:
+    array = np.asarray(values)
+    if array.dtype.kind != "O":
+        return values
+    return [np.nan if is_missing(value) else value for value in array.tolist()]
+
+
+def without_missing(values: Sequence[Any]) -> list[Any]:
+    """Return values with None in place of NaN and of pandas' NA and NaT."""
+    return [None if is_missing(value) else value for value in values]
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a Python value is None, NaN, or pandas' NA or NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def texts_of(values: object, name: str) -> list[str | None]:
+    """Return the text of each value of a column, None where it is missing.
+
+    Raises:
+        InputError: For values that are neither text, numbers nor booleans.
+    """
+    if hasattr(values, "to_pylist"):  # NumPy's view of pyarrow's dictionaries has no nulls
+        values = values.to_pylist()
+    # NumPy would turn the NaN in ["a", nan] into text.
+    array = np.asarray(values, object if isinstance(values, list | tuple) else None)
+    if array.ndim != 1:
+        raise InputError(
+            f"the column {name!r} has {array.ndim} dimensions, expected one value per row",
+            code="wrong-shape",
+            hint="give a list of values, one per row, even for a single row",
+        )
+    return [_text(value, name) for value in array.tolist()]
+
+
+def _text(value: Any, name: str) -> str | None:
+    if is_missing(value):
+        return None
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return str(int(value)) if float(value).is_integer() else repr(float(value))
+    raise InputError(
+        f"the column {name!r} holds {type(value).__name__}: {value!r}, expected categories",
+        code="not-a-category",
+        hint="give text, integers or booleans",
+    )
+
+
+def places_of(
+    texts: Sequence[str | None],
+    name: str,
+    place_of: PlaceOf,
+    label: str = "the table",
+    start: int = 0,
+) -> NDArray[np.float64]:
+    """Return each text's place as `place_of` has it, NaN for None, shape (n,).
+
+    Args:
+        texts: n values of a column.
+        name: The column's.
+        place_of: Asked once for each distinct text, in the order of the rows.
+        label: What messages call the table.
+        start: The first row's place in it.
+
+    Raises:
+        InputError: Where `place_of` raises KeyError, naming the first such row.
+    """
+    places = {}
+    for text in dict.fromkeys(texts):
+        try:
+            places[text] = np.nan if text is None else place_of(text)
+        except KeyError as error:
+            known, row = error.args[0], start + texts.index(text) + 1
+            raise _unknown(name, str(text), f"row {row} of {label}", known) from None
+    return np.array([places[text] for text in texts], np.float64)
+
+
+def place_finder(column: Column, unknown: str) -> PlaceOf:
+    """Return the function from a category's text to its place in the column's levels.
+
+    Args:
+        column: A category.
+        unknown: "error" lets the function raise KeyError for another text, with the levels;
+            "zero" gives -1, for which all indicators are 0.
+
+    Raises:
+        InputError: For another value of `unknown`.
+    """
+    if unknown not in UNKNOWN:
+        raise InputError(
+            f"unknown_category = {unknown!r}, expected one of {', '.join(UNKNOWN)}",
+            code="bad-option",
+        )
+    places = {level: place for place, level in enumerate(column.levels)}
+
+    def place_of(text: str) -> int:
+        if text in places:
+            return places[text]
+        if unknown == "error":
+            raise KeyError(column.levels)
+        return -1
+
+    return place_of
+
+
+def _unknown(name: str, text: str, where: str, known: Sequence[str]) -> InputError:
+    """Return the error for a category that no training row had."""
+    return InputError(
+        f"the column {name!r} has the unknown category {text!r} in {where}",
+        code="unknown-category",
+        hint=f"{nearest(text, known)} (--unknown-category zero makes every indicator 0)",
+    )
