@@ -18,7 +18,8 @@ import polars as pl
 import pytest
 
 from gradline import load
-from gradline.cli import COMMANDS, main
+from gradline.cli import main
+from gradline.program import COMMANDS
 from gradline_trainer import Fit
 
 REPOSITORY = Path(__file__).parent.parent

@@ -19,8 +19,8 @@ from google.protobuf import text_format
 from onnx import ModelProto, TensorProto, numpy_helper
 
 import gradline
-from gradline.cli import cli
 from gradline.package import check_files, read_package
+from gradline.program import cli
 from gradline_export.frozen import to_onnx
 
 FILES = ["golden.json", "manifest.json", "model.onnx", "model.pt", "report.html"]
