@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from gradline.errors import InputError, OutputError
 from gradline.files import stem
+from gradline.interrupts import ignore_interrupts
 from gradline.progress import Progress
 from gradline.terminal import say, say_json, tell
 from gradline_export.packaging import Frozen, freeze
@@ -61,7 +61,8 @@ def run(
         fingerprint=not no_fingerprint,
         notes=notes,
     )
-    path = publish(frozen.files, output, package, before_rename=_ignore_interrupts)
+    # From the rename on the package is there, and the exit status must say so.
+    path = publish(frozen.files, output, package, before_rename=ignore_interrupts)
     try:
         _say(trained, frozen, path, as_json, quiet)
     except OutputError as error:
@@ -80,11 +81,6 @@ def _train(
         progress=progress,
         **options,
     )
-
-
-def _ignore_interrupts() -> None:
-    """Ignore interrupts to the process's end: from the rename on, what it says must be "done"."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _say(fit: Fit, frozen: Frozen, path: Path, as_json: bool, quiet: bool) -> None:

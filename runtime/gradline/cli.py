@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
+
+from gradline.interrupts import handle_interrupts, ignore_interrupts, tell_of_interrupt
 
 __all__ = ["main", "train_and_export"]
 
@@ -18,17 +19,25 @@ def main(args: Sequence[str] | None = None, *, prog_name: str = "gradline") -> N
         prog_name: "gradline", or the name of a command that is called on its own.
     """
     arguments = list(sys.argv[1:] if args is None else args)
+    interrupted = False
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
     try:
+        handle_interrupts(interrupt)
         from gradline.program import run
 
         status = run(arguments, prog_name)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        from gradline.terminal import fail
-
-        fail(arguments, "interrupted", "nothing is left half done", "interrupted")
+    except BaseException as error:  # a library may make an ImportError of an interrupt
+        if not (interrupted or isinstance(error, KeyboardInterrupt)):
+            raise
+        ignore_interrupts()
+        tell_of_interrupt(arguments)
         status = 130
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is done stays done, however Python ends
+    ignore_interrupts()  # what is done stays done, however Python ends
     sys.exit(status)
 
 

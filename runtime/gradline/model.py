@@ -73,7 +73,7 @@ class Model:
         Args:
             rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
                 a column of n values; or a dataframe (pandas, polars, pyarrow), whose columns are
-                matched by name and whose further columns are ignored. A NaN gives NaN.
+                matched by name and whose further columns are ignored. NaN and None give NaN.
 
         Raises:
             InputError: Naming the column, shape or dtype at fault.

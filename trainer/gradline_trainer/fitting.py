@@ -8,6 +8,7 @@ from typing import Any
 from gradline.errors import InputError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
+from gradline_trainer.arguments import check_arguments
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.gathering import Progress, gather
 from gradline_trainer.losses import MomentsLoss, RowsLoss
@@ -56,11 +57,13 @@ def fit(
         InputError: For a table, column or option that does not fit, naming it.
         RefusedError: Where the run diverged, saying why.
     """
+    names = {"targets": targets, "features": features, "exclude": exclude, "null": null}
+    check_arguments(table, sample_weight, separator, **names)
     chosen = Options.of(**options)
     report = progress or (lambda stage, count: None)
-    nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null))
+    nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
     dialect = Dialect(separator, decimal_comma, nulls)
-    source, columns = open_table(table, targets, features, exclude, sample_weight, dialect)
+    source, columns = open_table(table, targets, features, exclude or (), sample_weight, dialect)
     reader = RowReader(source, columns, chosen)
     moments, rows = gather(reader, report)
     problem = state_problem(moments, len(columns.features), chosen)
