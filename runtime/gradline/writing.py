@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,7 +57,10 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     building = path.with_name(f".gradline-{secrets.token_hex(8)}")
     try:
         try:
-            with building.open("xb") as file:
+            # A file without a name: one with a name was seen to stay behind where an interrupt
+            # met Polars writing it.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(building, flags, 0o666), "wb") as file:
                 WRITERS[path.suffix.lower()](frame, file)
             building.replace(path)
         except BaseException:
