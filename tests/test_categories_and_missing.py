@@ -23,7 +23,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 
 import gradline
-from gradline.cli import cli
+from gradline.program import cli
 from gradline.encoding import Column, dump_columns, expand, in_order, parse_columns
 from gradline.errors import GradlineError, InputError
 from gradline.manifest import dump_manifest
