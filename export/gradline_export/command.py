@@ -80,6 +80,13 @@ def choice(*values: str) -> click.Choice[str]:
     help="Step size; auto is 1/λmax.",
 )
 @click.option(
+    "--momentum",
+    default="auto",
+    show_default=True,
+    type=Rate(),
+    help="Nesterov's, 0 to 1; auto is 0, or on wide tables k/(k+3) with restarts.",
+)
+@click.option(
     "--tolerance",
     default=1e-12,
     show_default=True,

@@ -103,8 +103,8 @@ class FrameTable:
         """Return what messages call a part."""
         return self.parts[part].label
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """Yield the named columns as numbers, block by block, every part in its order.
+    def blocks(self, columns: Sequence[str], rows: int = BLOCK_ROWS) -> Iterator[Block]:
+        """Yield the named columns as numbers, `rows` at a time, every part in its order.
 
         Raises:
             InputError: For text or dates in a column, integers beyond 2^53, or a file that cannot
@@ -112,7 +112,7 @@ class FrameTable:
         """
         for number, part in enumerate(self.parts):
             start = 0
-            for frame in self._frames(part, columns):
+            for frame in self._frames(part, columns, rows):
                 values = self._numbers(part, frame, start)
                 yield Block(number, start, values)
                 start += len(values)
@@ -171,25 +171,25 @@ class FrameTable:
                         hint="give files whose columns have the same types",
                     )
 
-    def _frames(self, part: Part, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Yield the part's columns in frames of BLOCK_ROWS rows, the last one shorter."""
+    def _frames(self, part: Part, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
+        """Yield the part's columns in frames of `size` rows, the last one shorter."""
         import polars as pl
 
         kept: list[pl.DataFrame] = []
         rows = 0
         with readable(part.path, self.dialect.separator):
-            for batch in self._batches(part, columns):
+            for batch in self._batches(part, columns, size):
                 kept.append(batch)
                 rows += len(batch)
-                while rows >= BLOCK_ROWS:
+                while rows >= size:
                     frame = pl.concat(kept)
-                    yield frame.head(BLOCK_ROWS)
-                    rows -= BLOCK_ROWS
+                    yield frame.head(size)
+                    rows -= size
                     kept = [frame.tail(rows)]
         if rows:
             yield pl.concat(kept)
 
-    def _batches(self, part: Part, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def _batches(self, part: Part, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
         """Yield the part's columns in frames of any length, blank lines of a text left out.
 
         Raises:
@@ -202,7 +202,7 @@ class FrameTable:
         wanted = selectors.by_name(dict.fromkeys([*columns, *last]))
         blank: NDArray[np.int64] | None = None
         start = 0
-        for batch in part.frame.select(wanted).collect_batches(chunk_size=BLOCK_ROWS):
+        for batch in part.frame.select(wanted).collect_batches(chunk_size=size):
             if last and blank is None and batch[last[0]].has_nulls():
                 ragged, lines = odd_rows(part.path, self.dialect.separator)
                 if ragged:
@@ -220,6 +220,8 @@ class FrameTable:
     def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[np.float64]:
         import polars as pl
 
+        if all(kind.is_float() for kind in frame.dtypes):  # at once: a wide table has many columns
+            return frame.cast(pl.Float64).to_numpy(order="fortran")
         columns = []
         for name in frame.columns:
             column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern

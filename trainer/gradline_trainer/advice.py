@@ -9,7 +9,7 @@ from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader
 
-__all__ = ["advise"]
+__all__ = ["advise", "advise_on_columns"]
 
 NEARLY_DEPENDENT = 1e-4  # what is left of a feature's unit deviation beside earlier features
 
@@ -29,24 +29,7 @@ def advise(
         exact: What exact arithmetic found, if it was used.
     """
     columns: Columns = reader.columns
-
-    def named(places: list[int]) -> str:
-        names = [repr(columns.features[j]) for j in places]
-        return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-    found = []
-    if columns.left_out:
-        names = ", ".join(map(repr, columns.left_out))
-        found.append(f"left out, since they hold no numbers: {names}")
-    if reader.dropped:
-        found.append(f"{reader.dropped} of {reader.read} rows dropped for missing values")
-    if problem.constant:
-        found.append(f"constant, so their weight is 0: {named(problem.constant)}")
-    if problem.dependent:
-        found.append(
-            "linearly dependent on earlier features (or more than the rows can tell apart), so "
-            f"their weight is 0: {named(problem.dependent)}"
-        )
+    found = advise_on_columns(reader, problem.constant, problem.dependent)
     if unfinished is not None:
         found.append(
             f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
@@ -61,6 +44,36 @@ def advise(
             f"{count(len(exact.uncertified), 'coefficient')} could not be certified as correctly "
             f"rounded, the first of {inputs[j]!r} for {columns.targets[t]!r}: give more --epochs, "
             "or leave out a feature that is nearly a linear combination of others"
+        )
+    return found
+
+
+def advise_on_columns(reader: RowReader, constant: list[int], dependent: list[int]) -> list[str]:
+    """Return the warnings of the columns and rows that a run leaves out.
+
+    Args:
+        reader: After its pass over the table.
+        constant: Places of features that have one value only.
+        dependent: Places of features that are linear in earlier ones.
+    """
+    columns = reader.columns
+
+    def named(places: list[int]) -> str:
+        names = [repr(columns.features[j]) for j in places]
+        return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+    found = []
+    if columns.left_out:
+        names = ", ".join(map(repr, columns.left_out))
+        found.append(f"left out, since they hold no numbers: {names}")
+    if reader.dropped:
+        found.append(f"{reader.dropped} of {reader.read} rows dropped for missing values")
+    if constant:
+        found.append(f"constant, so their weight is 0: {named(constant)}")
+    if dependent:
+        found.append(
+            "linearly dependent on earlier features (or more than the rows can tell apart), so "
+            f"their weight is 0: {named(dependent)}"
         )
     return found
 

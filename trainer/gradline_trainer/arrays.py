@@ -27,8 +27,8 @@ class ArrayTable:
 
     paths: Sequence[Path] = ()
 
-    def __init__(self, values: NDArray[Any], names: list[str]) -> None:
-        self.values = values
+    def __init__(self, parts: Sequence[NDArray[Any]], names: list[str]) -> None:
+        self.parts = parts  # side by side, not joined: X may be half of the memory
         self.names = names
         self.kinds = dict.fromkeys(names, "number")
 
@@ -36,13 +36,22 @@ class ArrayTable:
         """Return what messages call the table."""
         return "the table"
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """Yield the named columns in float64, block by block."""
-        places = [self.names.index(name) for name in columns]
-        everything = places == list(range(self.values.shape[1]))
-        for start in range(0, len(self.values), BLOCK_ROWS):
-            rows = self.values[start : start + BLOCK_ROWS]
-            yield Block(0, start, (rows if everything else rows[:, places]).astype(np.float64))
+    def blocks(self, columns: Sequence[str], rows: int = BLOCK_ROWS) -> Iterator[Block]:
+        """Yield the named columns in float64, `rows` at a time."""
+        place = {name: j for j, name in reversed(list(enumerate(self.names)))}
+        places = [place[name] for name in columns]
+        everything = places == list(range(len(self.names)))
+        for start in range(0, len(self.parts[0]), rows):
+            values = self._joined(slice(start, start + rows))
+            yield Block(0, start, values if everything else values[:, places])
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The whole table as one matrix."""
+        return self._joined(slice(None))
+
+    def _joined(self, rows: slice) -> NDArray[np.float64]:
+        return np.concatenate([part[rows] for part in self.parts], axis=1, dtype=np.float64)
 
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a column that is not numeric; there is none here."""

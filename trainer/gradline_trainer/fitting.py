@@ -17,12 +17,14 @@ from gradline_trainer.gathering import Progress, gather, gather_exactly
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
+from gradline_trainer.momentum import largest_stable_rate
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
+from gradline_trainer.wide import fit_wide, is_wide
 
 __all__ = ["Fit", "fit"]
 
@@ -66,6 +68,14 @@ def fit(
     dialect = Dialect(separator, decimal_comma, nulls)
     source, columns = open_table(table, targets, features, exclude, sample_weight, dialect)
     reader = RowReader(source, columns, chosen)
+    if is_wide(columns, chosen):
+        return fit_wide(reader, report)
+    if chosen.fixed_momentum and chosen.preconditioning == "whiten":
+        raise InputError(
+            "momentum speeds up slow directions, and a whitened descent has none",
+            code="bad-option",
+            hint="leave --momentum out, or use --preconditioning standardize",
+        )
     moments, rows = gather(reader, report)
     d = len(columns.features)
     problem = state_problem(moments, d, chosen)
@@ -104,7 +114,7 @@ def fit(
         converged=trained.converged,
         optimality=trained.optimality,
         learning_rate=trained.learning_rate,
-        largest_stable_rate=2 / coordinates.steepest,
+        largest_stable_rate=largest_stable_rate(coordinates.steepest, chosen.fixed_momentum),
         arithmetic=arithmetic,
         exact=trained.exact,
         moments=moments,

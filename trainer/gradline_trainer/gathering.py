@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from gradline.errors import InputError
+from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.rows import RowReader, Rows
 
-__all__ = ["Progress", "gather", "gather_exactly"]
+__all__ = ["Progress", "gather", "gather_exactly", "refuse_useless"]
 
 Progress = Callable[[str, int], None]
 
@@ -45,7 +47,19 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
             if len(rows):
                 yield Moments.of(np.hstack([rows.features, rows.targets]), rows.weights)
 
-    merged = merge_all(moments())
+    merged = refuse_useless(merge_all(moments()), reader)
+    return merged, kept if keep_all or blocks == 1 else None
+
+
+AnyMoments = TypeVar("AnyMoments", Moments, ColumnMoments)
+
+
+def refuse_useless(merged: AnyMoments | None, reader: RowReader) -> AnyMoments:
+    """Return the moments of all the training rows.
+
+    Raises:
+        InputError: For fewer than two rows, a holdout of none, and columns that can't be used.
+    """
     count = 0 if merged is None else merged.rows
     if merged is None or count < 2:
         counts = f"{reader.read} read, {reader.dropped} dropped, {reader.held_out} held out"
@@ -61,7 +75,7 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Rows] | N
             hint="give a larger fraction",
         )
     _check_spread(merged, reader.columns)
-    return merged, kept if keep_all or blocks == 1 else None
+    return merged
 
 
 def gather_exactly(
@@ -101,9 +115,9 @@ def gather_exactly(
     return total
 
 
-def _check_spread(moments: Moments, columns: Columns) -> None:
+def _check_spread(moments: Moments | ColumnMoments, columns: Columns) -> None:
     """Raise for a column whose squares overflow, and for a constant target."""
-    spread = moments.comoment.diagonal()
+    spread = moments.squares
     names = columns.features + columns.targets
     for name, square, most in zip(names, spread, moments.maximum, strict=True):
         if not np.isfinite(square):

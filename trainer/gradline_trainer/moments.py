@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Moments", "merge_all"]
+__all__ = ["Moments", "merge_all", "two_sum"]
 
 Array = NDArray[np.float64]
 CHUNK = 16  # rows that are summed before sums are compensated
@@ -62,12 +63,17 @@ class Moments:
         return cls(
             n,
             total,
-            *_two_sum(mean, rest),
+            *two_sum(mean, rest),
             (comoment + comoment.T) / 2,
             values.min(axis=0),
             values.max(axis=0),
             float32,
         )
+
+    @property
+    def squares(self) -> Array:
+        """Σw·(z − mean)² of each column, shape (p,)."""
+        return self.comoment.diagonal()
 
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both sets of rows together."""
@@ -80,7 +86,7 @@ class Moments:
         return Moments(
             self.rows + other.rows,
             total,
-            *_two_sum(heavy.mean, heavy.mean_rest + share * step),
+            *two_sum(heavy.mean, heavy.mean_rest + share * step),
             self.comoment + other.comoment + (self.weight * share) * np.outer(step, step),
             np.minimum(self.minimum, other.minimum),
             np.maximum(self.maximum, other.maximum),
@@ -103,25 +109,35 @@ def _product(left: Array, right: Array) -> Array:
     while len(sums) > 1:
         if len(sums) % 2:
             sums, rest = (np.concatenate([part, np.zeros((1, p, p))]) for part in (sums, rest))
-        sums, lost = _two_sum(sums[::2], sums[1::2])
+        sums, lost = two_sum(sums[::2], sums[1::2])
         rest = rest[::2] + rest[1::2] + lost
     total: Array = sums[0] + rest[0]
     return total
 
 
-def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     """Return a + b rounded, and exactly what rounding took (Knuth, 1969)."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
 
 
-def merge_all(blocks: Iterable[Moments]) -> Moments | None:
+class Mergeable(Protocol):
+    """Moments of some rows."""
+
+    def merge(self, other: Self) -> Self:
+        """Those of both sets of rows."""
+
+
+M = TypeVar("M", bound=Mergeable)
+
+
+def merge_all(blocks: Iterable[M]) -> M | None:
     """Return the blocks' moments merged in a binary tree over their order; None for no block.
 
     Memory holds one set of moments for each level of the tree.
     """
-    levels: list[Moments | None] = []
+    levels: list[M | None] = []
     for moments in blocks:
         carried = moments
         for level, waiting in enumerate(levels):
@@ -131,7 +147,7 @@ def merge_all(blocks: Iterable[Moments]) -> Moments | None:
             carried, levels[level] = waiting.merge(carried), None
         else:
             levels.append(carried)
-    merged: Moments | None = None
+    merged: M | None = None
     for waiting in levels:
         if waiting is not None:
             merged = waiting if merged is None else waiting.merge(merged)

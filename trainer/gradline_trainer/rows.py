@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError
-from gradline.tables import Block
+from gradline.tables import BLOCK_ROWS, Block
 from gradline_trainer.columns import Columns, Table
 from gradline_trainer.options import Options
 
-__all__ = ["RowReader", "Rows"]
+__all__ = ["GROUP_ROWS", "RowReader", "Rows"]
 
 Array = NDArray[np.float64]
 GROUP_ROWS = 100  # the holdout is dealt within each consecutive group of so many rows
@@ -50,12 +50,14 @@ class RowReader:
     """Reads a table's rows and counts what it finds; read it as often as needed.
 
     Attributes:
+        block_rows: How many rows are read at a time, GROUP_ROWS or more.
         read, dropped, held_out: Rows counted in the latest pass.
     """
 
     table: Table
     columns: Columns
     options: Options
+    block_rows: int = BLOCK_ROWS
     read: int = 0
     dropped: int = 0
     held_out: int = 0
@@ -71,7 +73,7 @@ class RowReader:
         self.read = self.dropped = self.held_out = 0
         self.faults.clear()
         any_weight = self.columns.weight is None
-        for block in self.table.blocks(self.columns.all):
+        for block in self.table.blocks(self.columns.all, self.block_rows):
             keep = self._check(block)
             held = held_out_rows(block, self.options)
             self.read += len(keep)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gradline.errors import InputError
 from gradline.files import Dialect
 from gradline.frames import open_frame
@@ -75,7 +73,7 @@ def _pair(pair: Any, targets: Any, features: Any, weights: Any) -> tuple[ArrayTa
             code="wrong-shape",
             hint="give one row of each per observation",
         )
-    table = ArrayTable(np.hstack(parts), [*features, *targets, *([name] if name else [])])
+    table = ArrayTable(parts, [*features, *targets, *([name] if name else [])])
     return table, targets, features, name
 
 
