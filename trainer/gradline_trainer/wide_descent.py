@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -15,8 +16,13 @@ from gradline_trainer.momentum import RestartingMomentum, constant_momentum, lar
 from gradline_trainer.options import Options
 from gradline_trainer.spectrum import largest_eigenvalue
 from gradline_trainer.streamed_loss import StreamedLoss
+from gradline_trainer.wide_problem import WideProblem
 
 __all__ = ["Learned", "WideOptimality", "learn"]
+
+
+CONVERGED = 1e-12  # of the loss, where a run was given no tolerance to stop at
+UNSEEN = 2.0**-52
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,16 @@ class WideOptimality:
     gradient_norm: float
     epochs_to_go: None
     rmse_at_optimum: None
+
+    def within(self, tolerance: float) -> bool:
+        """Return whether the gap is within tolerance · loss; never for a tolerance of 0.
+
+        Without a better bound it is taken to be where the bound from below is within the 2⁻⁵²nd
+        part: an eigenvalue that left more would be too small beside λmax for float64 to see.
+        """
+        allowed = tolerance * self.loss
+        bounded = self.gap_at_most <= allowed or self.gap_at_least <= UNSEEN * allowed
+        return tolerance > 0 and bounded
 
     def describe(self) -> str:
         """Return it as a sentence."""
@@ -86,7 +102,7 @@ def learn(loss: StreamedLoss, options: Options, features: list[str], report: Pro
     momentum = None if options.momentum == "auto" else float(options.momentum)
 
     def enough(by_weights: Tensor, by_bias: Tensor, value: float) -> bool:
-        return problem.gap_bound(by_weights, by_bias, value) <= options.tolerance * value
+        return _measure(problem, by_weights, by_bias, value, steepest).within(options.tolerance)
 
     weights, bias, history = descend(
         loss,
@@ -94,39 +110,42 @@ def learn(loss: StreamedLoss, options: Options, features: list[str], report: Pro
         train_bias=problem.bias,
         learning_rate=rate,
         epochs=options.epochs,
-        enough=enough if options.tolerance else lambda *_: False,
+        enough=enough,
         progress=lambda epoch: report("epochs", epoch + 1),
         momentum=RestartingMomentum() if momentum is None else constant_momentum(momentum),
     )
-    optimality = _judge(loss, weights, bias, history, steepest)
+    value, by_weights, by_bias = loss.gradient(weights, bias)
+    optimality = _measure(problem, by_weights, by_bias, value.item(), steepest, history)
     stable = largest_stable_rate(steepest, 1.0 if momentum is None else momentum)
     _refuse_divergence([*history, optimality.loss], rate, stable)
-    tolerance = options.tolerance or 1e-12
     return Learned(
         *problem.fold(weights, bias, len(features)),
         history=history,
         learning_rate=rate,
         largest_stable_rate=stable,
         optimality=optimality,
-        converged=optimality.gap_at_most <= tolerance * optimality.loss,
+        converged=optimality.within(options.tolerance or CONVERGED),
     )
 
 
-def _judge(
-    loss: StreamedLoss, weights: Tensor, bias: Tensor, history: list[float], steepest: float
+def _measure(
+    problem: WideProblem,
+    by_weights: Tensor,
+    by_bias: Tensor,
+    value: float,
+    steepest: float,
+    history: Sequence[float] = (),
 ) -> WideOptimality:
-    """Return how far from the optimum of `loss` the weights (k, r) and bias (k,) are."""
-    value, by_weights, by_bias = loss.gradient(weights, bias)
-    by_bias = by_bias * loss.problem.bias
-    now = value.item()
-    norm = float(by_weights.square().sum() + by_bias.square().sum()) ** 0.5
+    """Return how far from the optimum a loss with gradients (k, r) and (k,) is."""
+    by_bias = by_bias * problem.bias
+    squares = float(by_weights.square().sum() + by_bias.square().sum())
     return WideOptimality(
-        loss=now,
+        loss=value,
         gap=None,
-        gap_at_least=norm * norm / (2 * steepest),
-        gap_at_most=loss.problem.gap_bound(by_weights, by_bias, now),
-        gap_estimate=_extrapolated([*history, now]),
-        gradient_norm=norm,
+        gap_at_least=squares / (2 * steepest),
+        gap_at_most=problem.gap_bound(by_weights, by_bias, value),
+        gap_estimate=_extrapolated([*history, value]),
+        gradient_norm=math.sqrt(squares),
         epochs_to_go=None,
         rmse_at_optimum=None,
     )
