@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -24,20 +25,33 @@ class Scratch:
     """Blocks of rows on disk, given back in their order as often as asked.
 
     An array whose every value is a float32 takes 4 bytes a value, any other 8. The file has no
-    name: it is gone when this object is.
+    name: it is gone when closed, which leaving the `with` block does.
+
+    Attributes:
+        block_rows: How many rows are given at a time, at most.
     """
 
+    block_rows: int
     file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     blocks: list[list[Place]] = field(default_factory=list)
 
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # of what a full disk could not take
+            self.file.close()
+
     def append(self, rows: Rows) -> None:
-        """Write a block of rows.
+        """Write some rows.
 
         Raises:
             OutputError: Where the disk is full.
         """
         arrays = [rows.features, rows.targets, *([] if rows.weights is None else [rows.weights])]
-        self.blocks.append([self._write(array) for array in arrays])
+        for start in range(0, len(rows), self.block_rows):
+            stop = start + self.block_rows
+            self.blocks.append([self._write(array[start:stop]) for array in arrays])
 
     def _write(self, array: Array) -> Place:
         with np.errstate(over="ignore"):
@@ -46,6 +60,7 @@ class Scratch:
         values = narrow if exact else np.ascontiguousarray(array)
         try:
             self.file.write(values.data)
+            self.file.flush()
         except OSError as error:
             raise OutputError(
                 f"no room for a wide table's rows in {tempfile.gettempdir()}: {error.strerror}",

@@ -22,7 +22,7 @@ class StreamedLoss:
 
     Attributes:
         problem: With the coordinates that the weights are in.
-        rows: Each call gives the training rows' blocks from the first on.
+        rows: Each call gives the training rows' blocks from the first on, new arrays each time.
     """
 
     def __init__(self, problem: WideProblem, rows: Callable[[], Iterable[Rows]]) -> None:

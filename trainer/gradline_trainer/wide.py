@@ -8,6 +8,7 @@ anything else is parsed once, into a temporary file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,7 +35,8 @@ from gradline_trainer.wide_problem import WideProblem, state_wide_problem
 __all__ = ["WIDE", "fit_wide", "is_wide"]
 
 WIDE = 12_000  # features; beyond, a co-moment matrix and its factor take more than 2 GB
-BLOCK_BYTES = 1 << 26  # of a block in float64
+BLOCK_BYTES = 1 << 24  # of a block in float64; what is larger is returned to the system each time
+FILE_BLOCK_BYTES = 1 << 26  # of a block that is parsed: the more columns, the dearer each block
 
 
 def is_wide(columns: Columns, options: Options) -> bool:
@@ -74,16 +76,21 @@ def fit_wide(asked: RowReader, report: Progress) -> Fit:
         InputError: For rows or columns that can't be trained on.
         RefusedError: Where the run diverged, saying why.
     """
-    columns, options = asked.columns, asked.options
+    options = asked.options
     whiten = options.preconditioning == "whiten"
     options = replace(
         options,
         gradient="rows",
         preconditioning="standardize" if whiten else options.preconditioning,
     )
-    block_rows = max(GROUP_ROWS, min(asked.block_rows, BLOCK_BYTES // (8 * len(columns.all))))
-    reader = RowReader(asked.table, columns, options, block_rows)
-    rows = _gather(reader, report)
+    reader = RowReader(asked.table, asked.columns, options, asked.block_rows)
+    with ExitStack() as files:
+        return _fit_rows(_gather(reader, files, report), reader, report)
+
+
+def _fit_rows(rows: WideRows, reader: RowReader, report: Progress) -> Fit:
+    """Return what is learned from rows that are ready to be read again."""
+    columns, options = reader.columns, reader.options
     problem = state_wide_problem(rows.moments, len(columns.features), options)
     if not len(problem.active):
         raise InputError(
@@ -111,17 +118,20 @@ def fit_wide(asked: RowReader, report: Progress) -> Fit:
         rows_read=reader.read,
         rows_dropped=reader.dropped,
         rows_held_out=reader.held_out,
-        paths=list(asked.table.paths),
+        paths=list(reader.table.paths),
         options=options,
         columns=columns,
         warnings=_warnings(reader, problem, rows.moments, learned),
     )
 
 
-def _gather(reader: RowReader, report: Progress) -> WideRows:
+def _gather(reader: RowReader, files: ExitStack, report: Progress) -> WideRows:
     """Return the rows, ready to be read again, after the pass that checks them."""
     in_memory = isinstance(reader.table, ArrayTable)
-    kept, held = Scratch(), Scratch()
+    row_bytes = 8 * len(reader.columns.all)
+    fitting = (BLOCK_BYTES if in_memory else FILE_BLOCK_BYTES) // row_bytes
+    reader.block_rows = max(GROUP_ROWS, min(reader.block_rows, fitting))
+    kept, held = (files.enter_context(Scratch(max(1, BLOCK_BYTES // row_bytes))) for _ in range(2))
 
     def moments() -> Iterator[ColumnMoments]:
         for training, held_out in reader:

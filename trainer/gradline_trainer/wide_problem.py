@@ -56,11 +56,11 @@ class WideProblem:
         return weights.double(), bias.double()
 
     def shifted(self, rows: Rows) -> Tensor:
-        """Return x − shift of a block's active features, shape (n, r)."""
+        """Return x − shift of a block's active features, shape (n, r); the block is used up."""
         features = torch.from_numpy(rows.features)
         if self.constant:
             features = features[:, self.active]
-        return features - self.shift
+        return features.sub_(self.shift)
 
     def fold(self, working: Tensor, bias: Tensor, features: int) -> tuple[Tensor, Tensor]:
         """Return W (k, d) and b (k,) in raw units; features left out have weight 0."""
