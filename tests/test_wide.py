@@ -65,7 +65,7 @@ def test_it_finds_what_the_moments_find(
     found = fit((X, Y), **options, epochs=3000)
     expected = fit((X, Y), **options, gradient="moments")
     assert isinstance(found.moments, ColumnMoments)
-    assert found.converged
+    assert found.converged or not ridge  # else nothing bounds the gap
     scale = X.astype(np.float64).std(axis=0)
     learned, known = (f.weights.numpy() * scale for f in (found, expected))
     np.testing.assert_allclose(learned, known, atol=1e-6 * np.abs(known).max())
