@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK_ROWS", "LARGEST_INTEGER", "Block", "FrameTable", "Part", "open_files"]
 
 BLOCK_ROWS = 65_536
+SLICED = (".parquet", ".pq")  # what any rows can be read from without those before
 HEAD_ROWS = 1_000  # what the kinds of a text file's columns are first guessed from
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
@@ -202,7 +203,7 @@ class FrameTable:
         wanted = selectors.by_name(dict.fromkeys([*columns, *last]))
         blank: NDArray[np.int64] | None = None
         start = 0
-        for batch in part.frame.select(wanted).collect_batches(chunk_size=size):
+        for batch in _in_pieces(part, part.frame.select(wanted), size):
             if last and blank is None and batch[last[0]].has_nulls():
                 ragged, lines = odd_rows(part.path, self.dialect.separator)
                 if ragged:
@@ -210,7 +211,9 @@ class FrameTable:
                         f"{part.label} is ragged: {ragged}", code="ragged", hint=RAGGED_HINT
                     )
                 blank = np.array(lines, np.int64)
-            frame = batch.select(map(batch.get_column, columns))
+            frame = batch
+            if batch.columns != list(columns):
+                frame = batch.select(map(batch.get_column, columns))
             if blank is not None and len(blank):
                 rows = np.arange(start, start + len(frame))
                 frame = frame.filter(~np.isin(rows, blank))
@@ -221,7 +224,7 @@ class FrameTable:
         import polars as pl
 
         if all(kind.is_float() for kind in frame.dtypes):  # at once: a wide table has many columns
-            return frame.cast(pl.Float64).to_numpy(order="fortran")
+            return frame.to_numpy(order="fortran").astype(np.float64, copy=False)
         columns = []
         for name in frame.columns:
             column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
@@ -275,6 +278,18 @@ class FrameTable:
             "mend them, name what means missing with --null TOKEN, or leave the column out with "
             f"--exclude {name!r}"
         )
+
+
+def _in_pieces(part: Part, frame: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
+    """Yield a part's columns in frames of about `size` rows."""
+    if size == BLOCK_ROWS or part.path is None or part.path.suffix.lower() not in SLICED:
+        yield from frame.collect_batches(chunk_size=size)
+        return
+    # Batches are read ahead of whoever takes them, and a wide file's would fill the memory.
+    start = 0
+    while len(piece := frame.slice(start, size).collect()):
+        yield piece
+        start += len(piece)
 
 
 def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
