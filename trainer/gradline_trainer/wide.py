@@ -175,10 +175,13 @@ def _warnings(
 ) -> list[str]:
     """Return what a person should know of the run."""
     found = advise_on_columns(reader, problem.constant, [])
+    options = reader.options
+    coordinates = "raw" if options.preconditioning == "none" else "standardized"
     found.append(
         f"a wide table, {count(len(reader.columns.features), 'feature')}: their co-moments would "
-        f"not fit, so descent streamed the rows with {reader.options.preconditioning} coordinates "
-        "and Nesterov momentum; linearly dependent features were not looked for"
+        f"not fit, so descent streamed the rows in {coordinates} coordinates"
+        + " with Nesterov momentum" * (options.momentum != 0)
+        + "; linearly dependent features were not looked for"
     )
     if moments.rows <= len(problem.scale) and not problem.penalty:
         found.append(
