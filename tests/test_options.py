@@ -27,6 +27,7 @@ def test_the_defaults_are_the_designs() -> None:
     assert dataclasses.asdict(Options()) == {
         "epochs": 100,
         "learning_rate": "auto",
+        "momentum": "auto",
         "tolerance": 1e-12,
         "seed": 0,
         "preconditioning": "whiten",
@@ -60,6 +61,9 @@ def test_the_defaults_are_the_designs() -> None:
         ("learning_rate", True, RATE),
         ("learning_rate", "fast", RATE),
         ("learning_rate", None, RATE),
+        ("momentum", 1, "at least 0 and below 1, or 'auto'"),
+        ("momentum", -0.1, "at least 0 and below 1, or 'auto'"),
+        ("momentum", "nesterov", "at least 0 and below 1, or 'auto'"),
         ("tolerance", -1e-12, "at least 0"),
         ("tolerance", math.inf, "at least 0"),
         ("tolerance", "auto", "at least 0"),
@@ -78,7 +82,7 @@ def test_the_defaults_are_the_designs() -> None:
         ("gradient", "columns", "one of auto, rows, moments"),
         ("arithmetic", "slow", "one of auto, fast, exact"),
         ("dtype", "float16", "one of auto, float32, float64"),
-        ("missing", "ignore", "one of error, drop"),
+        ("missing", "ignore", "one of error, drop, mean"),
         ("device", "gpu", "one of cpu, cuda, auto"),
         ("device", ["cpu"], "one of cpu, cuda, auto"),
     ],
@@ -105,8 +109,8 @@ def test_what_is_yet_to_come_says_so(name: str, value: str, instead: str) -> Non
         ("hold_out", "did you mean 'holdout'?"),
         (
             "x",
-            "known names: 'epochs', 'learning_rate', 'tolerance', 'seed', 'preconditioning', "
-            "'gradient', 'arithmetic', 'ridge', …",
+            "known names: 'epochs', 'learning_rate', 'momentum', 'tolerance', 'seed', "
+            "'preconditioning', 'gradient', 'arithmetic', …",
         ),
     ],
 )

@@ -14,7 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.moments import Moments
+from gradline_trainer.partial_sums import PartialSums
 
 __all__ = ["Float32Certificate", "certify_float32"]
 
@@ -43,12 +45,13 @@ class Float32Certificate:
 
 
 def certify_float32(
-    moments: Moments,
+    moments: Moments | ColumnMoments,
     weights: Array,
     bias: Array,
     residual_deviation: Array,
     features: list[str],
     targets: list[str],
+    sums: PartialSums | None = None,
 ) -> Float32Certificate:
     """Return the certificate of a graph with float64 weights W (k, d) and bias b (k,).
 
@@ -59,18 +62,21 @@ def certify_float32(
         residual_deviation: RMSE of each target, shape (k,).
         features: The d input names.
         targets: The k output names.
+        sums: Of the rows, where the moments are of the columns alone.
     """
     d = len(features)
     mean = moments.mean[:d]
-    covariance = moments.comoment[:d, :d] / moments.weight
-    deviation = np.sqrt(moments.comoment.diagonal()[d:] / moments.weight)
+    variance = moments.squares[:d] / moments.weight
+    deviation = np.sqrt(moments.squares[d:] / moments.weight)
     limits = np.maximum(0.01 * residual_deviation, np.sqrt(d) * 1e-6 * deviation)
     reach = np.maximum(np.abs(moments.minimum[:d]), np.abs(moments.maximum[:d]))
     with np.errstate(over="ignore", invalid="ignore"):
         shares = np.array(
             [
-                _errors(mean, covariance, moments.float32[:d], w, b)
-                for w, b in zip(weights, bias, strict=True)
+                _errors(mean, variance, moments.float32[:d], w, b, change, partial)
+                for w, b, change, partial in zip(
+                    weights, bias, *_mean_squares(moments, weights, bias, sums), strict=True
+                )
             ]
         )
         shares[:, reach > LARGEST] = np.inf
@@ -87,21 +93,42 @@ def certify_float32(
     )
 
 
-def _errors(
-    mean: Array, covariance: Array, float32: NDArray[np.bool_], weights: Array, bias: float
-) -> Array:
-    """Return each feature's part in the mean squared error of one target, shape (d,)."""
+def _mean_squares(
+    moments: Moments | ColumnMoments, weights: Array, bias: Array, sums: PartialSums | None
+) -> tuple[Array, Array]:
+    """Return E[(ΔW·x + Δb)²], shape (k,), and E[s_m²] of s_m = Σ_{j ≤ m} W_j·x_j, (k, d)."""
+    if sums is not None:
+        return sums.means()
+    assert isinstance(moments, Moments)  # noqa: S101 - those of columns alone come with the sums
+    d = weights.shape[1]
+    mean, covariance = moments.mean[:d], moments.comoment[:d, :d] / moments.weight
     change = weights - weights.astype(np.float32)
-    offset = bias - float(np.float32(bias))
-    # (ΔW·μ + Δb)² + ΔW·Σ·ΔWᵀ, the whole of it shared out by the columns' own sizes
-    rounding = (change @ mean + offset) ** 2 + change @ covariance @ change
-    own = (change * mean) ** 2 + change**2 * covariance.diagonal() + np.finfo(np.float64).tiny
-    inputs = U**2 * weights**2 * (covariance.diagonal() + mean**2) * ~float32
-    # Σ E[s_m²] over the partial sums s_m = Σ_{j ≤ m} W_j·x_j, and the last one with the bias
-    centre = np.cumsum(weights * mean)
-    cross = np.tril(covariance, -1) @ weights
-    partial = centre**2 + np.cumsum(weights * (2 * cross + weights * covariance.diagonal()))
+    offset = bias - bias.astype(np.float32)
+    # (ΔW·μ + Δb)² + ΔW·Σ·ΔWᵀ
+    rounding = (change @ mean + offset) ** 2 + ((change @ covariance) * change).sum(axis=1)
+    cross = weights @ np.tril(covariance, -1).T
+    spread = np.cumsum(weights * (2 * cross + weights * covariance.diagonal()), axis=1)
+    return rounding, np.cumsum(weights * mean, axis=1) ** 2 + spread
+
+
+def _errors(
+    mean: Array,
+    variance: Array,
+    float32: NDArray[np.bool_],
+    weights: Array,
+    bias: float,
+    rounding: float,
+    partial: Array,
+) -> Array:
+    """Return each feature's part in the mean squared error of one target, shape (d,).
+
+    The error by rounding W and b is shared out by the columns' own sizes; each partial sum's, and
+    the last one's with the bias, belongs to the column that it ends with.
+    """
+    change = weights - weights.astype(np.float32)
+    own = (change * mean) ** 2 + change**2 * variance + np.finfo(np.float64).tiny
+    inputs = U**2 * weights**2 * (variance + mean**2) * ~float32
     accumulation = U**2 * partial
-    accumulation[-1] += U**2 * (partial[-1] + 2 * bias * centre[-1] + bias**2)
+    accumulation[-1] += U**2 * (partial[-1] + 2 * bias * (weights @ mean) + bias**2)
     result: Array = rounding * own / own.sum() + inputs + accumulation
     return result

@@ -100,7 +100,7 @@ def choice(*values: str) -> click.Choice[str]:
     "--max-categories",
     default=1000,
     show_default=True,
-    type=click.IntRange(min=2),
+    type=AT_LEAST_2,
     help="The most values that such a column may have.",
 )
 @click.option("--sample-weight", metavar="NAME", help="Column of row weights, 0 or more.")
@@ -127,6 +127,13 @@ def choice(*values: str) -> click.Choice[str]:
     show_default=True,
     type=NumberOrAuto(),
     help="Step size; auto is 1/λmax.",
+)
+@click.option(
+    "--momentum",
+    default="auto",
+    show_default=True,
+    type=NumberOrAuto(),
+    help="Nesterov's, 0 to 1; auto is 0, or on wide tables k/(k+3) with restarts.",
 )
 @click.option(
     "--tolerance",

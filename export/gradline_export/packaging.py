@@ -109,6 +109,7 @@ def freeze(
         np.array([m.rmse for m in (fit.metrics["training"] or {}).values()]),
         fit.features,
         fit.targets,
+        fit.partial_sums,
     )
     dtype = _choose_dtype(fit, certificate)
     weights, bias = _rounded(fit, dtype)
@@ -276,7 +277,7 @@ def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
 
 def _column_record(fit: Fit) -> dict[str, Any]:
     moments = fit.moments
-    deviation = np.sqrt(np.maximum(moments.comoment.diagonal() / moments.weight, 0))
+    deviation = np.sqrt(np.maximum(moments.squares / moments.weight, 0))
     return {
         name: {
             "mean": float(moments.mean[j]),

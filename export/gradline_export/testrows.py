@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.moments import Moments
 
 __all__ = ["golden_rows", "parity_rows"]
@@ -20,7 +21,7 @@ WORK = 2_000_000  # multiply-adds that the exact evaluation of the parity rows m
 
 
 def golden_rows(
-    moments: Moments, weights: NDArray[Any], bias: NDArray[Any], seed: int
+    moments: Moments | ColumnMoments, weights: NDArray[Any], bias: NDArray[Any], seed: int
 ) -> NDArray[Any]:
     """Return max(4, min(64, 4096 // d)) rows in the graph's dtype, shape (n, d).
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK_ROWS", "LARGEST_INTEGER", "Block", "FrameTable", "Part", "open_files"]
 
 BLOCK_ROWS = 65_536
+SLICED = (".parquet", ".pq")  # what any rows can be read from without those before
 HEAD_ROWS = 1_000  # what the kinds of a text file's columns are first guessed from
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
@@ -126,8 +127,8 @@ class FrameTable:
         table.place_of = place_of
         return table
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """Yield the named columns as numbers, block by block, every part in its order.
+    def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
+        """Yield the named columns as numbers, `rows` (BLOCK_ROWS) at a time, part by part.
 
         Raises:
             InputError: For text or dates in a column, integers beyond 2^53, or a file that cannot
@@ -135,7 +136,7 @@ class FrameTable:
         """
         for number, part in enumerate(self.parts):
             start = 0
-            for frame in self._frames(part, columns):
+            for frame in self._frames(part, columns, rows or BLOCK_ROWS):
                 values = self._numbers(part, frame, start)
                 yield Block(number, start, (values,))
                 start += len(values)
@@ -194,25 +195,25 @@ class FrameTable:
                         hint="give files whose columns have the same types",
                     )
 
-    def _frames(self, part: Part, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Yield the part's columns in frames of BLOCK_ROWS rows, the last one shorter."""
+    def _frames(self, part: Part, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
+        """Yield the part's columns in frames of `size` rows, the last one shorter."""
         import polars as pl
 
         kept: list[pl.DataFrame] = []
         rows = 0
         with readable(part.path, self.dialect.separator):
-            for batch in self._batches(part, columns):
+            for batch in self._batches(part, columns, size):
                 kept.append(batch)
                 rows += len(batch)
-                while rows >= BLOCK_ROWS:
+                while rows >= size:
                     frame = pl.concat(kept)
-                    yield frame.head(BLOCK_ROWS)
-                    rows -= BLOCK_ROWS
+                    yield frame.head(size)
+                    rows -= size
                     kept = [frame.tail(rows)]
         if rows:
             yield pl.concat(kept)
 
-    def _batches(self, part: Part, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def _batches(self, part: Part, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
         """Yield the part's columns in frames of any length, blank lines of a text left out.
 
         Raises:
@@ -225,7 +226,7 @@ class FrameTable:
         wanted = selectors.by_name(dict.fromkeys([*columns, *last]))
         blank: NDArray[np.int64] | None = None
         start = 0
-        for batch in part.frame.select(wanted).collect_batches(chunk_size=BLOCK_ROWS):
+        for batch in _in_pieces(part, part.frame.select(wanted), size):
             if last and blank is None and batch[last[0]].has_nulls():
                 ragged, lines = odd_rows(part.path, self.dialect.separator)
                 if ragged:
@@ -233,7 +234,9 @@ class FrameTable:
                         f"{part.label} is ragged: {ragged}", code="ragged", hint=RAGGED_HINT
                     )
                 blank = np.array(lines, np.int64)
-            frame = batch.select(map(batch.get_column, columns))
+            frame = batch
+            if batch.columns != list(columns):
+                frame = batch.select(map(batch.get_column, columns))
             if blank is not None and len(blank):
                 rows = np.arange(start, start + len(frame))
                 frame = frame.filter(~np.isin(rows, blank))
@@ -243,6 +246,8 @@ class FrameTable:
     def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[np.float64]:
         import polars as pl
 
+        if all(kind.is_float() for kind in frame.dtypes):  # at once: a wide table has many columns
+            return frame.to_numpy(order="fortran").astype(np.float64, copy=False)
         columns = []
         for name in frame.columns:
             column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
@@ -309,6 +314,18 @@ class FrameTable:
             "mend them, name what means missing with --null TOKEN, or leave the column out with "
             f"--exclude {name!r}"
         )
+
+
+def _in_pieces(part: Part, frame: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
+    """Yield a part's columns in frames of about `size` rows."""
+    if size == BLOCK_ROWS or part.path is None or part.path.suffix.lower() not in SLICED:
+        yield from frame.collect_batches(chunk_size=size)
+        return
+    # Batches are read ahead of whoever takes them, and a wide file's would fill the memory.
+    start = 0
+    while len(piece := frame.slice(start, size).collect()):
+        yield piece
+        start += len(piece)
 
 
 def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:

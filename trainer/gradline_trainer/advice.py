@@ -9,7 +9,7 @@ from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader
 
-__all__ = ["advise"]
+__all__ = ["advise", "advise_on_columns"]
 
 NEARLY_DEPENDENT = 1e-4  # what is left of a feature's unit deviation beside earlier features
 
@@ -29,6 +29,34 @@ def advise(
         exact: What exact arithmetic found, if it was used.
     """
     columns: Columns = reader.columns
+    found = advise_on_columns(reader, problem.constant, problem.dependent)
+    if unfinished is not None:
+        found.append(
+            f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
+            f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
+            f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
+            + _way_on(reader, problem, unfinished)
+        )
+    if exact is not None and exact.uncertified:
+        inputs = [*columns.features, "the bias"]
+        t, j = exact.uncertified[0]
+        found.append(
+            f"{count(len(exact.uncertified), 'coefficient')} could not be certified as correctly "
+            f"rounded, the first of {inputs[j]!r} for {columns.targets[t]!r}: give more --epochs, "
+            "or leave out a feature that is nearly a linear combination of others"
+        )
+    return found
+
+
+def advise_on_columns(reader: RowReader, constant: list[int], dependent: list[int]) -> list[str]:
+    """Return the warnings of the columns and rows that a run leaves out.
+
+    Args:
+        reader: After its pass over the table.
+        constant: Places of features that have one value only.
+        dependent: Places of features that are linear in earlier ones.
+    """
+    columns = reader.columns
 
     def named(places: list[int]) -> str:
         names = [repr(columns.features[j]) for j in places]
@@ -50,27 +78,12 @@ def advise(
             f"{reader.dropped} of {reader.read} rows dropped for missing values"
             + " or unknown categories" * bool(reader.unknown)
         )
-    if problem.constant:
-        found.append(f"constant, so their weight is 0: {named(problem.constant)}")
-    if problem.dependent:
+    if constant:
+        found.append(f"constant, so their weight is 0: {named(constant)}")
+    if dependent:
         found.append(
             "linearly dependent on earlier features (or more than the rows can tell apart), so "
-            f"their weight is 0: {named(problem.dependent)}"
-        )
-    if unfinished is not None:
-        found.append(
-            f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
-            f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
-            f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
-            + _way_on(reader, problem, unfinished)
-        )
-    if exact is not None and exact.uncertified:
-        inputs = [*columns.features, "the bias"]
-        t, j = exact.uncertified[0]
-        found.append(
-            f"{count(len(exact.uncertified), 'coefficient')} could not be certified as correctly "
-            f"rounded, the first of {inputs[j]!r} for {columns.targets[t]!r}: give more --epochs, "
-            "or leave out a feature that is nearly a linear combination of others"
+            f"their weight is 0: {named(dependent)}"
         )
     return found
 

@@ -41,7 +41,7 @@ def choose_arithmetic(options: Options, problem: Problem, moments: Moments) -> A
     """Return the arithmetic that the options mean for a table of these moments."""
     if options.preconditioning != "whiten" or options.gradient_source != "moments":
         return Arithmetic("fast", "exact arithmetic concerns the whitened descent", None)
-    condition = estimate_condition(problem.factor)
+    condition = float(f"{estimate_condition(problem.factor):.4g}")  # no more than it is good for
     if options.arithmetic != "auto":
         return Arithmetic(options.arithmetic, "asked for", condition)
     cells = moments.rows * len(moments.mean)

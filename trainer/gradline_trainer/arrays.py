@@ -47,16 +47,18 @@ class ArrayTable:
         table.place_of = place_of
         return table
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """Yield the named columns as numbers, block by block."""
-        places = [self.names.index(name) for name in columns]
+    def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
+        """Yield the named columns as numbers, `rows` (BLOCK_ROWS) at a time."""
+        size = rows or BLOCK_ROWS
+        place = {name: j for j, name in reversed(list(enumerate(self.names)))}
+        places = [place[name] for name in columns]
         everything = places == list(range(len(self.names))) and not self.place_of
-        for start in range(0, len(self.parts[0]), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
+        for start in range(0, len(self.parts[0]), size):
+            block = slice(start, start + size)
             if everything:
-                yield Block(0, start, tuple(_number(part[rows]) for part in self.parts))
+                yield Block(0, start, tuple(_number(part[block]) for part in self.parts))
                 continue
-            values = self._joined(rows)[:, places]
+            values = self._joined(block)[:, places]
             for j, name in enumerate(columns):
                 if name in self.place_of:
                     texts = texts_of(values[:, j], name)

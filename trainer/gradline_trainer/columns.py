@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,8 +37,8 @@ class Table(Protocol):
     def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
         """The same table, with these columns read as the places of their categories."""
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """The named columns as numbers, block by block."""
+    def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
+        """The named columns as numbers, `rows` at a time."""
 
     def not_numbers(self, name: str) -> InputError:
         """The error for a chosen column that holds something else."""
@@ -100,7 +101,7 @@ def choose_columns(
             code="no-target",
             hint=f"--target NAME, one of {_listed(table.names)}",
         )
-    excluded = _named(table, "excluded column", exclude)
+    excluded = set(_named(table, "excluded column", exclude))
     taken = dict.fromkeys(chosen_targets, "target")
     if weight is not None:
         _named(table, "sample weight", weight)
@@ -112,9 +113,10 @@ def choose_columns(
     left_out: list[str] = []
     if features is not None:
         chosen = _named(table, "feature", features)
+        refused = taken | dict.fromkeys(excluded, "excluded column")
         for name in chosen:
             _free(name, "feature", taken)
-            _free(name, "feature", dict.fromkeys(excluded, "excluded column"))
+            _free(name, "feature", refused)
     else:
         candidates = [n for n in table.names if n not in taken and n not in excluded]
         _once(table, candidates)
@@ -164,24 +166,28 @@ def _no_category(table: Table, name: str) -> InputError:
 
 def _named(table: Table, role: str, names: Sequence[str] | str) -> list[str]:
     chosen = [names] if isinstance(names, str) else list(names)
-    for place, name in enumerate(chosen):
-        if name not in table.names:
+    known = set(table.names)
+    seen: set[str] = set()
+    for name in chosen:
+        if name not in known:
             raise InputError(
                 f"unknown {role} {name!r}", code="unknown-column", hint=nearest(name, table.names)
             )
-        if name in chosen[:place]:
+        if name in seen:
             raise InputError(
                 f"the {role} {name!r} is named twice", code="repeated-column", hint="name it once"
             )
+        seen.add(name)
     _once(table, chosen)
     return chosen
 
 
 def _once(table: Table, names: Sequence[str]) -> None:
+    counts = Counter(table.names)
     for name in names:
-        if table.names.count(name) > 1:
+        if counts[name] > 1:
             raise InputError(
-                f"the table has {table.names.count(name)} columns named {name!r}",
+                f"the table has {counts[name]} columns named {name!r}",
                 code="duplicate-column",
                 hint="rename them in the table",
             )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gradline_trainer.problem import Problem
 
-__all__ = ["Coordinates"]
+__all__ = ["Coordinates", "tutorial_start"]
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ class Coordinates:
         """
         k = self.problem.targets
         if self.kind == "none":
-            generator = torch.Generator().manual_seed(seed)
-            weights = torch.randn(k, features, generator=generator)
-            bias = torch.rand(k, generator=generator)
+            weights, bias = tutorial_start(k, features, seed)
             if len(self.problem.active) < features:
                 weights = weights[:, self.problem.active]
         else:
@@ -132,3 +130,10 @@ class Coordinates:
         ]
         corner = torch.ones(1, 1, dtype=torch.float64)
         return torch.cat([torch.cat([matrix, edge], 1), torch.cat([edge.T, corner], 1)])
+
+
+def tutorial_start(targets: int, features: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the tutorial's first weights (k, d) and bias (k,), in float32."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.randn(targets, features, generator=generator)
+    return weights, torch.rand(targets, generator=generator)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gradline_trainer.momentum import Momentum
+
 __all__ = ["descend"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -23,11 +25,13 @@ def descend(
     epochs: int,
     enough: Callable[[Tensor, Tensor, float], bool],
     progress: Callable[[int], None],
+    momentum: Momentum,
 ) -> tuple[Tensor, Tensor, list[float]]:
     """Run the tutorial's loop and return the weights, the bias and the loss of each epoch.
 
     Each loss is from before its epoch's step. The loop ends early after the step for which
-    `enough` holds, and at the first loss that is not finite, which is the history's last.
+    `enough` holds, and at the first loss that is not finite, which is the history's last. With
+    momentum, loss and gradient are those ahead of where the last step ended, by a part of it.
 
     Args:
         loss: A differentiable function of weights (k, r) and bias (k,).
@@ -38,9 +42,11 @@ def descend(
         epochs: The most steps.
         enough: Whether to stop, from the gradients by weights and bias and the loss.
         progress: Called with the number of each epoch.
+        momentum: Nesterov's, from the losses so far; 0 is the tutorial.
     """
     weights, bias = weights.clone().requires_grad_(), bias.clone().requires_grad_()
     parameters = [weights, bias] if train_bias else [weights]
+    ends = [parameter.detach().clone() for parameter in parameters]
     history: list[float] = []
     for epoch in range(epochs):
         value = loss(weights, bias)
@@ -55,8 +61,15 @@ def descend(
             for parameter in (weights, bias):
                 gradient(parameter).zero_()
         progress(epoch)
-        if done:
+        if done or epoch == epochs - 1:
             break
+        ahead = momentum(history)
+        with torch.no_grad():
+            for parameter, end in zip(parameters, ends, strict=True):
+                travelled = parameter - end
+                end.copy_(parameter)
+                if ahead:
+                    parameter += ahead * travelled
     return weights.detach(), bias.detach(), history
 
 

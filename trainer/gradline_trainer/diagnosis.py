@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from gradline.errors import RefusedError
 from gradline.wording import count, scientific
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.descent import Loss, gradient
+from gradline_trainer.momentum import contraction, largest_stable_rate
 
 __all__ = ["Optimality", "diverged", "measure_optimality"]
 
@@ -47,6 +49,7 @@ def measure_optimality(
     *,
     learning_rate: float,
     tolerance: float,
+    momentum: float = 0.0,
 ) -> Optimality:
     """Return how far `weights` (k, r) and `bias` (k,) are from the optimum of `loss`."""
     resolution = float(coordinates.problem.resolution.mean())
@@ -64,25 +67,33 @@ def measure_optimality(
         gap=gap,
         gradient_norm=float(everything.norm()),
         epochs_to_go=_epochs_to_go(
-            coordinates, everything, learning_rate, tolerance * max(least, resolution), gap
+            coordinates,
+            everything,
+            lambda values: contraction(learning_rate * values, momentum),
+            tolerance * max(least, resolution),
+            gap,
         ),
         rmse_at_optimum=math.sqrt(least),
     )
 
 
 def _epochs_to_go(
-    coordinates: Coordinates, gradients: Tensor, learning_rate: float, target: float, gap: float
+    coordinates: Coordinates,
+    gradients: Tensor,
+    factor_at: Callable[[Tensor], Tensor],
+    target: float,
+    gap: float,
 ) -> int | None:
     """Return after how many further epochs the gap is at most `target`.
 
-    Along the Hessian's eigenvector i, an epoch multiplies the error by 1 − rate·λᵢ.
+    Along the Hessian's eigenvector i, an epoch multiplies the error by `factor_at(λᵢ)`.
     """
     if not gap > target:
         return 0
     values, vectors = coordinates.curvature
     values = values.clamp_min(torch.finfo(torch.float64).tiny)
     gaps = (gradients[:, : len(values)] @ vectors).square().sum(0) / (2 * values)
-    factor = (1 - learning_rate * values).abs()
+    factor = factor_at(values)
 
     def left(epochs: int) -> float:
         return float((gaps * factor.pow(2 * epochs)).sum())
@@ -100,7 +111,11 @@ def _epochs_to_go(
 
 
 def diverged(
-    coordinates: Coordinates, losses: list[float], learning_rate: float, names: list[str]
+    coordinates: Coordinates,
+    losses: list[float],
+    learning_rate: float,
+    names: list[str],
+    momentum: float = 0.0,
 ) -> RefusedError | None:
     """Return the refusal of a run that diverged, or None for one that did not.
 
@@ -109,8 +124,10 @@ def diverged(
         losses: Of each epoch, and at the weights that the last one led to.
         learning_rate: Of the run.
         names: The features that are active in the problem, r of them.
+        momentum: Of the run.
     """
-    largest = 2 / coordinates.steepest
+    largest = largest_stable_rate(coordinates.steepest, momentum)
+    formula = f"with momentum {momentum:g}," if momentum else "2/λmax ="
     least, last = min(losses), losses[-1]
     if not math.isfinite(last):
         event = f"the loss left the finite numbers at epoch {len(losses) - 1}"
@@ -124,16 +141,16 @@ def diverged(
     rate = f"the learning rate {scientific(learning_rate)}"
     if learning_rate > largest:
         why = (
-            f"{rate} is above the largest stable rate for this table, 2/λmax = "
+            f"{rate} is above the largest stable rate for this table, {formula} "
             f"{scientific(largest)}"
         )
     else:
         why = (
-            f"{rate} is stable (2/λmax = {scientific(largest)}), but the numbers outgrew the dtype"
+            f"{rate} is stable ({formula} {scientific(largest)}), but the numbers outgrew the dtype"
         )
     return RefusedError(
         f"the run diverged: {event}; {why}; the column that dominates is {column}",
         code="diverged",
         hint="use --preconditioning standardize or --learning-rate auto "
-        f"(1/λmax = {scientific(largest / 2)})",
+        f"(1/λmax = {scientific(1 / coordinates.steepest)})",
     )

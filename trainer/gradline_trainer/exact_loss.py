@@ -21,7 +21,7 @@ from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.exact_system import ExactSystem
 from gradline_trainer.integers import Integers, align, integer_product, ratio
 
-__all__ = ["ExactLoss", "ExactSolution"]
+__all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
 
 Array = NDArray[np.float64]
 GRID = 320  # bits after the point of the scaled weights
@@ -135,7 +135,7 @@ class ExactLoss:
             answer = self._value_and_gradient()
         except OverflowError:  # of a run that diverges
             answer = torch.tensor(torch.inf, dtype=torch.float64), weights * 0, bias * 0
-        loss: Tensor = _Quadratic.apply(weights, bias, *answer)  # type: ignore[no-untyped-call]
+        loss: Tensor = Quadratic.apply(weights, bias, *answer)  # type: ignore[no-untyped-call]
         return loss
 
     def certified(self) -> bool:
@@ -239,18 +239,20 @@ class ExactLoss:
         return _whole(bound, GRID) + 1
 
 
-class _Quadratic(torch.autograd.Function):
+class Quadratic(torch.autograd.Function):
     """A loss whose value and gradient were computed elsewhere."""
 
     @staticmethod
     def forward(
         ctx: Any, weights: Tensor, bias: Tensor, value: Tensor, by_weights: Tensor, by_bias: Tensor
     ) -> Tensor:
+        """Return the value."""
         ctx.save_for_backward(by_weights, by_bias)
         return value.clone()
 
     @staticmethod
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients by weights and bias."""
         by_weights, by_bias = ctx.saved_tensors
         return above * by_weights, above * by_bias, None, None, None
 

@@ -15,10 +15,11 @@ from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
 from gradline_trainer.exact_system import state_exactly
-from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_few_rows
+from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_unlearnable
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
+from gradline_trainer.momentum import largest_stable_rate
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
@@ -26,6 +27,7 @@ from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
+from gradline_trainer.wide import fit_wide, is_wide
 
 __all__ = ["Fit", "fit", "learn"]
 
@@ -79,7 +81,10 @@ def fit(
         table, targets, features, exclude or (), sample_weight, dialect, one_hot
     )
     source, columns = learn_encoding(source, columns, chosen, max_categories, report)
-    return learn(RowReader(source, columns, chosen), report, refuse_trivial=True)
+    reader = RowReader(source, columns, chosen)
+    if is_wide(columns, chosen):
+        return fit_wide(reader, report)
+    return learn(reader, report, refuse_trivial=True)
 
 
 def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
@@ -92,9 +97,15 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             constant. Otherwise their solution is what it is: W = 0, and b the targets' mean.
     """
     columns, chosen = reader.columns, reader.options
+    if chosen.fixed_momentum and chosen.preconditioning == "whiten":
+        raise InputError(
+            "momentum speeds up slow directions, and a whitened descent has none",
+            code="bad-option",
+            hint="leave --momentum out, or use --preconditioning standardize",
+        )
     moments, folds, rows = gather(reader, report)
     if refuse_trivial:
-        _refuse_trivial(reader, moments)
+        refuse_unlearnable(moments, reader)
     d = len(columns.features)
     ridge_path: RidgePath | None = None
     if chosen.ridge == "auto":
@@ -136,7 +147,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         converged=trained.converged,
         optimality=trained.optimality,
         learning_rate=trained.learning_rate,
-        largest_stable_rate=2 / coordinates.steepest,
+        largest_stable_rate=largest_stable_rate(coordinates.steepest, chosen.fixed_momentum),
         arithmetic=arithmetic,
         exact=trained.exact,
         moments=moments,
@@ -154,20 +165,6 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
         ],
     )
-
-
-def _refuse_trivial(reader: RowReader, moments: Moments) -> None:
-    """Raise for a single row, and for a constant target."""
-    refuse_few_rows(reader, moments.rows, least=2)
-    d = len(reader.columns.features)
-    for j, name in enumerate(reader.columns.targets, d):
-        if moments.minimum[j] == moments.maximum[j] or not moments.comoment[j, j]:
-            raise InputError(
-                f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
-                "learn",
-                code="constant-target",
-                hint="choose another target",
-            )
 
 
 def _metrics(

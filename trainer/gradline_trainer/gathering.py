@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from gradline.errors import InputError
+from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
@@ -14,9 +16,19 @@ from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.parallel import in_order
 from gradline_trainer.rows import RowReader, Rows
 
-__all__ = ["Progress", "gather", "gather_exactly", "refuse_few_rows"]
+__all__ = [
+    "Progress",
+    "gather",
+    "gather_exactly",
+    "refuse_few_rows",
+    "refuse_unlearnable",
+    "refuse_useless",
+]
 
 Progress = Callable[[str, int], None]
+# The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
+CHUNK = 1 << 22  # numbers
+LEAST_ROWS = 4096
 
 
 def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments], list[Rows] | None]:
@@ -46,11 +58,27 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments],
             else:
                 kept.clear()
             if len(rows):
-                yield rows
+                yield from rows.chunks(size)
 
+    width = len(reader.columns.features) + len(reader.columns.targets)
+    size = max(LEAST_ROWS, CHUNK // width)
     folds = reader.options.folds or 0
     merged = merge_all(in_order(lambda rows: FoldedMoments.of(rows, folds), training()))
-    refuse_few_rows(reader, 0 if merged is None else merged.whole.rows, least=1)
+    whole = refuse_useless(None if merged is None else merged.whole, reader)
+    assert merged is not None  # noqa: S101 - of no rows, which are refused
+    return whole, _filled(merged), kept if keep_all or blocks == 1 else None
+
+
+AnyMoments = TypeVar("AnyMoments", Moments, ColumnMoments)
+
+
+def refuse_useless(merged: AnyMoments | None, reader: RowReader) -> AnyMoments:
+    """Return the moments of all the training rows.
+
+    Raises:
+        InputError: For no row, a holdout of none, and columns whose squares overflow.
+    """
+    refuse_few_rows(reader, 0 if merged is None else merged.rows, least=1)
     assert merged is not None  # noqa: S101 - of no rows, which are refused
     if reader.options.holdout and not reader.held_out:
         raise InputError(
@@ -58,8 +86,8 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments],
             code="bad-option",
             hint="give a larger fraction",
         )
-    _refuse_overflow(merged.whole, reader.columns)
-    return merged.whole, _filled(merged), kept if keep_all or blocks == 1 else None
+    _refuse_overflow(merged, reader.columns)
+    return merged
 
 
 def _filled(merged: FoldedMoments) -> list[Moments]:
@@ -126,10 +154,24 @@ def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
         )
 
 
-def _refuse_overflow(moments: Moments, columns: Columns) -> None:
+def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> None:
+    """Raise for a single row, and for a constant target."""
+    refuse_few_rows(reader, moments.rows, least=2)
+    squares = moments.squares
+    for j, name in enumerate(reader.columns.targets, len(reader.columns.features)):
+        if moments.minimum[j] == moments.maximum[j] or not squares[j]:
+            raise InputError(
+                f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
+                "learn",
+                code="constant-target",
+                hint="choose another target",
+            )
+
+
+def _refuse_overflow(moments: Moments | ColumnMoments, columns: Columns) -> None:
     """Raise for a column whose squares overflow."""
     names = columns.features + columns.targets
-    for name, square, most in zip(names, moments.comoment.diagonal(), moments.maximum, strict=True):
+    for name, square, most in zip(names, moments.squares, moments.maximum, strict=True):
         if not np.isfinite(square):
             raise InputError(
                 f"the column {name!r} has values too large to square (up to {most:.3g})",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gradline_trainer.crossproducts import CrossProducts, cross_products
 
-__all__ = ["Moments", "merge_all"]
+__all__ = ["Moments", "merge_all", "two_sum"]
 
 Array = NDArray[np.float64]
 CHUNK = 16  # rows that are taken together, and summed before sums are compensated
@@ -70,12 +70,17 @@ class Moments:
         return cls(
             n,
             total,
-            *_two_sum(found.shift, rest),
+            *two_sum(found.shift, rest),
             (comoment + comoment.T) / 2,
             found.minimum,
             found.maximum,
             np.concatenate([_are_float32(piece) for piece in pieces]),
         )
+
+    @property
+    def squares(self) -> Array:
+        """Σw·(z − mean)² of each column, shape (p,)."""
+        return self.comoment.diagonal()
 
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both sets of rows together."""
@@ -88,7 +93,7 @@ class Moments:
         return Moments(
             self.rows + other.rows,
             total,
-            *_two_sum(heavy.mean, heavy.mean_rest + share * step),
+            *two_sum(heavy.mean, heavy.mean_rest + share * step),
             self.comoment + other.comoment + (self.weight * share) * np.outer(step, step),
             np.minimum(self.minimum, other.minimum),
             np.maximum(self.maximum, other.maximum),
@@ -140,13 +145,13 @@ def _compensated(values: Array, weights: Array | None) -> CrossProducts:
     while len(sums) > 1:
         if len(sums) % 2:
             sums, rest = (np.concatenate([part, np.zeros((1, p, p))]) for part in (sums, rest))
-        sums, lost = _two_sum(sums[::2], sums[1::2])
+        sums, lost = two_sum(sums[::2], sums[1::2])
         rest = rest[::2] + rest[1::2] + lost
     first = _down(np.add, centred if weights is None else padded[1, :n])
     return CrossProducts(mean, first, sums[0] + rest[0], minimum, maximum)
 
 
-def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     """Return a + b rounded, and exactly what rounding took (Knuth, 1969)."""
     total = a + b
     part = total - a

@@ -31,6 +31,8 @@ class Options:
         epochs: The most steps that the loop takes.
         learning_rate: A positive number, or "auto" for 1/λmax of the Hessian in the coordinates
             that the loop runs in.
+        momentum: Nesterov's, at least 0 and below 1; "auto" is 0, and on wide tables k/(k + 3) with
+            restarts.
         tolerance: The loop stops when the bound on the loss gap is below tolerance · loss; 0 runs
             every epoch.
         seed: Of the first weights (without preconditioning; else they start at 0), the holdout and
@@ -54,6 +56,7 @@ class Options:
 
     epochs: int = 100
     learning_rate: float | Literal["auto"] = "auto"
+    momentum: float | Literal["auto"] = "auto"
     tolerance: float = 1e-12
     seed: int = 0
     preconditioning: Literal["none", "standardize", "whiten"] = "whiten"
@@ -82,6 +85,9 @@ class Options:
             numbers["learning_rate"] = _real(
                 "learning_rate", self.learning_rate, expected, smallest, math.inf
             )
+        if self.momentum != "auto":
+            expected = "at least 0 and below 1, or 'auto'"
+            numbers["momentum"] = _real("momentum", self.momentum, expected, 0.0, 1.0)
         for name, below in (("tolerance", math.inf), ("holdout", 1.0)):
             expected = "at least 0" + (f" and below {below:g}" if below < math.inf else "")
             numbers[name] = _real(name, getattr(self, name), expected, 0.0, below)
@@ -139,6 +145,11 @@ class Options:
         if self.gradient == "auto":
             return "rows" if self.preconditioning == "none" else "moments"
         return self.gradient
+
+    @property
+    def fixed_momentum(self) -> float:
+        """The momentum of a table that is not wide: there "auto" means 0."""
+        return 0.0 if self.momentum == "auto" else float(self.momentum)
 
     @property
     def in_float32(self) -> bool:

@@ -21,13 +21,14 @@ Result = TypeVar("Result")
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yield work(item) for each item, in order, while later items are read and worked on.
 
-    Each thread uses one of PyTorch's, so that they don't crowd one another out; a single item has
-    all of them. There are never more items at hand than threads, and one.
+    Each thread uses one of PyTorch's, so that they don't crowd one another out, and that their
+    number changes no bit. There are never more items at hand than threads, and one.
     """
     source = iter(items)
     first = list(islice(source, 2))
     if len(first) < 2:
-        yield from map(work, first)
+        with _one_thread_each():
+            yield from map(work, first)
         return
     threads = os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()

@@ -8,13 +8,16 @@ from pathlib import Path
 from torch import Tensor
 
 from gradline_trainer.arithmetic import Arithmetic
+from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.metrics import Metrics
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
+from gradline_trainer.partial_sums import PartialSums
 from gradline_trainer.ridge_path import RidgePath
+from gradline_trainer.wide_descent import WideOptimality
 
 __all__ = ["Fit"]
 
@@ -36,13 +39,14 @@ class Fit:
         largest_stable_rate: 2/λmax, from which on the loop diverges.
         arithmetic: Fast or exact, and why.
         exact: What exact arithmetic knows of the weights and bias; None in fast arithmetic.
-        moments: Of the training rows of [features, targets].
+        moments: Of the training rows of [features, targets]; of a wide table's columns alone.
         rows_read, rows_dropped, rows_held_out: Counts.
         paths: The files that were read.
         options: What the run was asked for; where the ridge penalty was to be chosen, the choice.
         ridge_path: How it was chosen, with ridge "auto"; else None.
         columns: What the table's columns were used for.
         warnings: What a person should know before they trust the model.
+        partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
     """
 
     weights: Tensor
@@ -52,12 +56,12 @@ class Fit:
     history: list[float]
     metrics: dict[str, dict[str, Metrics] | None]
     converged: bool
-    optimality: Optimality
+    optimality: Optimality | WideOptimality
     learning_rate: float
     largest_stable_rate: float
     arithmetic: Arithmetic
     exact: ExactSolution | None
-    moments: Moments
+    moments: Moments | ColumnMoments
     rows_read: int
     rows_dropped: int
     rows_held_out: int
@@ -66,6 +70,7 @@ class Fit:
     ridge_path: RidgePath | None
     columns: Columns
     warnings: list[str]
+    partial_sums: PartialSums | None = None
 
     def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:
         """Return [target, feature] names for places in W; the feature d is the bias."""

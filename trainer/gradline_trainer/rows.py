@@ -17,7 +17,7 @@ from gradline.tables import Block
 from gradline_trainer.columns import Columns, Table
 from gradline_trainer.options import Options
 
-__all__ = ["RowReader", "Rows"]
+__all__ = ["GROUP_ROWS", "RowReader", "Rows"]
 
 Array = NDArray[np.float64]
 GROUP_ROWS = 100  # the holdout is dealt within each consecutive group of so many rows
@@ -68,6 +68,20 @@ class Rows:
     def __len__(self) -> int:
         return len(self.pieces[0])
 
+    def chunks(self, size: int) -> Iterator[Rows]:
+        """Yield `size` rows at a time, the last ones fewer."""
+        if len(self) <= size:
+            yield self
+            return
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield Rows(
+                tuple(piece[part] for piece in self.pieces),
+                self.split,
+                None if self.weights is None else self.weights[part],
+                None if self.folds is None else self.folds[part],
+            )
+
 
 @dataclass
 class Fault:
@@ -82,6 +96,7 @@ class RowReader:
     """Reads a table's rows and counts what it finds; read it as often as needed.
 
     Attributes:
+        block_rows: How many rows are read at a time, GROUP_ROWS or more; None for the table's own.
         read, dropped, held_out: Rows counted in the latest pass.
         unknown: The rows held out that have a category which no training row has; they can't be
             measured and count as dropped.
@@ -91,6 +106,7 @@ class RowReader:
     table: Table
     columns: Columns
     options: Options
+    block_rows: int | None = None
     read: int = 0
     dropped: int = 0
     held_out: int = 0
@@ -108,7 +124,7 @@ class RowReader:
         self.read = self.dropped = self.held_out = self.unknown = self.filled = 0
         self.faults.clear()
         any_weight = self.columns.weight is None
-        for block in self.table.blocks(self.columns.all):
+        for block in self.table.blocks(self.columns.all, self.block_rows):
             if self._is_plain(block):
                 self.read += len(block)
                 if not self.faults:

@@ -13,6 +13,7 @@ from gradline_trainer.descent import descend
 from gradline_trainer.diagnosis import Optimality, diverged, measure_optimality
 from gradline_trainer.exact_loss import ExactLoss, ExactSolution
 from gradline_trainer.losses import MomentsLoss, RowsLoss
+from gradline_trainer.momentum import constant_momentum
 from gradline_trainer.options import Options
 
 __all__ = ["Loss", "Trained", "train"]
@@ -82,6 +83,7 @@ def train(
         epochs=options.epochs,
         enough=enough,
         progress=progress,
+        momentum=constant_momentum(options.fixed_momentum),
     )
     optimality = _judge(loss, weights, bias, history, rate, options, features)
     tolerance, floor = options.tolerance or CONVERGED, loss.resolution
@@ -119,10 +121,11 @@ def _judge(
         bias,
         learning_rate=rate,
         tolerance=options.tolerance or CONVERGED,
+        momentum=options.fixed_momentum,
     )
     names = [features[j] for j in coordinates.problem.active.tolist()]
     ended = history if not math.isfinite(history[-1]) else [*history, optimality.loss]
-    refusal = diverged(coordinates, ended, rate, names)
+    refusal = diverged(coordinates, ended, rate, names, options.fixed_momentum)
     if refusal is not None:
         raise refusal
     return optimality

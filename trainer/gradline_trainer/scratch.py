@@ -1,0 +1,83 @@
+"""Rows in a temporary file: a wide table is parsed once, and read again each epoch."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import OutputError
+from gradline_trainer.rows import Rows
+
+__all__ = ["Scratch"]
+
+Array = NDArray[np.float64]
+Place = tuple[type[np.floating], tuple[int, ...]]
+
+
+@dataclass
+class Scratch:
+    """Blocks of rows on disk, given back in their order as often as asked.
+
+    An array whose every value is a float32 takes 4 bytes a value, any other 8. The file has no
+    name: it is gone when closed, which leaving the `with` block does.
+
+    Attributes:
+        block_rows: How many rows are given at a time, at most.
+    """
+
+    block_rows: int
+    file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    blocks: list[list[Place]] = field(default_factory=list)
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # of what a full disk could not take
+            self.file.close()
+
+    def append(self, rows: Rows) -> None:
+        """Write some rows.
+
+        Raises:
+            OutputError: Where the disk is full.
+        """
+        arrays = [rows.features, rows.targets, *([] if rows.weights is None else [rows.weights])]
+        for start in range(0, len(rows), self.block_rows):
+            stop = start + self.block_rows
+            self.blocks.append([self._write(array[start:stop]) for array in arrays])
+
+    def _write(self, array: Array) -> Place:
+        with np.errstate(over="ignore"):
+            narrow = array.astype(np.float32, order="C")
+        exact = bool((narrow == array).all())
+        values = narrow if exact else np.ascontiguousarray(array)
+        try:
+            self.file.write(values.data)
+            self.file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"no room for a wide table's rows in {tempfile.gettempdir()}: {error.strerror}",
+                code="no-scratch-space",
+                hint="set TMPDIR to a folder with as much room as the table takes in memory",
+            ) from error
+        return (np.float32 if exact else np.float64), array.shape
+
+    def __iter__(self) -> Iterator[Rows]:
+        """Yield the blocks, one in memory at a time."""
+        self.file.seek(0)
+        for places in self.blocks:
+            arrays = [self._read(*place) for place in places]
+            weights = arrays[2] if len(arrays) > 2 else None
+            yield Rows((arrays[0], arrays[1]), arrays[0].shape[1], weights)
+
+    def _read(self, dtype: type[np.floating], shape: tuple[int, ...]) -> Array:
+        values = np.empty(shape, dtype)
+        self.file.readinto(values.data.cast("B") if values.size else bytearray())  # type: ignore[attr-defined]
+        return values.astype(np.float64, copy=False)
