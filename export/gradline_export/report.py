@@ -49,6 +49,7 @@ def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[
         equations=equations(weights, bias, features, targets),
         coefficients=coefficients,
         bias=bias[:SHOWN_TARGETS],
+        encoded=schema.get("columns", []),
         example=json.dumps(example, ensure_ascii=False),
         metrics=manifest["metrics"],
         parity=manifest["parity"],

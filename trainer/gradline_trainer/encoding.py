@@ -91,10 +91,30 @@ def learn_encoding(
         raise InputError(
             f"max_categories = {max_categories!r}, expected 2 or more", code="bad-option"
         )
-    categories = [column for column in columns.inputs if column.kind == "category"]
-    fills = options.missing == "mean"
-    if not categories and not fills:
+    if options.missing != "mean" and all(column.kind == "number" for column in columns.inputs):
         return table, columns
+    tallies = _tally(table, columns, options, max_categories, report)
+    inputs = []
+    for column in columns.inputs:
+        if column.kind == "category":
+            column = _category(column.name, tallies[column.name].levels(), options, table)
+        elif options.missing == "mean":
+            column = replace(column, fill=_mean(column.name, tallies[column.name]))
+        inputs.append(column)
+    _check_names(inputs, table)
+    known = {c.name: _finder(c.levels) for c in inputs if c.kind == "category"}
+    return table.with_categories(known), replace(columns, inputs=inputs)
+
+
+def _tally(
+    table: Table,
+    columns: Columns,
+    options: Options,
+    max_categories: int,
+    report: Callable[[str, int], None],
+) -> dict[str, Tally]:
+    """Return what one pass sees of each column, by its name."""
+    categories = [column for column in columns.inputs if column.kind == "category"]
     # With `error`, no other column decides which rows are trained on.
     wanted = replace(columns, inputs=categories) if options.missing == "error" else columns
     tallies = {column.name: Tally() for column in wanted.inputs}
@@ -105,18 +125,9 @@ def learn_encoding(
         for j, column in enumerate(wanted.inputs):
             tally = tallies[column.name]
             tally.add(rows, j, column.kind)
-            if column.kind == "category" and sum(map(bool, tally.counts)) > max_categories:
+            if sum(map(bool, tally.counts)) > max_categories:
                 raise _too_many(column.name, tally, max_categories, table)
-    inputs = []
-    for column in columns.inputs:
-        if column.kind == "category":
-            column = _category(column.name, tallies[column.name].levels(), options, table)
-        elif fills:
-            column = replace(column, fill=_mean(column.name, tallies[column.name]))
-        inputs.append(column)
-    _check_names(inputs, table)
-    known = {c.name: _finder(c.levels) for c in inputs if c.kind == "category"}
-    return table.with_categories(known), replace(columns, inputs=inputs)
+    return tallies
 
 
 def _finder(levels: tuple[str, ...]) -> PlaceOf:
