@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import subprocess
 import sys
@@ -370,6 +371,23 @@ def test_another_fill_in_the_manifest_contradicts_the_graph(package: Path, tmp_p
     with pytest.raises(gradline.PackageError) as caught:
         gradline.load(tmp_path)
     assert caught.value.code == "contradiction"
+
+
+def test_summary_and_report_show_how_to_predict_by_the_tables_names(
+    shops: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shops.to_csv("shops.csv", index=False)
+    options = ["-t", "revenue", "--one-hot", "region", "--one-hot", "store", "--missing", "mean"]
+    said = CliRunner().invoke(cli, ["train-and-export", "shops.csv", *options]).stdout
+    assert "one-hot  store: 9, 10, 11; reference" in said
+    code = said.split("from Python:")[1].strip()
+    assert "'region': ['São=1']" in code
+    answer = eval(code)  # noqa: S307 - what people are told to copy
+    page = html.unescape(Path("artifacts/shops/1/report.html").read_text())
+    assert "Of region, the weights are against Zürich." in page
+    example = json.loads(page.split("model.predict(")[1].split(")</pre>")[0])
+    np.testing.assert_array_equal(gradline.load("artifacts/shops").predict(example), answer)
 
 
 # Bad input

@@ -78,7 +78,7 @@ def test_the_defaults_are_the_designs() -> None:
         ("gradient", "columns", "one of auto, rows, moments"),
         ("arithmetic", "slow", "one of auto, fast, exact"),
         ("dtype", "float16", "one of auto, float32, float64"),
-        ("missing", "ignore", "one of error, drop"),
+        ("missing", "ignore", "one of error, drop, mean"),
         ("device", "gpu", "one of cpu, cuda, auto"),
         ("device", ["cpu"], "one of cpu, cuda, auto"),
     ],

@@ -119,7 +119,8 @@ def predict_table(
     """
     with needs_extra():
         import polars as pl
-    from gradline.categories import has_columns, place_finder
+    from gradline.by_column import has_columns
+    from gradline.categories import place_finder
     from gradline.encoding import Column, expand
     from gradline.inputs import match_names
     from gradline.progress import Progress
