@@ -59,14 +59,18 @@ def texts_of(values: object, name: str) -> list[str | None]:
             code="wrong-shape",
             hint="give a list of values, one per row, even for a single row",
         )
+    if array.dtype.kind in "iufb":  # few values, many rows
+        distinct, rows = np.unique(array, return_inverse=True)
+        texts = [_text(value, name) for value in distinct.tolist()]
+        return [texts[row] for row in rows.tolist()]
     return [_text(value, name) for value in array.tolist()]
 
 
 def _text(value: Any, name: str) -> str | None:
-    if is_missing(value):
-        return None
     if isinstance(value, str):
         return value.strip() or None
+    if is_missing(value):
+        return None
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):

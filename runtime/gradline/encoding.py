@@ -55,9 +55,9 @@ class Column:
                 (a missing value) makes every one NaN.
         """
         own = [place for place, level in enumerate(self.levels) if level != self.reference]
-        block: NDArray[np.float64] = (places[:, None] == np.array(own)).astype(np.float64)
-        block[np.isnan(places)] = np.nan
-        return block
+        block: NDArray[np.float64] = (np.array(own)[:, None] == places).astype(np.float64)
+        block[:, np.isnan(places)] = np.nan
+        return block.T
 
 
 def in_order(levels: Sequence[str]) -> tuple[str, ...]:
