@@ -130,7 +130,7 @@ def test_rows_held_out_add_no_level_and_no_value_to_a_mean() -> None:
     table: dict[str, Any] = {"a": np.arange(float(n)), "c": ["x", "y"] * 100}
     table["y"] = np.arange(n) % 7.0
     before = fit(table, "y", **options)
-    held = np.flatnonzero(held_out_rows(Block(0, 0, np.zeros((n, 1))), before.options))
+    held = np.flatnonzero(held_out_rows(Block(0, 0, (np.zeros((n, 1)),)), before.options))
     table["a"][held] = 1e6
     table["c"][held[0]] = "rare"
     after = fit(table, "y", **options)

@@ -283,7 +283,7 @@ def test_what_was_held_out_has_no_part_in_it() -> None:
 
 
 def _held(rows: int, fraction: float, seed: int) -> NDArray[np.int64]:
-    block = Block(0, 0, np.zeros((rows, 1)))
+    block = Block(0, 0, (np.zeros((rows, 1)),))
     return np.flatnonzero(held_out_rows(block, Options(holdout=fraction, seed=seed)))
 
 
@@ -329,7 +329,7 @@ def test_a_table_that_changes_between_the_passes_is_refused() -> None:
     with pytest.raises(InputError, match="the table changed while it was read"):
         gather_exactly(
             None,  # type: ignore[arg-type]
-            [Rows(ILL[:50], ANSWERS[:50], None)],
+            [Rows((ILL[:50], ANSWERS[:50]), 4, None)],
             found.moments,
             lambda stage, count: None,
         )

@@ -306,7 +306,7 @@ def test_a_targets_metrics_are_its_own_whatever_its_neighbour_or_offset(
 
 def held_out(n: int, fraction: float, seed: int = 0) -> NDArray[np.bool_]:
     """Which of the n rows of a table are held out."""
-    return held_out_rows(Block(0, 0, np.empty((n, 0))), Options(holdout=fraction, seed=seed))
+    return held_out_rows(Block(0, 0, (np.empty((n, 0)),)), Options(holdout=fraction, seed=seed))
 
 
 def marked(n: int) -> tuple[Array, Array]:

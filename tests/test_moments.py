@@ -106,6 +106,14 @@ def test_moments_are_their_definition(table: Table) -> None:
     np.testing.assert_array_equal(found.maximum, table[0].max(axis=0))
 
 
+@pytest.mark.parametrize("weights", [None, np.arange(1.0, 61)])
+def test_a_constant_column_has_no_spread_and_itself_as_mean(weights: Array | None) -> None:
+    values = np.c_[np.full(60, 0.1), np.geomspace(1, 1e9, 60), np.full(60, -3.3e7)]
+    found = Moments.of(values, weights).merge(Moments.of(values, weights))
+    assert found.mean[[0, 2]].tolist() == [0.1, -3.3e7]
+    assert not found.comoment[[0, 2]].any()
+
+
 @given(tables(zeros=True))
 @modest
 def test_rows_of_weight_0_do_not_count(table: Table) -> None:

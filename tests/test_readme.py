@@ -77,10 +77,11 @@ def test_every_shell_line_works(folder: Path, capsys: pytest.CaptureFixture[str]
 
 def test_the_python_code_runs(folder: Path) -> None:
     namespace: dict[str, object] = {}
-    assert len(blocks("python")) == 2
+    assert len(blocks("python")) == 3
     for block in blocks("python"):
         exec(block, namespace)  # noqa: S102 - README's own code
-    assert Path("artifacts/fruit/1/model.onnx").exists()
+    for name in ("fruit", "searched"):
+        assert Path(f"artifacts/{name}/1/model.onnx").exists()
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])

@@ -44,7 +44,7 @@ def noisy_table(n: int = 103, d: int = 6, k: int = 2, seed: int = 0) -> tuple[Ar
 
 
 def folds_of(n: int, folds: int = 5, seed: int = 0, part: int = 0, start: int = 0) -> NDArray[Any]:
-    block = Block(part, start, np.empty((n, 0)))
+    block = Block(part, start, (np.empty((n, 0)),))
     found = dealt_folds(block, Options(ridge="auto", folds=folds, seed=seed))
     assert found is not None
     return found
@@ -86,7 +86,7 @@ def test_the_dealing_differs_by_seed_and_part_and_is_no_cycle() -> None:
 
 
 def test_holdout_and_folds_are_dealt_independently() -> None:
-    block, n = Block(0, 0, np.empty((10_000, 0))), 10_000
+    block, n = Block(0, 0, (np.empty((10_000, 0)),)), 10_000
     held = held_out_rows(block, Options(holdout=0.5))
     share = np.bincount(folds_of(n, 100)[held], minlength=100) / 100
     assert 0.25 < share.min() < share.max() < 0.75  # one permutation for both would give 0 and 1
@@ -148,7 +148,7 @@ def test_dropped_held_out_and_weightless_rows_take_no_part_and_move_no_other() -
     Y[5] = 1e9
     options: dict[str, Any] = {"missing": "drop", "holdout": 0.2, "sample_weight": weights}
     found = fit((X, Y), ridge="auto", **options)
-    held = held_out_rows(Block(0, 0, X), Options(holdout=0.2))
+    held = held_out_rows(Block(0, 0, (X,)), Options(holdout=0.2))
     kept = ~held & ~np.isnan(X[:, 0]) & (weights > 0)
     assert_refits(found, X[kept], Y[kept], folds_of(400)[kept], weights[kept])
 
@@ -208,7 +208,7 @@ def test_the_table_is_read_once(options: dict[str, Any], monkeypatch: pytest.Mon
     monkeypatch.setattr(arrays_module, "BLOCK_ROWS", 16)
     X, Y, _ = noisy_table(k=1)
     names = [*(f"x{j}" for j in range(6)), "y"]
-    table = CountingTable(np.hstack([X, Y]), names)
+    table = CountingTable([X, Y], names)
     found = fit(table, "y", ridge="auto", epochs=5, learning_rate=1e-4, **options)
     assert table.passes == 1
     assert_refits(found, X, Y, folds_of(len(X)))

@@ -294,7 +294,7 @@ def test_weights_never_count_as_a_feature_and_may_not_all_be_zero() -> None:
     frame = FRAME.with_columns(w=pl.lit(2.0))
     assert learned(frame, sample_weight="w").features == ["a", "b"]
     error = refusal(FRAME.with_columns(w=pl.lit(0.0)), sample_weight="w")
-    assert str(error) == "the sample weights in 'w' are all 0"
+    assert str(error) == "the sample weights in 'w' are all zero"
 
 
 @pytest.mark.parametrize(

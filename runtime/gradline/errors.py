@@ -72,6 +72,7 @@ EXTRAS = {
     "torch": "train",
     "onnx": "train",
     "jinja2": "train",
+    "sklearn": "sklearn",
     "gradline_trainer": "train",
     "gradline_export": "train",
 }

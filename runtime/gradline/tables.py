@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -40,12 +41,22 @@ class Block:
     Attributes:
         part: The part's place in the table.
         start: The first row's place in the part, from 0.
-        values: Shape (rows, columns), float64, a missing value is NaN.
+        pieces: Matrices of the rows whose columns stand side by side; a missing value is NaN.
     """
 
     part: int
     start: int
-    values: NDArray[np.float64]
+    pieces: tuple[NDArray[Any], ...]
+
+    def __len__(self) -> int:
+        return len(self.pieces[0])
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """The pieces as one matrix, shape (rows, columns), float64."""
+        if len(self.pieces) == 1:
+            return self.pieces[0].astype(np.float64, copy=False)
+        return np.concatenate(self.pieces, axis=1, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,7 @@ class FrameTable:
             start = 0
             for frame in self._frames(part, columns):
                 values = self._numbers(part, frame, start)
-                yield Block(number, start, values)
+                yield Block(number, start, (values,))
                 start += len(values)
 
     def survey(self, column: str) -> TextColumn:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gradline.errors import needs_extra
 
 if TYPE_CHECKING:
+    from gradline_trainer.estimator import LinearRegression
     from gradline_trainer.fitting import Fit, fit
 
-__all__ = ["Fit", "fit"]
+__all__ = ["Fit", "LinearRegression", "fit"]
+
+MODULES = {"Fit": "fitting", "LinearRegression": "estimator", "fit": "fitting"}
 
 
 def __getattr__(name: str) -> Any:
     # PyTorch takes a second to import, so it waits until something of it is asked for.
-    if name not in __all__:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra():
-        from gradline_trainer import fitting
-    return getattr(fitting, name)
+        module = import_module(f"gradline_trainer.{MODULES[name]}")
+    return getattr(module, name)

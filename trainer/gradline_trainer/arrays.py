@@ -32,8 +32,8 @@ class ArrayTable:
     paths: Sequence[Path] = ()
     place_of: Mapping[str, PlaceOf] = MappingProxyType({})
 
-    def __init__(self, values: NDArray[Any], names: list[str]) -> None:
-        self.values = values
+    def __init__(self, parts: Sequence[NDArray[Any]], names: list[str]) -> None:
+        self.parts = parts  # side by side, not joined: X may be half of the memory
         self.names = names
         self.kinds = dict.fromkeys(names, "number")
 
@@ -48,21 +48,38 @@ class ArrayTable:
         return table
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """Yield the named columns in float64, block by block."""
+        """Yield the named columns as numbers, block by block."""
         places = [self.names.index(name) for name in columns]
-        everything = places == list(range(self.values.shape[1]))
-        for start in range(0, len(self.values), BLOCK_ROWS):
-            rows = self.values[start : start + BLOCK_ROWS]
-            values = (rows if everything else rows[:, places]).astype(np.float64)
+        everything = places == list(range(len(self.names))) and not self.place_of
+        for start in range(0, len(self.parts[0]), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            if everything:
+                yield Block(0, start, tuple(_number(part[rows]) for part in self.parts))
+                continue
+            values = self._joined(rows)[:, places]
             for j, name in enumerate(columns):
                 if name in self.place_of:
                     texts = texts_of(values[:, j], name)
                     values[:, j] = places_of(texts, name, self.place_of[name], start=start)
-            yield Block(0, start, values)
+            yield Block(0, start, (values,))
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The whole table as one matrix."""
+        return self._joined(slice(None))
+
+    def _joined(self, rows: slice) -> NDArray[np.float64]:
+        return np.concatenate([part[rows] for part in self.parts], axis=1, dtype=np.float64)
 
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)
+
+
+def _number(values: NDArray[Any]) -> NDArray[Any]:
+    """Return float64 and float32 as they are, all else as float64."""
+    kept = values.dtype.isnative and values.dtype in (np.float64, np.float32)
+    return values if kept else values.astype(np.float64)
 
 
 def matrix_of(values: Any, what: str) -> NDArray[Any]:

@@ -63,10 +63,16 @@ class Coordinates:
         if self.kind == "none":
             return working
         if self.kind == "whiten":
-            working = torch.linalg.solve_triangular(
-                self.problem.factor, working, upper=False, left=False
+            raw: Tensor = torch.linalg.solve_triangular(
+                self._raw_factor, working, upper=False, left=False
             )
+            return raw
         return working / self.problem.scale
+
+    @cached_property
+    def _raw_factor(self) -> Tensor:
+        """The lower Cholesky factor of N with its penalty in raw units, shape (r, r)."""
+        return self.problem.scale[:, None] * self.problem.factor
 
     def fold(self, working: Tensor, bias: Tensor, features: int) -> tuple[Tensor, Tensor]:
         """Return W (k, d) and b (k,) in raw units, float64; features left out have weight 0."""

@@ -10,7 +10,6 @@ Higham, Accuracy and Stability, ch. 12) as gradient descent.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.exact_system import ExactSystem
-from gradline_trainer.integers import Integers, align, integer_product
+from gradline_trainer.integers import Integers, align, integer_product, ratio
 
 __all__ = ["ExactLoss", "ExactSolution"]
 
@@ -34,28 +33,51 @@ T_BITS = 60
 
 @dataclass(frozen=True)
 class Coefficient:
-    """What is known of one weight or bias.
+    """What is known of one weight or bias: that it is in (centre ± radius)·2^exponent/denominator.
+
+    In whole numbers, since fractions of Python's own take ten times as long.
 
     Attributes:
-        value: Correctly rounded where `certified`.
-        rest: What rounding took from it, to float64's precision.
-        certified: Whether its whole enclosure rounds to `value`.
-        zero: Whether it is 0 because a negligible enclosure contains 0.
+        radius: None where nothing is known.
+        negligible: An enclosure up to this radius that contains 0 means 0.
     """
 
-    value: float
-    rest: float
-    certified: bool
-    zero: bool
+    centre: int
+    radius: int | None
+    negligible: int
+    exponent: int
+    denominator: int = 1
 
-    @classmethod
-    def of(cls, centre: Fraction, radius: Fraction | None, negligible: Fraction) -> Coefficient:
-        """Return the coefficient in centre ± radius; nothing is known where that is None."""
-        value = float(centre)
-        if radius is not None and abs(centre) <= radius <= negligible:
-            return cls(0.0, 0.0, True, True)
-        certified = radius is not None and float(centre - radius) == float(centre + radius)
-        return cls(value, float(centre - Fraction(value)), certified, False)
+    @property
+    def zero(self) -> bool:
+        """Whether it is 0 because a negligible enclosure contains 0."""
+        return self.radius is not None and abs(self.centre) <= self.radius <= self.negligible
+
+    @property
+    def certified(self) -> bool:
+        """Whether its whole enclosure rounds to `value`."""
+        if self.radius is None:
+            return False
+        low, high = self.centre - self.radius, self.centre + self.radius
+        return self.zero or self._rounded(low) == self._rounded(high)
+
+    @property
+    def value(self) -> float:
+        """The coefficient, correctly rounded where `certified`."""
+        return 0.0 if self.zero else self._rounded(self.centre)
+
+    @property
+    def rest(self) -> float:
+        """What rounding took from the value, to float64's precision."""
+        if self.zero:
+            return 0.0
+        numerator, denominator = self.value.as_integer_ratio()
+        up, down = max(self.exponent, 0), max(-self.exponent, 0)
+        left = (self.centre * denominator << up) - (numerator * self.denominator << down)
+        return left / (self.denominator * denominator << down)
+
+    def _rounded(self, numerator: int) -> float:
+        return ratio(numerator, self.denominator, self.exponent)
 
 
 @dataclass(frozen=True)
@@ -94,6 +116,7 @@ class ExactLoss:
         self.coordinates = coordinates
         self.system = system
         self.working: Integers = np.zeros(system.right.shape, object)
+        self._residual: Integers = system.right * (1 << GRID)
         self._scale = system.target_scale()
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
         self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
@@ -126,25 +149,22 @@ class ExactLoss:
         """Return the weights of the active features, shape (k, r), and the biases, (k,) or ()."""
         system = self.system
         radius = self._enclosure() if self._slack < 1 / 2 else None
-        units = [
-            [Fraction(2) ** (t - f - GRID) for f in system.feature_exponents]
-            for t in system.target_exponents
-        ]
         weights = [
             [
-                Coefficient.of(
-                    unit * int(self.working[j, t]),
-                    None if radius is None else unit * int(radius[j, t]),
-                    unit * (1 << (GRID - NEGLIGIBLE)),
+                Coefficient(
+                    int(self.working[j, t]),
+                    None if radius is None else int(radius[j, t]),
+                    negligible=1 << (GRID - NEGLIGIBLE),
+                    exponent=own - exponent - GRID,
                 )
-                for j, unit in enumerate(row)
+                for j, exponent in enumerate(system.feature_exponents)
             ]
-            for t, row in enumerate(units)
+            for t, own in enumerate(system.target_exponents)
         ]
         if not system.bias:
             return weights, []
         return weights, [
-            self._bias(t, None if radius is None else radius[:, t]) for t in range(len(units))
+            self._bias(t, None if radius is None else radius[:, t]) for t in range(len(weights))
         ]
 
     def solution(self, features: int) -> ExactSolution:
@@ -175,17 +195,17 @@ class ExactLoss:
         least = min([*powers, own])
         sums = align(system.sums, np.array([p - least for p in powers], np.int64))
         total = (system.target_sums[target] << (own - least)) - sums.dot(self.working[:, target])
-        unit = Fraction(2) ** (least + exponent - GRID - system.unit) / system.weight
-        return Coefficient.of(
-            unit * total,
-            None if radius is None else unit * np.abs(sums).dot(radius),
-            Fraction(float(self._scale[target])) / (1 << NEGLIGIBLE),
+        power = least + exponent - GRID - system.unit
+        numerator, denominator = float(self._scale[target]).as_integer_ratio()
+        up, down = max(power, 0), max(-power, 0)
+        return Coefficient(
+            int(total),
+            None if radius is None else int(np.abs(sums).dot(radius)),
+            # scale · 2^−NEGLIGIBLE in units of 2^power / weight
+            negligible=(numerator * system.weight << down) // (denominator << (up + NEGLIGIBLE)),
+            exponent=power,
+            denominator=int(system.weight),
         )
-
-    def _residual(self) -> Integers:
-        """Return B − A·w, shape (r, k), in units of 2^(−2·places − GRID)."""
-        rest: Integers = self.system.right * (1 << GRID) - self.system.matrix.dot(self.working)
-        return rest
 
     def _rounded(self, residual: Integers) -> Array:
         one = 1 << (2 * self.system.places + GRID)
@@ -194,7 +214,8 @@ class ExactLoss:
 
     def _value_and_gradient(self) -> tuple[Tensor, Tensor, Tensor]:
         problem, system, k = self.coordinates.problem, self.system, len(self._scale)
-        residual = self._residual()
+        residual = system.right * (1 << GRID) - system.matrix.dot(self.working)
+        self._residual = residual  # B − A·w, shape (r, k), in units of 2^(−2·places − GRID)
         squares = system.power * (1 << (2 * GRID))
         squares = squares - (self.working * (system.right * (1 << GRID) + residual)).sum(axis=0)
         one = 1 << (2 * system.places + 2 * GRID)
@@ -211,7 +232,7 @@ class ExactLoss:
         With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
         at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
         """
-        residual = np.abs(self._rounded(self._residual())) + np.finfo(np.float64).tiny
+        residual = np.abs(self._rounded(self._residual)) + np.finfo(np.float64).tiny
         reach = np.linalg.norm(np.abs(self._inverse) @ residual, axis=0)
         widths = np.linalg.norm(self._inverse, axis=0)
         bound = np.multiply.outer(widths, reach) / (1 - self._slack) * (1 + 1e-9)

@@ -20,7 +20,7 @@ from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.integers import Integers, align, ratio
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
-from gradline_trainer.problem import Problem, state_problem
+from gradline_trainer.problem import Problem, cholesky, state_problem
 
 __all__ = ["ExactSystem", "state_exactly"]
 
@@ -112,7 +112,7 @@ def state_exactly(
     kept, factor = found
     system = system.of(kept)
     if factor is None:
-        factor = torch.linalg.cholesky(torch.from_numpy(system.rounded()))
+        factor = torch.from_numpy(np.linalg.cholesky(system.rounded()))
     active = torch.tensor([candidates[j] for j in kept], dtype=torch.int64)
     second = torch.from_numpy(moments.comoment) / moments.weight
     mean = torch.from_numpy(moments.mean) * options.bias
@@ -145,7 +145,7 @@ def _scaled(exact: ExactMoments, d: int, candidates: list[int], options: Options
     finest = [
         p.denominator.bit_length() // 2 + 1 + s for p, s in zip(penalty, shifts, strict=False)
     ]
-    places = max(max(shifts) + ROOM, *finest)
+    places = max([max(shifts) + ROOM, *finest])
     grow = np.array([places - s for s in shifts], np.int64)
     matrix = align(second, np.add.outer(grow, grow))
     for j in range(r):
@@ -178,9 +178,9 @@ def _factorise(system: ExactSystem, rank: int) -> tuple[list[int], Tensor | None
     """
     p, one = len(system.matrix), 1 << (2 * system.places)
     if rank == p:
-        factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(system.rounded()))
-        if not failed and float(factor.diagonal().min()) > WELL_CONDITIONED:
-            return list(range(p)), factor
+        found = cholesky(system.rounded())
+        if found is not None and bool((found.diagonal() > WELL_CONDITIONED).all()):
+            return list(range(p)), found
     if p > MOST_ELIMINATED:
         return None
     left = system.matrix.copy()

@@ -14,7 +14,7 @@ from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
 from gradline_trainer.exact_system import state_exactly
-from gradline_trainer.gathering import Progress, gather, gather_exactly
+from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_few_rows
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
@@ -26,7 +26,7 @@ from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
 
-__all__ = ["Fit", "fit"]
+__all__ = ["Fit", "fit", "learn"]
 
 
 def fit(
@@ -74,15 +74,29 @@ def fit(
     dialect = Dialect(separator, decimal_comma, nulls)
     source, columns = open_table(table, targets, features, exclude, sample_weight, dialect, one_hot)
     source, columns = learn_encoding(source, columns, chosen, max_categories, report)
-    reader = RowReader(source, columns, chosen)
+    return learn(RowReader(source, columns, chosen), report, refuse_trivial=True)
+
+
+def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
+    """Return the linear model that gradient descent learns from rows; see `fit`.
+
+    Args:
+        reader: Of the table's rows.
+        report: Called with ("rows", count) and ("epochs", count).
+        refuse_trivial: Whether to refuse a single row, a constant target, and features that are all
+            constant. Otherwise their solution is what it is: W = 0, and b the targets' mean.
+    """
+    columns, chosen = reader.columns, reader.options
     moments, folds, rows = gather(reader, report)
+    if refuse_trivial:
+        _refuse_trivial(reader, moments)
     d = len(columns.features)
     ridge_path: RidgePath | None = None
     if chosen.ridge == "auto":
         ridge_path = choose_ridge(moments, folds, d, bias=chosen.bias)
         chosen = replace(chosen, ridge=ridge_path.chosen, folds=None)
     problem = state_problem(moments, d, chosen)
-    if not len(problem.active):
+    if refuse_trivial and not len(problem.active):
         raise InputError(
             "every feature has one value only, or values too small to square: there is nothing to "
             "learn from",
@@ -124,7 +138,7 @@ def fit(
         rows_read=reader.read,
         rows_dropped=reader.dropped,
         rows_held_out=reader.held_out,
-        paths=list(source.paths),
+        paths=list(reader.table.paths),
         options=chosen,
         ridge_path=ridge_path,
         columns=columns,
@@ -135,6 +149,20 @@ def fit(
             *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
         ],
     )
+
+
+def _refuse_trivial(reader: RowReader, moments: Moments) -> None:
+    """Raise for a single row, and for a constant target."""
+    refuse_few_rows(reader, moments.rows, least=2)
+    d = len(reader.columns.features)
+    for j, name in enumerate(reader.columns.targets, d):
+        if moments.minimum[j] == moments.maximum[j] or not moments.comoment[j, j]:
+            raise InputError(
+                f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
+                "learn",
+                code="constant-target",
+                hint="choose another target",
+            )
 
 
 def _metrics(

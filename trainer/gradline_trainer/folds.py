@@ -34,10 +34,10 @@ class FoldedMoments:
     @classmethod
     def of(cls, rows: Rows, folds: int) -> FoldedMoments:
         """Return the moments of [features, targets] of at least one row, dealt to `folds`."""
-        values = np.hstack([rows.features, rows.targets])
-        whole = Moments.of(values, rows.weights)
+        whole = Moments.of(rows.pieces, rows.weights)
         if rows.folds is None:
             return cls(whole, [])
+        values = rows.values
         order = np.argsort(rows.folds, kind="stable")
         cuts = np.searchsorted(rows.folds[order], np.arange(1, folds))
         return cls(whole, [_of(values, rows.weights, part) for part in np.split(order, cuts)])

@@ -11,9 +11,10 @@ from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
 from gradline_trainer.moments import Moments, merge_all
+from gradline_trainer.parallel import in_order
 from gradline_trainer.rows import RowReader, Rows
 
-__all__ = ["Progress", "gather", "gather_exactly"]
+__all__ = ["Progress", "gather", "gather_exactly", "refuse_few_rows"]
 
 Progress = Callable[[str, int], None]
 
@@ -28,14 +29,14 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments],
         report: Called with ("rows", how many were read so far).
 
     Raises:
-        InputError: For rows that can't be trained on, and where fewer than two are left, or none
-            for a fold.
+        InputError: For rows that can't be trained on, where none is left, or none for a fold,
+            and for columns whose squares overflow.
     """
     keep_all = reader.options.gradient_source == "rows"
     kept: list[Rows] = []
     blocks = 0
 
-    def moments() -> Iterable[FoldedMoments]:
+    def training() -> Iterable[Rows]:
         nonlocal blocks
         for rows, _ in reader:
             report("rows", reader.read)
@@ -45,24 +46,19 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments],
             else:
                 kept.clear()
             if len(rows):
-                yield FoldedMoments.of(rows, reader.options.folds or 0)
+                yield rows
 
-    merged = merge_all(moments())
-    count = 0 if merged is None else merged.whole.rows
-    if merged is None or count < 2:
-        counts = f"{reader.read} read, {reader.dropped} dropped, {reader.held_out} held out"
-        raise InputError(
-            f"{count or 'no'} row{'s' * (count != 1)} to train on ({counts})",
-            code="too-few-rows",
-            hint="give a table of at least two complete rows",
-        )
+    folds = reader.options.folds or 0
+    merged = merge_all(in_order(lambda rows: FoldedMoments.of(rows, folds), training()))
+    refuse_few_rows(reader, 0 if merged is None else merged.whole.rows, least=1)
+    assert merged is not None  # noqa: S101 - of no rows, which are refused
     if reader.options.holdout and not reader.held_out:
         raise InputError(
             f"a holdout of {reader.options.holdout:g} of {reader.read} rows holds out none",
             code="bad-option",
             hint="give a larger fraction",
         )
-    _check_spread(merged.whole, reader.columns)
+    _refuse_overflow(merged.whole, reader.columns)
     return merged.whole, _filled(merged), kept if keep_all or blocks == 1 else None
 
 
@@ -101,12 +97,15 @@ def gather_exactly(
             yield training
 
     count = 0
-    total: ExactMoments | None = None
-    for block in again() if rows is None else rows:
-        if len(block):
+
+    def counted() -> Iterator[Rows]:
+        nonlocal count
+        for block in again() if rows is None else rows:
             count += len(block)
-            found = ExactMoments.of(np.hstack([block.features, block.targets]), block.weights)
-            total = found if total is None else total.merge(found)
+            if len(block):
+                yield block
+
+    total = merge_all(in_order(lambda b: ExactMoments.of(b.values, b.weights), counted()))
     if total is None or count != moments.rows:
         raise InputError(
             f"the table changed while it was read: {moments.rows} rows to train on, then {count}",
@@ -116,23 +115,24 @@ def gather_exactly(
     return total
 
 
-def _check_spread(moments: Moments, columns: Columns) -> None:
-    """Raise for a column whose squares overflow, and for a constant target."""
-    spread = moments.comoment.diagonal()
+def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
+    """Raise where `count` rows are fewer than a run takes."""
+    if count < least:
+        counts = f"{reader.read} read, {reader.dropped} dropped, {reader.held_out} held out"
+        raise InputError(
+            f"{count or 'no'} row{'s' * (count != 1)} to train on ({counts})",
+            code="too-few-rows",
+            hint="give a table of at least two complete rows",
+        )
+
+
+def _refuse_overflow(moments: Moments, columns: Columns) -> None:
+    """Raise for a column whose squares overflow."""
     names = columns.features + columns.targets
-    for name, square, most in zip(names, spread, moments.maximum, strict=True):
+    for name, square, most in zip(names, moments.comoment.diagonal(), moments.maximum, strict=True):
         if not np.isfinite(square):
             raise InputError(
                 f"the column {name!r} has values too large to square (up to {most:.3g})",
                 code="out-of-range",
                 hint="divide the column first",
-            )
-    d = len(columns.features)
-    for j, name in enumerate(columns.targets, d):
-        if moments.minimum[j] == moments.maximum[j] or not spread[j]:
-            raise InputError(
-                f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
-                "learn",
-                code="constant-target",
-                hint="choose another target",
             )

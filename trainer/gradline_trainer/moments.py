@@ -7,17 +7,19 @@ the same rows give the same bits however they are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline_trainer.crossproducts import CrossProducts, cross_products
+
 __all__ = ["Moments", "merge_all"]
 
 Array = NDArray[np.float64]
-CHUNK = 16  # rows that are summed before sums are compensated
+CHUNK = 16  # rows that are taken together, and summed before sums are compensated
 COMPENSATED = 4_000_000  # n·p² up to which they are: a few milliseconds
 
 
@@ -47,27 +49,32 @@ class Moments:
     float32: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, values: Array, weights: Array | None = None) -> Moments:
-        """Return the moments of `values`, shape (n, p), n ≥ 1, with weights of shape (n,)."""
-        n = len(values)
+    def of(cls, values: Array | Sequence[NDArray[Any]], weights: Array | None = None) -> Moments:
+        """Return the moments of rows, n ≥ 1.
+
+        Args:
+            values: Shape (n, p), or matrices of n rows whose columns side by side are the p.
+            weights: Shape (n,); None where every row weighs 1.
+        """
+        pieces = [values] if isinstance(values, np.ndarray) else values
+        n, p = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
         total = float(n if weights is None else weights.sum())
-        share = None if weights is None or total == 0 else weights / total
-        mean = values.mean(axis=0) if share is None else share @ values
-        centred = values - mean
-        # The rounded mean is off by a little; the second pass takes that out again.
-        rest = centred.mean(axis=0) if share is None else share @ centred
-        weighted = centred if weights is None else centred * weights[:, None]
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
-            comoment = _product(centred, weighted) - total * np.outer(rest, rest)
-            float32 = (values.astype(np.float32) == values).all(axis=0)
+            if n * p * p > COMPENSATED:
+                found = cross_products(pieces, weights)
+            else:
+                found = _compensated(np.concatenate(pieces, axis=1, dtype=np.float64), weights)
+            # The shift is off the mean by a little: that is taken out again.
+            rest = found.sums / (total or 1.0)
+            comoment = found.products - total * np.outer(rest, rest)
         return cls(
             n,
             total,
-            *_two_sum(mean, rest),
+            *_two_sum(found.shift, rest),
             (comoment + comoment.T) / 2,
-            values.min(axis=0),
-            values.max(axis=0),
-            float32,
+            found.minimum,
+            found.maximum,
+            np.concatenate([_are_float32(piece) for piece in pieces]),
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -89,16 +96,45 @@ class Moments:
         )
 
 
-def _product(left: Array, right: Array) -> Array:
-    """Return leftᵀ @ right; for few rows, with hardly more than the last rounding.
+def _down(reduction: np.ufunc, values: Array) -> Array:
+    """Return reduction.reduce(values, axis=0), several rows at a time: short rows are slow."""
+    n, p = values.shape
+    if whole := n - n % CHUNK:
+        wide = reduction.reduce(values[:whole].reshape(-1, CHUNK * p), axis=0)
+        values = np.concatenate([wide.reshape(CHUNK, p), values[whole:]])
+    reduced: Array = reduction.reduce(values, axis=0)
+    return reduced
 
-    There the sums of a few rows are exact to a rounding or two, and are added up without any.
+
+def _are_float32(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return whether every value of a column is a float32; most other columns show it early."""
+    if values.dtype == np.float32:
+        return np.ones(values.shape[1], np.bool_)
+    head = values[:CHUNK]
+    with np.errstate(over="ignore"):
+        found: NDArray[np.bool_] = (head.astype(np.float32) == head).all(axis=0)
+        if found.any():
+            columns = values[:, found]
+            found[found] = (columns.astype(np.float32) == columns).all(axis=0)
+    return found
+
+
+def _compensated(values: Array, weights: Array | None) -> CrossProducts:
+    """Return the cross-products about the mean with hardly more than the last rounding.
+
+    The sums of a few rows are exact to a rounding or two, and are added up without any.
     """
-    n, p = left.shape
-    if n * p * p > COMPENSATED:
-        return left.T @ right
-    padding = ((0, -n % CHUNK), (0, 0))
-    a, b = (np.pad(part, padding).reshape(-1, CHUNK, p) for part in (left, right))
+    n, p = values.shape
+    mean = _down(np.add, values) / n
+    if weights is not None and weights.any():
+        mean = weights / weights.sum() @ values
+    minimum, maximum = _down(np.minimum, values), _down(np.maximum, values)
+    mean = np.where(minimum == maximum, minimum, mean)  # so that its co-moments are 0
+    padded = np.zeros((2, n + -n % CHUNK, p))
+    padded[:, :n] = centred = values - mean
+    if weights is not None:
+        padded[1, :n] *= weights[:, None]
+    a, b = padded.reshape(2, -1, CHUNK, p)
     sums = a.transpose(0, 2, 1) @ b
     rest = np.zeros_like(sums)
     while len(sums) > 1:
@@ -106,8 +142,8 @@ def _product(left: Array, right: Array) -> Array:
             sums, rest = (np.concatenate([part, np.zeros((1, p, p))]) for part in (sums, rest))
         sums, lost = _two_sum(sums[::2], sums[1::2])
         rest = rest[::2] + rest[1::2] + lost
-    total: Array = sums[0] + rest[0]
-    return total
+    first = _down(np.add, centred if weights is None else padded[1, :n])
+    return CrossProducts(mean, first, sums[0] + rest[0], minimum, maximum)
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:

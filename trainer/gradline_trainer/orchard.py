@@ -22,4 +22,4 @@ ROWS = [
 
 def orchard() -> ArrayTable:
     """Return the table, one row per region, without the regions' names."""
-    return ArrayTable(np.array(ROWS, np.float64), FEATURES + TARGETS)
+    return ArrayTable([np.array(ROWS, np.float64)], FEATURES + TARGETS)

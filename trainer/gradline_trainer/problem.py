@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 
-__all__ = ["Problem", "state_problem"]
+__all__ = ["Problem", "cholesky", "state_problem"]
 
 EPSILON = 2.0**-53
 
@@ -78,38 +79,52 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         options: For the bias and the ridge penalty, a number.
     """
     d = features
-    mean = torch.from_numpy(moments.mean)
-    second = torch.from_numpy(moments.comoment) / moments.weight
+    mean = moments.mean
+    second = moments.comoment / moments.weight
     if not options.bias:
-        second = second + torch.outer(mean, mean)
-        mean = torch.zeros_like(mean)
+        second = second + np.outer(mean, mean)
+        mean = np.zeros_like(mean)
+    diagonal = second.diagonal()
     noise = 2 * (d + 2) * EPSILON
     penalty = float(options.ridge) / moments.weight
     one_value = (moments.minimum == moments.maximum)[:d] & options.bias
-    constant = [int(j) for j in np.flatnonzero(one_value | (second.diagonal()[:d].numpy() == 0))]
-    candidates = [j for j in range(d) if j not in set(constant)]
-    scale = (second.diagonal()[candidates] + penalty).sqrt()
-    scaled = second[candidates][:, candidates] + penalty * torch.eye(len(candidates)).double()
-    scaled /= torch.outer(scale, scale)
+    informative = ~(one_value | (diagonal[:d] == 0))
+    candidates = np.flatnonzero(informative)
+    scale = np.sqrt(diagonal[candidates] + penalty)
+    scaled = second[np.ix_(candidates, candidates)]
+    np.fill_diagonal(scaled, scale**2)
+    scaled /= np.outer(scale, scale)
     rank = len(candidates) if penalty else min(len(candidates), moments.rows - int(options.bias))
-    kept, factor = _factorise(scaled, rank)
-    active = [candidates[j] for j in kept]
+    kept, factor = _factorise(torch.from_numpy(scaled), rank)
+    active = candidates[kept]
+    rows = second[active]
     return Problem(
-        active=torch.tensor(active, dtype=torch.int64),
-        constant=constant,
-        dependent=sorted(set(candidates) - set(active)),
+        active=torch.from_numpy(active),
+        constant=np.flatnonzero(~informative).tolist(),
+        dependent=sorted(set(candidates.tolist()) - set(active.tolist())),
         weight=moments.weight,
-        centre=mean[active],
-        target_centre=mean[d:],
-        normal=second[active][:, active],
-        cross=second[active][:, d:],
-        power=second.diagonal()[d:],
+        centre=torch.from_numpy(mean[active]),
+        target_centre=torch.from_numpy(mean[d:]),
+        normal=torch.from_numpy(rows[:, active]),
+        cross=torch.from_numpy(rows[:, d:]),
+        power=torch.from_numpy(diagonal[d:].copy()),
         penalty=penalty,
-        scale=scale[kept],
+        scale=torch.from_numpy(scale[kept]),
         factor=factor,
         bias=options.bias,
-        resolution=noise * second.diagonal()[d:] + (noise * mean[d:]) ** 2,
+        resolution=torch.from_numpy(noise * diagonal[d:] + (noise * mean[d:]) ** 2),
     )
+
+
+def cholesky(matrix: NDArray[np.float64]) -> Tensor | None:
+    """Return the lower Cholesky factor, or None where the matrix is not positive definite.
+
+    NumPy's, since PyTorch's wakes every thread for the smallest matrix.
+    """
+    try:
+        return torch.from_numpy(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        return None
 
 
 def _factorise(matrix: Tensor, rank: int) -> tuple[list[int], Tensor]:
@@ -120,9 +135,9 @@ def _factorise(matrix: Tensor, rank: int) -> tuple[list[int], Tensor]:
     """
     p = len(matrix)
     limit = p * 2.0**-50
-    factor, failed = torch.linalg.cholesky_ex(matrix)
-    if rank == p and not failed and bool((factor.diagonal() ** 2 > limit).all()):
-        return list(range(p)), factor
+    found = cholesky(matrix.numpy())
+    if rank == p and found is not None and bool((found.diagonal() ** 2 > limit).all()):
+        return list(range(p)), found
     kept: list[int] = []
     factor = torch.zeros_like(matrix)
     for j in range(p):

@@ -79,6 +79,7 @@ def choose_ridge(
             hint="divide the features first",
         )
     variance = whole.comoment.diagonal()[d:] / whole.weight
+    variance = np.where(variance > 0, variance, 1.0)  # no penalty errs on a constant target
     errors = np.array(
         [
             (_held_out_errors(others, fold, d, scale, bias=bias) / variance).mean(axis=1)

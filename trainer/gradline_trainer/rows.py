@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +29,44 @@ class Rows:
     """Complete rows.
 
     Attributes:
-        features: Shape (n, d).
-        targets: Shape (n, k).
+        pieces: Matrices of n rows: their columns side by side are [features, targets].
+        split: d.
         weights: Shape (n,); None where every row weighs 1.
         folds: The fold of each row, shape (n,); None where there are none.
     """
 
-    features: Array
-    targets: Array
+    pieces: tuple[NDArray[Any], ...]
+    split: int
     weights: Array | None
     folds: NDArray[np.intp] | None = None
 
+    @cached_property
+    def values(self) -> Array:
+        """[features, targets], shape (n, d + k), float64."""
+        if len(self.pieces) == 1:
+            return self.pieces[0].astype(np.float64, copy=False)
+        return np.concatenate(self.pieces, axis=1, dtype=np.float64)
+
+    @property
+    def features(self) -> Array:
+        """Shape (n, d)."""
+        if self._parted:
+            return self.pieces[0]
+        return self.values[:, : self.split]
+
+    @property
+    def targets(self) -> Array:
+        """Shape (n, k)."""
+        if self._parted:
+            return self.pieces[1]
+        return self.values[:, self.split :]
+
+    @property
+    def _parted(self) -> bool:
+        return len(self.pieces) == 2 and self.pieces[0].shape[1] == self.split
+
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.pieces[0])
 
 
 @dataclass
@@ -81,6 +109,13 @@ class RowReader:
         self.faults.clear()
         any_weight = self.columns.weight is None
         for block in self.table.blocks(self.columns.all):
+            if self._is_plain(block):
+                self.read += len(block)
+                if not self.faults:
+                    rows = Rows(block.pieces, len(self.columns.features), None)
+                    none = tuple(piece[:0] for piece in block.pieces)
+                    yield rows, Rows(none, rows.split, None)
+                continue
             keep = self._check(block)
             held = held_out_rows(block, self.options)
             folds = dealt_folds(block, self.options)
@@ -95,10 +130,22 @@ class RowReader:
         self._raise_faults()
         if self.read and not any_weight:
             raise InputError(
-                f"the sample weights in {self.columns.weight!r} are all 0",
+                f"the sample weights in {self.columns.weight!r} are all zero",
                 code="bad-weight",
                 hint="give at least one row a positive weight",
             )
+
+    def _is_plain(self, block: Block) -> bool:
+        """Return whether all of its rows train, and weigh the same.
+
+        A sum of squares is finite where all the values are; it is the quickest look at them all.
+        """
+        options = self.options
+        if self.columns.weight or options.holdout or options.folds:
+            return False
+        if any(column.kind == "category" for column in self.columns.inputs):
+            return False
+        return all(map(_is_finite, block.pieces))
 
     def _rows(
         self, values: Array, folds: NDArray[np.intp] | None, chosen: NDArray[np.bool_]
@@ -110,32 +157,32 @@ class RowReader:
         d, k = len(self.columns.inputs), len(self.columns.targets)
         weights = rows[:, d + k] if self.columns.weight else None
         folds = folds if folds is None or chosen.all() else folds[chosen]
-        features = expand(rows[:, :d], self.columns.inputs)
-        return Rows(features, rows[:, d : d + k], weights, folds)
+        inputs = rows[:, :d]
+        features = expand(inputs, self.columns.inputs)
+        whole = (rows[:, : d + k],) if features is inputs else (features, rows[:, d : d + k])
+        return Rows(whole, features.shape[1], weights, folds)
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Return which rows are complete, faults noted."""
         values = block.values
-        missing = np.isnan(values)
+        missing: NDArray[np.bool_] = np.isnan(values)
         if self.options.missing == "mean":
             missing = self._unfilled(missing, block)
-        incomplete = missing.any(axis=1)
-        if incomplete.any() and self.options.missing == "error":
+        elif self.options.missing == "error":
             self._note("missing", missing, block)
-        infinite = np.isinf(values)
-        if infinite.any():
-            self._note("infinite", infinite, block)
-        if self.columns.weight is not None:
-            negative = np.zeros_like(missing)
+        incomplete = missing.any(axis=1)
+        self._note("infinite", np.isinf(values), block)
+        if self.columns.weight is not None and (values[:, -1] < 0).any():
+            negative = np.zeros(values.shape, np.bool_)
             negative[:, -1] = values[:, -1] < 0
-            if negative.any():
-                self._note("negative", negative, block)
+            self._note("negative", negative, block)
         known = np.ones(len(values), np.bool_)
         for j, column in enumerate(self.columns.inputs):
             if column.kind == "category":
                 known &= ~(values[:, j] < 0)
         self.unknown += int((~known & ~incomplete).sum())
-        return known & ~incomplete
+        complete: NDArray[np.bool_] = known & ~incomplete
+        return complete
 
     def _unfilled(self, missing: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
         """Return what is missing of targets and weights; a category has no mean to fill with."""
@@ -182,6 +229,12 @@ class RowReader:
         )
 
 
+def _is_finite(values: NDArray[Any]) -> bool:
+    flat = values.ravel(order="K")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
+
+
 def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
     """Return which of a block's rows are held out, shape (rows,).
 
@@ -189,7 +242,7 @@ def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
     consecutive group of 100 rows of a part (or all of them, where the part has fewer), so that
     the choice is even over the table and the same for any block size.
     """
-    n = len(block.values)
+    n = len(block)
     if not options.holdout or not n:
         return np.zeros(n, np.bool_)
     size = n if block.start == 0 and n < GROUP_ROWS else GROUP_ROWS

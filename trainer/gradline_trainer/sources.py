@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gradline.errors import InputError
 from gradline.files import Dialect
 from gradline.frames import open_frame
@@ -57,16 +55,17 @@ def _pair(pair: Any, targets: Any, features: Any, weights: Any) -> tuple[ArrayTa
     if targets is None:
         targets = _labels(pair[1]) or [f"y{j}" for j in range(parts[1].shape[1])]
     features, targets = ([n] if isinstance(n, str) else list(n) for n in (features, targets))
-    name = None
+    labels, name = [features, targets], None
     if weights is not None:
         parts.append(matrix_of(weights, "sample_weight"))
         name = "sample_weight"
         while name in (*features, *targets):
             name += "_"
-    for what, names, part in (("X", features, parts[0]), ("Y", targets, parts[1])):
+        labels.append([name])
+    for what, names, part in zip(("X", "Y", "sample_weight"), labels, parts, strict=False):
         if len(names) != part.shape[1]:
             raise InputError(
-                f"{what} has {part.shape[1]} columns, {len(names)} names were given",
+                f"{what} has {part.shape[1]} columns, expected {len(names)}, one for each name",
                 code="wrong-shape",
                 hint="give one name per column",
             )
@@ -76,7 +75,7 @@ def _pair(pair: Any, targets: Any, features: Any, weights: Any) -> tuple[ArrayTa
             code="wrong-shape",
             hint="give one row of each per observation",
         )
-    table = ArrayTable(np.hstack(parts), [*features, *targets, *([name] if name else [])])
+    table = ArrayTable(parts, [label for names in labels for label in names])
     return table, targets, features, name
 
 

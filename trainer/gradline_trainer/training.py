@@ -84,7 +84,7 @@ def train(
         progress=progress,
     )
     optimality = _judge(loss, weights, bias, history, rate, options, features)
-    tolerance = options.tolerance or CONVERGED
+    tolerance, floor = options.tolerance or CONVERGED, loss.resolution
     exact = loss.solution(len(features)) if isinstance(loss, ExactLoss) else None
     if exact is not None:
         weights, bias = exact.weights, exact.bias
@@ -93,7 +93,7 @@ def train(
     return Trained(
         weights=weights,
         bias=bias,
-        history=[max(value, loss.resolution) for value in history],
+        history=[max(value, floor) for value in history],
         learning_rate=rate,
         optimality=optimality,
         converged=optimality.gap <= tolerance * optimality.loss,
@@ -120,7 +120,7 @@ def _judge(
         learning_rate=rate,
         tolerance=options.tolerance or CONVERGED,
     )
-    names = [features[int(j)] for j in coordinates.problem.active]
+    names = [features[j] for j in coordinates.problem.active.tolist()]
     ended = history if not math.isfinite(history[-1]) else [*history, optimality.loss]
     refusal = diverged(coordinates, ended, rate, names)
     if refusal is not None:

@@ -1,0 +1,184 @@
+"""LinearRegression: fit() as a scikit-learn estimator, and the package in one call."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Literal, Self
+from warnings import warn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from gradline.errors import InputError
+from gradline.files import Dialect
+from gradline.inputs import column_labels
+from gradline_trainer.fitting import learn
+from gradline_trainer.options import Options
+from gradline_trainer.result import Fit
+from gradline_trainer.rows import RowReader
+from gradline_trainer.sources import open_table
+
+__all__ = ["LinearRegression"]
+
+SHARED = (  # options that bear the same name here
+    "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
+    "folds", "dtype",
+)  # fmt: skip
+
+
+class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Least squares by gradient descent, with scikit-learn's interface.
+
+    The solution is that of `sklearn.linear_model.LinearRegression`, with a penalty that of `Ridge`.
+    What `fit()` refuses since there is nothing to learn is answered here as scikit-learn answers
+    it: a single row, a constant target or constant features give W = 0 and b the mean.
+
+    Args:
+        learning_rate: A positive number, or "auto" for 1/λmax of the loss's Hessian.
+        epochs: The most steps.
+        tolerance: The loop stops when the bound on the loss gap is below tolerance · loss.
+        preconditioning: The coordinates that the loop runs in: "none", "standardize" or "whiten".
+        gradient: Where it comes from: "rows", "moments" or "auto".
+        arithmetic: "fast", "exact" or "auto".
+        ridge: The penalty on the weights; the `alpha` of scikit-learn's Ridge. "auto" lets
+            cross-validation choose it.
+        folds: Of that cross-validation, None for 5 or where there is none.
+        fit_intercept: Whether there is a bias.
+        dtype: Of the exported graph: "float32", "float64" or "auto"; see `Options`.
+        random_state: The seed of the folds, and of the first weights with preconditioning "none".
+
+    Attributes:
+        coef_: W, shape (d,) for y of shape (n,), (k, d) for y of shape (n, k); float64.
+        intercept_: b, a float or shape (k,).
+        n_iter_: How many epochs the loop ran.
+        n_features_in_: d.
+        feature_names_in_: The names of X's columns, shape (d,), where they are all strings.
+        fit_: The `Fit`: history, metrics, optimality, warnings.
+    """
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float | Literal["auto"] = "auto",
+        epochs: int = 100,
+        tolerance: float = 1e-12,
+        preconditioning: Literal["none", "standardize", "whiten"] = "whiten",
+        gradient: Literal["auto", "rows", "moments"] = "auto",
+        arithmetic: Literal["auto", "fast", "exact"] = "auto",
+        ridge: float | Literal["auto"] = 0.0,
+        folds: int | None = None,
+        fit_intercept: bool = True,
+        dtype: Literal["auto", "float32", "float64"] = "auto",
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.tolerance = tolerance
+        self.preconditioning = preconditioning
+        self.gradient = gradient
+        self.arithmetic = arithmetic
+        self.ridge = ridge
+        self.folds = folds
+        self.fit_intercept = fit_intercept
+        self.dtype = dtype
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Return the estimator, fitted to X (n, d) and y (n,) or (n, k).
+
+        Args:
+            X: Numbers, without missing values.
+            y: The targets.
+            sample_weight: Shape (n,), each at least 0.
+
+        Raises:
+            InputError: For an option out of range, and weights that are negative or all 0.
+            ValueError: For arrays that scikit-learn's `check_X_y` refuses.
+            RefusedError: Where the run diverged, saying why.
+        """
+        options = self._options()
+        targets = _labels(y)
+        features, wanted = validate_data(
+            self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
+        )
+        names = [*getattr(self, "feature_names_in_", map("x{}".format, range(features.shape[1])))]
+        targets = targets or [f"y{j}" for j in range(wanted.size // len(wanted))]
+        while not set(names).isdisjoint(targets):
+            targets = [f"{target}_" for target in targets]
+        table = open_table((features, wanted), targets, names, (), sample_weight, Dialect())
+        reader = RowReader(*table, options)
+        self.fit_ = learn(reader, lambda stage, count: None, refuse_trivial=False)
+        self._take(self.fit_, single=wanted.ndim == 1)
+        return self
+
+    def _options(self) -> Options:
+        given = {name: getattr(self, name) for name in SHARED}  # get_params() takes long
+        bias, state = self.fit_intercept, self.random_state
+        if not isinstance(bias, bool | np.bool_):
+            raise InputError(f"fit_intercept = {bias!r}, expected True or False", code="bad-option")
+        if not isinstance(state, Integral) or state < 0:  # the latter raises
+            state = check_random_state(state).randint(2**31)
+        return Options(**given, bias=bool(bias), seed=int(state))
+
+    def _take(self, found: Fit, *, single: bool) -> None:
+        weights, bias = found.weights.numpy(), found.bias.numpy()
+        self.coef_ = weights[0] if single else weights
+        self.intercept_ = float(bias[0]) if single else bias
+        self.n_iter_ = len(found.history)
+        if not found.converged:
+            warn(
+                f"stopped after {self.n_iter_} epochs, {found.optimality.gap:.3g} above the least "
+                "loss; fit_.warnings says what leads there",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the predictions X @ coef_.T + intercept_ in float64, shape (n,) or (n, k).
+
+        Raises:
+            NotFittedError: Before `fit`.
+            ValueError: For arrays that scikit-learn's `check_array` refuses.
+        """
+        check_is_fitted(self)
+        features = validate_data(self, X, dtype=np.float64, reset=False)
+        predictions: NDArray[np.float64] = features @ self.coef_.T + self.intercept_
+        return predictions
+
+    def export(self, path: str | Path, *, name: str = "model", **options: Any) -> Path:
+        """Return the path of the new version directory that holds the fitted model's package.
+
+        Args:
+            path: The folder of packages.
+            name: The package's.
+            **options: Of `gradline_export.export_package`.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            InputError: Where all rows have the same features: the package would hold them.
+            GradlineError: As `export_package` does.
+        """
+        # Imports point from export to trainer, so this one waits until it is called for.
+        from gradline_export import export_package
+
+        check_is_fitted(self)
+        moments = self.fit_.moments
+        if (moments.minimum == moments.maximum)[: self.n_features_in_].all():
+            raise InputError(
+                "every feature has one value only: the package would hold the training rows",
+                code="constant-features",
+                hint="fit rows that differ",
+            )
+        return export_package(self.fit_, path, name, **options)
+
+
+def _labels(y: Any) -> list[str] | None:
+    """Return the names of a frame's columns or of a series, None where it has none."""
+    labels = column_labels(y) or [getattr(y, "name", None)]
+    usable = all(isinstance(label, str) and label for label in labels)
+    return labels if usable and len(set(labels)) == len(labels) else None
