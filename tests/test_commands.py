@@ -18,7 +18,8 @@ import polars as pl
 import pytest
 
 from gradline import load
-from gradline.cli import COMMANDS, main
+from gradline.cli import main, train_and_export
+from gradline.program import COMMANDS
 from gradline_trainer import Fit
 
 REPOSITORY = Path(__file__).parent.parent
@@ -170,6 +171,8 @@ def test_a_chosen_ridge_penalty_is_said_and_recorded(run: Run) -> None:
         (["inspect", "nowhere"], 2, "no package at nowhere"),
         (["verify", "nowhere"], 2, "no package at nowhere"),
         (["nonsense"], 2, "No such command 'nonsense'"),
+        (["inpsect"], 2, "did you mean 'inspect'?"),
+        (["predict", "--ouput", "x"], 2, "--output"),
     ],
 )
 def test_errors_are_a_line_or_one_json_object_and_leave_nothing(
@@ -269,6 +272,25 @@ def test_every_command_helps_by_example(run: Run, command: str) -> None:
     assert f"  gradline {command} " in shown.out or f"  {command} " in shown.out
     assert command in run("--help").out
     assert command in (REPOSITORY / "README.md").read_text()
+
+
+def test_help_is_whole_sentences_without_the_parsers_words(run: Run) -> None:
+    overview = run("--help").out
+    assert "..." not in overview.partition("Commands:")[2]
+    shown = run("train-and-export", "--help").out
+    assert "RANGE" not in shown
+    assert "--learning-rate NUMBER|auto" in shown
+    assert "[default: 100]" in shown
+
+
+def test_a_command_is_called_what_it_was_called(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("train-and-export", "-h").out.startswith("Usage: gradline train-and-export [")
+    monkeypatch.setattr(sys, "argv", ["train-and-export", "-h"])
+    with pytest.raises(SystemExit):
+        train_and_export()
+    assert capsys.readouterr().out.startswith("Usage: train-and-export [")
 
 
 def test_an_unwritable_folder_is_refused_before_any_training(

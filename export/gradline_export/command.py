@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gradline.errors import InputError
+from gradline.interrupts import ending_at_once
 
 __all__ = ["command"]
 
@@ -16,7 +17,11 @@ __all__ = ["command"]
 class NumberOrAuto(click.ParamType["float | str"]):
     """A number, or `auto`."""
 
-    name = "X|auto"
+    name = "number or auto"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what the help calls it."""
+        return "NUMBER|auto"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -30,12 +35,43 @@ class NumberOrAuto(click.ParamType["float | str"]):
             self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
 
 
+class Number(click.ParamType["float"]):
+    """A number in a range that an error tells of: the help says NUMBER and the default alone."""
+
+    name = "number"
+
+    def __init__(self, expected: str, within: click.ParamType[Any]) -> None:
+        self.expected = expected
+        self.within = within
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        try:
+            number: float = self.within.convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not {self.expected}", param, ctx)
+        return number
+
+
+WHOLE = Number("a whole number of 0 or more", click.IntRange(min=0))
+POSITIVE = Number("a whole number of 1 or more", click.IntRange(min=1))
+AT_LEAST_2 = Number("a whole number of 2 or more", click.IntRange(min=2))
+AT_LEAST_0 = Number("a number of 0 or more", click.FloatRange(min=0))
+FRACTION = Number("a number from 0 to below 1", click.FloatRange(min=0, max=1, max_open=True))
+
+
 def choice(*values: str) -> click.Choice[str]:
     """Return the type of an option with these values."""
     return click.Choice(values)
 
 
-@click.command("train-and-export", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "train-and-export",
+    short_help="Learn a model from a table and publish it.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("data", type=click.Path(), required=False)
 @click.option(
     "-t",
@@ -82,7 +118,7 @@ def choice(*values: str) -> click.Choice[str]:
     "--epochs",
     default=100,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=POSITIVE,
     help="The most steps to take.",
 )
 @click.option(
@@ -96,14 +132,14 @@ def choice(*values: str) -> click.Choice[str]:
     "--tolerance",
     default=1e-12,
     show_default=True,
-    type=click.FloatRange(min=0),
+    type=AT_LEAST_0,
     help="Stop when the loss gap is below this share of the loss; 0 never.",
 )
 @click.option(
     "--seed",
     default=0,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=WHOLE,
     help="Of the first weights (with --preconditioning none), the holdout and the folds.",
 )
 @click.option(
@@ -129,15 +165,14 @@ def choice(*values: str) -> click.Choice[str]:
 )
 @click.option(
     "--ridge",
-    default=0.0,
+    default=0,
     show_default=True,
     type=NumberOrAuto(),
     help="Penalty on the weights, scikit-learn's alpha; auto chooses it by cross-validation.",
 )
 @click.option(
     "--folds",
-    type=click.IntRange(min=2),
-    metavar="N",
+    type=AT_LEAST_2,
     help="Of the cross-validation for --ridge auto; 5 unless given.",
 )
 @click.option("--no-bias", is_flag=True, help="Learn y = x @ W.T.")
@@ -166,9 +201,9 @@ def choice(*values: str) -> click.Choice[str]:
 @click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
 @click.option(
     "--holdout",
-    default=0.0,
+    default=0,
     show_default=True,
-    type=click.FloatRange(min=0, max=1, max_open=True),
+    type=FRACTION,
     help="Fraction of rows that only measure; the same share of every 100 rows.",
 )
 @click.option(
@@ -221,7 +256,8 @@ def command(**options: Any) -> None:
     # garbage would take a fifth of a small job's time.
     gc.disable()
     try:
-        from gradline_export.main_job import run
+        with ending_at_once(["--json"] if options["as_json"] else []):
+            from gradline_export.main_job import run
     finally:
         gc.freeze()
         gc.enable()

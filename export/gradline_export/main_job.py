@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import click
-
-from gradline.errors import InputError
+from gradline.errors import InputError, OutputError
 from gradline.files import stem
+from gradline.interrupts import ignore_interrupts
 from gradline.progress import Progress
+from gradline.terminal import say, say_json, tell
 from gradline_export.packaging import Frozen, freeze
 from gradline_export.publishing import check_name, check_place, publish
 from gradline_export.summary import summary, summary_record
@@ -52,7 +52,7 @@ def run(
     with Progress(quiet=quiet or for_programs) as progress:
         trained = _train(data, targets, progress, options)
     for warning in trained.warnings * (not as_json):
-        click.echo(f"Warning: {warning}", err=True)
+        tell(f"Warning: {warning}")
     frozen = freeze(
         trained,
         package,
@@ -61,8 +61,12 @@ def run(
         fingerprint=not no_fingerprint,
         notes=notes,
     )
-    path = publish(frozen.files, output, package)
-    click.echo(_said(trained, frozen, path, as_json, quiet))
+    # From the rename on the package is there, and the exit status must say so.
+    path = publish(frozen.files, output, package, before_rename=ignore_interrupts)
+    try:
+        _say(trained, frozen, path, as_json, quiet)
+    except OutputError as error:
+        tell(f"Warning: {error}; the package is published as {path}")
 
 
 def _train(
@@ -79,7 +83,10 @@ def _train(
     )
 
 
-def _said(fit: Fit, frozen: Frozen, path: Path, as_json: bool, quiet: bool) -> str:
+def _say(fit: Fit, frozen: Frozen, path: Path, as_json: bool, quiet: bool) -> None:
     if as_json:
-        return json.dumps(summary_record(fit, frozen, path), ensure_ascii=False)
-    return str(path) if quiet else "\n".join(summary(fit, frozen, path))
+        say_json(summary_record(fit, frozen, path))
+    elif quiet:
+        say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
+    else:
+        say("\n".join(summary(fit, frozen, path)))

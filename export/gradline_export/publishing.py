@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from gradline.errors import InputError, OutputError
@@ -51,31 +52,50 @@ def check_place(root: str | Path, name: str) -> None:
         raise _unwritable(place, "permission denied")
 
 
-def publish(files: dict[str, bytes], root: str | Path, name: str) -> Path:
+def publish(
+    files: dict[str, bytes],
+    root: str | Path,
+    name: str,
+    *,
+    before_rename: Callable[[], object] = lambda: None,
+) -> Path:
     """Return the new version directory, root/<name>/<next number>, holding `files`.
+
+    Args:
+        files: Bytes by file name.
+        root: The folder of packages.
+        name: The package's.
+        before_rename: Called when all is written and only the rename is left to do.
 
     Raises:
         OutputError: Where it can't be written; nothing is left behind.
     """
     folder = Path(root) / check_name(name)
+    building = folder / f".building-{secrets.token_hex(8)}"
+    made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        building = folder / f".building-{secrets.token_hex(8)}"
-        building.mkdir()
-        try:
-            for file, data in files.items():
-                _write(building / file, data)
-            _flush(building)
-            version = _take_next_number(building, folder)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # which it can only where nothing was published before
-        raise _unwritable(folder, error.strerror or str(error)) from error
+        building.mkdir(parents=True)
+        for file, data in files.items():
+            _write(building / file, data)
+        _flush(building)
+        before_rename()
+        version = _take_next_number(building, folder)
+    except BaseException as error:  # an interrupt too
+        _discard(building, made)
+        if isinstance(error, OSError):
+            raise _unwritable(folder, error.strerror or str(error)) from error
+        raise
     with contextlib.suppress(OSError):
         _flush(folder)  # the version is whole already; this only hastens its name to the disk
     return version
+
+
+def _discard(building: Path, made: list[Path]) -> None:
+    """Remove what an unfinished publication made: a folder only where nothing else is in it."""
+    shutil.rmtree(building, ignore_errors=True)
+    for place in made:
+        with contextlib.suppress(OSError):
+            place.rmdir()
 
 
 def _take_next_number(building: Path, folder: Path) -> Path:

@@ -1,5 +1,9 @@
 """gradline: predict from a linear model package that proves itself where it is loaded."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gradline.errors import (
     GradlineError,
     InputError,
@@ -8,7 +12,9 @@ from gradline.errors import (
     PackageError,
     RefusedError,
 )
-from gradline.model import Model, load
+
+if TYPE_CHECKING:
+    from gradline.model import Model, load
 
 __all__ = [
     "GradlineError",
@@ -20,3 +26,12 @@ __all__ = [
     "RefusedError",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # NumPy takes a tenth of a second to import, so it waits until a model is asked for.
+    if name not in ("Model", "load"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from gradline import model
+
+    return getattr(model, name)

@@ -31,6 +31,10 @@ GEMM_TRANS_B = {1: [b"transB"], 3: [1], 20: [2]}  # AttributeProto: name, i, typ
 Fields = dict[int, list[Any]]
 
 
+class _OtherGraphError(Exception):
+    """What a graph has that the one-node graph has not."""
+
+
 @dataclass(frozen=True)
 class Graph:
     """What the ONNX file says.
@@ -63,8 +67,8 @@ class Graph:
         return self.weights.dtype
 
 
-def parse_graph(data: bytes) -> Graph:
-    """Return the linear model in an ONNX file's bytes.
+def parse_graph(data: bytes, file: str = "model.onnx") -> Graph:
+    """Return the linear model in an ONNX file's bytes, called `file` where it is at fault.
 
     Raises:
         PackageError: Where the file is anything but the one-node graph with inline float32 or
@@ -72,8 +76,8 @@ def parse_graph(data: bytes) -> Graph:
     """
     try:
         return _model(data)
-    except PackageError:
-        raise
+    except _OtherGraphError as other:
+        what = f"it has {other}"
     except (
         LookupError,
         ValueError,
@@ -82,7 +86,12 @@ def parse_graph(data: bytes) -> Graph:
         ArithmeticError,
         RecursionError,
     ) as error:
-        raise _refusal(f"the file cannot be read as an ONNX model ({error})") from error
+        what = f"it cannot be read as an ONNX model ({error})"
+    raise PackageError(
+        f"{file} is not the graph y = x @ W.T + b: {what}",
+        code="not-the-graph",
+        hint="export it with gradline, or get the package again from where it was published",
+    )
 
 
 def _model(data: bytes) -> Graph:
@@ -246,9 +255,5 @@ def _one(fields: Fields, number: int, what: str) -> Any:
     return values[0]
 
 
-def _refusal(what: str) -> PackageError:
-    return PackageError(
-        f"model.onnx is not the graph y = x @ W.T + b: it has {what}",
-        code="not-the-graph",
-        hint="export it with gradline, or get the package again from where it was published",
-    )
+def _refusal(what: str) -> _OtherGraphError:
+    return _OtherGraphError(what)

@@ -7,6 +7,7 @@ former are refused and the latter are converted.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -150,6 +151,8 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
         array = np.asarray(values)
         if array.dtype.kind == "O":
             array = _plain(array)
+    except OverflowError:
+        raise _out_of_range(what, dtype) from None
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"{what}: rows of unequal length, or values that are not numbers ({error})",
@@ -168,19 +171,32 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
         with np.errstate(over="raise"):
             return np.asarray(array, dtype=dtype, order="C")
     except FloatingPointError:
-        raise InputError(
-            f"{what}: a value is outside the range of {dtype}",
-            code="out-of-range",
-            hint=f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}",
-        ) from None
+        raise _out_of_range(what, dtype) from None
+
+
+def _out_of_range(what: str, dtype: np.dtype[Any]) -> InputError:
+    return InputError(
+        f"{what}: a value is outside the range of {dtype}",
+        code="out-of-range",
+        hint=f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}",
+    )
 
 
 def _plain(array: Matrix) -> Matrix:
-    """Return an array of Python objects as one of numbers, where that is what they are."""
+    """Return an array of Python objects as one of numbers, where that is what they are.
+
+    Numbers are also decimals, fractions and integers of more than 64 bits; what is missing is NaN.
+    """
     plain = np.array(array.tolist())
-    if plain.dtype.kind == "O" and all(map(_is_number, plain.ravel())):
-        plain = plain.astype(np.float64)  # decimals, fractions, integers of more than 64 bits
+    if plain.dtype.kind == "O":
+        values = [math.nan if _is_missing(value) else value for value in plain.flat]
+        if all(map(_is_number, values)):
+            plain = np.array(list(map(float, values)), np.float64).reshape(plain.shape)
     return plain
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or type(value).__name__ == "NAType"  # pandas' own
 
 
 def _is_number(value: object) -> bool:
@@ -192,7 +208,8 @@ def kind_of(array: Matrix) -> str:
     words = {"U": "text", "S": "bytes", "M": "dates", "m": "durations", "c": "complex numbers"}
     word = words.get(array.dtype.kind, f"values of dtype {array.dtype}")
     if array.dtype.kind == "O":
-        odd = next((v for v in array.ravel() if not isinstance(v, (int, float))), None)
+        unusual = [v for v in array.flat if not isinstance(v, (int, float)) and not _is_missing(v)]
+        odd = next((v for v in unusual if not _is_number(v)), unusual[0] if unusual else None)
         return f"{type(odd).__name__}: {odd!r}" if odd is not None else "a missing value (None)"
     return f"{word}: {array.ravel()[0].item()!r}" if array.dtype.kind in "US" else word
 

@@ -108,7 +108,8 @@ def _check_members(document: dict[str, Any]) -> None:
     for record in files.values():
         found = record if isinstance(record, dict) else {}
         sha256, size = (found.get(key) for key in ("sha256", "bytes"))
-        if not (isinstance(sha256, str) and SHA256.fullmatch(sha256)) or type(size) is not int:
+        hashed = isinstance(sha256, str) and SHA256.fullmatch(sha256)
+        if not hashed or type(size) is not int or size < 0:
             raise _broken("a file has no SHA-256 or no size")
 
 

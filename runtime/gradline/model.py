@@ -80,10 +80,10 @@ class Model:
         Args:
             rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
                 a column of n values; or a dataframe (pandas, polars, pyarrow), whose columns are
-                matched by name and whose further columns are ignored. A NaN is a missing value:
-                it is filled where the package has a fill value, in every way of calling, and
-                gives NaN elsewhere. Where a column is a category, rows by name have that column,
-                or all of the graph's own inputs; an array has the latter.
+                matched by name and whose further columns are ignored. NaN and None are missing
+                values: they are filled where the package has a fill value, in every way of
+                calling, and give NaN elsewhere. Where a column is a category, rows by name have
+                that column, or all of the graph's own inputs; an array has the latter.
             unknown_category: What a category that no training row had does: "error", or "zero"
                 to make each of the column's indicators 0.
 

@@ -54,7 +54,8 @@ def read_package(path: str | Path) -> Package:
     place = locate(path)
     if place.path.is_file():
         onnx = _read(place.path, MODEL_LIMIT)
-        return Package(place.path, None, onnx, parse_graph(onnx), {}, None)
+        graph = parse_graph(onnx, place.path.name)
+        return Package(place.path, None, onnx, graph, {}, None)
     manifest = parse_manifest(_read(place.path / "manifest.json", MANIFEST_LIMIT))
     onnx, golden = (_checked(place.path, manifest, file) for file in ("model.onnx", "golden.json"))
     graph = parse_graph(onnx)

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from gradline.terminal import tell
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -46,7 +48,7 @@ class Progress:
             self._draw(text)
         else:
             self._due = now + PLAIN_EVERY
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def _draw(self, text: str) -> None:
         if self._bar is None:

@@ -6,6 +6,7 @@ versions holds the number of the one to load instead of the newest.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,14 @@ def _is_version(name: str) -> bool:
 
 def _pinned(folder: Path, versions: list[int]) -> int | None:
     pin = folder / "pinned"
-    if not pin.exists():
+    if not os.path.lexists(pin):
         return None
+    if not pin.is_file():  # a pipe would never end
+        raise PackageError(
+            f"{pin} is not a file",
+            code="bad-pin",
+            hint="remove it, or make it a text file that holds a version's number",
+        )
     try:
         with pin.open("rb") as file:
             text = file.read(1024).decode(errors="replace").strip()

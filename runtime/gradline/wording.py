@@ -31,7 +31,10 @@ def number(value: float | None) -> str:
     size = abs(value)
     if size == 0 or 1e-3 <= size < 999.5:
         return f"{value:.3g}"
-    return f"{value:,.0f}" if 999.5 <= size < 1e6 else scientific(value, 2)
+    if 999.5 <= size < 1e6:
+        return f"{value:,.0f}"
+    mantissa, _, exponent = scientific(value, 2).partition("e")
+    return f"{float(mantissa):g}e{exponent}" if exponent else mantissa
 
 
 def label(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from gradline.errors import InputError, RefusedError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
+from gradline_trainer.arguments import check_arguments
 from gradline_trainer.arithmetic import choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
@@ -68,11 +69,15 @@ def fit(
         InputError: For a table, column or option that does not fit, naming it.
         RefusedError: Where the run diverged, saying why.
     """
+    names = {"targets": targets, "features": features, "exclude": exclude, "one_hot": one_hot}
+    check_arguments(table, sample_weight, separator, null=null, **names)
     chosen = Options.of(**options)
     report = progress or (lambda stage, count: None)
-    nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null))
+    nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
     dialect = Dialect(separator, decimal_comma, nulls)
-    source, columns = open_table(table, targets, features, exclude, sample_weight, dialect, one_hot)
+    source, columns = open_table(
+        table, targets, features, exclude or (), sample_weight, dialect, one_hot
+    )
     source, columns = learn_encoding(source, columns, chosen, max_categories, report)
     return learn(RowReader(source, columns, chosen), report, refuse_trivial=True)
 

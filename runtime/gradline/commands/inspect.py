@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from gradline.errors import PackageError
+from gradline.terminal import say, say_json
 
 __all__ = ["command"]
 
 
-@click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "inspect",
+    short_help="Show a model's equations, metrics and origin.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("package", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def command(package: str, as_json: bool) -> None:
@@ -38,7 +42,7 @@ def command(package: str, as_json: bool) -> None:
             "metadata": graph.metadata,
             "manifest": read.manifest,
         }
-        click.echo(json.dumps(report, ensure_ascii=False))
+        say_json(report)
         return
     try:
         lines = describe(read)
@@ -48,7 +52,7 @@ def command(package: str, as_json: bool) -> None:
             code="bad-manifest",
             hint="get the package again from where it was published",
         ) from error
-    click.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 def describe(package: Any) -> list[str]:

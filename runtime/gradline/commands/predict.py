@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
+import re
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from gradline.errors import InputError, OutputError, needs_extra
+from gradline.errors import InputError, needs_extra
+from gradline.terminal import say, say_json, tell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,18 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-WRITERS: dict[str, Callable[[Any, Any], None]] = {
-    ".csv": lambda frame, file: frame.write_csv(file),
-    ".tsv": lambda frame, file: frame.write_csv(file, separator="\t"),
-    ".parquet": lambda frame, file: frame.write_parquet(file),
-    ".arrow": lambda frame, file: frame.write_ipc(file),
-    ".feather": lambda frame, file: frame.write_ipc(file),
-    ".ndjson": lambda frame, file: frame.write_ndjson(file),
-    ".jsonl": lambda frame, file: frame.write_ndjson(file),
-}
+OPTION = re.compile(r"--[a-z][a-z-]*")
+BETWEEN = re.compile(r",(?: or)? (?=(?:[^']*'[^']*')*[^']*$)")  # a hint's parts, but for quotations
 
 
-@click.command("predict", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "predict",
+    short_help="Predict the rows of a table with a model.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("package", type=click.Path())
 @click.argument("data", type=click.Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here, not to stdout.")
@@ -73,40 +71,55 @@ def command(
     from gradline.model import load
     from gradline.tables import open_files
     from gradline.wording import count
+    from gradline.writing import check_output, write_table
 
-    if output is not None and output.suffix not in WRITERS:
-        raise InputError(
-            f"unknown output format {output.suffix!r}",
-            code="unknown-format",
-            hint=f"name the output *{', *'.join(WRITERS)}",
-        )
-    model = load(package)
-    table = open_files(data, Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls)))
-    quiet = as_json and not sys.stderr.isatty()
-    frame = predict_table(model, table, unknown_category=unknown_category, quiet=quiet)
-    missing = int(frame.null_count().sum_horizontal()[0]) // len(model.targets)
-    if missing:
-        click.echo(
-            f"Warning: {count(missing, 'row')} with missing values got no prediction", err=True
-        )
     if output is not None:
-        write_whole(output, lambda file: WRITERS[output.suffix](frame, file))
+        check_output(output)
+    model = load(package)
+    with _own_hints():
+        table = open_files(data, Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls)))
+        if output is not None:
+            check_output(output, table.paths)
+        quiet = as_json and not sys.stderr.isatty()
+        found = predict_table(model, table, unknown_category=unknown_category, quiet=quiet)
+    for rows, what in (
+        (found.missing, "with missing values got no prediction"),
+        (found.infinite, "with infinite or huge values got infinite or no predictions"),
+    ):
+        if rows:
+            tell(f"Warning: {count(rows, 'row')} {what}")
+    if output is not None:
+        write_table(found.frame, output)
     if as_json:
-        report = {"name": model.name, "version": model.version, "rows": len(frame)}
-        answer = {"output": str(output)} if output else {"predictions": frame.to_dicts()}
-        click.echo(json.dumps({**report, **answer}, ensure_ascii=False))
+        report = {"name": model.name, "version": model.version, "rows": len(found.frame)}
+        answer = {"output": str(output)} if output else {"predictions": found.frame.to_dicts()}
+        say_json({**report, **answer})
     elif output is None:
-        sys.stdout.write(frame.write_csv())
+        say(found.frame.write_csv().encode())
     else:
-        click.echo(
-            f"{count(len(frame), 'row')} predicted by {model.name}, written to {output}", err=True
-        )
+        whole = count(len(found.frame), "row")
+        tell(f"{whole} predicted by {model.name}, written to {output}")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a table's rows got.
+
+    Attributes:
+        frame: One column for each target, one row for each of the table's; null where NaN.
+        missing: The number of rows with a missing value and without a prediction.
+        infinite: The number of further rows with a prediction that is not finite.
+    """
+
+    frame: pl.DataFrame
+    missing: int
+    infinite: int
 
 
 def predict_table(
     model: Model, table: FrameTable, *, unknown_category: str = "error", quiet: bool = False
-) -> pl.DataFrame:
-    """Return one column for each target, one row for each of the table's.
+) -> Predictions:
+    """Return the predictions for every row of a table.
 
     Args:
         model: Whose features the table has.
@@ -119,6 +132,8 @@ def predict_table(
     """
     with needs_extra():
         import polars as pl
+    import numpy as np
+
     from gradline.by_column import has_columns
     from gradline.categories import place_finder
     from gradline.encoding import Column, expand
@@ -132,34 +147,29 @@ def predict_table(
     categories = [column for column in columns if column.kind == "category"]
     coded = table.with_categories({c.name: place_finder(c, unknown_category) for c in categories})
     schema = dict.fromkeys(model.targets, pl.Float32 if model.dtype.itemsize == 4 else pl.Float64)
-    frames = []
+    frames = [pl.DataFrame(schema=schema)]
+    missing = infinite = 0
     with Progress(quiet=quiet) as progress:
         for block in coded.blocks(names):
-            predicted = model.predict(expand(block.values, columns))
-            answers = pl.DataFrame(predicted, schema=schema, orient="row")
-            frames.append(answers.fill_nan(None))
+            inputs = expand(block.values, columns)
+            answers = model.predict(inputs)
+            finite = np.isfinite(answers).all(axis=1)
+            lacking = np.isnan(inputs).any(axis=1) & ~finite
+            missing += int(lacking.sum())
+            infinite += int((~lacking & ~finite).sum())
+            frames.append(pl.DataFrame(answers, schema=schema, orient="row").fill_nan(None))
             progress("rows", sum(map(len, frames)))
-    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+    return Predictions(pl.concat(frames), missing, infinite)
 
 
-def write_whole(path: Path, write: Callable[[Any], None]) -> None:
-    """Let `write` write to a file that appears under `path` when it is whole, or not at all.
-
-    Raises:
-        OutputError: Where it can't be written.
-    """
+@contextmanager
+def _own_hints() -> Iterator[None]:
+    """Leave out of an error's hint what it says of options that only training has."""
     try:
-        handle, building = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-            Path(building).replace(path)
-        except BaseException:
-            Path(building).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}",
-            code="cannot-write",
-            hint="give a path in a folder with room that you may write to",
-        ) from error
+        yield
+    except InputError as error:
+        own = {name for parameter in command.params for name in parameter.opts}
+        if not own.issuperset(OPTION.findall(error.hint)):
+            parts = BETWEEN.split(error.hint)
+            error.hint = ", or ".join(p for p in parts if own.issuperset(OPTION.findall(p)))
+        raise

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from gradline.terminal import say, say_json
 
 __all__ = ["command"]
 
 
-@click.command("verify", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "verify",
+    short_help="Check all that a package proves, on this machine.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("package", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def command(package: str, as_json: bool) -> None:
@@ -39,17 +43,20 @@ def command(package: str, as_json: bool) -> None:
             "golden_rows": rows,
             "largest_share_of_bound": share,
         }
-        click.echo(json.dumps(report, ensure_ascii=False))
+        say_json(report)
         return
     version = "" if model.version is None else f" version {model.version}"
-    click.echo(f"{model.name}{version} at {read.path}")
-    click.echo("  graph   y = x @ W.T + b and nothing else")
+    lines = [
+        f"{model.name}{version} at {read.path}",
+        "  graph   y = x @ W.T + b and nothing else",
+    ]
     if share is None:
-        click.echo("  a bare ONNX file: no seal, no hashes, no golden rows to check")
-        return
-    click.echo("  seal    matches manifest.json")
-    click.echo(f"  files   {', '.join(files)}: sizes and SHA-256 match")
-    click.echo(
-        f"  golden  {rows} rows predicted on this machine, the furthest uses {share:.0%} of its "
-        "rounding bound"
-    )
+        lines += ["  a bare ONNX file: no seal, no hashes, no golden rows to check"]
+    else:
+        lines += [
+            "  seal    matches manifest.json",
+            f"  files   {', '.join(files)}: sizes and SHA-256 match",
+            f"  golden  {rows} rows predicted on this machine, the furthest uses {share:.0%} of "
+            "its rounding bound",
+        ]
+    say("\n".join(lines))

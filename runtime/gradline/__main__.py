@@ -1,0 +1,6 @@
+"""`python -m gradline` is `gradline`."""
+
+from gradline.cli import main
+
+if __name__ == "__main__":
+    main()

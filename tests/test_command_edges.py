@@ -1,0 +1,252 @@
+"""The commands where the ground gives way: outputs, encodings, interrupts, odd files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import gradline_export.main_job
+from gradline import InputError, load
+from gradline.cli import main
+from gradline_export import export_package
+from gradline_export.publishing import publish
+from gradline_trainer import fit
+
+ORCHARD = Path(__file__).parent.parent / "examples" / "orchard.csv"
+GRADLINE = [sys.executable, "-m", "gradline"]
+IMPATIENT = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from gradline.cli import main
+main({arguments!r})
+"""
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+
+
+def shell(line: str, folder: Path, **surroundings: str) -> subprocess.CompletedProcess[str]:
+    """Run a line in which `gradline` is the command and $ORCHARD a table."""
+    python, table = sys.executable, str(ORCHARD)
+    prelude = f'gradline() {{ "{python}" -m gradline "$@"; }}; ORCHARD="{table}"; set -o pipefail; '
+    return subprocess.run(
+        ["bash", "-c", prelude + line],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, **surroundings},
+    )
+
+
+# Where nobody reads
+
+
+@pytest.mark.parametrize("command", ["inspect P", "predict P $ORCHARD", "--help", "inspect --help"])
+def test_a_reader_that_leaves_ends_a_command_quietly(command: str, orchard_package: Path) -> None:
+    line = f"gradline {command.replace('P', str(orchard_package), 1)} | true"
+    done = shell(line, orchard_package)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@full
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("inspect P >/dev/full", "No space left"),
+        ("verify P --json >/dev/full", "No space left"),
+        ("predict P $ORCHARD >/dev/full", "No space left"),
+        ("predict --help >/dev/full", "No space left"),
+        ("inspect P >&-", "it is closed"),
+        ("predict P $ORCHARD >&-", "it is closed"),
+    ],
+)
+def test_an_answer_that_reaches_nobody_is_an_error(
+    command: str, why: str, orchard_package: Path
+) -> None:
+    done = shell(f"gradline {command.replace('P', str(orchard_package), 1)}", orchard_package)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"cannot write to stdout: {why}" in done.stderr
+
+
+@full
+@pytest.mark.parametrize("to", [">/dev/full", ">&-", ">/dev/full 2>/dev/full", "2>&-", "| true"])
+def test_what_is_published_is_done_whoever_reads_it(to: str, tmp_path: Path) -> None:
+    done = shell(f"gradline train-and-export $ORCHARD -t apples --name fruit {to}", tmp_path)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert load(tmp_path / "artifacts" / "fruit").version == 1
+    if "2>" not in to and "|" not in to:
+        assert "the package is published as artifacts/fruit/1" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_name_can_be_printed_and_data_are_utf8(encoding: str, tmp_path: Path) -> None:
+    table = {"λ 🍎": [1.0, 2.0, 4.0], "größe": [1.0, 3.0, 2.0]}
+    package = export_package(fit(table, "größe"), tmp_path, "names")
+    (tmp_path / "table.csv").write_text("λ 🍎\n1\n", encoding="utf-8")
+
+    def gradline(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        surroundings = {**os.environ, "PYTHONIOENCODING": encoding}
+        command = [*GRADLINE, *arguments]
+        return subprocess.run(
+            command, capture_output=True, check=False, cwd=tmp_path, env=surroundings
+        )
+
+    shown = gradline("inspect", str(package))
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    predicted = gradline("predict", str(package), "table.csv")
+    assert predicted.stdout.decode("utf-8").startswith("größe\n")
+    record = json.loads(gradline("inspect", str(package), "--json").stdout)
+    assert record["manifest"]["schema"]["features"] == ["λ 🍎"]
+    refused = gradline("inspect", "λ🍎")
+    assert refused.returncode == 2
+    assert b"Traceback" not in refused.stderr
+
+
+# Interrupts
+
+
+@pytest.mark.parametrize("module", ["click", "numpy", "polars", "torch", "onnxruntime"])
+def test_an_interrupt_during_an_import_has_no_traceback(module: str, tmp_path: Path) -> None:
+    code = IMPATIENT.format(
+        module=module, arguments=["train-and-export", str(ORCHARD), "-t", "apples", "--json"]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert json.loads(done.stderr)["error"] == "interrupted"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_from_the_rename_on_an_interrupt_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> list[str]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return ["said"]
+
+    monkeypatch.setattr(gradline_export.main_job, "summary", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        main(["train-and-export", "--output", str(tmp_path)])
+    assert (stop.value.code, capsys.readouterr().out) == (0, "said\n")
+    assert load(tmp_path / "orchard").version == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_publication_leaves_nothing_of_its_own(
+    error: type[BaseException], tmp_path: Path
+) -> None:
+    def interrupt() -> None:
+        raise error
+
+    (tmp_path / "kept").mkdir()
+    for root in (tmp_path / "kept", tmp_path / "new" / "deep"):
+        with pytest.raises(error):
+            publish({"model.onnx": b""}, root, "fruit", before_rename=interrupt)
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept"]
+
+
+# Files in, files out
+
+
+@pytest.fixture
+def predict(
+    orchard_package: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[int, str, str]]:
+    """Calls `gradline predict` with the orchard's package in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(["predict", str(orchard_package), *arguments])
+        return (int(stop.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
+Predict = Callable[..., tuple[int, str, str]]
+HEADER = "rainfall,humidity,temperature\n"
+
+
+def test_predictions_are_readable_as_the_umask_says(predict: Predict) -> None:
+    before = os.umask(0o027)
+    try:
+        assert predict(str(ORCHARD), "-o", "out.CSV")[0] == 0
+    finally:
+        os.umask(before)
+    assert Path("out.CSV").stat().st_mode & 0o777 == 0o640
+
+
+def test_an_input_is_never_overwritten(predict: Predict) -> None:
+    Path("new.csv").write_bytes(ORCHARD.read_bytes())
+    os.link("new.csv", "same.csv")
+    for output in ("new.csv", "./new.csv", "same.csv"):
+        status, _, said = predict("new.csv", "-o", output)
+        assert status == 2
+        assert "is both input and output" in said
+    assert Path("new.csv").read_bytes() == ORCHARD.read_bytes()
+
+
+def test_missing_and_infinite_values_are_told_apart(predict: Predict) -> None:
+    Path("new.csv").write_text(HEADER + "67,43,73\ninf,43,73\n-inf,inf,1\n,43,73\n,inf,1\n")
+    status, out, said = predict("new.csv")
+    assert (status, len(out.splitlines())) == (0, 6)
+    assert said.splitlines() == [
+        "Warning: 2 rows with missing values got no prediction",
+        "Warning: 2 rows with infinite or huge values got infinite or no predictions",
+    ]
+    answers = json.loads(predict("new.csv", "--json")[1], parse_constant=pytest.fail)
+    assert [row["apples"] is None for row in answers["predictions"]] == [False, *[True] * 4]
+
+
+@pytest.mark.parametrize(
+    ("row", "hint"),
+    [
+        ("67,43,hot", "mend them, or name what means missing with --null TOKEN"),
+        ("67,43,9007199254740993", "divide it first (an identifier is no feature)"),
+    ],
+)
+def test_hints_name_options_that_predict_has(predict: Predict, row: str, hint: str) -> None:
+    Path("new.csv").write_text(HEADER + row + "\n")
+    status, _, said = predict("new.csv")
+    assert (status, said.splitlines()[1]) == (2, f"  {hint}")
+
+
+# What `fit` is given
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"targets": [0]}, "targets = [0], expected text, or a list of texts"),
+        ({"targets": 0}, "targets = 0, expected"),
+        ({"targets": "y", "features": [1]}, "features = [1], expected"),
+        ({"targets": "y", "exclude": 1}, "exclude = 1, expected"),
+        ({"targets": "y", "null": [-999]}, "null = [-999], expected"),
+        ({"targets": "y", "separator": 1}, "separator = 1, expected one character"),
+        (
+            {"targets": "y", "sample_weight": [1, 1, 2]},
+            "sample_weight = [1, 1, 2], expected the name of a column of the table",
+        ),
+    ],
+)
+def test_arguments_of_other_types_are_named(arguments: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        fit({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, **arguments)  # type: ignore[arg-type]
+    assert str(caught.value).startswith(says)
+    assert caught.value.hint
