@@ -100,7 +100,7 @@ def choice(*values: str) -> click.Choice[str]:
     "--max-categories",
     default=1000,
     show_default=True,
-    type=click.IntRange(min=2),
+    type=AT_LEAST_2,
     help="The most values that such a column may have.",
 )
 @click.option("--sample-weight", metavar="NAME", help="Column of row weights, 0 or more.")
