@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import subprocess
 import sys
@@ -109,8 +110,9 @@ def test_without_a_bias_every_level_has_its_indicator(shops: pd.DataFrame) -> No
 
 
 def test_of_equally_frequent_levels_the_first_code_point_is_the_reference() -> None:
-    found = fit({"c": ["b", "a", "b", "a"], "y": [1, 2, 3, 5]}, "y", one_hot="c")
-    assert found.columns.inputs[0].reference == "a"
+    for one, other in (("b", "a"), (9, 10)):
+        found = fit({"c": [one, other, one, other], "y": [1, 2, 3, 5]}, "y", one_hot="c")
+        assert found.columns.inputs[0].reference == str(other)
 
 
 def test_the_mean_is_that_of_the_weighted_training_rows(shops: pd.DataFrame) -> None:
@@ -254,9 +256,16 @@ def test_a_missing_category_gets_a_missing_prediction(shops: pd.DataFrame, packa
             answers = model.predict(rows)
             assert np.isnan(answers[0, 0])
             assert np.isfinite(answers[1, 0])
-    encoded = pa.array([None, "basel"]).dictionary_encode()
-    answers = model.predict({"region": encoded, "area": [1.0, 1.0], "store": [9, 9]})
-    assert np.isnan(answers[:, 0]).tolist() == [True, False]
+    encoded = pa.array(["basel", None, "Zürich"]).dictionary_encode()
+    table = pa.table({"region": encoded, "area": [1.0, 1.0, 1.0], "store": [9, 9, 9]})
+    assert np.isnan(model.predict(table)[:, 0]).tolist() == [False, True, False]
+
+
+def test_a_missing_value_of_a_dictionary_is_missing_in_training_too() -> None:
+    encoded = pa.array(["x", None, "y", "x", "y"]).dictionary_encode()
+    table = pa.table({"c": encoded, "y": [1.0, 2.0, 4.0, 8.0, 16.0]})
+    with pytest.raises(InputError, match="'c' has 1 missing value, the first in row 2"):
+        fit(table, "y", one_hot="c")
 
 
 def test_an_unknown_category_is_an_error_or_by_request_no_indicator(
@@ -370,6 +379,23 @@ def test_another_fill_in_the_manifest_contradicts_the_graph(package: Path, tmp_p
     with pytest.raises(gradline.PackageError) as caught:
         gradline.load(tmp_path)
     assert caught.value.code == "contradiction"
+
+
+def test_summary_and_report_show_how_to_predict_by_the_tables_names(
+    shops: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shops.to_csv("shops.csv", index=False)
+    options = ["-t", "revenue", "--one-hot", "region", "--one-hot", "store", "--missing", "mean"]
+    said = CliRunner().invoke(cli, ["train-and-export", "shops.csv", *options]).stdout
+    assert "one-hot  store: 9, 10, 11; reference" in said
+    code = said.split("from Python:")[1].strip()
+    assert "'region': ['São=1']" in code
+    answer = eval(code)  # noqa: S307 - what people are told to copy
+    page = html.unescape(Path("artifacts/shops/1/report.html").read_text())
+    assert "Of region, the weights are against Zürich." in page
+    example = json.loads(page.split("model.predict(")[1].split(")</pre>")[0])
+    np.testing.assert_array_equal(gradline.load("artifacts/shops").predict(example), answer)
 
 
 # Bad input

@@ -32,7 +32,11 @@ def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[
         {"feature": feature, "weights": weights[:SHOWN_TARGETS, j], **columns[feature]}
         for j, feature in enumerate(features)
     ]
-    example = {feature: [float(f"{columns[feature]['mean']:.4g}")] for feature in features[:8]}
+    encoded = schema.get("columns", [])
+    example = {
+        column["name"]: [column["levels"][0] if "levels" in column else _shown(columns, column)]
+        for column in (encoded or [{"name": feature} for feature in features])[:8]
+    }
     ridge_path = manifest["training"]["ridge_path"]
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -49,6 +53,7 @@ def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[
         equations=equations(weights, bias, features, targets),
         coefficients=coefficients,
         bias=bias[:SHOWN_TARGETS],
+        encoded=encoded,
         example=json.dumps(example, ensure_ascii=False),
         metrics=manifest["metrics"],
         parity=manifest["parity"],
@@ -63,3 +68,8 @@ def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[
         count=count,
     )
     return page.encode()
+
+
+def _shown(columns: Mapping[str, Any], column: Mapping[str, Any]) -> float:
+    """Return the mean of a number column to four digits."""
+    return float(f"{columns[column['name']]['mean']:.4g}")

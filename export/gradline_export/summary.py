@@ -137,10 +137,18 @@ def _dtype(fit: Fit, frozen: Frozen) -> str:
 
 def _how_to_predict(fit: Fit, path: Path) -> list[str]:
     package = str(path.parent)
-    row = ", ".join(f"{mean:.4g}" for mean in fit.moments.mean[: len(fit.features)][:8])
-    row += ", …" if len(fit.features) > 8 else ""
+    means = [f"{mean:.4g}" for mean in fit.moments.mean[: len(fit.features)]]
+    if fit.features == [column.name for column in fit.columns.inputs]:
+        row = f"[[{', '.join(means[:8])}{', …' * (len(means) > 8)}]]"
+    else:
+        shown = dict(zip(fit.features, means, strict=True))
+        pairs = [
+            f"{column.name!r}: [{repr(column.levels[0]) if column.levels else shown[column.name]}]"
+            for column in fit.columns.inputs
+        ]
+        row = f"{{{', '.join(pairs[:8])}{', …' * (len(pairs) > 8)}}}"
     return [
         "  to predict, from a table:  "
         f"gradline predict {shlex.quote(package)} {fit.paths[0].name if fit.paths else 'new.csv'}",
-        f"             from Python:  gradline.load({package!r}).predict([[{row}]])",
+        f"             from Python:  gradline.load({package!r}).predict({row})",
     ]

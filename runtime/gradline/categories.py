@@ -6,7 +6,7 @@ The integer 3, the float 3.0 and the text "3" are all the level "3"; a boolean i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from gradline.encoding import Column
 from gradline.errors import InputError, nearest
-from gradline.inputs import column_labels, match_names
 
 __all__ = [
     "UNKNOWN",
     "PlaceOf",
-    "as_inputs",
-    "has_columns",
+    "is_missing",
     "place_finder",
     "places_of",
     "texts_of",
@@ -31,61 +29,6 @@ __all__ = [
 UNKNOWN = ("error", "zero")
 #: From a category's text to its place; KeyError, with the known texts, where it has none.
 PlaceOf = Callable[[str], int]
-
-
-def has_columns(names: Sequence[str], columns: Sequence[Column], features: Sequence[str]) -> bool:
-    """Return whether a table is to be read by its columns, not by the graph's own inputs.
-
-    Args:
-        names: The table's.
-        columns: What the package was trained on; none where they are the graph's inputs.
-        features: The graph's inputs, which a table may have instead.
-    """
-    given = set(names)
-    return bool(columns) and (
-        given.issuperset(column.name for column in columns) or not given.issuperset(features)
-    )
-
-
-def as_inputs(
-    rows: object, columns: Sequence[Column], features: Sequence[str], unknown: str
-) -> object:
-    """Return the graph's inputs by name, from rows that have the table's columns by name.
-
-    Rows without names, or with those of the graph's inputs, are returned as they are.
-
-    Args:
-        rows: What `Model.predict` takes.
-        columns: What the package was trained on.
-        features: The graph's inputs.
-        unknown: What a category that is none of the levels does: see `place_finder`.
-
-    Raises:
-        InputError: For a column that is missing, or a category that is unknown.
-    """
-    labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
-    if labels is None or not has_columns(list(map(str, labels)), columns, features):
-        return rows
-    extra = "refuse" if isinstance(rows, Mapping) else "ignore"
-    match_names(list(map(str, labels)), [column.name for column in columns], extra=extra)
-    places = {str(label): label for label in labels}
-    inputs: dict[str, object] = {}
-    for column in columns:
-        values = rows[places[column.name]]  # type: ignore[index]
-        if column.kind == "category":
-            texts = texts_of(values, column.name)
-            block = column.indicators(places_of(texts, column.name, place_finder(column, unknown)))
-            inputs |= zip(column.features, block.T, strict=True)
-        else:
-            inputs[column.name] = values if column.fill is None else _with_nan(values)
-    return inputs
-
-
-def _with_nan(values: Any) -> object:
-    array = np.asarray(values)
-    if array.dtype.kind != "O":
-        return values
-    return [np.nan if is_missing(value) else value for value in array.tolist()]
 
 
 def without_missing(values: Sequence[Any]) -> list[Any]:
@@ -116,14 +59,18 @@ def texts_of(values: object, name: str) -> list[str | None]:
             code="wrong-shape",
             hint="give a list of values, one per row, even for a single row",
         )
+    if array.dtype.kind in "iufb":  # few values, many rows
+        distinct, rows = np.unique(array, return_inverse=True)
+        texts = [_text(value, name) for value in distinct.tolist()]
+        return [texts[row] for row in rows.tolist()]
     return [_text(value, name) for value in array.tolist()]
 
 
 def _text(value: Any, name: str) -> str | None:
-    if is_missing(value):
-        return None
     if isinstance(value, str):
         return value.strip() or None
+    if is_missing(value):
+        return None
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):

@@ -55,9 +55,9 @@ class Column:
                 (a missing value) makes every one NaN.
         """
         own = [place for place, level in enumerate(self.levels) if level != self.reference]
-        block: NDArray[np.float64] = (places[:, None] == np.array(own)).astype(np.float64)
-        block[np.isnan(places)] = np.nan
-        return block
+        block: NDArray[np.float64] = (np.array(own)[:, None] == places).astype(np.float64)
+        block[:, np.isnan(places)] = np.nan
+        return block.T
 
 
 def in_order(levels: Sequence[str]) -> tuple[str, ...]:
@@ -72,17 +72,12 @@ def expand(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np
         values: Shape (n, columns): numbers, and each category's place in its levels.
         columns: What they are; where none has levels or a fill value, `values` is returned as is.
     """
-    if not any(column.levels or column.fill is not None for column in columns):
-        return values
-    parts = []
-    for j, column in enumerate(columns):
-        part = values[:, j]
-        if column.kind == "category":
-            parts.append(column.indicators(part))
-        else:
-            filled = part if column.fill is None else np.where(np.isnan(part), column.fill, part)
-            parts.append(filled[:, None])
-    return np.hstack(parts)
+    inputs = values
+    if any(column.levels for column in columns):
+        parts = zip(values.T, columns, strict=True)
+        inputs = np.hstack([c.indicators(part) if c.levels else part[:, None] for part, c in parts])
+    fills = fill_values(columns)
+    return inputs if fills is None else np.where(np.isnan(inputs), fills, inputs)
 
 
 def fill_values(columns: Sequence[Column]) -> NDArray[np.float64] | None:

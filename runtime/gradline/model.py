@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.categories import as_inputs
+from gradline.by_column import as_inputs
 from gradline.encoding import fill_values
 from gradline.errors import InputError
 from gradline.inputs import to_matrix

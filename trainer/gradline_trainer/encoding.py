@@ -6,62 +6,22 @@ nothing to a mean.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import replace
 
 from gradline.categories import PlaceOf
 from gradline.encoding import Column, in_order
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns, Table
 from gradline_trainer.options import Options
-from gradline_trainer.rows import RowReader, Rows
+from gradline_trainer.rows import RowReader
+from gradline_trainer.tally import Tally
 
 __all__ = ["MAX_CATEGORIES", "learn_encoding"]
 
 MAX_CATEGORIES = 1_000  # each is a feature
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
-
-
-@dataclass
-class Tally:
-    """What the pass has seen of one column's training rows.
-
-    Attributes:
-        places: For a category, each text's number in the order of appearance.
-        counts: The training rows that have each.
-        sums, weights: For a number, one block's weighted sum, and its weight, after the other.
-    """
-
-    places: dict[str, int] = field(default_factory=dict)
-    counts: list[int] = field(default_factory=list)
-    sums: list[float] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-
-    def place_of(self, text: str) -> int:
-        """Return the number of a text, a new one for a text not seen before."""
-        return self.places.setdefault(text, len(self.places))
-
-    def add(self, rows: Rows, j: int, kind: str) -> None:
-        """Count the training rows of one block in its column j."""
-        values = np.ascontiguousarray(rows.features[:, j])  # the order of a sum is its layout's
-        if kind == "category":
-            counts = np.bincount(values.astype(np.intp), minlength=len(self.places))
-            before = np.array(self.counts + [0] * (len(counts) - len(self.counts)), np.int64)
-            self.counts = (before + counts).tolist()
-            return
-        present = ~np.isnan(values)
-        weights = np.ones(len(values)) if rows.weights is None else rows.weights
-        with np.errstate(over="ignore"):  # the mean is checked
-            self.sums.append(float(np.sum((values * weights)[present])))
-        self.weights.append(float(np.sum(weights[present])))
-
-    def levels(self) -> dict[str, int]:
-        """Return how many training rows have each level; levels that none has are left out."""
-        return {t: n for t, n in zip(self.places, self.counts, strict=False) if n}
 
 
 def learn_encoding(
@@ -91,10 +51,30 @@ def learn_encoding(
         raise InputError(
             f"max_categories = {max_categories!r}, expected 2 or more", code="bad-option"
         )
-    categories = [column for column in columns.inputs if column.kind == "category"]
-    fills = options.missing == "mean"
-    if not categories and not fills:
+    if options.missing != "mean" and all(column.kind == "number" for column in columns.inputs):
         return table, columns
+    tallies = _tally(table, columns, options, max_categories, report)
+    inputs = []
+    for column in columns.inputs:
+        if column.kind == "category":
+            column = _category(column.name, tallies[column.name].levels(), options, table)
+        elif options.missing == "mean":
+            column = replace(column, fill=tallies[column.name].mean(column.name))
+        inputs.append(column)
+    _check_names(inputs, table)
+    known = {c.name: _finder(c.levels) for c in inputs if c.kind == "category"}
+    return table.with_categories(known), replace(columns, inputs=inputs)
+
+
+def _tally(
+    table: Table,
+    columns: Columns,
+    options: Options,
+    max_categories: int,
+    report: Callable[[str, int], None],
+) -> dict[str, Tally]:
+    """Return what one pass sees of each column, by its name."""
+    categories = [column for column in columns.inputs if column.kind == "category"]
     # With `error`, no other column decides which rows are trained on.
     wanted = replace(columns, inputs=categories) if options.missing == "error" else columns
     tallies = {column.name: Tally() for column in wanted.inputs}
@@ -105,18 +85,9 @@ def learn_encoding(
         for j, column in enumerate(wanted.inputs):
             tally = tallies[column.name]
             tally.add(rows, j, column.kind)
-            if column.kind == "category" and sum(map(bool, tally.counts)) > max_categories:
+            if sum(map(bool, tally.counts)) > max_categories:
                 raise _too_many(column.name, tally, max_categories, table)
-    inputs = []
-    for column in columns.inputs:
-        if column.kind == "category":
-            column = _category(column.name, tallies[column.name].levels(), options, table)
-        elif fills:
-            column = replace(column, fill=_mean(column.name, tallies[column.name]))
-        inputs.append(column)
-    _check_names(inputs, table)
-    known = {c.name: _finder(c.levels) for c in inputs if c.kind == "category"}
-    return table.with_categories(known), replace(columns, inputs=inputs)
+    return tallies
 
 
 def _finder(levels: tuple[str, ...]) -> PlaceOf:
@@ -138,26 +109,6 @@ def _category(name: str, counts: dict[str, int], options: Options, table: Table)
     dropped = options.bias and options.ridge == 0
     reference = min(levels, key=lambda level: (-counts[level], level)) if dropped else None
     return Column(name, "category", levels, reference)
-
-
-def _mean(name: str, tally: Tally) -> float:
-    """Return the weighted mean of the training rows' values."""
-    weight = math.fsum(tally.weights)
-    if not weight:
-        raise InputError(
-            f"the column {name!r} has no value in the rows to train on: there is no mean to fill "
-            "with",
-            code="missing-value",
-            hint=f"--exclude {name!r}",
-        )
-    total = math.fsum(tally.sums) if all(map(math.isfinite, tally.sums)) else math.inf
-    if not math.isfinite(total / weight):
-        raise InputError(
-            f"the column {name!r} has infinite values, or values too large to add up",
-            code="out-of-range",
-            hint="mend or remove these rows, or divide the column first",
-        )
-    return total / weight
 
 
 def _check_whole(name: str, levels: list[str], table: Table) -> None:

@@ -134,7 +134,8 @@ def predict_table(
         import polars as pl
     import numpy as np
 
-    from gradline.categories import has_columns, place_finder
+    from gradline.by_column import has_columns
+    from gradline.categories import place_finder
     from gradline.encoding import Column, expand
     from gradline.inputs import match_names
     from gradline.progress import Progress
