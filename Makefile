@@ -28,6 +28,7 @@ check: venv ## lint, format and types
 	$(BIN)/mypy
 
 bench: venv ## speed side by side with peers, as ratios
+	$(BIN)/pip install --quiet -c constraints.txt --group bench
 	$(BIN)/python -m benchmarks
 
 clean:

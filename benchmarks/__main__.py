@@ -1,6 +1,7 @@
-"""`python -m benchmarks [NAME …]`: run the benches and print one table.
+"""`python -m benchmarks [--quick] [NAME …]`: run the benches and print one table.
 
-Without names all are run, and the table is kept as benchmarks/results.json too.
+Without names all are run, and the table is kept as benchmarks/results.json too. --quick takes few
+turns and small tables, to see in a minute that everything works, and keeps nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import Any
 
 from benchmarks.comparison import Comparison, table
 
-BENCHES = ("whole_job", "first_prediction", "one_row")
-LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scikit-learn", "pandas")
+BENCHES = ("whole_job", "first_prediction", "one_row", "training", "files")
+LIBRARIES = (
+    *("gradline", "torch", "onnx", "onnxruntime", "numpy", "polars", "pandas"),
+    *("scikit-learn", "statsmodels", "glum", "polars-ols", "skl2onnx"),
+)
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -27,17 +31,19 @@ def main() -> None:
     """Run the benches that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
-    names = parser.parse_args().names
+    parser.add_argument("--quick", action="store_true", help="few turns, small tables, not kept")
+    given = parser.parse_args()
+    names = given.names
     for name in names:
         if name not in BENCHES:
             parser.error(f"no bench named {name!r}, there are {', '.join(BENCHES)}")
     found: list[Comparison] = []
     for name in names or BENCHES:
         print(f"{name} …", file=sys.stderr, flush=True)
-        found += importlib.import_module(f"benchmarks.{name}").run()
+        found += importlib.import_module(f"benchmarks.{name}").run(given.quick)
     machine = describe_machine()
     print(_first_line(machine), "", *table(found), sep="\n")
-    if not names:
+    if not names and not given.quick:
         results = [asdict(line) | {"reached": line.reached} for line in found]
         document = {"machine": machine, "results": results}
         RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")

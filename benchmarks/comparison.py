@@ -6,7 +6,9 @@ A ratio is taken within each turn, and the median over the turns is what counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from statistics import median
+from typing import Literal
 
 from benchmarks.measure import Samples
 from gradline.wording import aligned
@@ -21,47 +23,91 @@ class Comparison:
     Attributes:
         what: What gradline does.
         peer: What it is measured against.
-        seconds: Its median.
-        peer_seconds: The peer's.
-        ratio: The median over the turns of its time by the peer's.
+        ours: Its median; None where the two were not run.
+        theirs: The peer's.
+        ratio: The median over the turns of ours by theirs.
         goal: The ratio not to be exceeded; None for a line that is only shown.
         turns: How often both were measured.
+        unit: Of the medians, seconds or bytes.
+        error: How far gradline's answer is from the truth, relative; None where all agree.
+        peer_error: How far the peer's is.
+        resolution: An error below this counts as none.
+        note: Why the two were not run.
     """
 
     what: str
     peer: str
-    seconds: float
-    peer_seconds: float
-    ratio: float
-    goal: float | None
-    turns: int
+    ours: float | None = None
+    theirs: float | None = None
+    ratio: float | None = None
+    goal: float | None = None
+    turns: int = 0
+    unit: Literal["s", "B"] = "s"
+    error: float | None = None
+    peer_error: float | None = None
+    resolution: float = 0.0
+    note: str = ""
 
     @property
     def reached(self) -> bool | None:
-        """Whether the goal is reached; None without one."""
-        return None if self.goal is None else self.ratio <= self.goal
+        """Whether the goal is reached, at the peer's accuracy or better; None without one."""
+        if self.goal is None or self.ratio is None:
+            return None
+        return self.ratio <= self.goal and self._as_accurate
+
+    @property
+    def _as_accurate(self) -> bool:
+        if self.error is None or self.peer_error is None:
+            return True
+        return self.error <= max(self.peer_error, self.resolution)
 
 
-def compare(samples: Samples, what: str, peer: str, goal: float | None = None) -> Comparison:
+def compare(
+    samples: Samples,
+    what: str,
+    peer: str,
+    goal: float | None = None,
+    *,
+    unit: Literal["s", "B"] = "s",
+    error: float | None = None,
+    peer_error: float | None = None,
+    resolution: float = 0.0,
+) -> Comparison:
     """Return how two of the samples compare, by their names."""
     ours, theirs = samples[what], samples[peer]
-    ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
-    return Comparison(what, peer, median(ours), median(theirs), ratio, goal, len(ours))
+    return Comparison(
+        what=what,
+        peer=peer,
+        ours=median(ours),
+        theirs=median(theirs),
+        ratio=median(a / b for a, b in zip(ours, theirs, strict=True)),
+        goal=goal,
+        turns=len(ours),
+        unit=unit,
+        error=error,
+        peer_error=peer_error,
+        resolution=resolution,
+    )
 
 
 def table(lines: list[Comparison]) -> list[str]:
-    """Return the comparisons as aligned lines."""
-    head = ["", "against", "ours", "peer", "ratio", "goal", "reached"]
-    rows = [head, *map(_cells, lines)]
+    """Return the comparisons as aligned lines, without the columns that are empty in all."""
+    head = ["", "against", "ours", "peer", "ratio", "goal", "reached", "error", "its error", ""]
+    cells = [_cells(line) for line in lines]
+    shown = [any(column) for column in zip(*cells, strict=True)]
+    rows = [list(compress(row, shown)) for row in (head, *cells)]
     width = max(len(row[1]) for row in rows)  # names of peers stand to the left, like ours
     return aligned([[row[0], row[1].ljust(width), *row[2:]] for row in rows])
 
 
 def _cells(line: Comparison) -> list[str]:
-    times = _time(line.seconds), _time(line.peer_seconds)
+    quantity = _time if line.unit == "s" else _size
+    amounts = ["" if x is None else quantity(x) for x in (line.ours, line.theirs)]
+    ratio = "" if line.ratio is None else _ratio(line.ratio)
     goal = "" if line.goal is None else f"≤ {_ratio(line.goal)}"
     reached = {None: "", True: "yes", False: "NO"}[line.reached]
-    return [line.what, line.peer, *times, _ratio(line.ratio), goal, reached]
+    errors = ["" if x is None else f"{x:.0e}" for x in (line.error, line.peer_error)]
+    return [line.what, line.peer, *amounts, ratio, goal, reached, *errors, line.note]
 
 
 def _time(seconds: float) -> str:
@@ -69,6 +115,10 @@ def _time(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds * 1e6:.3g} µs"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e6:.0f} MB"
 
 
 def _ratio(ratio: float) -> str:

@@ -24,7 +24,7 @@ print(gradline.load(sys.argv[1]).predict([{X[0].tolist()}]).tolist())
 """.strip()
 
 
-def run() -> list[Comparison]:
+def run(quick: bool) -> list[Comparison]:
     """Return the comparison."""
     ours, peer = "load and predict, a fresh process", 'python -c "import onnxruntime"'
     with TemporaryDirectory() as folder:
@@ -34,7 +34,7 @@ def run() -> list[Comparison]:
                 ours: ([sys.executable, "-c", SCRIPT, package], _check),
                 peer: ([sys.executable, "-c", "import onnxruntime"], silent),
             },
-            TURNS,
+            2 if quick else TURNS,
         )
     return [compare(samples, ours, peer, GOAL)]
 

@@ -1,28 +1,35 @@
-"""Two ways of measuring side by side: whole processes, and calls in this process.
+"""Ways of measuring side by side: whole processes, in time or memory, and calls in this process.
 
 What is compared takes turns, A B A B …, so that a busy spell of the machine falls on both.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
+import sys
 import timeit
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-__all__ = ["Samples", "silent", "time_calls", "time_processes"]
+__all__ = ["Commands", "Samples", "peak_memory", "silent", "time_calls", "time_processes"]
 
-Samples = dict[str, list[float]]  # seconds by name, one for each turn
+Commands = dict[str, tuple[Sequence[str], Callable[[str], None]]]  # arguments and check, by name
+Samples = dict[str, list[float]]  # seconds or bytes by name, one for each turn
 SHORTEST_SAMPLE = 0.02  # seconds; the clock and the loop around a call vanish beside it
 # Bytecode is cached, as pip does for the peers: what is timed is starting, not compiling.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+LAUNCHER = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in a unit of ru_maxrss
 
 
-def time_processes(
-    commands: Mapping[str, tuple[Sequence[str], Callable[[str], None]]], turns: int
-) -> Samples:
+def time_processes(commands: Commands, turns: int) -> Samples:
     """Return the wall time of whole processes, from start to exit, by name.
 
     Args:
@@ -43,19 +50,51 @@ def time_processes(
     return samples
 
 
+def peak_memory(commands: Commands, turns: int) -> Samples:
+    """Return the most memory that whole processes held at a time, in bytes, by name.
+
+    Each is started by a small process of its own, because on Linux a peak counts from the fork,
+    with all that the parent held.
+
+    Args:
+        commands: As of `time_processes`.
+        turns: How often each is run.
+    """
+    samples: Samples = {name: [] for name in commands}
+    for _ in range(turns):
+        for name, (arguments, check) in commands.items():
+            launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, *arguments]
+            done = subprocess.run(
+                launch, stdout=subprocess.PIPE, text=True, check=True, env=ENVIRONMENT
+            )
+            *lines, peak = done.stdout.splitlines(keepends=True)
+            check("".join(lines))
+            samples[name].append(float(peak) * PEAK_UNIT)
+    return samples
+
+
 def silent(stdout: str) -> None:
     """Check that a process wrote nothing."""
     assert not stdout
 
 
-def time_calls(functions: Mapping[str, Callable[[], Any]], turns: int) -> Samples:
+def time_calls(
+    functions: Mapping[str, Callable[[], Any]], turns: int, budget: float = math.inf
+) -> Samples:
     """Return the time of one call by name, each a mean over a sample without garbage collection.
 
     Args:
-        functions: By name; what they return was checked before.
+        functions: By name; what they return is checked by the caller.
         turns: How many samples of each are taken.
+        budget: Seconds that all turns may take. There are fewer turns where the first calls,
+            which otherwise only warm up, show that they would take longer; where not even two
+            fit, the first calls are the only sample.
     """
     timers = {name: timeit.Timer(function) for name, function in functions.items()}
+    first = {name: [timer.timeit(1)] for name, timer in timers.items()}
+    turns = int(min(turns, budget / sum(map(sum, first.values()))))
+    if turns < 2:
+        return first
     counts = {name: _calls_in_a_sample(timer) for name, timer in timers.items()}
     samples: Samples = {name: [] for name in functions}
     for _ in range(turns):
@@ -66,6 +105,6 @@ def time_calls(functions: Mapping[str, Callable[[], Any]], turns: int) -> Sample
 
 def _calls_in_a_sample(timer: timeit.Timer) -> int:
     count = 1
-    while timer.timeit(count) < SHORTEST_SAMPLE:  # which warms up, too
+    while timer.timeit(count) < SHORTEST_SAMPLE:
         count *= 2
     return count

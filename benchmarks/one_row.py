@@ -30,7 +30,7 @@ SKLEARN, SKLEARN_FRAME = (f"LinearRegression.predict, {form}" for form in ("arra
 TURNS = 41
 
 
-def run() -> list[Comparison]:
+def run(quick: bool) -> list[Comparison]:
     """Return the comparisons: those with a goal, then other forms of the same row."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -38,7 +38,7 @@ def run() -> list[Comparison]:
         package = read_package(published(folder))
         calls = _calls(package, gradline.load(package.path))
         _check(calls, package)
-        samples = time_calls(calls, TURNS)
+        samples = time_calls(calls, 2 if quick else TURNS)
     return [
         compare(samples, ARRAY, SESSION, goal=1.5),
         compare(samples, ARRAY, SKLEARN, goal=1 / 8),

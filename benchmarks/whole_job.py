@@ -20,7 +20,7 @@ GOAL = 2.0
 TURNS = 11
 
 
-def run() -> list[Comparison]:
+def run(quick: bool) -> list[Comparison]:
     """Return the comparison."""
     job, peer = "train-and-export on the orchard", 'python -c "import torch"'
     with TemporaryDirectory() as folder:
@@ -35,6 +35,6 @@ def run() -> list[Comparison]:
                 job: ([TRAIN_AND_EXPORT, "--output", folder], check),
                 peer: ([sys.executable, "-c", "import torch"], silent),
             },
-            TURNS,
+            2 if quick else TURNS,
         )
     return [compare(samples, job, peer, GOAL)]

@@ -1,0 +1,130 @@
+"""Training on arrays: `fit` against everything else that fits a linear model, shape by shape.
+
+Each rival takes turns with `fit` in this process, on the same arrays, with all cores. Its answer
+is checked before its time counts: solvers must be accurate to half the digits of their dtype,
+and what an iterative rival reached is shown. A goal counts as reached only where `fit` is at
+least as accurate, or as accurate as predictions in float64 can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks.comparison import Comparison, compare
+from benchmarks.machine import block_product, block_product_share, read_once
+from benchmarks.measure import time_calls
+from benchmarks.rivals import ITERATIVE, RIVALS, Job
+from benchmarks.synthetic import Array, DType, Solution, draw, optimum, prediction_error
+
+__all__ = ["run"]
+
+SHAPES = (  # n, d, k, in the order of the memory they take
+    (5, 3, 2),
+    (10_000, 20, 1),
+    (1_000_000, 20, 2),
+    (20_000, 1024, 500),
+    (1_000_000, 100, 2),
+    (200_000, 500, 10),
+    (50_000, 2000, 10),
+)
+QUICK = ((5, 3, 2), (10_000, 20, 1), (2_000, 100, 12))
+DTYPES: tuple[DType, ...] = ("float32", "float64")
+TURNS = 11
+BUDGET = 5.0  # seconds for all turns of a rival, more for a high goal; a slow one gets fewer
+HIGH_GOAL_BUDGET = 15.0
+EXACT = 1_000_000  # values up to which the default arithmetic is exact
+LARGE = 10_000_000  # values from which the passes over the rows decide, not the calls' overhead
+MACHINE = "the machine's product or reads"
+NOT_RUN = {  # in the full run, because they take minutes
+    (20_000, 1024, 500): ("SGDRegressor", "glum", "polars-ols"),  # they take a target at a time
+    (50_000, 2000, 10): ("statsmodels OLS", "glum", "polars-ols"),
+}
+
+
+def run(quick: bool) -> list[Comparison]:
+    """Return the comparisons, shape by shape, float32 and float64."""
+    shapes = QUICK if quick else SHAPES
+    return [line for shape in shapes for dtype in DTYPES for line in _lines(*shape, dtype, quick)]
+
+
+def _lines(n: int, d: int, k: int, dtype: DType, quick: bool) -> Iterator[Comparison]:
+    what = f"fit {n:,} × {d:,} → {k}, {dtype}"
+    bench = _Bench(what, *draw(n, d, k, dtype), turns=2 if quick else TURNS)
+    for name in RIVALS:
+        if name in NOT_RUN.get((n, d, k), ()):
+            yield Comparison(what, name, note="takes minutes: not run")
+        else:
+            yield bench.against(name, _goal(name, n, d))
+    if n * d >= LARGE or (quick and n > 5):
+        yield bench.against_machine(goal=2.0)
+    if n * (d + k) <= EXACT:
+        yield bench.against("LinearRegression", None, arithmetic="auto")
+
+
+def _goal(name: str, n: int, d: int) -> float | None:
+    if n * d >= LARGE and name == "LinearRegression":
+        return 1 / 12 if d <= 100 else 1 / 4
+    if n * d >= LARGE and name == "Ridge(cholesky)":
+        return 1 / 3 if d <= 100 else 1 / 1.3
+    if n == 5 and name.endswith("lstsq"):
+        return None  # bare calls, which validate nothing
+    return 1.0
+
+
+class _Bench:
+    """One table, with its solution and what came of each method on it."""
+
+    def __init__(self, what: str, X: Array, Y: Array, turns: int) -> None:
+        self.what, self.X, self.Y, self.turns = what, X, Y, turns
+        self.best = optimum(X, Y)
+        self.resolution = (X.shape[1] + 2) * 2.0**-53  # of a prediction, see gradline.bound
+        self.answers: dict[str, Solution] = {}
+        self._ours("fast")()
+
+    def against(self, name: str, goal: float | None, arithmetic: str = "fast") -> Comparison:
+        """Return how `fit` compares with a rival, in time and in accuracy."""
+        what = self.what + (", default arithmetic" if arithmetic == "auto" else "")
+        calls = {what: self._ours(arithmetic), name: RIVALS[name](self.X, self.Y)}
+        kept = {key: self._keeping(key, call) for key, call in calls.items()}
+        high = goal is not None and goal < 1
+        samples = time_calls(kept, self.turns, HIGH_GOAL_BUDGET if high else BUDGET)
+        error, peer_error = self._error(what), self._error(name)
+        limit = float(np.sqrt(np.finfo(self.X.dtype).eps))
+        assert error < limit, f"{what} is off by {error:.1e}"
+        assert peer_error < limit or name in ITERATIVE, f"{name}: off by {peer_error:.1e}, {what}"
+        accuracy = {"error": error, "peer_error": peer_error, "resolution": self.resolution}
+        return compare(samples, what, name, goal, **accuracy)
+
+    def against_machine(self, goal: float) -> Comparison:
+        """Return how `fit` compares with the larger of the product's time and the reads'."""
+        calls: dict[str, Callable[[], Any]] = {
+            self.what: self._ours("fast"),
+            "product": block_product(self.X, self.Y),
+            "reads": read_once(self.X),
+        }
+        samples = time_calls(calls, self.turns, BUDGET)
+        share = block_product_share(len(self.X))
+        products = [seconds / share for seconds in samples["product"]]
+        samples[MACHINE] = list(map(max, products, samples["reads"]))
+        return compare(samples, self.what, MACHINE, goal)
+
+    def _ours(self, arithmetic: str) -> Job:
+        from gradline_trainer import fit
+
+        def job() -> Solution:
+            found = fit((self.X, self.Y), arithmetic=arithmetic)
+            return found.weights.numpy(), found.bias.numpy()
+
+        return job
+
+    def _keeping(self, name: str, call: Job) -> Callable[[], None]:
+        def kept() -> None:
+            self.answers[name] = call()
+
+        return kept
+
+    def _error(self, name: str) -> float:
+        return prediction_error(self.answers[name], self.best, self.X)
