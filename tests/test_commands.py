@@ -65,7 +65,7 @@ def test_without_data_the_orchard_is_trained_and_published(run: Run) -> None:
         "apples  = -0.388·temperature + 0.848·rainfall + 0.698·humidity - 1.64",
         "RMSE of the last epoch 0.6951, the optimum",
         "PyTorch, TorchScript and ONNX Runtime each within the rounding bound",
-        "float32, which adds at most about",
+        "float32, which adds up to",
         "package  artifacts/orchard/1",
         "gradline predict artifacts/orchard",
     ):

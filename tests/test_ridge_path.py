@@ -196,9 +196,9 @@ class CountingTable(ArrayTable):
 
     passes = 0
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
+    def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
         self.passes += 1
-        return super().blocks(columns)
+        return super().blocks(columns, rows)
 
 
 @pytest.mark.parametrize(

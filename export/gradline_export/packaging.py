@@ -19,6 +19,7 @@ from gradline.errors import InputError, RefusedError
 from gradline.golden import Golden
 from gradline.graph import FORMAT, parse_graph
 from gradline.manifest import dump_manifest, file_record
+from gradline.wording import float32_error
 from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs
 from gradline_export.frozen import rounded, to_onnx, to_torch_export, to_torchscript
@@ -165,9 +166,10 @@ def _choose_dtype(fit: Fit, certificate: Float32Certificate) -> np.dtype[Any]:
     asked = fit.options.dtype
     if asked == "float32" and certificate.verdict == "fails":
         raise RefusedError(
-            f"float32 is not accurate enough for {certificate.target!r}: it may add "
-            f"{certificate.error:.3g} to the error, where {certificate.limit:.3g} is allowed; most "
-            f"of it comes from the column {certificate.column!r}",
+            f"float32 is not accurate enough for {certificate.target!r}: "
+            + float32_error(
+                certificate.error, certificate.target, certificate.limit, certificate.column
+            ),
             code="float32-refused",
             hint="use --dtype auto or float64, or subtract a constant from that column",
         )

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from numpy.typing import NDArray
 
-from gradline.wording import chosen_ridge, count, equations, number
+from gradline.wording import chosen_ridge, count, equations, float32_error, number
 from gradline_export.curve import curve_of
 
 __all__ = ["to_report"]
@@ -65,6 +65,7 @@ def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[
         rows=manifest["training"]["rows"],
         warnings=manifest["training"]["warnings"],
         number=number,
+        float32_error=float32_error,
         count=count,
     )
     return page.encode()

@@ -8,7 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gradline.wording import aligned, categories, chosen_ridge, count, equations, label, number
+from gradline.wording import (
+    aligned,
+    categories,
+    chosen_ridge,
+    count,
+    equations,
+    float32_error,
+    label,
+    number,
+)
 from gradline_export.packaging import Frozen
 from gradline_trainer.fitting import Fit
 
@@ -32,7 +41,7 @@ def summary(fit: Fit, frozen: Frozen, path: Path) -> list[str]:
         f"  descent  {_descent(fit)}",
         *_exactness(fit),
         f"  parity   {_parity(frozen)}",
-        f"  dtype    {_dtype(fit, frozen)}",
+        f"  dtype    {_dtype(frozen)}",
         f"  package  {path}",
         "",
         *_how_to_predict(fit, path),
@@ -121,18 +130,14 @@ def _parity(frozen: Frozen) -> str:
     )
 
 
-def _dtype(fit: Fit, frozen: Frozen) -> str:
-    certificate = frozen.certificate
-    figures = f"{number(certificate.error)} to {label(certificate.target)}"
-    limit = f"(limit {number(certificate.limit)})"
+def _dtype(frozen: Frozen) -> str:
+    c = frozen.certificate
+    said = float32_error(c.error, c.target, c.limit, c.column)
     if frozen.dtype.itemsize == 4:
-        return f"float32, which adds at most about {figures} {limit}"
-    if certificate.verdict == "fails":
-        return (
-            f"float64, since float32 could add {figures} {limit}, most of it from the column "
-            f"{label(certificate.column)}"
-        )
-    return f"float64, as asked; float32 would add at most about {figures} {limit}"
+        return f"float32, which {said}"
+    if c.verdict == "fails":
+        return f"float64, since float32 fails: {said}"
+    return f"float64, as asked; float32 {said}"
 
 
 def _how_to_predict(fit: Fit, path: Path) -> list[str]:

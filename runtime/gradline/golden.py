@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.bound import rounding_bound
 from gradline.errors import PackageError
+from gradline.graph import Graph
 from gradline.manifest import parse_json
 
 __all__ = ["Golden"]
@@ -73,15 +75,16 @@ class Golden:
             )
         return cls(inputs, outputs, bounds)
 
-    def check(self, predict: Callable[[NDArray[Any]], NDArray[Any]], targets: list[str]) -> float:
+    def check(self, predict: Callable[[NDArray[Any]], NDArray[Any]], graph: Graph) -> float:
         """Return the largest share of the bound that `predict` uses on the golden rows.
 
         Args:
             predict: (n, d) to (n, k), in the graph's dtype.
-            targets: The k target names, for the message.
+            graph: That the rows belong to.
 
         Raises:
-            PackageError: Where a prediction is outside its bound: this host computes wrongly.
+            PackageError: Where a prediction is outside its bound, so that this host computes
+                wrongly, or the bounds are not the graph's, so that they prove nothing.
         """
         answers = predict(self.inputs).astype(np.float64)
         errors = np.abs(answers - self.outputs)
@@ -90,11 +93,18 @@ class Golden:
             row, target = (int(i) for i in np.argwhere(wrong)[0])
             answer, exact = answers[row, target], self.outputs[row, target]
             raise PackageError(
-                f"the self-test failed: golden row {row}, target {targets[target]!r}: this machine "
-                f"answers {float(answer)!r}, the exact value is {float(exact)!r} "
+                f"the self-test failed: golden row {row}, target {graph.targets[target]!r}: this "
+                f"machine answers {float(answer)!r}, the exact value is {float(exact)!r} "
                 f"± {self.bounds[row, target]:.3g} ({_host()})",
                 code="self-test",
                 hint="do not predict here; try another ONNX Runtime release",
+            )
+        bounds = rounding_bound(self.inputs, graph.weights, graph.bias, graph.dtype)
+        if not np.allclose(self.bounds, bounds, rtol=1e-9, atol=0):
+            raise PackageError(
+                "the bounds in golden.json are not the rounding bounds of this graph",
+                code="bad-golden",
+                hint="get the package again from where it was published",
             )
         return float((errors / self.bounds).max())
 

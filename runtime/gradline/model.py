@@ -72,7 +72,7 @@ class Model:
         fills = fill_values(graph.columns)
         self._fills = None if fills is None else fills.astype(graph.dtype)
         if self_test and package.golden is not None:
-            package.golden.check(self.predict, graph.targets)
+            package.golden.check(self.predict, graph)
 
     def predict(self, rows: object, *, unknown_category: str = "error") -> NDArray[Any]:
         """Return the predictions, shape (n, k), in the graph's dtype.

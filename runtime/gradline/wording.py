@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,6 +75,23 @@ def scientific(value: float, digits: int = 3) -> str:
     """Return a number as 1.117e-4."""
     mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def float32_error(error: float | None, target: str, limit: float, column: str) -> str:
+    """Return what float32 adds to a target's error.
+
+    Args:
+        error: Estimate of its root mean square; None or infinite beyond float32's range.
+        target: Of the most, by its limit.
+        limit: That is allowed.
+        column: That most of it comes from.
+    """
+    if error is None or not math.isfinite(error):
+        return f"the column {label(column)} is outside the range of float32"
+    return (
+        f"adds up to {number(error)} to {label(target)} (limit {number(limit)}, most from "
+        f"{label(column)})"
+    )
 
 
 def equations(

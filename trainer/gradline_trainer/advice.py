@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from gradline.wording import count
+from gradline_trainer.arithmetic import ILL_CONDITIONED
+from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.exact_loss import ExactSolution
+from gradline_trainer.moments import Moments
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader
 
 __all__ = ["advise", "advise_on_columns"]
 
-NEARLY_DEPENDENT = 1e-4  # what is left of a feature's unit deviation beside earlier features
-
 
 def advise(
     reader: RowReader,
+    moments: Moments,
     problem: Problem,
     unfinished: Optimality | None,
     exact: ExactSolution | None,
@@ -24,18 +26,26 @@ def advise(
 
     Args:
         reader: After its pass over the table.
+        moments: Of the training rows.
         problem: With the features that were left out.
         unfinished: How far from the optimum a run ended that did not converge, else None.
         exact: What exact arithmetic found, if it was used.
     """
     columns: Columns = reader.columns
-    found = advise_on_columns(reader, problem.constant, problem.dependent)
+    found = advise_on_columns(reader, moments, problem.constant, problem.dependent)
     if unfinished is not None:
         found.append(
             f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
             f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
             f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
             + _way_on(reader, problem, unfinished)
+        )
+    if problem.condition > ILL_CONDITIONED:
+        weakest = columns.features[int(problem.active[problem.factor.diagonal().argmin()])]
+        found.append(
+            "features are nearly linearly dependent (condition number about "
+            f"{problem.condition:.1e}): {weakest!r} is nearly a linear combination of earlier "
+            "ones, and small changes of the data change their weights a lot"
         )
     if exact is not None and exact.uncertified:
         inputs = [*columns.features, "the bias"]
@@ -48,12 +58,18 @@ def advise(
     return found
 
 
-def advise_on_columns(reader: RowReader, constant: list[int], dependent: list[int]) -> list[str]:
+def advise_on_columns(
+    reader: RowReader,
+    moments: Moments | ColumnMoments,
+    constant: list[int],
+    dependent: list[int],
+) -> list[str]:
     """Return the warnings of the columns and rows that a run leaves out.
 
     Args:
         reader: After its pass over the table.
-        constant: Places of features that have one value only.
+        moments: Of the columns.
+        constant: Places of features that have one value only, or a second moment of 0.
         dependent: Places of features that are linear in earlier ones.
     """
     columns = reader.columns
@@ -78,8 +94,14 @@ def advise_on_columns(reader: RowReader, constant: list[int], dependent: list[in
             f"{reader.dropped} of {reader.read} rows dropped for missing values"
             + " or unknown categories" * bool(reader.unknown)
         )
-    if constant:
-        found.append(f"constant, so their weight is 0: {named(constant)}")
+    tiny = [j for j in constant if moments.minimum[j] < moments.maximum[j]]
+    same = [j for j in constant if moments.minimum[j] == moments.maximum[j]]
+    if same:
+        found.append(f"constant, so their weight is 0: {named(same)}")
+    if tiny:
+        found.append(
+            f"too small to square, so their weight is 0: {named(tiny)} (multiply the column first)"
+        )
     if dependent:
         found.append(
             "linearly dependent on earlier features (or more than the rows can tell apart), so "
@@ -96,14 +118,11 @@ def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
         further = f"about {count(_rounded_up(go), 'more epoch')}"
     if reader.options.preconditioning != "whiten":
         return f"{further}, or --preconditioning whiten"
-    weakest = int(problem.factor.diagonal().argmin())
-    if float(problem.factor[weakest, weakest]) > NEARLY_DEPENDENT:
-        return further
-    name = reader.columns.features[int(problem.active[weakest])]
-    return (
-        f"float64 moments can't get nearer, since {name!r} is nearly a linear combination of "
-        "earlier features: leave it out, or give a --ridge penalty"
-    )
+    if reader.options.learning_rate != "auto":
+        return f"{further}, or --learning-rate auto"
+    if problem.condition > ILL_CONDITIONED and reader.options.arithmetic == "fast":
+        return "fast arithmetic can't get nearer on so nearly dependent features: --arithmetic auto"
+    return further
 
 
 def _rounded_up(epochs: int) -> int:

@@ -94,6 +94,23 @@ class Coordinates:
             gradient = torch.linalg.solve_triangular(problem.factor, gradient.T, upper=False)
         return float(problem.targets / 4 * (gradient.square().sum() + offset.square().sum()))
 
+    def error(self, weights_gradient: Tensor, bias_gradient: Tensor) -> Tensor:
+        """Return W − W*, how far the weights are from the optimum in raw units, shape (k, r).
+
+        Args:
+            weights_gradient: By the loop's weights, shape (k, r).
+            bias_gradient: By the loop's bias, shape (k,); 0 without a bias.
+        """
+        problem = self.problem
+        gradient = problem.targets / 2 * weights_gradient.double()
+        if self.kind == "whiten":
+            return self.weights(gradient)
+        if self.kind == "none":
+            offset = problem.targets / 2 * bias_gradient.double()
+            gradient = (gradient - torch.outer(offset, problem.centre)) / problem.scale
+        error: Tensor = torch.cholesky_solve(gradient.T, problem.factor).T / problem.scale
+        return error
+
     @cached_property
     def curvature(self) -> tuple[Tensor, Tensor]:
         """The Hessian's eigenvalues, ascending, and eigenvectors, one per column.
@@ -108,11 +125,18 @@ class Coordinates:
         return values * (2 / self.problem.targets), vectors
 
     @cached_property
+    def extremes(self) -> tuple[float, float]:
+        """The Hessian's smallest and largest eigenvalue."""
+        unit = 2 / self.problem.targets
+        if self.kind == "whiten":
+            return unit, unit
+        values = torch.linalg.eigvalsh(self._curvature_matrix())
+        return float(values[0]) * unit, float(values[-1]) * unit
+
+    @property
     def steepest(self) -> float:
         """The Hessian's largest eigenvalue λmax: a rate from 2/λmax on diverges."""
-        if self.kind == "whiten":
-            return 2 / self.problem.targets
-        return float(torch.linalg.eigvalsh(self._curvature_matrix())[-1]) * 2 / self.problem.targets
+        return self.extremes[1]
 
     def _curvature_matrix(self) -> Tensor:
         problem = self.problem

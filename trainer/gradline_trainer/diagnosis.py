@@ -18,6 +18,7 @@ from gradline_trainer.momentum import contraction, largest_stable_rate
 __all__ = ["Optimality", "diverged", "measure_optimality"]
 
 MOST_EPOCHS = 10**15
+EPSILON = 2.0**-53
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Optimality:
             the rate is too large ever to get there.
         rmse_at_optimum: The root of the loss that no weights can undercut; a ridge penalty is part
             of it.
+        rmse_gap: How far the root of the loss is above that.
+        weights_error: A bound on ‖W − W*‖ (Frobenius, raw units, before W is rounded to the
+            graph's dtype); None where rounding leaves nothing to be said. The loss is a quadratic,
+            so W − W* is the gradient times the inverse Hessian. To it is added what the rounding
+            of the moments can do to the optimum, by the perturbation of a linear system (Higham,
+            Accuracy and Stability, section 7.1).
+        hessian_smallest, hessian_largest: Its extreme eigenvalues in the loop's coordinates.
     """
 
     loss: float
@@ -39,6 +47,10 @@ class Optimality:
     gradient_norm: float
     epochs_to_go: int | None
     rmse_at_optimum: float
+    rmse_gap: float
+    weights_error: float | None
+    hessian_smallest: float
+    hessian_largest: float
 
 
 def measure_optimality(
@@ -49,10 +61,21 @@ def measure_optimality(
     *,
     learning_rate: float,
     tolerance: float,
+    resolution: float,
     momentum: float = 0.0,
 ) -> Optimality:
-    """Return how far `weights` (k, r) and `bias` (k,) are from the optimum of `loss`."""
-    resolution = float(coordinates.problem.resolution.mean())
+    """Return how far `weights` (k, r) and `bias` (k,) are from the optimum of `loss`.
+
+    Args:
+        loss: In float32, float64 or exact arithmetic.
+        coordinates: That the loop ran in.
+        weights: Where it ended.
+        bias: Where it ended.
+        learning_rate: Of the run.
+        tolerance: A gap below this share of the loss counts as none.
+        resolution: A loss below this can't be told from 0.
+        momentum: Of the run.
+    """
     weights, bias = weights.clone().requires_grad_(), bias.clone().requires_grad_()
     value = loss(weights, bias)
     value.backward()  # type: ignore[no-untyped-call]
@@ -62,6 +85,8 @@ def measure_optimality(
     gap = coordinates.gap(by_weights, by_bias)
     everything = torch.cat([by_weights, by_bias[:, None]], 1)
     least = max(now - gap, 0.0)
+    smallest, largest = coordinates.extremes
+    error = coordinates.error(by_weights, by_bias)
     return Optimality(
         loss=now,
         gap=gap,
@@ -74,7 +99,25 @@ def measure_optimality(
             gap,
         ),
         rmse_at_optimum=math.sqrt(least),
+        rmse_gap=min(gap, now) / (math.sqrt(now) + math.sqrt(least)) if now else 0.0,
+        weights_error=_weights_error(coordinates, weights.detach(), error),
+        hessian_smallest=smallest,
+        hessian_largest=largest,
     )
+
+
+def _weights_error(coordinates: Coordinates, weights: Tensor, error: Tensor) -> float | None:
+    """Return a bound on ‖W − W*‖ at the loop's weights (k, r); `error` is W − W* as computed."""
+    problem, r = coordinates.problem, len(coordinates.problem.scale)
+    if not r:
+        return 0.0
+    noise = 2 * (r + 2) * EPSILON  # in the scaled normal matrix and its right side
+    reach = noise * problem.condition**2
+    if not reach * r < 1 / 2:
+        return None
+    scaled = coordinates.weights(weights.double()) * problem.scale
+    moved = reach * (math.sqrt(r) * problem.power.sqrt().norm() + r * scaled.norm())
+    return float((error.norm() + moved / problem.scale.min()) / (1 - reach * r))
 
 
 def _epochs_to_go(
@@ -136,21 +179,24 @@ def diverged(
         event = f"the loss rose from {least:.4g} to {last:.4g} in {epochs}"
     else:
         return None
-    _, vectors = coordinates.curvature
-    column = [*map(repr, names), "the bias"][int(vectors[:, -1].abs().argmax())]
-    rate = f"the learning rate {scientific(learning_rate)}"
+    rate = f"the learning rate {_rate(learning_rate)}"
     if learning_rate > largest:
-        why = (
-            f"{rate} is above the largest stable rate for this table, {formula} "
-            f"{scientific(largest)}"
-        )
+        why = f"{rate} is above the largest stable rate for this table, {formula} {_rate(largest)}"
     else:
-        why = (
-            f"{rate} is stable ({formula} {scientific(largest)}), but the numbers outgrew the dtype"
-        )
+        why = f"{rate} is stable ({formula} {_rate(largest)}), but the numbers outgrew the dtype"
+    way = ""
+    if coordinates.kind != "whiten":  # where no direction is steeper than another
+        _, vectors = coordinates.curvature
+        column = [*map(repr, names), "the bias"][int(vectors[:, -1].abs().argmax())]
+        why += f"; the column that dominates is {column}"
+    if coordinates.kind == "none":
+        way = "--preconditioning standardize or "
     return RefusedError(
-        f"the run diverged: {event}; {why}; the column that dominates is {column}",
+        f"the run diverged: {event}; {why}",
         code="diverged",
-        hint="use --preconditioning standardize or --learning-rate auto "
-        f"(1/λmax = {scientific(1 / coordinates.steepest)})",
+        hint=f"use {way}--learning-rate auto (1/λmax = {_rate(1 / coordinates.steepest)})",
     )
+
+
+def _rate(value: float) -> str:
+    return f"{value:g}" if 0.01 <= value < 1000 else scientific(value)

@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.coordinates import Coordinates
-from gradline_trainer.exact_system import ExactSystem
+from gradline_trainer.exact_moments import ExactMoments
+from gradline_trainer.exact_system import ExactSystem, state_exactly
 from gradline_trainer.integers import Integers, align, integer_product, ratio
+from gradline_trainer.moments import Moments
+from gradline_trainer.options import Options
 
 __all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
 
@@ -121,6 +124,14 @@ class ExactLoss:
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
         self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
         self._inverse, self._slack = _approximate_inverse(system, coordinates.problem.factor)
+
+    @classmethod
+    def of(
+        cls, exact: ExactMoments, moments: Moments, features: int, options: Options
+    ) -> ExactLoss:
+        """Return the loss that exact moments state; see `state_exactly`."""
+        problem, system = state_exactly(exact, moments, features, options)
+        return cls(Coordinates(problem, "whiten"), system)
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Return the loss at what was moved so far and weights (k, r), bias (k,), now moved too."""

@@ -10,11 +10,10 @@ from gradline.errors import InputError, RefusedError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
 from gradline_trainer.arguments import check_arguments
-from gradline_trainer.arithmetic import choose_arithmetic
+from gradline_trainer.arithmetic import Arithmetic, choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
-from gradline_trainer.exact_system import state_exactly
 from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_unlearnable
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
@@ -119,23 +118,8 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             code="constant-features",
             hint="choose other features",
         )
-    arithmetic = choose_arithmetic(chosen, problem, moments)
-    system = None
-    if arithmetic.used == "exact":
-        try:
-            exact = gather_exactly(reader, rows, moments, report)
-            moments = exact.rounded(moments)
-            problem, system = state_exactly(exact, moments, d, chosen)
-        except RefusedError as error:
-            if chosen.arithmetic == "exact":
-                raise
-            arithmetic = replace(arithmetic, used="fast", reason=str(error))
-    coordinates = Coordinates(problem, chosen.preconditioning)
-    loss: Loss = MomentsLoss(coordinates)
-    if chosen.gradient_source == "rows":
-        loss = RowsLoss.over(rows or [], coordinates, in_float32=chosen.in_float32)
-    elif system is not None:
-        loss = ExactLoss(coordinates, system)
+    loss, moments, arithmetic = _state_loss(reader, rows, moments, problem, chosen, report)
+    problem = loss.coordinates.problem
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
     return Fit(
         weights=trained.weights,
@@ -147,7 +131,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         converged=trained.converged,
         optimality=trained.optimality,
         learning_rate=trained.learning_rate,
-        largest_stable_rate=largest_stable_rate(coordinates.steepest, chosen.fixed_momentum),
+        largest_stable_rate=largest_stable_rate(loss.coordinates.steepest, chosen.fixed_momentum),
         arithmetic=arithmetic,
         exact=trained.exact,
         moments=moments,
@@ -160,11 +144,42 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         columns=columns,
         warnings=[
             *advise(
-                reader, problem, None if trained.converged else trained.optimality, trained.exact
+                reader,
+                moments,
+                problem,
+                None if trained.converged else trained.optimality,
+                trained.exact,
             ),
             *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
         ],
     )
+
+
+def _state_loss(
+    reader: RowReader,
+    rows: list[Rows] | None,
+    moments: Moments,
+    problem: Problem,
+    chosen: Options,
+    report: Progress,
+) -> tuple[Loss, Moments, Arithmetic]:
+    """Return the loss that the loop is given, the moments, exact where it is, and why it is."""
+    arithmetic = choose_arithmetic(chosen, problem, moments)
+    if arithmetic.used == "exact":
+        try:
+            exact = gather_exactly(reader, rows, moments, report)
+            moments = exact.rounded(moments)
+            loss = ExactLoss.of(exact, moments, len(reader.columns.features), chosen)
+            return loss, moments, arithmetic
+        except RefusedError as error:
+            if chosen.arithmetic == "exact":
+                raise
+            arithmetic = replace(arithmetic, used="fast", reason=str(error))
+    coordinates = Coordinates(problem, chosen.preconditioning)
+    if chosen.gradient_source == "moments":
+        return MomentsLoss(coordinates), moments, arithmetic
+    over_rows = RowsLoss.over(rows or [], coordinates, in_float32=chosen.in_float32)
+    return over_rows, moments, arithmetic
 
 
 def _metrics(

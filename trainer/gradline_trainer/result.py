@@ -33,7 +33,8 @@ class Fit:
         targets: The k output names.
         history: The loss of each epoch, before its step.
         metrics: "training" and "held_out" (None without a holdout): Metrics by target name.
-        converged: Whether the loss gap is within the tolerance.
+        converged: Whether the loss gap is within the tolerance, the loss can't be told from 0, or
+            every coefficient is certified.
         optimality: How far from the optimum the run ended.
         learning_rate: The step that was taken.
         largest_stable_rate: 2/λmax, from which on the loop diverges.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ __all__ = ["Loss", "Trained", "train"]
 
 Loss = RowsLoss | MomentsLoss | ExactLoss
 
+EPSILON = 2.0**-53
 CONVERGED = 1e-12  # of the loss, where a run was given no tolerance to stop at
 
 
@@ -33,7 +34,8 @@ class Trained:
         history: The loss of each epoch, before its step.
         learning_rate: The step that was taken.
         optimality: How far from the optimum it ended.
-        converged: Whether the loss gap is within the tolerance.
+        converged: Whether the loss gap is within the tolerance, the loss can't be told from 0, or
+            every coefficient is certified.
         exact: What exact arithmetic knows of the weights and bias; None in fast arithmetic.
     """
 
@@ -66,13 +68,15 @@ def train(
     coordinates = loss.coordinates
     rate = options.learning_rate
     rate = 1 / coordinates.steepest if rate == "auto" else float(rate)
-    resolution = float(coordinates.problem.resolution.mean())
+    in_fast = not isinstance(loss, ExactLoss)
+    resolution = float(coordinates.problem.resolution.mean()) if in_fast else 0.0
 
     def enough(by_weights: Tensor, by_bias: Tensor, value: float) -> bool:
         if isinstance(loss, ExactLoss):
             return options.tolerance > 0 and loss.certified()
         tolerance = options.tolerance * max(value, resolution)
-        return tolerance > 0 and coordinates.gap(by_weights, by_bias) <= tolerance
+        near = value <= loss.resolution or coordinates.gap(by_weights, by_bias) <= tolerance
+        return tolerance > 0 and near
 
     dtype = torch.float32 if options.in_float32 else torch.float64
     weights, bias, history = descend(
@@ -85,11 +89,13 @@ def train(
         progress=progress,
         momentum=constant_momentum(options.fixed_momentum),
     )
-    optimality = _judge(loss, weights, bias, history, rate, options, features)
+    optimality = _judge(loss, weights, bias, history, rate, resolution, options, features)
     tolerance, floor = options.tolerance or CONVERGED, loss.resolution
     exact = loss.solution(len(features)) if isinstance(loss, ExactLoss) else None
     if exact is not None:
         weights, bias = exact.weights, exact.bias
+        rounding = None if exact.uncertified else EPSILON * float(weights.norm())
+        optimality = replace(optimality, weights_error=rounding)
     else:
         weights, bias = coordinates.fold(weights, bias, len(features))
     return Trained(
@@ -98,7 +104,9 @@ def train(
         history=[max(value, floor) for value in history],
         learning_rate=rate,
         optimality=optimality,
-        converged=optimality.gap <= tolerance * optimality.loss,
+        converged=(exact is not None and not exact.uncertified)
+        or optimality.gap <= tolerance * optimality.loss
+        or optimality.loss <= resolution,
         exact=exact,
     )
 
@@ -109,6 +117,7 @@ def _judge(
     bias: Tensor,
     history: list[float],
     rate: float,
+    resolution: float,
     options: Options,
     features: list[str],
 ) -> Optimality:
@@ -121,6 +130,7 @@ def _judge(
         bias,
         learning_rate=rate,
         tolerance=options.tolerance or CONVERGED,
+        resolution=resolution,
         momentum=options.fixed_momentum,
     )
     names = [features[j] for j in coordinates.problem.active.tolist()]

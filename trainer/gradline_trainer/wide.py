@@ -181,7 +181,7 @@ def _warnings(
     reader: RowReader, problem: WideProblem, moments: ColumnMoments, learned: Learned
 ) -> list[str]:
     """Return what a person should know of the run."""
-    found = advise_on_columns(reader, problem.constant, [])
+    found = advise_on_columns(reader, moments, problem.constant, [])
     options = reader.options
     coordinates = "raw" if options.preconditioning == "none" else "standardized"
     found.append(

@@ -102,9 +102,10 @@ def _metrics(manifest: dict[str, Any]) -> list[str]:
 
 
 def _record(manifest: dict[str, Any]) -> list[str]:
-    from gradline.wording import chosen_ridge, count, label, number
+    from gradline.wording import chosen_ridge, count, float32_error, label, number
 
     training, certificate = manifest["training"], manifest["certificates"]["float32"]
+    told = {name: certificate[name] for name in ("error", "target", "limit", "column")}
     rows, path = training["rows"], training.get("ridge_path")
     ranges = [
         f"{label(name)} {number(c['minimum'])} … {number(c['maximum'])}"
@@ -119,9 +120,7 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         f"{number(training['learning_rate'])}",
         *([f"  ridge      {chosen_ridge(path)}"] if path else []),
         f"  files      {files}",
-        f"  float32    {certificate['verdict']}: adds up to {number(certificate['error'])} to "
-        f"{label(certificate['target'])} (limit {number(certificate['limit'])}, most from "
-        f"{label(certificate['column'])})",
+        f"  float32    {certificate['verdict']}: {float32_error(**told)}",
         f"  parity     {', '.join(manifest['parity']['within'])} within the rounding bound on "
         f"{manifest['parity']['rows']} rows",
         *(f"  note       {key}: {value}" for key, value in training["notes"].items()),

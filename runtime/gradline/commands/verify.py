@@ -31,7 +31,7 @@ def command(package: str, as_json: bool) -> None:
     read = read_package(package)
     files = check_files(read)
     model = Model(read, self_test=False)
-    share = read.golden.check(model.predict, model.targets) if read.golden else None
+    share = read.golden.check(model.predict, read.graph) if read.golden else None
     rows = len(read.golden.inputs) if read.golden else 0
     if as_json:
         report = {
