@@ -22,12 +22,14 @@ from gradline import load
 from gradline.errors import InputError, OutputError, RefusedError
 from gradline_export import export_package
 from gradline_export.certificate import certify_float32
-from gradline_trainer import Fit, fit, scratch, wide
-from gradline_trainer.column_moments import ColumnMoments
+from gradline_trainer import Fit, fit
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.rows import Rows
-from gradline_trainer.spectrum import largest_eigenvalue
-from gradline_trainer.wide_descent import WideOptimality
+from gradline_trainer.wide import fitting as wide
+from gradline_trainer.wide import scratch
+from gradline_trainer.wide.column_moments import ColumnMoments
+from gradline_trainer.wide.descent import WideOptimality
+from gradline_trainer.wide.spectrum import largest_eigenvalue
 
 Array = NDArray[np.float64]
 

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.moments import Moments
-from gradline_trainer.partial_sums import PartialSums
+from gradline_trainer.wide.column_moments import ColumnMoments
+from gradline_trainer.wide.partial_sums import PartialSums
 
 __all__ = ["Float32Certificate", "certify_float32"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.moments import Moments
+from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = ["golden_rows", "parity_rows"]
 

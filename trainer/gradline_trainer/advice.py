@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from gradline.wording import count
 from gradline_trainer.arithmetic import ILL_CONDITIONED
-from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.moments import Moments
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader
+from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = ["advise", "advise_on_columns"]
 

@@ -26,7 +26,7 @@ from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
-from gradline_trainer.wide import fit_wide, is_wide
+from gradline_trainer.wide.fitting import fit_wide, is_wide
 
 __all__ = ["Fit", "fit", "learn"]
 

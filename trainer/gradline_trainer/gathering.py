@@ -8,13 +8,13 @@ from typing import TypeVar
 import numpy as np
 
 from gradline.errors import InputError
-from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.parallel import in_order
 from gradline_trainer.rows import RowReader, Rows
+from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = [
     "Progress",

@@ -8,16 +8,16 @@ from pathlib import Path
 from torch import Tensor
 
 from gradline_trainer.arithmetic import Arithmetic
-from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.metrics import Metrics
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
-from gradline_trainer.partial_sums import PartialSums
 from gradline_trainer.ridge_path import RidgePath
-from gradline_trainer.wide_descent import WideOptimality
+from gradline_trainer.wide.column_moments import ColumnMoments
+from gradline_trainer.wide.descent import WideOptimality
+from gradline_trainer.wide.partial_sums import PartialSums
 
 __all__ = ["Fit"]
 

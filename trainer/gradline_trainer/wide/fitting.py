@@ -17,19 +17,19 @@ from gradline.wording import count
 from gradline_trainer.advice import advise_on_columns
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.arrays import ArrayTable
-from gradline_trainer.column_moments import ColumnMoments
 from gradline_trainer.columns import Columns
 from gradline_trainer.gathering import Progress, refuse_unlearnable, refuse_useless
 from gradline_trainer.metrics import Metrics, metrics_over_rows
 from gradline_trainer.moments import merge_all
 from gradline_trainer.options import Options
-from gradline_trainer.partial_sums import PartialSums
 from gradline_trainer.result import Fit
 from gradline_trainer.rows import GROUP_ROWS, RowReader, Rows
-from gradline_trainer.scratch import Scratch
-from gradline_trainer.streamed_loss import StreamedLoss
-from gradline_trainer.wide_descent import Learned, learn
-from gradline_trainer.wide_problem import WideProblem, state_wide_problem
+from gradline_trainer.wide.column_moments import ColumnMoments
+from gradline_trainer.wide.descent import Learned, learn
+from gradline_trainer.wide.loss import StreamedLoss
+from gradline_trainer.wide.partial_sums import PartialSums
+from gradline_trainer.wide.problem import WideProblem, state_wide_problem
+from gradline_trainer.wide.scratch import Scratch
 
 __all__ = ["WIDE", "fit_wide", "is_wide"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradline_trainer.exact_loss import Quadratic
 from gradline_trainer.rows import Rows
-from gradline_trainer.wide_problem import WideProblem
+from gradline_trainer.wide.problem import WideProblem
 
 __all__ = ["StreamedLoss"]
 

@@ -14,9 +14,9 @@ from gradline_trainer.descent import descend
 from gradline_trainer.gathering import Progress
 from gradline_trainer.momentum import RestartingMomentum, constant_momentum, largest_stable_rate
 from gradline_trainer.options import Options
-from gradline_trainer.spectrum import largest_eigenvalue
-from gradline_trainer.streamed_loss import StreamedLoss
-from gradline_trainer.wide_problem import WideProblem
+from gradline_trainer.wide.loss import StreamedLoss
+from gradline_trainer.wide.problem import WideProblem
+from gradline_trainer.wide.spectrum import largest_eigenvalue
 
 __all__ = ["Learned", "WideOptimality", "learn"]
 
