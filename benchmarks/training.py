@@ -33,8 +33,9 @@ SHAPES = (  # n, d, k, in the order of the memory they take
 QUICK = ((5, 3, 2), (10_000, 20, 1), (2_000, 100, 12))
 DTYPES: tuple[DType, ...] = ("float32", "float64")
 TURNS = 11
-BUDGET = 5.0  # seconds for all turns of a rival, more for a high goal; a slow one gets fewer
-HIGH_GOAL_BUDGET = 15.0
+BUDGET = 5.0  # seconds for all turns of a rival; a slow one gets fewer, at least one
+PATIENCE = 3  # times as many where `fit` is to be several times as fast
+QUICK_TURNS, QUICK_BUDGET = 2, 0.1
 EXACT = 1_000_000  # values up to which the default arithmetic is exact
 LARGE = 10_000_000  # values from which the passes over the rows decide, not the calls' overhead
 MACHINE = "the machine's product or reads"
@@ -52,14 +53,15 @@ def run(quick: bool) -> list[Comparison]:
 
 def _lines(n: int, d: int, k: int, dtype: DType, quick: bool) -> Iterator[Comparison]:
     what = f"fit {n:,} × {d:,} → {k}, {dtype}"
-    bench = _Bench(what, *draw(n, d, k, dtype), turns=2 if quick else TURNS)
+    effort = (QUICK_TURNS, QUICK_BUDGET) if quick else (TURNS, BUDGET)
+    bench = _Bench(what, draw(n, d, k, dtype), *effort)
     for name in RIVALS:
         if name in NOT_RUN.get((n, d, k), ()):
             yield Comparison(what, name, note="takes minutes: not run")
         else:
             yield bench.against(name, _goal(name, n, d))
-    if n * d >= LARGE or (quick and n > 5):
-        yield bench.against_machine(goal=2.0)
+    if n > 5:
+        yield bench.against_machine(goal=2.0 if n * d >= LARGE else None)
     if n * (d + k) <= EXACT:
         yield bench.against("LinearRegression", None, arithmetic="auto")
 
@@ -77,10 +79,11 @@ def _goal(name: str, n: int, d: int) -> float | None:
 class _Bench:
     """One table, with its solution and what came of each method on it."""
 
-    def __init__(self, what: str, X: Array, Y: Array, turns: int) -> None:
-        self.what, self.X, self.Y, self.turns = what, X, Y, turns
-        self.best = optimum(X, Y)
-        self.resolution = (X.shape[1] + 2) * 2.0**-53  # of a prediction, see gradline.bound
+    def __init__(self, what: str, data: tuple[Array, Array], turns: int, budget: float) -> None:
+        self.what, (self.X, self.Y) = what, data
+        self.turns, self.budget = turns, budget
+        self.best = optimum(*data)
+        self.resolution = (self.X.shape[1] + 2) * 2.0**-53  # of a prediction, see gradline.bound
         self.answers: dict[str, Solution] = {}
         self._ours("fast")()
 
@@ -89,8 +92,8 @@ class _Bench:
         what = self.what + (", default arithmetic" if arithmetic == "auto" else "")
         calls = {what: self._ours(arithmetic), name: RIVALS[name](self.X, self.Y)}
         kept = {key: self._keeping(key, call) for key, call in calls.items()}
-        high = goal is not None and goal < 1
-        samples = time_calls(kept, self.turns, HIGH_GOAL_BUDGET if high else BUDGET)
+        patience = PATIENCE if goal is not None and goal < 1 else 1
+        samples = time_calls(kept, self.turns, patience * self.budget)
         error, peer_error = self._error(what), self._error(name)
         limit = float(np.sqrt(np.finfo(self.X.dtype).eps))
         assert error < limit, f"{what} is off by {error:.1e}"
@@ -98,14 +101,14 @@ class _Bench:
         accuracy = {"error": error, "peer_error": peer_error, "resolution": self.resolution}
         return compare(samples, what, name, goal, **accuracy)
 
-    def against_machine(self, goal: float) -> Comparison:
+    def against_machine(self, goal: float | None) -> Comparison:
         """Return how `fit` compares with the larger of the product's time and the reads'."""
         calls: dict[str, Callable[[], Any]] = {
             self.what: self._ours("fast"),
             "product": block_product(self.X, self.Y),
             "reads": read_once(self.X),
         }
-        samples = time_calls(calls, self.turns, BUDGET)
+        samples = time_calls(calls, self.turns, self.budget)
         share = block_product_share(len(self.X))
         products = [seconds / share for seconds in samples["product"]]
         samples[MACHINE] = list(map(max, products, samples["reads"]))
