@@ -150,7 +150,6 @@ def test_a_chosen_ridge_penalty_is_said_and_recorded(run: Run) -> None:
             2,
             "exact arithmetic concerns the whitened descent",
         ),
-        (["train-and-export", "--device", "cuda"], 2, "is not available yet"),
         (["train-and-export", "--learning-rate", "fast"], 2, "neither a number nor 'auto'"),
         (["train-and-export", "--learning-rate", "-1"], 2, "expected a positive number or 'auto'"),
         (["train-and-export", "--epochs", "0"], 2, "--epochs"),

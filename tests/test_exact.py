@@ -20,10 +20,11 @@ from gradline.tables import Block
 from gradline_export import export_package
 from gradline_export.frozen import rounded
 from gradline_trainer import Fit, fit
+from gradline_trainer.arrays import ArrayTable
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.gathering import gather_exactly
 from gradline_trainer.options import Options
-from gradline_trainer.rows import Rows, held_out_rows
+from gradline_trainer.rows import RowReader, Rows, held_out_rows
 
 Array = NDArray[np.float64]
 NIST = Path(__file__).parent / "nist"
@@ -328,7 +329,7 @@ def test_a_table_that_changes_between_the_passes_is_refused() -> None:
     found = fit((ILL, ANSWERS), arithmetic="fast")
     with pytest.raises(InputError, match="the table changed while it was read"):
         gather_exactly(
-            None,  # type: ignore[arg-type]
+            RowReader(ArrayTable([ILL, ANSWERS], []), found.columns, found.options),
             [Rows((ILL[:50], ANSWERS[:50]), 4, None)],
             found.moments,
             lambda stage, count: None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from gradline.errors import InputError
 from gradline_trainer import fit
@@ -93,12 +94,11 @@ def test_a_bad_value_is_named_with_what_was_expected(name: str, value: Any, expe
     assert (error.code, error.exit_code) == ("bad-option", 2)
 
 
-@pytest.mark.parametrize(("name", "value", "instead"), [("device", "cuda", "cpu")])
-def test_what_is_yet_to_come_says_so(name: str, value: str, instead: str) -> None:
-    error = refusal(**{name: value})
-    assert str(error) == f"{name} = {value!r} is not available yet"
-    assert error.hint == f"use {name} = {instead!r}"
-    assert (error.code, error.exit_code) == ("not-yet", 2)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_a_device_that_is_absent_says_so() -> None:
+    error = refusal(device="cuda")
+    assert str(error) == "device = 'cuda', but PyTorch finds no CUDA device here"
+    assert (error.code, error.exit_code) == ("no-cuda", 2)
 
 
 @pytest.mark.parametrize(

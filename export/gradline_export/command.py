@@ -218,7 +218,7 @@ def choice(*values: str) -> click.Choice[str]:
     default="auto",
     show_default=True,
     type=choice("cpu", "cuda", "auto"),
-    help="Where the loop runs; cuda is not available yet.",
+    help="Where the products over the rows are computed; auto is cpu.",
 )
 @click.option("--torch-export", is_flag=True, help="Add model.pt2 (takes some seconds).")
 @click.option("--no-report", is_flag=True, help="Write no report.html.")

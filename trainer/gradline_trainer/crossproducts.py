@@ -43,7 +43,9 @@ class CrossProducts:
     maximum: Array
 
 
-def cross_products(parts: Sequence[NDArray[Any]], weights: Array | None) -> CrossProducts:
+def cross_products(
+    parts: Sequence[NDArray[Any]], weights: Array | None, device: str = "cpu"
+) -> CrossProducts:
     """Return the cross-products of the parts' columns side by side.
 
     The shift is the mean of a share f of the rows, evenly spread. It is within √(1/f) standard
@@ -53,10 +55,11 @@ def cross_products(parts: Sequence[NDArray[Any]], weights: Array | None) -> Cros
     Args:
         parts: Matrices of n rows each, float64 or float32.
         weights: Shape (n,); None where every row weighs 1.
+        device: PyTorch's name of where to multiply.
     """
     n, p = len(parts[0]), sum(part.shape[1] for part in parts)
     columns = [_Columns(part, max(1, n // SAMPLED)) for part in parts]
-    products = torch.zeros(p, p, dtype=torch.float64)
+    products = torch.zeros(p, p, dtype=torch.float64, device=device)
     rows = max(1, PIECE // p // TILE) * TILE
     for start in range(0, n, rows):
         pieces = [c.centred(start, start + rows) for c in columns]
@@ -66,11 +69,12 @@ def cross_products(parts: Sequence[NDArray[Any]], weights: Array | None) -> Cros
             heavy = [piece * w for piece in pieces]
         for c, piece in zip(columns, heavy, strict=True):
             c.sums += _reduce(np.add, piece.numpy())
-        _add_upper(products, pieces, heavy)
+        sent = [piece.to(device) for piece in pieces]
+        _add_upper(products, sent, sent if weights is None else [h.to(device) for h in heavy])
     return CrossProducts(
         np.concatenate([c.shift for c in columns]),
         np.concatenate([c.sums for c in columns]),
-        (products.triu() + products.triu(1).T).numpy(),
+        (products.triu() + products.triu(1).T).cpu().numpy(),
         np.concatenate([c.minimum for c in columns]),
         np.concatenate([c.maximum for c in columns]),
     )

@@ -35,8 +35,18 @@ class ExactMoments:
     gram: Integers
 
     @classmethod
-    def of(cls, values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> ExactMoments:
+    def of(
+        cls,
+        values: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        device: str = "cpu",
+    ) -> ExactMoments:
         """Return the moments of `values`, shape (n, p), with weights of shape (n,).
+
+        Args:
+            values: Of the rows.
+            weights: None where every row weighs 1.
+            device: PyTorch's name of where to multiply; the bits are the same on any.
 
         Raises:
             RefusedError: Where a column's values span too many bits.
@@ -44,7 +54,7 @@ class ExactMoments:
         left = right = _exponents(values)
         if weights is not None:
             right = left + _exponents(weights[:, None])[1]
-        sums = SliceSums(len(left), len(right))
+        sums = SliceSums(len(left), len(right), device)
         for start in range(0, len(values), SUMMED):
             rows = values[start : start + SUMMED]
             rows = np.hstack([np.ones((len(rows), 1)), rows])

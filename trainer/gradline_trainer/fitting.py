@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from gradline.errors import InputError, RefusedError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
@@ -73,6 +75,12 @@ def fit(
     names = {"targets": targets, "features": features, "exclude": exclude, "one_hot": one_hot}
     check_arguments(table, sample_weight, separator, null=null, **names)
     chosen = Options.of(**options)
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "device = 'cuda', but PyTorch finds no CUDA device here",
+            code="no-cuda",
+            hint="use --device cpu, or install a PyTorch with CUDA on a machine that has one",
+        )
     report = progress or (lambda stage, count: None)
     nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
     dialect = Dialect(separator, decimal_comma, nulls)

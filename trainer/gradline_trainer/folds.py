@@ -32,9 +32,9 @@ class FoldedMoments:
     folds: list[Moments | None]
 
     @classmethod
-    def of(cls, rows: Rows, folds: int) -> FoldedMoments:
+    def of(cls, rows: Rows, folds: int, device: str = "cpu") -> FoldedMoments:
         """Return the moments of [features, targets] of at least one row, dealt to `folds`."""
-        whole = Moments.of(rows.pieces, rows.weights)
+        whole = Moments.of(rows.pieces, rows.weights, device)
         if rows.folds is None:
             return cls(whole, [])
         values = rows.values

@@ -62,8 +62,8 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments],
 
     width = len(reader.columns.features) + len(reader.columns.targets)
     size = max(LEAST_ROWS, CHUNK // width)
-    folds = reader.options.folds or 0
-    merged = merge_all(in_order(lambda rows: FoldedMoments.of(rows, folds), training()))
+    folds, device = reader.options.folds or 0, reader.options.torch_device
+    merged = merge_all(in_order(lambda rows: FoldedMoments.of(rows, folds, device), training()))
     whole = refuse_useless(None if merged is None else merged.whole, reader)
     assert merged is not None  # noqa: S101 - of no rows, which are refused
     return whole, _filled(merged), kept if keep_all or blocks == 1 else None
@@ -133,7 +133,8 @@ def gather_exactly(
             if len(block):
                 yield block
 
-    total = merge_all(in_order(lambda b: ExactMoments.of(b.values, b.weights), counted()))
+    device = reader.options.torch_device
+    total = merge_all(in_order(lambda b: ExactMoments.of(b.values, b.weights, device), counted()))
     if total is None or count != moments.rows:
         raise InputError(
             f"the table changed while it was read: {moments.rows} rows to train on, then {count}",

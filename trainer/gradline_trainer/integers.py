@@ -80,21 +80,22 @@ def slice_product(
 class SliceSums:
     """Sums of products of slices; level m counts in units of 2^(−20·(m + 2))."""
 
-    def __init__(self, p: int, q: int) -> None:
+    def __init__(self, p: int, q: int, device: str = "cpu") -> None:
         self.shape = p, q
-        self.levels: list[NDArray[np.int64]] = []
+        self.device = device
+        self.levels: list[torch.Tensor] = []
 
     def add(self, left: list[NDArray[np.float64]], right: list[NDArray[np.float64]]) -> None:
         """Add leftᵀ @ right; slices of at most SUMMED rows. Symmetric where left is right."""
-        a = [torch.from_numpy(part) for part in left]
-        b = a if left is right else [torch.from_numpy(part) for part in right]
+        a = [torch.from_numpy(part).to(self.device) for part in left]
+        b = a if left is right else [torch.from_numpy(part).to(self.device) for part in right]
         for _ in range(len(self.levels), len(a) + len(b) - 1):
-            self.levels.append(np.zeros(self.shape, np.int64))
+            self.levels.append(torch.zeros(self.shape, dtype=torch.int64, device=self.device))
         for i, first in enumerate(a):
             for j, second in enumerate(b):
                 if left is right and j < i:
                     continue
-                product = (first.T @ second).numpy().astype(np.int64)
+                product = (first.T @ second).to(torch.int64)
                 self.levels[i + j] += product
                 if left is right and j > i:
                     self.levels[i + j] += product.T
@@ -103,7 +104,7 @@ class SliceSums:
         """Return the sum as integers in units of 2^−shift, shape (p, q), and shift."""
         total: Integers = np.zeros(self.shape, object)
         for level in self.levels:
-            total = total * (1 << BITS) + level.astype(object)
+            total = total * (1 << BITS) + level.cpu().numpy().astype(object)
         return total, BITS * (len(self.levels) + 1)
 
 

@@ -49,19 +49,25 @@ class Moments:
     float32: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, values: Array | Sequence[NDArray[Any]], weights: Array | None = None) -> Moments:
+    def of(
+        cls,
+        values: Array | Sequence[NDArray[Any]],
+        weights: Array | None = None,
+        device: str = "cpu",
+    ) -> Moments:
         """Return the moments of rows, n ≥ 1.
 
         Args:
             values: Shape (n, p), or matrices of n rows whose columns side by side are the p.
             weights: Shape (n,); None where every row weighs 1.
+            device: PyTorch's name of where to multiply many rows.
         """
         pieces = [values] if isinstance(values, np.ndarray) else values
         n, p = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
         total = float(n if weights is None else weights.sum())
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
             if n * p * p > COMPENSATED:
-                found = cross_products(pieces, weights)
+                found = cross_products(pieces, weights, device)
             else:
                 found = _compensated(np.concatenate(pieces, axis=1, dtype=np.float64), weights)
             # The shift is off the mean by a little: that is taken out again.
