@@ -254,11 +254,9 @@ def test_auto_ships_float64_where_float32_would_add_to_the_error(tmp_path: Path)
 
 def test_float32_is_refused_where_its_certificate_fails(tmp_path: Path) -> None:
     trained = fit(seconds_table(), "filled", dtype="float32")
-    with pytest.raises(
-        gradline.RefusedError, match="most of it comes from the column 'seconds'"
-    ) as caught:
+    with pytest.raises(gradline.RefusedError, match="most from seconds") as caught:
         export_package(trained, tmp_path, "tank")
-    assert str(caught.value).startswith("float32 is not accurate enough for 'filled': it may add ")
+    assert str(caught.value).startswith("float32 is not accurate enough for 'filled': adds up to ")
     assert (caught.value.code, caught.value.exit_code) == ("float32-refused", 1)
     assert "float64" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
