@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,12 @@ def cross_products(
     columns = [_Columns(part, max(1, n // SAMPLED)) for part in parts]
     products = torch.zeros(p, p, dtype=torch.float64, device=device)
     rows = max(1, PIECE // p // TILE) * TILE
-    for start in range(0, n, rows):
-        pieces = [c.centred(start, start + rows) for c in columns]
+    whole = n - n % TILE
+    for start, stop in pairwise(sorted({*range(0, whole, rows), whole, n})):
+        pieces = [c.centred(start, stop) for c in columns]
         heavy = pieces
         if weights is not None:
-            w = torch.from_numpy(weights[start : start + rows, None])
+            w = torch.from_numpy(weights[start:stop, None])
             heavy = [piece * w for piece in pieces]
         for c, piece in zip(columns, heavy, strict=True):
             c.sums += _reduce(np.add, piece.numpy())

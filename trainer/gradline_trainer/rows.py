@@ -154,7 +154,7 @@ class RowReader:
     def _is_plain(self, block: Block) -> bool:
         """Return whether all of its rows train, and weigh the same.
 
-        A sum of squares is finite where all the values are; it is the quickest look at them all.
+        A sum is finite only where all the values are; it is the quickest look at them all.
         """
         options = self.options
         if self.columns.weight or options.holdout or options.folds:
@@ -248,7 +248,7 @@ class RowReader:
 def _is_finite(values: NDArray[Any]) -> bool:
     flat = values.ravel(order="K")
     with np.errstate(over="ignore", invalid="ignore"):
-        return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
+        return math.isfinite(flat.sum()) or bool(np.isfinite(flat).all())
 
 
 def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
