@@ -2,8 +2,8 @@
 
 Each rival takes turns with `fit` in this process, on the same arrays, with all cores. Its answer
 is checked before its time counts: a direct solver's must solve the problem, and how far off each
-is, is shown. A goal counts as reached only where `fit` is at
-least as accurate, or as accurate as predictions in float64 can show.
+is, is shown. A goal counts as reached only where `fit` is at least as accurate, or as accurate as
+predictions in float64 can show.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ SHAPES = (  # n, d, k, in the order of the memory they take
 QUICK = ((5, 3, 2), (10_000, 20, 1), (2_000, 100, 12))
 DTYPES: tuple[DType, ...] = ("float32", "float64")
 TURNS = 11
-BUDGET = 5.0  # seconds for all turns of a rival; a slow one gets fewer, at least one
-SOLVED = 0.01  # some solvers lose that much in float32: a million rows cost torch lstsq 5e-4
-PATIENCE = 3  # times as many where `fit` is to be several times as fast
+BUDGET = 3.0  # seconds for all turns of a rival; a slow one gets fewer, at least one
+SOLVED = 0.01  # float32 costs digits: over a million rows, torch lstsq is off by 5e-4
+PATIENCE = 4  # times as many where `fit` is to be several times as fast
 QUICK_TURNS, QUICK_BUDGET = 2, 0.1
 EXACT = 1_000_000  # values up to which the default arithmetic is exact
 LARGE = 10_000_000  # values from which the passes over the rows decide, not the calls' overhead
