@@ -1,17 +1,15 @@
 """Training on arrays: `fit` against everything else that fits a linear model, shape by shape.
 
 Each rival takes turns with `fit` in this process, on the same arrays, with all cores. Its answer
-is checked before its time counts: solvers must be accurate to half the digits of their dtype,
-and what an iterative rival reached is shown. A goal counts as reached only where `fit` is at
-least as accurate, or as accurate as predictions in float64 can show.
+is checked before its time counts: a direct solver's must solve the problem, and how far off each
+is, is shown. A goal counts as reached only where `fit` is at least as accurate, or as accurate as
+predictions in float64 can show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
-
-import numpy as np
 
 from benchmarks.comparison import Comparison, compare
 from benchmarks.machine import block_product, block_product_share, read_once
@@ -33,8 +31,9 @@ SHAPES = (  # n, d, k, in the order of the memory they take
 QUICK = ((5, 3, 2), (10_000, 20, 1), (2_000, 100, 12))
 DTYPES: tuple[DType, ...] = ("float32", "float64")
 TURNS = 11
-BUDGET = 5.0  # seconds for all turns of a rival; a slow one gets fewer, at least one
-PATIENCE = 3  # times as many where `fit` is to be several times as fast
+BUDGET = 3.0  # seconds for all turns of a rival; a slow one gets fewer, at least one
+SOLVED = 0.01  # float32 costs digits: over a million rows, torch lstsq is off by 5e-4
+PATIENCE = 4  # times as many where `fit` is to be several times as fast
 QUICK_TURNS, QUICK_BUDGET = 2, 0.1
 EXACT = 1_000_000  # values up to which the default arithmetic is exact
 LARGE = 10_000_000  # values from which the passes over the rows decide, not the calls' overhead
@@ -95,9 +94,8 @@ class _Bench:
         patience = PATIENCE if goal is not None and goal < 1 else 1
         samples = time_calls(kept, self.turns, patience * self.budget)
         error, peer_error = self._error(what), self._error(name)
-        limit = float(np.sqrt(np.finfo(self.X.dtype).eps))
-        assert error < limit, f"{what} is off by {error:.1e}"
-        assert peer_error < limit or name in ITERATIVE, f"{name}: off by {peer_error:.1e}, {what}"
+        if name not in ITERATIVE and not peer_error <= SOLVED:
+            return Comparison(what, name, note=f"off by {peer_error:.0e}: its time doesn't count")
         accuracy = {"error": error, "peer_error": peer_error, "resolution": self.resolution}
         return compare(samples, what, name, goal, **accuracy)
 
