@@ -59,9 +59,9 @@ def cross_products(
         device: PyTorch's name of where to multiply.
     """
     n, p = len(parts[0]), sum(part.shape[1] for part in parts)
-    columns = [_Columns(part, max(1, n // SAMPLED)) for part in parts]
-    products = torch.zeros(p, p, dtype=torch.float64, device=device)
     rows = max(1, PIECE // p // TILE) * TILE
+    columns = [_Columns(part, max(1, n // SAMPLED), min(rows, n)) for part in parts]
+    products = torch.zeros(p, p, dtype=torch.float64, device=device)
     whole = n - n % TILE
     for start, stop in pairwise(sorted({*range(0, whole, rows), whole, n})):
         pieces = [c.centred(start, stop) for c in columns]
@@ -85,7 +85,7 @@ def cross_products(
 class _Columns:
     """One part's columns, on their way through the cache."""
 
-    def __init__(self, values: NDArray[Any], step: int) -> None:
+    def __init__(self, values: NDArray[Any], step: int, rows: int) -> None:
         tidy = values.flags.c_contiguous or values.flags.f_contiguous
         self.values = values if tidy else np.ascontiguousarray(values)
         sample = values[::step]
@@ -93,20 +93,27 @@ class _Columns:
         # A column of one value is shifted by that very value, so that its products are 0.
         mean = sample.mean(axis=0, dtype=np.float64)
         self.shift = np.where(least == sample.max(axis=0), least, mean)
+        self.buffer = np.empty(rows * values.shape[1])  # a new one for each piece takes long
         self.sums = np.zeros_like(self.shift)
         self.minimum = np.full_like(self.shift, np.inf)
         self.maximum = np.full_like(self.shift, -np.inf)
 
     def centred(self, start: int, stop: int) -> torch.Tensor:
-        """Return z − shift of some rows, shape (rows, width), and note their extremes."""
+        """Return z − shift of some rows, shape (rows, width), and note their extremes.
+
+        It is overwritten by the next call.
+        """
         rows = self.values[start:stop]
         np.minimum(self.minimum, _reduce(np.minimum, rows), out=self.minimum)
         np.maximum(self.maximum, _reduce(np.maximum, rows), out=self.maximum)
         if rows.flags.f_contiguous or self.values.flags.f_contiguous:
-            return torch.from_numpy(rows.T - self.shift[:, None]).T
+            across = self.buffer[: rows.size].reshape(rows.shape[::-1])
+            return torch.from_numpy(np.subtract(rows.T, self.shift[:, None], out=across)).T
         tile = _tile(len(rows))
-        tiled = rows.reshape(len(rows) // tile, -1) - np.tile(self.shift, tile)
-        return torch.from_numpy(tiled.reshape(rows.shape))
+        tiled = rows.reshape(len(rows) // tile, -1)
+        room = self.buffer[: rows.size].reshape(tiled.shape)
+        np.subtract(tiled, np.tile(self.shift, tile), out=room)
+        return torch.from_numpy(room.reshape(rows.shape))
 
 
 def _tile(rows: int) -> int:
