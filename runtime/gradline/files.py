@@ -5,18 +5,28 @@ from __future__ import annotations
 import csv
 import glob
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradline.errors import InputError, needs_extra
+from gradline.partitions import walk
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["RAGGED_HINT", "Dialect", "odd_rows", "open_file", "readable", "stem", "table_files"]
+__all__ = [
+    "COMPRESSED",
+    "RAGGED_HINT",
+    "Dialect",
+    "odd_rows",
+    "open_file",
+    "readable",
+    "stem",
+    "table_files",
+]
 
 FORMATS = {
     ".csv": "csv",
@@ -68,13 +78,14 @@ class Dialect:
 def table_files(data: str | Path) -> list[Path]:
     """Return the files that `data` (a file, a glob or a folder) means, in sorted order.
 
+    Of a folder those that lie in it, and in its subfolders named KEY=VALUE.
+
     Raises:
         InputError: Where there is none.
     """
     path = Path(data)
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")))
-        files = [p for p in files if p.is_file() and file_format(p)]
+        files = sorted(p for p in walk(path) if file_format(p))
         if not files:
             raise InputError(
                 f"no table in the folder {path}",
@@ -230,11 +241,10 @@ def odd_rows(path: Path | None, separator: str | None = None) -> tuple[str | Non
     surplus ones stand. Blank lines are counted from 0 behind the header; rows without them.
     """
     blank: list[int] = []
-    if path is None or path.name.endswith(".zst"):
+    if path is None:
         return None, blank
-    opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.reader(file, delimiter=separator or default_separator(path))
+    with _lines(path) as lines:
+        rows = csv.reader(lines, delimiter=separator or default_separator(path))
         width = len(next(rows))
         for number, row in enumerate(rows):
             if not row:
@@ -243,6 +253,30 @@ def odd_rows(path: Path | None, separator: str | None = None) -> tuple[str | Non
                 place = number - len(blank) + 1
                 return f"row {place} has {len(row)} fields, the header has {width}", blank
     return None, blank
+
+
+@contextmanager
+def _lines(path: Path) -> Iterator[Iterable[str]]:
+    """Open a text file, compressed or not, for its lines with their ends."""
+    if path.name.endswith(".zst"):
+        import polars as pl
+
+        # Python before 3.14 has no zstd; a separator that no text has leaves lines whole.
+        whole = pl.scan_csv(
+            path,
+            has_header=False,
+            infer_schema=False,
+            separator="\x01",
+            quote_char=None,
+            empty_string_is_null=False,
+            glob=False,
+        )
+        batches = whole.collect_batches(chunk_size=10_000)
+        yield (line + "\n" for batch in batches for line in batch.to_series())
+        return
+    opener = gzip.open if path.name.endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        yield file
 
 
 def default_separator(path: Path) -> str:

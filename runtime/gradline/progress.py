@@ -29,8 +29,13 @@ class Progress:
         self._quiet = quiet
         self._stage = ""
         self._started = self._due = 0.0
+        self._expected: dict[str, int] = {}
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+
+    def expect(self, stage: str, count: int) -> None:
+        """Note about how many of the stage's units there are to be."""
+        self._expected[stage] = count
 
     def __call__(self, stage: str, count: int) -> None:
         """Note that `count` of the stage's units are done."""
@@ -44,6 +49,9 @@ class Progress:
             return
         rate = count / (now - self._started)
         text = f"{count:,} {stage}, {rate:,.0f}/s"
+        left = (self._expected.get(stage, 0) - count) / max(rate, 1e-9)
+        if left > 0:
+            text += f", about {left:,.0f} s left"
         if sys.stderr.isatty():
             self._draw(text)
         else:

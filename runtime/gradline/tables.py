@@ -6,11 +6,14 @@ before any row is dropped. A block is an aligned range of BLOCK_ROWS rows of one
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +23,16 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of
 from gradline.errors import InputError
-from gradline.files import RAGGED_HINT, Dialect, odd_rows, open_file, readable, table_files
+from gradline.files import (
+    COMPRESSED,
+    RAGGED_HINT,
+    Dialect,
+    odd_rows,
+    open_file,
+    readable,
+    table_files,
+)
+from gradline.partitions import partition_columns, partitions
 from gradline.text import category_texts, clean, guess, parse
 
 if TYPE_CHECKING:
@@ -29,7 +41,17 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK_ROWS", "LARGEST_INTEGER", "Block", "FrameTable", "Part", "open_files"]
 
 BLOCK_ROWS = 65_536
+BATCH_ROWS = 16_384
+READ_AHEAD = {"POLARS_ROW_GROUP_PREFETCH_SIZE": "1", "POLARS_CSV_CHUNK_SIZE": "1000000"}
 SLICED = (".parquet", ".pq")  # what any rows can be read from without those before
+COUNTED = (
+    ".parquet",
+    ".pq",
+    ".arrow",
+    ".feather",
+    ".ipc",
+)  # files that say how many rows they have
+SAMPLE_BYTES = 1 << 16
 HEAD_ROWS = 1_000  # what the kinds of a text file's columns are first guessed from
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
@@ -69,12 +91,14 @@ class Part:
         frame: Its columns, all strings where `text`.
         names: The column names as written, duplicates included.
         text: Whether it is a text file, whose strings are to be read as numbers.
+        state: The file's size and time of change when it was opened.
     """
 
     path: Path | None
     frame: pl.LazyFrame
     names: list[str]
     text: bool
+    state: tuple[int, int] | None = None
 
     @property
     def label(self) -> str:
@@ -140,6 +164,27 @@ class FrameTable:
                 values = self._numbers(part, frame, start)
                 yield Block(number, start, (values,))
                 start += len(values)
+            _check_unchanged(part)
+
+    def expected_rows(self) -> int | None:
+        """Return about how many rows there are, None where only reading them would tell.
+
+        Parquet and Arrow files say it; of other files a sample tells the length of a line.
+        """
+        import polars as pl
+
+        total = 0.0
+        for part in self.parts:
+            if part.path is None or part.path.suffix.lower() in COUNTED:
+                with readable(part.path):
+                    total += part.frame.select(pl.len()).collect().item()
+                continue
+            with part.path.open("rb") as file:
+                sample = file.read(SAMPLE_BYTES)
+            if not sample.count(b"\n") or part.path.suffix.lower() in COMPRESSED:
+                return None
+            total += part.path.stat().st_size * sample.count(b"\n") / len(sample)
+        return round(total)
 
     def survey(self, column: str) -> TextColumn:
         """Return how many of a text column's values are numbers, over the whole table."""
@@ -243,11 +288,11 @@ class FrameTable:
             yield frame
             start += len(batch)
 
-    def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[np.float64]:
+    def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[Any]:
         import polars as pl
 
-        if all(kind.is_float() for kind in frame.dtypes):  # at once: a wide table has many columns
-            return frame.to_numpy(order="fortran").astype(np.float64, copy=False)
+        if all(kind in (pl.Float32, pl.Float64) for kind in frame.dtypes):
+            return frame.to_numpy(order="fortran")  # at once: a wide table has many columns
         columns = []
         for name in frame.columns:
             column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
@@ -319,13 +364,36 @@ class FrameTable:
 def _in_pieces(part: Part, frame: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
     """Yield a part's columns in frames of about `size` rows."""
     if size == BLOCK_ROWS or part.path is None or part.path.suffix.lower() not in SLICED:
-        yield from frame.collect_batches(chunk_size=size)
+        with _little_ahead():
+            batches = frame.collect_batches(chunk_size=min(size, BATCH_ROWS))
+            first = next(batches, None)
+        if first is not None:
+            yield first
+            yield from batches
         return
     # Batches are read ahead of whoever takes them, and a wide file's would fill the memory.
     start = 0
     while len(piece := frame.slice(start, size).collect()):
         yield piece
         start += len(piece)
+
+
+@contextmanager
+def _little_ahead() -> Iterator[None]:
+    """Have queries that start here read little ahead, so that memory is the same for any file.
+
+    Polars has no other way to say so.
+    """
+    before = {name: os.environ.get(name) for name in READ_AHEAD}
+    os.environ.update(READ_AHEAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
@@ -338,8 +406,46 @@ def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
     parts = []
     for path in table_files(data):
         frame, names, text = open_file(path, dialect)
-        parts.append(Part(path, frame, names, text))
-    return FrameTable(parts, dialect)
+        parts.append(Part(path, frame, names, text, _state(path)))
+    return FrameTable(_with_partitions(parts, Path(data)), dialect)
+
+
+def _with_partitions(parts: list[Part], data: Path) -> list[Part]:
+    """Return the parts with the columns that the names of their folders give, before the others."""
+    import polars as pl
+
+    fixed = takewhile(lambda name: not any(c in name for c in "*?["), data.parts)
+    root = data if data.is_dir() else Path(*fixed)
+    found = [partitions(part.path, root) if part.path else {} for part in parts]
+    if not any(found):
+        return parts
+    given = partition_columns(found, text=parts[0].text)
+    columns = [
+        {key: column for key, column in c.items() if key not in part.names}
+        for part, c in zip(parts, given, strict=True)
+    ]
+    return [
+        replace(part, frame=part.frame.select(*c.values(), pl.all()), names=[*c, *part.names])
+        for part, c in zip(parts, columns, strict=True)
+    ]
+
+
+def _check_unchanged(part: Part) -> None:
+    """Raise for a file that is not as it was when it was opened."""
+    if part.path is None or part.state is None:
+        return
+    if not part.path.exists() or _state(part.path) != part.state:
+        raise InputError(
+            f"{part.label} changed while it was read",
+            code="changed-data",
+            hint="run again when nothing writes to it",
+        )
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return what tells that a file has changed: its size and time of change."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _kind(dtype: Any) -> str:

@@ -73,6 +73,10 @@ class ArrayTable:
     def _joined(self, rows: slice) -> NDArray[np.float64]:
         return np.concatenate([part[rows] for part in self.parts], axis=1, dtype=np.float64)
 
+    def expected_rows(self) -> int:
+        """Return how many rows there are."""
+        return len(self.parts[0])
+
     def not_numbers(self, name: str) -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)

@@ -40,6 +40,9 @@ class Table(Protocol):
     def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
         """The named columns as numbers, `rows` at a time."""
 
+    def expected_rows(self) -> int | None:
+        """About how many rows there are, where that is known."""
+
     def not_numbers(self, name: str) -> InputError:
         """The error for a chosen column that holds something else."""
 

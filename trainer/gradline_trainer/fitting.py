@@ -65,7 +65,8 @@ def fit(
         separator: Of CSV files, by default the extension's.
         decimal_comma: Whether 1,5 means one and a half.
         null: Further texts that mean a missing value.
-        progress: Called with ("rows", count) and ("epochs", count).
+        progress: Called with ("rows", count) and ("epochs", count). A method `expect` of it is
+            called with ("rows", about how many there are).
         **options: See `Options`.
 
     Raises:
@@ -87,6 +88,8 @@ def fit(
     source, columns = open_table(
         table, targets, features, exclude or (), sample_weight, dialect, one_hot
     )
+    if expect := getattr(progress, "expect", None):
+        expect("rows", source.expected_rows() or 0)
     source, columns = learn_encoding(source, columns, chosen, max_categories, report)
     reader = RowReader(source, columns, chosen)
     if is_wide(columns, chosen):

@@ -150,6 +150,7 @@ def predict_table(
     frames = [pl.DataFrame(schema=schema)]
     missing = infinite = 0
     with Progress(quiet=quiet) as progress:
+        progress.expect("rows", table.expected_rows() or 0)
         for block in coded.blocks(names):
             inputs = expand(block.values, columns)
             answers = model.predict(inputs)

@@ -1,0 +1,61 @@
+"""Columns that stand in the names of folders: sales/year=2024/month=01/part.parquet (Hive)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["partition_columns", "partitions", "walk"]
+
+MISSING = "__HIVE_DEFAULT_PARTITION__"
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield what lies in a folder and in its subfolders named KEY=VALUE; nothing hidden."""
+    for path in folder.iterdir():
+        if path.name.startswith((".", "_")):
+            continue
+        if path.is_file():
+            yield path
+        elif path.is_dir() and "=" in path.name:
+            yield from walk(path)
+
+
+def partitions(path: Path, root: Path) -> dict[str, str]:
+    """Return the values by key that the folders between `root` and the file `path` name."""
+    folders = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
+    pairs = (folder.partition("=") for folder in folders if "=" in folder)
+    return {unquote(key): unquote(value) for key, _, value in pairs}
+
+
+def partition_columns(
+    found: Sequence[Mapping[str, str]], *, text: bool
+) -> list[dict[str, pl.Expr]]:
+    """Return each file's partition columns by name: numbers where all the files' values are.
+
+    Args:
+        found: Each file's values.
+        text: Whether the files' own columns are text, to be read as numbers later.
+    """
+    import polars as pl
+
+    kinds: dict[str, pl.DataType | type[pl.DataType]] = {}
+    for key in dict.fromkeys(key for values in found for key in values):
+        present = [values[key] for values in found if values.get(key, MISSING) != MISSING]
+        kinds[key] = pl.String
+        for kind in (pl.Int64, pl.Float64) * (not text):
+            if pl.Series(present, dtype=pl.String).cast(kind, strict=False).null_count() == 0:
+                kinds[key] = kind
+                break
+    return [
+        {
+            key: pl.lit(None if value == MISSING else value, pl.String).cast(kinds[key]).alias(key)
+            for key, value in values.items()
+        }
+        for values in found
+    ]
