@@ -417,7 +417,7 @@ def test_bad_input_is_named(shops: pd.DataFrame) -> None:
         (
             shops.assign(**{"region=basel": 1.0}),
             {"exclude": "area"},
-            "the indicator 'region=basel' of the column 'region' is the name a column too",
+            "the indicator 'region=basel' of the column 'region' has the name of a column",
         ),
         (
             shops.assign(region=pd.Timestamp("2020-01-01")),
@@ -479,3 +479,27 @@ def test_columns_come_back_from_json_and_indicators_say_the_level(data: st.DataO
     named = dict(zip(category.features, row[1:-1], strict=True))
     assert sum(named.values()) == named.get(f"c={levels[place]}", 0.0)
     assert sum(named.values()) == (levels[place] != reference)
+
+
+def test_whole_numbers_are_one_category_however_they_are_written(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    whole = pd.DataFrame({"c": rng.integers(0, 3, 40).astype(float), "y": rng.normal(size=40)})
+    whole.loc[5, "c"] = np.nan
+    whole.to_csv(tmp_path / "t.csv", index=False)  # as 0.0, 1.0, 2.0
+    whole.to_parquet(tmp_path / "t.parquet")
+    nullable = whole.astype({"c": "Int64"})
+    fits = [
+        fit(table, "y", one_hot="c", missing="drop")
+        for table in (whole, nullable, tmp_path / "t.csv", tmp_path / "t.parquet")
+    ]
+    assert all(found.features == fits[0].features for found in fits)
+    assert sorted(fits[0].columns.inputs[0].levels) == ["0", "1", "2"]
+    model = gradline.load(export_package(fits[2], tmp_path, "t"))
+    for rows in ({"c": [1.0]}, {"c": [1]}, {"c": ["1"]}, {"c": ["1.0"]}):
+        assert model.predict(rows) == model.predict({"c": [1.0]})
+
+
+def test_fractions_in_a_frame_are_no_categories() -> None:
+    table = {"c": [0.5, 1.5, 2.5, 0.5], "y": [1.0, 2, 3, 5]}
+    with pytest.raises(InputError, match=r"holds numbers with fractions, such as 0\.5"):
+        fit(table, "y", one_hot="c")

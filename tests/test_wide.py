@@ -17,12 +17,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from gradline import load
 from gradline.errors import InputError, OutputError, RefusedError
 from gradline_export import export_package
 from gradline_export.certificate import certify_float32
-from gradline_trainer import Fit, fit
+from gradline_trainer import Fit, LinearRegression, fit
 from gradline_trainer.moments import Moments, merge_all
 from gradline_trainer.rows import Rows
 from gradline_trainer.wide import fitting as wide
@@ -264,3 +265,21 @@ def test_a_matrix_of_20000_rows_and_30000_columns_takes_less_than_a_gigabyte_bes
         [sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 1e9
+
+
+def test_arrays_of_any_layout_will_do() -> None:
+    X, Y = table()
+    wide.WIDE = 1
+    expected = fit((X, Y), epochs=5)
+    for same in (X[:, ::-1].copy()[:, ::-1], np.asfortranarray(X), X[::-1].copy()[::-1]):
+        found = fit((same, Y), epochs=5).weights
+        torch.testing.assert_close(found, expected.weights, rtol=1e-9, atol=0)
+
+
+def test_the_estimator_takes_the_same_way() -> None:
+    X, Y = table()
+    wide.WIDE = 1
+    with pytest.warns(ConvergenceWarning):
+        found = LinearRegression(epochs=3).fit(X, Y)
+    assert found.fit_.optimality.gap is None
+    assert torch.equal(found.fit_.weights, fit((X, Y), epochs=3).weights)

@@ -1,11 +1,13 @@
 """Category values, of whatever type, as the text that names their level.
 
-The integer 3, the float 3.0 and the text "3" are all the level "3"; a boolean is "true" or
-"false"; text is stripped of surrounding blanks, and an empty one is missing, as None and NaN are.
+The integer 3, the float 3.0 and the texts "3" and "3.0" are all the level "3"; a boolean is "true"
+or "false"; text is stripped of surrounding blanks, and an empty one is missing, as None and NaN
+are.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +19,7 @@ from gradline.errors import InputError, nearest
 
 __all__ = [
     "UNKNOWN",
+    "WHOLE",
     "PlaceOf",
     "is_missing",
     "place_finder",
@@ -25,6 +28,8 @@ __all__ = [
     "without_missing",
 ]
 
+#: A whole number with a fraction of zeros, as it is written where a column has gaps.
+WHOLE = re.compile(r"^(-?(?:0|[1-9][0-9]*))\.0+$")
 #: What a category that no training row had may do at prediction.
 UNKNOWN = ("error", "zero")
 #: From a category's text to its place; KeyError, with the known texts, where it has none.
@@ -68,7 +73,7 @@ def texts_of(values: object, name: str) -> list[str | None]:
 
 def _text(value: Any, name: str) -> str | None:
     if isinstance(value, str):
-        return value.strip() or None
+        return WHOLE.sub(r"\1", value.strip()) or None
     if is_missing(value):
         return None
     if isinstance(value, bool | np.bool_):

@@ -291,7 +291,8 @@ class FrameTable:
     def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[Any]:
         import polars as pl
 
-        if all(kind in (pl.Float32, pl.Float64) for kind in frame.dtypes):
+        plain = not any(name in self.place_of for name in frame.columns)
+        if plain and all(kind in (pl.Float32, pl.Float64) for kind in frame.dtypes):
             return frame.to_numpy(order="fortran")  # at once: a wide table has many columns
         columns = []
         for name in frame.columns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradline.categories import texts_of
+from gradline.categories import WHOLE, texts_of
 from gradline.files import Dialect
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | No
     import polars as pl
 
     if dialect is not None:
-        return clean(column, dialect)
+        return clean(column, dialect).str.replace(WHOLE.pattern, "${1}")
     dtype = column.dtype
     if dtype.is_float() or dtype.is_decimal():
         return pl.Series(texts_of(column.cast(pl.Float64).to_list(), column.name), dtype=pl.String)
@@ -59,5 +59,5 @@ def category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | No
         dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
     ):
         return None
-    texts = column.cast(pl.String).str.strip_chars()
+    texts = column.cast(pl.String).str.strip_chars().str.replace(WHOLE.pattern, "${1}")
     return texts.set(texts == "", None)

@@ -85,6 +85,8 @@ class ArrayTable:
 def _number(values: NDArray[Any]) -> NDArray[Any]:
     """Return float64 and float32 as they are, all else as float64."""
     kept = values.dtype.isnative and values.dtype in (np.float64, np.float32)
+    if min(values.strides) < 0:  # PyTorch has no such tensors
+        values = values.copy()
     return values if kept else values.astype(np.float64)
 
 

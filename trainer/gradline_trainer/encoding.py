@@ -141,11 +141,13 @@ def _check_names(inputs: list[Column], table: Table) -> None:
     for column in inputs:
         if column.kind == "number":
             continue
-        for feature in column.features:
+        for level in column.levels:
+            feature = f"{column.name}={level}"  # the reference's too: it would be taken for one
             if feature in table.names or feature in owners:
-                other = f"of {owners[feature]!r} too" if feature in owners else "a column too"
+                other = f"an indicator of {owners[feature]!r}" if feature in owners else "a column"
                 raise InputError(
-                    f"the indicator {feature!r} of the column {column.name!r} is the name {other}",
+                    f"the indicator {feature!r} of the column {column.name!r} has the name of "
+                    f"{other}",
                     code="name-clash",
                     hint="rename one of the columns",
                 )

@@ -131,9 +131,10 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.intercept_ = float(bias[0]) if single else bias
         self.n_iter_ = len(found.history)
         if not found.converged:
+            gap = found.optimality.gap
+            where = "" if gap is None else f", {gap:.3g} above the least loss"
             warn(
-                f"stopped after {self.n_iter_} epochs, {found.optimality.gap:.3g} above the least "
-                "loss; fit_.warnings says what leads there",
+                f"stopped after {self.n_iter_} epochs{where}; fit_.warnings says what leads there",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -92,8 +92,6 @@ def fit(
         expect("rows", source.expected_rows() or 0)
     source, columns = learn_encoding(source, columns, chosen, max_categories, report)
     reader = RowReader(source, columns, chosen)
-    if is_wide(columns, chosen):
-        return fit_wide(reader, report)
     return learn(reader, report, refuse_trivial=True)
 
 
@@ -104,9 +102,12 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         reader: Of the table's rows.
         report: Called with ("rows", count) and ("epochs", count).
         refuse_trivial: Whether to refuse a single row, a constant target, and features that are all
-            constant. Otherwise their solution is what it is: W = 0, and b the targets' mean.
+            constant. Otherwise their solution is what it is: W = 0, and b the targets' mean. A
+            wide table's are always refused.
     """
     columns, chosen = reader.columns, reader.options
+    if is_wide(columns, chosen):
+        return fit_wide(reader, report)
     if chosen.fixed_momentum and chosen.preconditioning == "whiten":
         raise InputError(
             "momentum speeds up slow directions, and a whitened descent has none",

@@ -160,12 +160,18 @@ def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> N
     refuse_few_rows(reader, moments.rows, least=2)
     squares = moments.squares
     for j, name in enumerate(reader.columns.targets, len(reader.columns.features)):
-        if moments.minimum[j] == moments.maximum[j] or not squares[j]:
+        if moments.minimum[j] == moments.maximum[j]:
             raise InputError(
                 f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
                 "learn",
                 code="constant-target",
                 hint="choose another target",
+            )
+        if not squares[j]:
+            raise InputError(
+                f"the target {name!r} has values too small to square",
+                code="out-of-range",
+                hint="multiply the column first",
             )
 
 

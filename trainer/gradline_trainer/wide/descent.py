@@ -35,7 +35,7 @@ class WideOptimality:
         gap_at_least: A bound on it from below, ‖g‖²/(2λmax).
         gap_at_most: A bound from above: with a ridge penalty by strong convexity, else the loss.
         gap_estimate: What the last losses' decrease extrapolates to (Aitken, 1926); no bound. None
-            where they don't slow down.
+            where they don't slow down, and where it is outside the bounds.
         gradient_norm: Of the loss, by the loop's own weights and bias.
         epochs_to_go: Always None: not known.
         rmse_at_optimum: Always None: not known.
@@ -139,12 +139,14 @@ def _measure(
     """Return how far from the optimum a loss with gradients (k, r) and (k,) is."""
     by_bias = by_bias * problem.bias
     squares = float(by_weights.square().sum() + by_bias.square().sum())
+    least, most = squares / (2 * steepest), problem.gap_bound(by_weights, by_bias, value)
+    guess = _extrapolated([*history, value])
     return WideOptimality(
         loss=value,
         gap=None,
-        gap_at_least=squares / (2 * steepest),
-        gap_at_most=problem.gap_bound(by_weights, by_bias, value),
-        gap_estimate=_extrapolated([*history, value]),
+        gap_at_least=least,
+        gap_at_most=most,
+        gap_estimate=guess if guess is not None and least <= guess <= most else None,
         gradient_norm=math.sqrt(squares),
         epochs_to_go=None,
         rmse_at_optimum=None,
