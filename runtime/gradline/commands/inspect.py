@@ -119,6 +119,7 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         f"  trained    {count(training['epochs'], 'epoch')}, {_coordinates(training)}, rate "
         f"{number(training['learning_rate'])}",
         *([f"  ridge      {chosen_ridge(path)}"] if path else []),
+        f"  optimum    {_optimum(manifest)}",
         f"  files      {files}",
         f"  float32    {certificate['verdict']}: {float32_error(**told)}",
         f"  parity     {', '.join(manifest['parity']['within'])} within the rounding bound on "
@@ -126,6 +127,20 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         *(f"  note       {key}: {value}" for key, value in training["notes"].items()),
         *(f"  warning    {warning}" for warning in training["warnings"]),
     ]
+
+
+def _optimum(manifest: dict[str, Any]) -> str:
+    """Return how near the weights are to the optimum, and how they were computed."""
+    from gradline.wording import number
+
+    training, certificates = manifest["training"], manifest["certificates"]
+    found, exact = certificates["optimality"], certificates.get("exact")
+    said = "reached" if found["converged"] else "not reached"
+    if found.get("weights_error") is not None:
+        said += f", the weights within {number(found['weights_error'])} of it"
+    if exact:
+        said += f"; {exact['certified']} of {exact['coefficients']} coefficients correctly rounded"
+    return f"{said} ({training['arithmetic']} arithmetic: {training['arithmetic_reason']})"
 
 
 def _coordinates(training: dict[str, Any]) -> str:
