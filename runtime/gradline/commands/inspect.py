@@ -137,7 +137,7 @@ def _optimum(manifest: dict[str, Any]) -> str:
     found, exact = certificates["optimality"], certificates.get("exact")
     said = "reached" if found["converged"] else "not reached"
     if found.get("weights_error") is not None:
-        said += f", the weights within {number(found['weights_error'])} of it"
+        said += f", W in float64 within {number(found['weights_error'])} of it"
     if exact:
         said += f"; {exact['certified']} of {exact['coefficients']} coefficients correctly rounded"
     return f"{said} ({training['arithmetic']} arithmetic: {training['arithmetic_reason']})"
