@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -333,3 +334,12 @@ def test_an_interrupted_run_exits_130_and_publishes_nothing(tmp_path: Path) -> N
     assert "Error: interrupted" in rest
     assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fingerprints_are_recorded_unless_they_are_not_wanted(run: Run) -> None:
+    for arguments, hashed in ((["-q"], True), (["-q", "--no-fingerprint"], False)):
+        done = run("train-and-export", ORCHARD, "-t", "apples", "--exclude", "oranges", *arguments)
+        manifest = json.loads((Path(done.out.strip()) / "manifest.json").read_text())
+        (record,) = manifest["training"]["files"]
+        expected = hashlib.sha256(Path(ORCHARD).read_bytes()).hexdigest()
+        assert record.get("sha256") == (expected if hashed else None)

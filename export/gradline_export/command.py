@@ -10,6 +10,7 @@ import click
 
 from gradline.errors import InputError
 from gradline.interrupts import ending_at_once
+from gradline_export.fingerprints import begin
 
 __all__ = ["command"]
 
@@ -262,6 +263,8 @@ def command(**options: Any) -> None:
     # What these imports make lives as long as the process: walking it again and again to look for
     # garbage would take a fifth of a small job's time.
     gc.disable()
+    if options["data"] is not None and not options["no_fingerprint"]:
+        begin(options["data"])
     try:
         with ending_at_once(["--json"] if options["as_json"] else []):
             from gradline_export.main_job import run

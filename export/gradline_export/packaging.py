@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from gradline.manifest import dump_manifest, file_record
 from gradline.wording import float32_error
 from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs
+from gradline_export.fingerprints import sha256
 from gradline_export.frozen import rounded, to_onnx, to_torch_export, to_torchscript
 from gradline_export.parity import HostParity, check_parity, frozen_hosts
 from gradline_export.publishing import check_name, publish
@@ -268,8 +268,7 @@ def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
     record: dict[str, Any] = {"name": path.name, "bytes": path.stat().st_size}
     if fingerprint:
         try:
-            with path.open("rb") as file:
-                record["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+            record["sha256"] = sha256(path)
         except OSError as error:
             raise InputError(
                 f"{path.name} can no longer be read: {error.strerror}", code="unreadable-data"
