@@ -20,9 +20,10 @@ __all__ = ["CrossProducts", "cross_products"]
 
 Array = NDArray[np.float64]
 PIECE = 1 << 19  # numbers in a piece
+LEAST_ROWS = 1024  # in a piece of many columns, where products take longer than memory
 SAMPLED = 4096  # rows that the shift is the mean of
 TILE = 64
-STRIP = 128  # columns whose products with those before them are spared
+STRIP = 256  # columns whose products with those before them are spared
 
 
 @dataclass(frozen=True)
@@ -59,24 +60,38 @@ def cross_products(
         device: PyTorch's name of where to multiply.
     """
     n, p = len(parts[0]), sum(part.shape[1] for part in parts)
-    rows = max(1, PIECE // p // TILE) * TILE
-    columns = [_Columns(part, max(1, n // SAMPLED), min(rows, n)) for part in parts]
+    rows = min(n, max(LEAST_ROWS, PIECE // p // TILE * TILE))
+    step = max(1, n // SAMPLED)
+    across = all(part.flags.f_contiguous for part in parts)
+    buffer = torch.empty((p, rows) if across else (rows, p), dtype=torch.float64)
+    buffer = buffer.T if across else buffer
+    columns, width = [], 0
+    for part in parts:
+        columns.append(_Columns(part, step, buffer[:, width : width + part.shape[1]]))
+        width += part.shape[1]
+    sums = torch.zeros(1, p, dtype=torch.float64, device=device)
     products = torch.zeros(p, p, dtype=torch.float64, device=device)
+    ones = torch.ones(rows, 1, dtype=torch.float64, device=device)
     whole = n - n % TILE
     for start, stop in pairwise(sorted({*range(0, whole, rows), whole, n})):
-        pieces = [c.centred(start, stop) for c in columns]
-        heavy = pieces
+        for c in columns:
+            c.centre(start, stop)
+        piece = heavy = buffer[: stop - start].to(device)
+        w = ones[: stop - start]
         if weights is not None:
-            w = torch.from_numpy(weights[start:stop, None])
-            heavy = [piece * w for piece in pieces]
-        for c, piece in zip(columns, heavy, strict=True):
-            c.sums += _reduce(np.add, piece.numpy())
-        sent = [piece.to(device) for piece in pieces]
-        _add_upper(products, sent, sent if weights is None else [h.to(device) for h in heavy])
+            w = torch.tensor(weights[start:stop, None], device=device)
+            heavy = piece * w
+        sums.addmm_(w.T, piece)
+        for k in range(0, p, STRIP):  # the upper triangle, and little below it
+            products[k : k + STRIP, k:].addmm_(heavy[:, k : k + STRIP].T, piece[:, k:])
+    for k in range(0, p, STRIP):
+        corner = products[k : k + STRIP, k : k + STRIP]
+        corner.copy_(corner.triu() + corner.triu(1).T)
+        products[k + STRIP :, k : k + STRIP] = products[k : k + STRIP, k + STRIP :].T
     return CrossProducts(
         np.concatenate([c.shift for c in columns]),
-        np.concatenate([c.sums for c in columns]),
-        (products.triu() + products.triu(1).T).cpu().numpy(),
+        sums[0].cpu().numpy(),
+        products.cpu().numpy(),
         np.concatenate([c.minimum for c in columns]),
         np.concatenate([c.maximum for c in columns]),
     )
@@ -85,35 +100,29 @@ def cross_products(
 class _Columns:
     """One part's columns, on their way through the cache."""
 
-    def __init__(self, values: NDArray[Any], step: int, rows: int) -> None:
+    def __init__(self, values: NDArray[Any], step: int, buffer: torch.Tensor) -> None:
         tidy = values.flags.c_contiguous or values.flags.f_contiguous
         self.values = values if tidy else np.ascontiguousarray(values)
-        sample = values[::step]
-        least = sample.min(axis=0)
+        self.buffer = buffer
+        sample = values[::step].astype(np.float64, order="K")
+        sample = sample[: len(sample) // TILE * TILE or None]
+        least = _reduce(np.minimum, sample)
         # A column of one value is shifted by that very value, so that its products are 0.
-        mean = sample.mean(axis=0, dtype=np.float64)
-        self.shift = np.where(least == sample.max(axis=0), least, mean)
-        self.buffer = np.empty(rows * values.shape[1])  # a new one for each piece takes long
-        self.sums = np.zeros_like(self.shift)
+        mean = _reduce(np.add, sample) / len(sample)
+        self.shift = np.where(least == _reduce(np.maximum, sample), least, mean)
         self.minimum = np.full_like(self.shift, np.inf)
         self.maximum = np.full_like(self.shift, -np.inf)
 
-    def centred(self, start: int, stop: int) -> torch.Tensor:
-        """Return z − shift of some rows, shape (rows, width), and note their extremes.
-
-        It is overwritten by the next call.
-        """
+    def centre(self, start: int, stop: int) -> None:
+        """Write z − shift of some rows at the head of the buffer, and note their extremes."""
         rows = self.values[start:stop]
         np.minimum(self.minimum, _reduce(np.minimum, rows), out=self.minimum)
         np.maximum(self.maximum, _reduce(np.maximum, rows), out=self.maximum)
-        if rows.flags.f_contiguous or self.values.flags.f_contiguous:
-            across = self.buffer[: rows.size].reshape(rows.shape[::-1])
-            return torch.from_numpy(np.subtract(rows.T, self.shift[:, None], out=across)).T
-        tile = _tile(len(rows))
-        tiled = rows.reshape(len(rows) // tile, -1)
-        room = self.buffer[: rows.size].reshape(tiled.shape)
-        np.subtract(tiled, np.tile(self.shift, tile), out=room)
-        return torch.from_numpy(room.reshape(rows.shape))
+        room = self.buffer[: stop - start]
+        if rows.flags.writeable:  # PyTorch warns of others
+            torch.sub(torch.from_numpy(rows), torch.from_numpy(self.shift), out=room)
+        else:
+            np.subtract(rows, self.shift, out=room.numpy())
 
 
 def _tile(rows: int) -> int:
@@ -129,20 +138,3 @@ def _reduce(operation: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
     tiles = operation.reduce(rows.reshape(len(rows) // tile, -1), axis=0)
     reduced: NDArray[Any] = operation.reduce(tiles.reshape(tile, -1), axis=0)
     return reduced
-
-
-def _add_upper(products: torch.Tensor, left: list[torch.Tensor], right: list[torch.Tensor]) -> None:
-    """Add leftᵀ @ right to the upper triangle of the products, and to little below it."""
-    row = 0
-    for i, piece in enumerate(left):
-        column = row
-        for j in range(i, len(right)):
-            width = right[j].shape[1]
-            target = products[row : row + piece.shape[1], column : column + width]
-            if i < j:
-                target.addmm_(piece.T, right[j])
-            else:
-                for k in range(0, width, STRIP):
-                    target[k : k + STRIP, k:].addmm_(piece[:, k : k + STRIP].T, right[j][:, k:])
-            column += width
-        row += piece.shape[1]

@@ -32,6 +32,8 @@ from gradline_trainer.wide.fitting import fit_wide, is_wide
 
 __all__ = ["Fit", "fit", "learn"]
 
+FEW = 1 << 22  # numbers
+
 
 def fit(
     table: Any,
@@ -194,6 +196,11 @@ def _state_loss(
     return over_rows, moments, arithmetic
 
 
+def _are_few(rows: list[Rows]) -> bool:
+    """Return whether a further walk over the rows is little beside what was done with them."""
+    return sum(piece.size for block in rows for piece in block.pieces) <= FEW
+
+
 def _metrics(
     reader: RowReader,
     moments: Moments,
@@ -204,12 +211,10 @@ def _metrics(
     """Return the metrics on the training rows and, where there are some, the held-out rows."""
     W, b = trained.weights.numpy(), trained.bias.numpy()
     centre = moments.mean[W.shape[1] :]
-    if rows is None:
-        training: list[Metrics] | None = metrics_from_moments(
-            moments, W, b, problem.resolution.numpy()
-        )
-    else:
+    if rows is not None and (reader.options.gradient_source == "rows" or _are_few(rows)):
         training = metrics_over_rows(rows, W, b, centre)
+    else:
+        training = metrics_from_moments(moments, W, b, problem.resolution.numpy())
     held_out = None
     if reader.held_out:
         held_out = metrics_over_rows((held for _, held in reader), W, b, centre)

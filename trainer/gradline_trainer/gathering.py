@@ -28,7 +28,7 @@ __all__ = [
 Progress = Callable[[str, int], None]
 # The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
 CHUNK = 1 << 22  # numbers
-LEAST_ROWS = 4096
+LEAST_ROWS = 8192
 
 
 def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments], list[Rows] | None]:

@@ -75,7 +75,7 @@ def metrics_from_moments(
     residual = np.hstack([weights, -np.eye(len(bias))])
     covariance = moments.comoment / moments.weight
     offset = residual @ moments.mean + bias
-    squared = np.einsum("ij,jk,ik->i", residual, covariance, residual) + offset**2
+    squared = np.einsum("ij,ij->i", residual @ covariance, residual) + offset**2
     return _collect(np.maximum(squared, resolution), None, covariance.diagonal()[d:])
 
 

@@ -72,12 +72,13 @@ class Moments:
                 found = _compensated(np.concatenate(pieces, axis=1, dtype=np.float64), weights)
             # The shift is off the mean by a little: that is taken out again.
             rest = found.sums / (total or 1.0)
-            comoment = found.products - total * np.outer(rest, rest)
+            comoment = found.products  # of many columns it fills caches: no copy is made of it
+            comoment -= total * np.outer(rest, rest)
         return cls(
             n,
             total,
             *two_sum(found.shift, rest),
-            (comoment + comoment.T) / 2,
+            comoment,
             found.minimum,
             found.maximum,
             np.concatenate([_are_float32(piece) for piece in pieces]),
@@ -96,11 +97,13 @@ class Moments:
             heavy, share = (other if other.weight else self), 0.0
         else:
             heavy, share = self, other.weight / total
+        comoment = self.comoment + other.comoment
+        comoment += (self.weight * share) * np.outer(step, step)
         return Moments(
             self.rows + other.rows,
             total,
             *two_sum(heavy.mean, heavy.mean_rest + share * step),
-            self.comoment + other.comoment + (self.weight * share) * np.outer(step, step),
+            comoment,
             np.minimum(self.minimum, other.minimum),
             np.maximum(self.maximum, other.maximum),
             self.float32 & other.float32,
@@ -154,7 +157,8 @@ def _compensated(values: Array, weights: Array | None) -> CrossProducts:
         sums, lost = two_sum(sums[::2], sums[1::2])
         rest = rest[::2] + rest[1::2] + lost
     first = _down(np.add, centred if weights is None else padded[1, :n])
-    return CrossProducts(mean, first, sums[0] + rest[0], minimum, maximum)
+    products = sums[0] + rest[0]
+    return CrossProducts(mean, first, (products + products.T) / 2, minimum, maximum)
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:

@@ -174,9 +174,10 @@ def _condition(factor: Tensor) -> float:
     start = torch.randn(len(factor), 1, generator=torch.Generator().manual_seed(0)).double()
     largest = smallest = start / start.norm()
     high = low = torch.ones(())
+    inverse = torch.linalg.solve_triangular(factor, torch.eye(len(factor)).double(), upper=False)
     for _ in range(ITERATIONS):
         largest = factor @ (factor.T @ largest)
         high, largest = largest.norm(), largest / largest.norm()
-        smallest = torch.cholesky_solve(smallest, factor)
+        smallest = inverse.T @ (inverse @ smallest)
         low, smallest = smallest.norm(), smallest / smallest.norm()
     return max(1.0, float((high * low).sqrt()))
