@@ -291,9 +291,9 @@ class FrameTable:
     def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[Any]:
         import polars as pl
 
-        plain = not any(name in self.place_of for name in frame.columns)
-        if plain and all(kind in (pl.Float32, pl.Float64) for kind in frame.dtypes):
-            return frame.to_numpy(order="fortran")  # at once: a wide table has many columns
+        values = self._at_once(part, frame)
+        if values is not None:
+            return values
         columns = []
         for name in frame.columns:
             column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
@@ -314,6 +314,27 @@ class FrameTable:
             check_integers(part, name, column, numbers, start)
             columns.append(numbers.alias(name))
         return pl.DataFrame(columns).to_numpy(order="fortran")
+
+    def _at_once(self, part: Part, frame: pl.DataFrame) -> NDArray[Any] | None:
+        """Return the columns together, which is quick, or None where one needs a closer look."""
+        import polars as pl
+
+        if any(name in self.place_of for name in frame.columns):
+            return None
+        if all(kind in (pl.Float32, pl.Float64) for kind in frame.dtypes):
+            return frame.to_numpy(order="fortran")
+        if part.text:
+            numbers = frame.cast(pl.Float64, strict=False)
+            if self.dialect.decimal_comma or numbers.null_count().rows() != (
+                frame.null_count().rows()
+            ):
+                return None
+        elif all(_kind(kind) == "number" for kind in frame.dtypes):
+            numbers = frame.cast(pl.Float64)
+        else:
+            return None
+        values = numbers.to_numpy(order="fortran")
+        return None if (np.abs(values) >= LARGEST_INTEGER).any() else values
 
     def _places(self, part: Part, name: str, column: pl.Series, start: int) -> pl.Series:
         """Return a category column as the places of its values, NaN where one is missing."""
