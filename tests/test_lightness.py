@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gradline.program import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 HEAVY = {
     "torch", "onnx", "polars", "pandas", "pyarrow", "rich", "scipy", "jinja2", "matplotlib",
@@ -76,14 +78,7 @@ def test_the_faces_of_the_wings_wait_with_their_imports(face: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ["--help"],
-        ["--version"],
-        ["train-and-export", "--help"],
-        ["predict", "--help"],
-        ["inspect", "--help"],
-        ["verify", "--help"],
-    ],
+    [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)],
     ids=" ".join,
 )
 def test_help_needs_nothing_heavy(arguments: list[str]) -> None:

@@ -18,7 +18,7 @@ from gradline.model import open_session
 from gradline_export.exact import exact_outputs
 from gradline_export.linear import LinearModel
 
-__all__ = ["HostParity", "Predict", "check_parity", "frozen_hosts"]
+__all__ = ["HostParity", "Predict", "check_parity", "frozen_hosts", "torch_hosts"]
 
 Predict = Callable[[NDArray[Any]], NDArray[Any]]
 BATCHES = (1, 7, None)  # one row, a few, all: hosts take other paths through their kernels
@@ -45,15 +45,25 @@ def frozen_hosts(
     weights: NDArray[Any], bias: NDArray[Any], files: dict[str, bytes]
 ) -> dict[str, Predict]:
     """Return what evaluates the function: eager PyTorch, and each frozen file from its bytes."""
-    hosts = {"PyTorch": _torch(LinearModel(torch.from_numpy(weights), torch.from_numpy(bias)))}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        script = torch.jit.load(io.BytesIO(files["model.pt"]))  # type: ignore[no-untyped-call]
-    hosts["TorchScript"] = _torch(script)
+    eager = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
+    session = open_session(files["model.onnx"])
+    return {
+        "PyTorch": _torch(eager),
+        **torch_hosts(files),
+        "ONNX Runtime": lambda rows: session.run(["y"], {"x": rows})[0],
+    }
+
+
+def torch_hosts(files: dict[str, bytes]) -> dict[str, Predict]:
+    """Return what evaluates each of the PyTorch files that are there, from its bytes."""
+    hosts = {}
+    if "model.pt" in files:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            script = torch.jit.load(io.BytesIO(files["model.pt"]))  # type: ignore[no-untyped-call]
+        hosts["TorchScript"] = _torch(script)
     if "model.pt2" in files:
         hosts["torch.export"] = _torch(torch.export.load(io.BytesIO(files["model.pt2"])).module())
-    session = open_session(files["model.onnx"])
-    hosts["ONNX Runtime"] = lambda rows: session.run(["y"], {"x": rows})[0]
     return hosts
 
 

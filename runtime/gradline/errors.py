@@ -73,6 +73,9 @@ EXTRAS = {
     "onnx": "train",
     "jinja2": "train",
     "sklearn": "sklearn",
+    "model_signing": "sign",
+    "OpenSSL": "sign",
+    "cryptography": "sign",
     "gradline_trainer": "train",
     "gradline_export": "train",
 }

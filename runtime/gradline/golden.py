@@ -16,7 +16,7 @@ from gradline.errors import PackageError
 from gradline.graph import Graph
 from gradline.manifest import parse_json
 
-__all__ = ["Golden"]
+__all__ = ["Golden", "host_versions"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,18 @@ class Golden:
             )
         return cls(inputs, outputs, bounds)
 
-    def check(self, predict: Callable[[NDArray[Any]], NDArray[Any]], graph: Graph) -> float:
+    def check(
+        self,
+        predict: Callable[[NDArray[Any]], NDArray[Any]],
+        graph: Graph,
+        host: str = "this machine",
+    ) -> float:
         """Return the largest share of the bound that `predict` uses on the golden rows.
 
         Args:
             predict: (n, d) to (n, k), in the graph's dtype.
             graph: That the rows belong to.
+            host: What predicts, as messages call it.
 
         Raises:
             PackageError: Where a prediction is outside its bound, so that this host computes
@@ -93,9 +99,9 @@ class Golden:
             row, target = (int(i) for i in np.argwhere(wrong)[0])
             answer, exact = answers[row, target], self.outputs[row, target]
             raise PackageError(
-                f"the self-test failed: golden row {row}, target {graph.targets[target]!r}: this "
-                f"machine answers {float(answer)!r}, the exact value is {float(exact)!r} "
-                f"± {self.bounds[row, target]:.3g} ({_host()})",
+                f"the self-test failed: golden row {row}, target {graph.targets[target]!r}: "
+                f"{host} answers {float(answer)!r}, the exact value is {float(exact)!r} "
+                f"± {self.bounds[row, target]:.3g} ({host_versions()})",
                 code="self-test",
                 hint="do not predict here; try another ONNX Runtime release",
             )
@@ -109,7 +115,8 @@ class Golden:
         return float((errors / self.bounds).max())
 
 
-def _host() -> str:
+def host_versions() -> str:
+    """Return what predicts here, and its versions."""
     import onnxruntime
 
     return (

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["Model", "load", "open_session"]
 
 
-def load(path: str | Path, *, threads: int = 1, self_test: bool = True) -> Model:
+def load(
+    path: str | Path,
+    *,
+    threads: int = 1,
+    self_test: bool = True,
+    public_key: str | Path | None = None,
+) -> Model:
     """Return the model of the package at `path`, proved on this machine.
 
     The seal, the hashes and the graph are checked and the golden rows are predicted before
@@ -31,15 +37,16 @@ def load(path: str | Path, *, threads: int = 1, self_test: bool = True) -> Model
             or a bare ONNX file of gradline's (which has no seal and no golden rows).
         threads: ONNX Runtime's threads. With one, a row gets the same bits alone and in a batch.
         self_test: Whether to predict the golden rows.
+        public_key: A PEM file; where given, only a package that its owner signed is loaded.
 
     Raises:
-        InputError: Where nothing is at `path`.
-        PackageError: Where the package is damaged, forged, of a newer format, or computes
-            wrongly on this machine.
+        InputError: Where nothing is at `path`, or the key is none.
+        PackageError: Where the package is damaged, forged, of a newer format, unsigned where a key
+            is given, or computes wrongly on this machine.
     """
     if type(threads) is not int or threads < 1:
         raise InputError(f"threads = {threads!r}, expected 1 or more", code="bad-option")
-    return Model(read_package(path), threads=threads, self_test=self_test)
+    return Model(read_package(path, public_key), threads=threads, self_test=self_test)
 
 
 class Model:

@@ -14,7 +14,7 @@ from gradline.graph import Graph, parse_graph
 from gradline.manifest import parse_manifest
 from gradline.versions import locate
 
-__all__ = ["Package", "check_files", "read_package"]
+__all__ = ["Package", "check_files", "read_file", "read_manifest", "read_member", "read_package"]
 
 MANIFEST_LIMIT = 16 << 20
 MODEL_LIMIT = 2 << 30  # protobuf's own
@@ -41,22 +41,35 @@ class Package:
     golden: Golden | None
 
 
-def read_package(path: str | Path) -> Package:
+def read_package(path: str | Path, public_key: str | Path | None = None) -> Package:
     """Return the package at `path`, checked as far as can be without computing anything.
 
     Args:
         path: artifacts/<name>, artifacts/<name>/<version>, or a bare ONNX file.
+        public_key: A PEM file; where given, the package must bear a signature by its owner.
 
     Raises:
-        InputError: Where nothing is there.
-        PackageError: Where a file is missing, changed, or not what a package holds.
+        InputError: Where nothing is there, or the key is none.
+        PackageError: Where a file is missing, changed, or not what a package holds, or the
+            signature is missing or another's.
     """
     place = locate(path)
     if place.path.is_file():
-        onnx = _read(place.path, MODEL_LIMIT)
+        if public_key is not None:
+            raise PackageError(
+                f"{place.path} is a bare ONNX file: it bears no signature",
+                code="unsigned",
+                hint="give the package that it belongs to",
+            )
+        onnx = read_file(place.path, MODEL_LIMIT)
         graph = parse_graph(onnx, place.path.name)
         return Package(place.path, None, onnx, graph, {}, None)
-    manifest = parse_manifest(_read(place.path / "manifest.json", MANIFEST_LIMIT))
+    written = read_file(place.path / "manifest.json", MANIFEST_LIMIT)
+    if public_key is not None:
+        from gradline.signing import check_signature
+
+        check_signature(place.path, written, public_key)
+    manifest = parse_manifest(written)
     onnx, golden = (_checked(place.path, manifest, file) for file in ("model.onnx", "golden.json"))
     graph = parse_graph(onnx)
     schema = manifest["schema"]
@@ -73,6 +86,15 @@ def read_package(path: str | Path) -> Package:
     return Package(place.path, place.version, onnx, graph, manifest, rows)
 
 
+def read_manifest(version: Path) -> dict[str, Any]:
+    """Return the manifest of a version directory, its seal checked, and nothing else.
+
+    Raises:
+        PackageError: Where it is missing, changed, or no manifest.
+    """
+    return parse_manifest(read_file(version / "manifest.json", MANIFEST_LIMIT))
+
+
 def check_files(package: Package) -> list[str]:
     """Return the names of all files in the manifest, each one's size and hash checked.
 
@@ -81,13 +103,22 @@ def check_files(package: Package) -> list[str]:
     """
     names = list(package.manifest.get("files", {}))
     for name in names:
-        _checked(package.path, package.manifest, name)
+        read_member(package, name)
     return names
+
+
+def read_member(package: Package, name: str) -> bytes:
+    """Return the bytes of one of the manifest's files, its size and hash checked.
+
+    Raises:
+        PackageError: Where it is missing or changed.
+    """
+    return _checked(package.path, package.manifest, name)
 
 
 def _checked(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
     record = manifest["files"][name]
-    data = _read(folder / name, min(record["bytes"], MODEL_LIMIT))
+    data = read_file(folder / name, min(record["bytes"], MODEL_LIMIT))
     if len(data) != record["bytes"] or hashlib.sha256(data).hexdigest() != record["sha256"]:
         raise PackageError(
             f"{name} is not the file that was published: its bytes do not match the manifest",
@@ -97,7 +128,12 @@ def _checked(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
     return data
 
 
-def _read(path: Path, limit: int) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        PackageError: Where it is missing, no regular file, or longer than `limit`.
+    """
     try:
         if not path.is_file():
             raise FileNotFoundError

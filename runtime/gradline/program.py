@@ -18,6 +18,11 @@ COMMANDS = {
     "predict": "gradline.commands.predict",
     "inspect": "gradline.commands.inspect",
     "verify": "gradline.commands.verify",
+    "sign": "gradline.commands.sign",
+    "list": "gradline.commands.list",
+    "diff": "gradline.commands.diff",
+    "pin": "gradline.commands.pin",
+    "unpin": "gradline.commands.unpin",
 }
 
 

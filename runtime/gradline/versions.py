@@ -1,7 +1,8 @@
 """Where packages lie: artifacts/<name>/<version>/, version 1, 2, 3 and so on.
 
 The version is the directory's name and stands nowhere inside it. A file named `pinned` beside the
-versions holds the number of the one to load instead of the newest.
+versions holds the number of the one to load instead of the newest, and <version>.sig a version's
+signature.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pathlib import Path
 
 from gradline.errors import InputError, PackageError
 
-__all__ = ["Location", "locate", "published_versions"]
+__all__ = ["PIN", "Location", "locate", "pinned_version", "published_versions"]
+
+PIN = "pinned"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def locate(path: str | Path) -> Location:
     versions = published_versions(path)
     if not versions:
         raise InputError(f"no package in {path}", code="no-package", hint=_neighbours(path))
-    version = _pinned(path, versions) or versions[-1]
+    version = pinned_version(path, versions) or versions[-1]
     return Location(path / str(version), version)
 
 
@@ -65,8 +68,17 @@ def _is_version(name: str) -> bool:
     return name.isascii() and name.isdigit() and not name.startswith("0") and len(name) < 19
 
 
-def _pinned(folder: Path, versions: list[int]) -> int | None:
-    pin = folder / "pinned"
+def pinned_version(folder: Path, versions: list[int]) -> int | None:
+    """Return the version that artifacts/<name> is pinned to, or None.
+
+    Args:
+        folder: artifacts/<name>.
+        versions: That are published there.
+
+    Raises:
+        PackageError: Where the pin is unreadable or names a version that is not there.
+    """
+    pin = folder / PIN
     if not os.path.lexists(pin):
         return None
     if not pin.is_file():  # a pipe would never end

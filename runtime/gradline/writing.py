@@ -1,4 +1,4 @@
-"""A table as a file: the format that its name says, all of it or nothing."""
+"""Files that are written whole or not at all; a table in the format that the name says."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from gradline.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["check_output", "write_table"]
+__all__ = ["check_output", "write_table", "write_whole"]
 
 WRITERS: dict[str, Callable[[Any, Any], None]] = {
     ".csv": lambda frame, file: frame.write_csv(file),
@@ -54,6 +54,15 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     Raises:
         OutputError: Where it can't be written.
     """
+    write_whole(path, lambda file: WRITERS[path.suffix.lower()](frame, file))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Put a file under `path` that `write` fills, in place of any that is there, or leave all be.
+
+    Raises:
+        OutputError: Where it can't be written.
+    """
     building = path.with_name(f".gradline-{secrets.token_hex(8)}")
     try:
         try:
@@ -61,7 +70,7 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
             # met Polars writing it.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(building, flags, 0o666), "wb") as file:
-                WRITERS[path.suffix.lower()](frame, file)
+                write(file)
             building.replace(path)
         except BaseException:
             building.unlink(missing_ok=True)

@@ -134,25 +134,15 @@ def predict_table(
         import polars as pl
     import numpy as np
 
-    from gradline.by_column import has_columns
-    from gradline.categories import place_finder
-    from gradline.encoding import Column, expand
-    from gradline.inputs import match_names
     from gradline.progress import Progress
+    from gradline.scoring import table_inputs
 
-    by_columns = has_columns(table.names, model.columns, model.features)
-    columns = model.columns if by_columns else [Column(name) for name in model.features]
-    names = [column.name for column in columns]
-    match_names(table.names, names, extra="ignore")
-    categories = [column for column in columns if column.kind == "category"]
-    coded = table.with_categories({c.name: place_finder(c, unknown_category) for c in categories})
     schema = dict.fromkeys(model.targets, pl.Float32 if model.dtype.itemsize == 4 else pl.Float64)
     frames = [pl.DataFrame(schema=schema)]
     missing = infinite = 0
     with Progress(quiet=quiet) as progress:
         progress.expect("rows", table.expected_rows() or 0)
-        for block in coded.blocks(names):
-            inputs = expand(block.values, columns)
+        for inputs in table_inputs(table, model.columns, model.features, unknown_category):
             answers = model.predict(inputs)
             finite = np.isfinite(answers).all(axis=1)
             lacking = np.isnan(inputs).any(axis=1) & ~finite

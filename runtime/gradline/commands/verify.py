@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from gradline.terminal import say, say_json
+
+if TYPE_CHECKING:
+    from gradline.package import Package
 
 __all__ = ["command"]
 
@@ -15,24 +22,33 @@ __all__ = ["command"]
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("package", type=click.Path())
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path),
+    help="PEM file; the package must be signed by its owner.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(package: str, as_json: bool) -> None:
+def command(package: str, public_key: Path | None, as_json: bool) -> None:
     """Check PACKAGE: seal, files, graph, and its golden rows on this machine.
 
+    Where PyTorch is installed, the TorchScript and torch.export files predict the golden rows too.
     Exit code 0 where everything holds, 1 where anything does not.
 
     \b
       gradline verify artifacts/orchard
       gradline verify artifacts/orchard/1 --json
+      gradline verify artifacts/orchard --public-key key.pub
     """
+    from gradline.golden import host_versions
     from gradline.model import Model
     from gradline.package import check_files, read_package
 
-    read = read_package(package)
+    read = read_package(package, public_key)
     files = check_files(read)
     model = Model(read, self_test=False)
     share = read.golden.check(model.predict, read.graph) if read.golden else None
     rows = len(read.golden.inputs) if read.golden else 0
+    others = _rerun(read)
     if as_json:
         report = {
             "verified": True,
@@ -40,23 +56,53 @@ def command(package: str, as_json: bool) -> None:
             "version": model.version,
             "path": str(read.path),
             "files": files,
+            "signature": None if public_key is None else str(public_key),
             "golden_rows": rows,
             "largest_share_of_bound": share,
+            "other_hosts": others,
+            "host": host_versions(),
         }
         say_json(report)
         return
     version = "" if model.version is None else f" version {model.version}"
     lines = [
         f"{model.name}{version} at {read.path}",
-        "  graph   y = x @ W.T + b and nothing else",
+        "  graph      y = x @ W.T + b and nothing else",
     ]
     if share is None:
         lines += ["  a bare ONNX file: no seal, no hashes, no golden rows to check"]
     else:
         lines += [
-            "  seal    matches manifest.json",
-            f"  files   {', '.join(files)}: sizes and SHA-256 match",
-            f"  golden  {rows} rows predicted on this machine, the furthest uses {share:.0%} of "
+            "  seal       matches manifest.json",
+            f"  files      {', '.join(files)}: sizes and SHA-256 match",
+            f"  signature  {_signature(read, public_key)}",
+            f"  golden     {rows} rows predicted on this machine, the furthest uses {share:.0%} of "
             "its rounding bound",
+            *(f"  {file:<9}  {_told(found)}" for file, found in others.items()),
+            f"  host       {host_versions()}",
         ]
     say("\n".join(lines))
+
+
+def _rerun(package: Package) -> dict[str, float | str]:
+    """Return what becomes of the PyTorch files: nothing where PyTorch is not installed."""
+    if find_spec("torch") is None or find_spec("onnx") is None:
+        return {}
+    from gradline_export.rerun import rerun
+
+    return rerun(package)
+
+
+def _signature(package: Package, public_key: Path | None) -> str:
+    from gradline.signing import signature_path
+
+    path = signature_path(package.path)
+    if public_key is not None:
+        return f"{path.name} is by the owner of {public_key}, over every file"
+    return f"{path.name} not checked: --public-key FILE" if path.exists() else "none"
+
+
+def _told(found: float | str) -> str:
+    if isinstance(found, str):
+        return found
+    return f"predicts them too, the furthest uses {found:.0%}"

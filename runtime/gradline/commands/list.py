@@ -1,0 +1,120 @@
+"""`gradline list`: which packages there are, and which version of each is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gradline.errors import InputError, PackageError
+from gradline.terminal import say, say_json
+
+__all__ = ["command"]
+
+
+@click.command(
+    "list",
+    short_help="List packages and their versions.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.argument("root", type=click.Path(path_type=Path), default=Path("artifacts"))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def command(root: Path, as_json: bool) -> None:
+    """List the packages in ROOT (default: artifacts), or the versions of one package.
+
+    Seals are checked, the models are not: `gradline verify` does that. The version that `load`
+    takes bears an arrow: the pinned one, else the newest.
+
+    \b
+      gradline list artifacts
+      gradline list artifacts/orchard --json
+    """
+    from gradline.versions import published_versions
+    from gradline.wording import aligned
+
+    if not root.is_dir():
+        raise InputError(f"no folder {root}", code="no-package", hint="give artifacts")
+    folders = [root] if published_versions(root) else sorted(p for p in root.iterdir())
+    packages = [_package(folder) for folder in folders if published_versions(folder)]
+    if as_json:
+        say_json({"root": str(root), "packages": packages})
+        return
+    if not packages:
+        say(f"no packages in {root}")
+        return
+    head = ["package", "version", "rows", "features", "targets", "dtype", "R²", "signed"]
+    rows = [_row(package, found) for package in packages for found in package["versions"]]
+    lines = aligned([head, *rows], indent="")
+    say("\n".join([*lines, *(f"Error: {p['problem']}" for p in packages if p["problem"])]))
+
+
+def _package(folder: Path) -> dict[str, Any]:
+    """Return what there is of one package."""
+    from gradline.versions import pinned_version, published_versions
+
+    versions = published_versions(folder)
+    pinned, problem = None, None
+    try:
+        pinned = pinned_version(folder, versions)
+    except PackageError as error:
+        problem = str(error)
+    return {
+        "name": folder.resolve().name,
+        "pinned": pinned,
+        "loaded": None if problem else pinned or versions[-1],
+        "problem": problem,
+        "versions": [_version(folder / str(number)) for number in versions],
+    }
+
+
+def _version(path: Path) -> dict[str, Any]:
+    """Return what a version's manifest says in short, or what is wrong with it."""
+    from gradline.package import read_manifest
+    from gradline.signing import signature_path
+
+    record: dict[str, Any] = {"version": int(path.name), "signed": signature_path(path).exists()}
+    try:
+        manifest = read_manifest(path)
+        schema, metrics = manifest["schema"], manifest["metrics"]
+        which = "held_out" if metrics["held_out"] else "training"
+        scores = [score["r2"] for score in metrics[which].values()]
+        return {
+            **record,
+            "rows": manifest["training"]["rows"]["trained"],
+            "features": schema["features"],
+            "targets": schema["targets"],
+            "dtype": schema["dtype"],
+            "r2": scores,
+            "r2_on": which,
+            "problem": None,
+        }
+    except PackageError as error:
+        return {**record, "problem": str(error)}
+    except (LookupError, TypeError, AttributeError) as error:
+        return {**record, "problem": f"manifest.json lacks what a package says ({error!r})"}
+
+
+def _row(package: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    from gradline.wording import label, number
+
+    mark = "→ " if found["version"] == package["loaded"] else ""
+    pinned = " pinned" if found["version"] == package["pinned"] else ""
+    place = [package["name"], f"{mark}{found['version']}{pinned}"]
+    signed = "yes" if found["signed"] else "–"
+    if found["problem"]:
+        return [*place, "–", "–", f"damaged: {found['problem']}", "–", "–", signed]
+    known = [score for score in found["r2"] if score is not None]
+    worst = f"{min(known):.4f}" if known else "–"
+    targets = ", ".join(map(label, found["targets"][:3]))
+    targets += f", … ({len(found['targets'])})" if len(found["targets"]) > 3 else ""
+    on = " held out" if found["r2_on"] == "held_out" else ""
+    return [
+        *place,
+        f"{found['rows']:,}",
+        number(len(found["features"])),
+        targets,
+        found["dtype"],
+        f"{'≥ ' * (len(known) > 1)}{worst}{on}",
+        signed,
+    ]

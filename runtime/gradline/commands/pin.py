@@ -1,0 +1,51 @@
+"""`gradline pin`: have `load` and the server take one version, whatever is published later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gradline.errors import InputError
+from gradline.terminal import say, say_json
+
+__all__ = ["command"]
+
+
+@click.command(
+    "pin",
+    short_help="Pin a package to one version.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.argument("package", type=click.Path(path_type=Path))
+@click.argument("version")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def command(package: Path, version: str, as_json: bool) -> None:
+    """Pin PACKAGE (artifacts/NAME) to VERSION: whoever loads it gets that one.
+
+    The version is loaded first, so that a damaged one is not pinned. Publishing never moves a pin.
+
+    \b
+      gradline pin artifacts/orchard 1
+      gradline unpin artifacts/orchard
+    """
+    from gradline.model import load
+    from gradline.versions import PIN, published_versions
+    from gradline.writing import write_whole
+
+    versions = published_versions(package)
+    if version not in map(str, versions):
+        raise InputError(
+            f"no version {version!r} in {package}",
+            code="no-package",
+            hint=f"published: {', '.join(map(str, versions))}"
+            if versions
+            else "give artifacts/NAME",
+        )
+    model = load(package / version)
+    write_whole(package / PIN, lambda file: file.write(f"{version}\n".encode()))
+    if as_json:
+        say_json({"name": model.name, "pinned": int(version), "newest": versions[-1]})
+        return
+    newest = "the newest" if versions[-1] == int(version) else f"the newest is {versions[-1]}"
+    say(f"{package} is pinned to version {version} ({newest})")

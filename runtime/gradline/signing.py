@@ -1,0 +1,156 @@
+"""Signatures: who stands for a package, in the OpenSSF model-signing format.
+
+The signature of artifacts/<name>/<version> is artifacts/<name>/<version>.sig, a Sigstore bundle
+whose in-toto statement (https://github.com/ossf/model-signing-spec) lists the SHA-256 of every file
+of the version, the manifest included. It is made and checked by the `model-signing` library with
+keys on elliptic curves, which needs no network.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from gradline.errors import InputError, PackageError, needs_extra
+from gradline.package import Package, read_file
+
+__all__ = ["check_signature", "sign", "signature_path"]
+
+SIGNATURE_LIMIT = 1 << 20
+AGAIN = "get the package again from where it was published"
+
+
+def signature_path(version: Path) -> Path:
+    """Return where the signature of a version directory lies."""
+    whole = version.resolve()
+    return whole.with_name(f"{whole.name}.sig")
+
+
+def sign(package: Package, key: str | Path) -> Path:
+    """Return the path of the package's signature, made with a private key; an older one is gone.
+
+    Args:
+        package: A version, checked.
+        key: A PEM file with an unencrypted private key on P-256, P-384 or P-521.
+
+    Raises:
+        InputError: For a bare ONNX file, or a key that is none.
+        PackageError: Where something else than files lies in the version.
+        OutputError: Where the signature can't be written.
+    """
+    from gradline.writing import write_whole
+
+    if package.path.is_file():
+        raise InputError(
+            f"{package.path} is a bare ONNX file; what is signed is a package",
+            code="no-package",
+            hint="give artifacts/NAME/VERSION",
+        )
+    _refuse_odd_files(package.path)
+    with needs_extra():
+        from model_signing.signing import Config
+    with _reading_key(key):
+        signer = Config().use_elliptic_key_signer(private_key=Path(key))
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / "signature"
+        signer.set_hashing_config(_every_file()).sign(package.path, made)
+        data = made.read_bytes()
+    path = signature_path(package.path)
+    write_whole(path, lambda file: file.write(data))
+    return path
+
+
+def check_signature(version: Path, manifest: bytes, public_key: str | Path) -> None:
+    """Check that the owner of a key signed a version, and these bytes as its manifest.
+
+    The manifest holds the hash of every other file, so that whoever goes on from these bytes uses
+    what was signed, even where files change meanwhile.
+
+    Args:
+        version: The version directory.
+        manifest: The bytes of its manifest.json.
+        public_key: A PEM file.
+
+    Raises:
+        InputError: For a key that is none.
+        PackageError: Where the signature is missing, another's, or of other files.
+    """
+    path = signature_path(version)
+    if not path.exists():
+        raise PackageError(
+            f"{version} bears no signature: there is no {path.name} beside it",
+            code="unsigned",
+            hint="gradline sign PACKAGE --key KEY.pem, by whoever stands for it",
+        )
+    data = read_file(path, SIGNATURE_LIMIT)
+    _refuse_odd_files(version)
+    with needs_extra():
+        from model_signing.verifying import Config
+    with _reading_key(public_key):
+        verifier = Config().use_elliptic_key_verifier(public_key=Path(public_key))
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "signature"  # of the bytes that are looked into below
+        copy.write_bytes(data)
+        try:
+            verifier.set_hashing_config(_every_file()).verify(version, copy)
+            signed = _signed_manifest(data)
+        except Exception as error:  # the library raises whatever the bytes bring about
+            raise _bad(path, str(error).strip() or "it was made with another key") from error
+    if signed != hashlib.sha256(manifest).hexdigest():
+        raise _bad(path, "manifest.json changed while it was checked")
+
+
+def _every_file() -> Any:
+    """Return the library's settings for hashing all files, those that Git reads not left out."""
+    from model_signing.hashing import Config
+
+    return Config().set_ignored_paths(paths=[], ignore_git_paths=False)
+
+
+def _signed_manifest(signature: bytes) -> str:
+    """Return the SHA-256 of manifest.json in a signature that was verified."""
+    statement = json.loads(base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"]))
+    resources = statement["predicate"]["resources"]
+    found: str = next(r["digest"] for r in resources if r["name"] == "manifest.json")
+    return found
+
+
+def _refuse_odd_files(version: Path) -> None:
+    """Raise where something else than files is to be hashed: a pipe would never end."""
+    with os.scandir(version) as entries:
+        odd = [entry.name for entry in entries if not entry.is_file(follow_symlinks=False)]
+    if odd:
+        raise PackageError(
+            f"{odd[0]} in {version} is not a file", code="odd-file", hint="remove it"
+        )
+
+
+@contextmanager
+def _reading_key(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"the key {path} cannot be read: {error.strerror}", code="bad-key"
+        ) from error
+    except Exception as error:  # each kind of wrong key has an exception of its own
+        raise InputError(
+            f"{path} is not the key that is needed: {str(error).strip() or type(error).__name__}",
+            code="bad-key",
+            hint="expected an unencrypted PEM file of a key on P-256, P-384 or P-521: openssl "
+            "ecparam -name prime256v1 -genkey -noout -out key.pem; openssl ec -in key.pem -pubout "
+            "-out key.pub",
+        ) from error
+
+
+def _bad(path: Path, reason: str) -> PackageError:
+    return PackageError(
+        f"the signature {path.name} does not hold: {reason}", code="bad-signature", hint=AGAIN
+    )
