@@ -64,6 +64,6 @@ def _answers(graph: Graph, table: FrameTable, targets: Sequence[str]) -> Iterato
     weights = graph.weights[places].astype(np.float64)
     bias = graph.bias[places].astype(np.float64)
     fills = fill_values(graph.columns)
-    for inputs in table_inputs(table, graph.columns, graph.features, "zero"):
+    for inputs, _ in table_inputs(table, graph.columns, graph.features, "zero"):
         rows = inputs if fills is None else np.where(np.isnan(inputs), fills, inputs)
         yield rows @ weights.T + bias

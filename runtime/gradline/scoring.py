@@ -1,8 +1,9 @@
-"""A table's rows as a graph's inputs, block by block."""
+"""A table's rows as a graph's inputs and as predictions, block by block."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,24 +12,110 @@ from numpy.typing import NDArray
 from gradline.by_column import has_columns
 from gradline.categories import place_finder
 from gradline.encoding import Column, expand
+from gradline.errors import InputError, nearest, needs_extra
 from gradline.inputs import match_names
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from gradline.model import Model
     from gradline.tables import FrameTable
 
-__all__ = ["table_inputs"]
+__all__ = ["Scoring", "table_inputs"]
+
+
+@dataclass
+class Scoring:
+    """The predictions of a table's rows, made as they are asked for.
+
+    Attributes:
+        model: That predicts.
+        table: To predict.
+        keep: Columns of the table that stand before the predictions.
+        unknown_category: See `Model.predict`.
+        rows: How many were predicted so far.
+        missing: The number of rows with a missing value and without a prediction.
+        infinite: The number of further rows with a prediction that is not finite.
+    """
+
+    model: Model
+    table: FrameTable
+    keep: Sequence[str] = ()
+    unknown_category: str = "error"
+    rows: int = 0
+    missing: int = 0
+    infinite: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.keep:
+            if name not in self.table.names:
+                raise InputError(
+                    f"no column {name!r} to keep",
+                    code="unknown-column",
+                    hint=nearest(name, self.table.names),
+                )
+            if name in self.model.targets:
+                raise InputError(
+                    f"the column {name!r} can't be kept: its prediction has the same name",
+                    code="same-name",
+                    hint="leave it out of --keep, or rename it",
+                )
+
+    def schema(self) -> dict[str, pl.DataType]:
+        """Return the columns of the answer: those kept, and one for each target."""
+        with needs_extra():
+            import polars as pl
+        number = pl.Float32() if self.model.dtype.itemsize == 4 else pl.Float64()
+        kept = self.table.kept_schema(self.keep) if self.keep else {}
+        return {**kept, **dict.fromkeys(self.model.targets, number)}
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the kept columns and the predictions; null where a prediction is NaN.
+
+        Raises:
+            InputError: For a missing feature, values that are not numbers, or an unknown category.
+        """
+        import polars as pl
+
+        schema = self.schema()
+        predicted = {target: schema[target] for target in self.model.targets}
+        kept = {name: schema[name] for name in self.keep}
+        model = self.model
+        for inputs, frame in table_inputs(
+            self.table, model.columns, model.features, self.unknown_category, self.keep
+        ):
+            answers = model.predict(inputs)
+            self.rows += len(answers)
+            self._count(inputs, answers)
+            found = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
+            yield found if frame is None else frame.cast(dict(kept)).hstack(found)  # type: ignore[arg-type]
+
+    def _count(self, inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> None:
+        finite = np.isfinite(answers).all(axis=1)
+        if finite.all():
+            return
+        lacking = np.isnan(inputs).any(axis=1) & ~finite
+        self.missing += int(lacking.sum())
+        self.infinite += int((~lacking & ~finite).sum())
 
 
 def table_inputs(
-    table: FrameTable, columns: Sequence[Column], features: Sequence[str], unknown_category: str
-) -> Iterator[NDArray[np.float64]]:
-    """Yield the graph's inputs of a table's rows, shape (rows, d), NaN where a value is missing.
+    table: FrameTable,
+    columns: Sequence[Column],
+    features: Sequence[str],
+    unknown_category: str,
+    keep: Sequence[str] = (),
+) -> Iterator[tuple[NDArray[np.float64], pl.DataFrame | None]]:
+    """Yield a table's rows as the graph's inputs, shape (rows, d), and their kept columns.
+
+    A missing value is NaN.
 
     Args:
         table: With the columns that were trained on, or the graph's own inputs.
         columns: What was trained on; none where they are the graph's inputs.
         features: The graph's d inputs.
         unknown_category: "error", or "zero" for a category that no training row had.
+        keep: Columns to yield as they are.
 
     Raises:
         InputError: For a missing column, values that are not numbers, or an unknown category.
@@ -39,5 +126,5 @@ def table_inputs(
     match_names(table.names, names, extra="ignore")
     categories = [column for column in read if column.kind == "category"]
     coded = table.with_categories({c.name: place_finder(c, unknown_category) for c in categories})
-    for block in coded.blocks(names):
-        yield expand(block.values, read)
+    for block in coded.blocks(names, keep=keep):
+        yield expand(block.pieces[0], read), block.kept

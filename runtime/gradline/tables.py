@@ -65,11 +65,13 @@ class Block:
         part: The part's place in the table.
         start: The first row's place in the part, from 0.
         pieces: Matrices of the rows whose columns stand side by side; a missing value is NaN.
+        kept: Further columns as they are in the table; None where none was asked for.
     """
 
     part: int
     start: int
     pieces: tuple[NDArray[Any], ...]
+    kept: pl.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.pieces[0])
@@ -151,8 +153,15 @@ class FrameTable:
         table.place_of = place_of
         return table
 
-    def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
+    def blocks(
+        self, columns: Sequence[str], rows: int | None = None, keep: Sequence[str] = ()
+    ) -> Iterator[Block]:
         """Yield the named columns as numbers, `rows` (BLOCK_ROWS) at a time, part by part.
+
+        Args:
+            columns: To read as numbers.
+            rows: Of a block.
+            keep: To yield as they are, a text file's as text.
 
         Raises:
             InputError: For text or dates in a column, integers beyond 2^53, or a file that cannot
@@ -160,11 +169,18 @@ class FrameTable:
         """
         for number, part in enumerate(self.parts):
             start = 0
-            for frame in self._frames(part, columns, rows or BLOCK_ROWS):
-                values = self._numbers(part, frame, start)
-                yield Block(number, start, (values,))
+            wanted = list(dict.fromkeys([*columns, *keep]))
+            for frame in self._frames(part, wanted, rows or BLOCK_ROWS):
+                values = self._numbers(part, _picked(frame, columns), start)
+                kept = _picked(frame, keep) if keep else None
+                yield Block(number, start, (values,), kept)
                 start += len(values)
             _check_unchanged(part)
+
+    def kept_schema(self, names: Sequence[str]) -> dict[str, pl.DataType]:
+        """Return the types of columns as they are in the (first part of the) table."""
+        schema = self.parts[0].frame.collect_schema()
+        return {name: schema[name] for name in names}
 
     def expected_rows(self) -> int | None:
         """Return about how many rows there are, None where only reading them would tell.
@@ -279,9 +295,7 @@ class FrameTable:
                         f"{part.label} is ragged: {ragged}", code="ragged", hint=RAGGED_HINT
                     )
                 blank = np.array(lines, np.int64)
-            frame = batch
-            if batch.columns != list(columns):
-                frame = batch.select(map(batch.get_column, columns))
+            frame = _picked(batch, columns)
             if blank is not None and len(blank):
                 rows = np.arange(start, start + len(frame))
                 frame = frame.filter(~np.isin(rows, blank))
@@ -381,6 +395,13 @@ class FrameTable:
             "mend them, name what means missing with --null TOKEN, or leave the column out with "
             f"--exclude {name!r}"
         )
+
+
+def _picked(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Return the columns of these very names: an expression would take ^b$ for a pattern."""
+    if frame.columns == list(names):
+        return frame
+    return frame.select(map(frame.get_column, names))
 
 
 def _in_pieces(part: Part, frame: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
+from queue import Full, Queue
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 from gradline.errors import InputError, OutputError
@@ -13,48 +17,89 @@ from gradline.errors import InputError, OutputError
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["check_output", "write_table", "write_whole"]
+__all__ = ["FORMATS", "check_output", "output_format", "table_bytes", "write_table", "write_whole"]
 
-WRITERS: dict[str, Callable[[Any, Any], None]] = {
-    ".csv": lambda frame, file: frame.write_csv(file),
-    ".tsv": lambda frame, file: frame.write_csv(file, separator="\t"),
-    ".parquet": lambda frame, file: frame.write_parquet(file),
-    ".arrow": lambda frame, file: frame.write_ipc(file),
-    ".feather": lambda frame, file: frame.write_ipc(file),
-    ".ndjson": lambda frame, file: frame.write_ndjson(file),
-    ".jsonl": lambda frame, file: frame.write_ndjson(file),
+#: What a table is written as, by the file's extension without its dot.
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    "csv": ("sink_csv", {}),
+    "tsv": ("sink_csv", {"separator": "\t"}),
+    "csv.gz": ("sink_csv", {"compression": "gzip"}),
+    "csv.zst": ("sink_csv", {"compression": "zstd"}),
+    "parquet": ("sink_parquet", {}),
+    "arrow": ("sink_ipc", {}),
+    "feather": ("sink_ipc", {}),
+    "ndjson": ("sink_ndjson", {}),
+    "jsonl": ("sink_ndjson", {}),
 }
+WAITING = 2  # blocks between whoever makes them and whoever writes them
+COPIED = 1 << 20  # bytes
 
 
-def check_output(path: Path, inputs: Sequence[Path] = ()) -> None:
-    """Check that a table can be written under this name.
-
-    Args:
-        path: To write to.
-        inputs: The files that are read, none of which may be overwritten.
+def output_format(path: Path) -> str:
+    """Return the format that the file's extension means.
 
     Raises:
-        InputError: For an unknown format, or one of the inputs.
+        InputError: Where it is none of `FORMATS`.
     """
-    if path.suffix.lower() not in WRITERS:
+    name = path.name.lower()
+    found = [kind for kind in FORMATS if name.endswith(f".{kind}")]
+    if not found:
         raise InputError(
             f"{path.name}: unknown output format {path.suffix!r}",
             code="unknown-format",
-            hint=f"name the output *{', *'.join(WRITERS)}",
+            hint=f"name the output *.{', *.'.join(FORMATS)}, or give --format",
         )
+    return max(found, key=len)
+
+
+def check_output(path: Path, inputs: Sequence[Path]) -> None:
+    """Check that a file of this name overwrites none of those that are read.
+
+    Raises:
+        InputError: Where it would.
+    """
     if path.exists() and any(path.samefile(file) for file in inputs):
         raise InputError(
             f"{path} is both input and output", code="same-file", hint="give another output"
         )
 
 
-def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Write the table to a file that appears under `path` when it is whole, or not at all.
+def write_table(
+    frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], path: Path, kind: str
+) -> None:
+    """Write a table to a file that appears under `path` when it is whole, or not at all.
+
+    Args:
+        frames: The table's rows, a part at a time.
+        schema: Its columns.
+        path: To write to.
+        kind: One of `FORMATS`.
 
     Raises:
-        OutputError: Where it can't be written.
+        OutputError: Where it can't be written; and whatever `frames` raises.
     """
-    write_whole(path, lambda file: WRITERS[path.suffix.lower()](frame, file))
+    write_whole(path, lambda file: _sink(frames, schema, file, kind))
+
+
+def table_bytes(
+    frames: Iterator[pl.DataFrame], schema: Mapping[str, pl.DataType], kind: str
+) -> Iterator[bytes]:
+    """Yield a table's bytes, part by part; a format that needs its end for that, from a file."""
+    import polars as pl
+
+    method, options = FORMATS[kind]
+    if method == "sink_ndjson":
+        yield from (frame.write_ndjson().encode() for frame in frames)
+    elif method == "sink_csv" and "compression" not in options:
+        headed = chain(islice(frames, 1), [pl.DataFrame(schema=schema)])
+        yield next(headed).write_csv(**options).encode()
+        yield from (frame.write_csv(include_header=False, **options).encode() for frame in frames)
+    else:
+        with TemporaryFile() as file:
+            _sink(frames, schema, file, kind)
+            file.seek(0)
+            while part := file.read(COPIED):
+                yield part
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -76,8 +121,47 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             building.unlink(missing_ok=True)
             raise
     except OSError as error:
+        if isinstance(error, OutputError):
+            raise
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}",
             code="cannot-write",
             hint="give a path in a folder with room that you may write to",
         ) from error
+
+
+def _sink(
+    frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], file: IO[bytes], kind: str
+) -> None:
+    """Write frames to an open file by a query of Polars that streams what it is handed."""
+    from polars.io.plugins import register_io_source
+
+    waiting: Queue[pl.DataFrame | None] = Queue(WAITING)
+
+    def handed(*_: object) -> Iterator[pl.DataFrame]:
+        while (frame := waiting.get()) is not None:
+            yield frame
+
+    method, options = FORMATS[kind]
+    query = register_io_source(handed, schema=dict(schema))
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(getattr(query, method), file, **options)
+        try:
+            for frame in frames:
+                _hand(frame, waiting, written)
+        finally:
+            _hand(None, waiting, written)
+        written.result()
+
+
+def _hand(
+    frame: pl.DataFrame | None, waiting: Queue[pl.DataFrame | None], written: Future[Any]
+) -> None:
+    """Hand a frame to the query, or raise what has ended it."""
+    while not written.done():
+        try:
+            waiting.put(frame, timeout=0.1)
+        except Full:
+            continue
+        return
+    written.result()

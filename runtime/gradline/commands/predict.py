@@ -5,26 +5,27 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gradline.errors import InputError, needs_extra
+from gradline.errors import InputError
 from gradline.terminal import say, say_json, tell
 
 if TYPE_CHECKING:
     import polars as pl
 
     from gradline.model import Model
+    from gradline.scoring import Scoring
     from gradline.tables import FrameTable
 
 __all__ = ["command"]
 
 OPTION = re.compile(r"--[a-z][a-z-]*")
 BETWEEN = re.compile(r",(?: or)? (?=(?:[^']*'[^']*')*[^']*$)")  # a hint's parts, but for quotations
+STREAM = "-"  # stdin, stdout
 
 
 @click.command(
@@ -35,6 +36,12 @@ BETWEEN = re.compile(r",(?: or)? (?=(?:[^']*'[^']*')*[^']*$)")  # a hint's parts
 @click.argument("package", type=click.Path())
 @click.argument("data", type=click.Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here, not to stdout.")
+@click.option(
+    "--format", "kind", metavar="EXT", help="csv, tsv, csv.gz, csv.zst, parquet, arrow or ndjson."
+)
+@click.option(
+    "--keep", multiple=True, metavar="COLUMN", help="Pass a column through, or all; repeat."
+)
 @click.option("--separator", metavar="C", help="Of CSV files; by default the extension's.")
 @click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
 @click.option("--null", "nulls", multiple=True, metavar="TOKEN", help="Also means missing; repeat.")
@@ -45,112 +52,123 @@ BETWEEN = re.compile(r",(?: or)? (?=(?:[^']*'[^']*')*[^']*$)")  # a hint's parts
     show_default=True,
     help="What a category that no training row had does; zero makes every indicator 0.",
 )
+@click.option(
+    "--public-key", type=click.Path(path_type=Path), help="PACKAGE must be signed by its owner."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no closing line.")
 def command(
     package: str,
     data: str,
     output: Path | None,
+    kind: str | None,
+    keep: tuple[str, ...],
     separator: str | None,
     decimal_comma: bool,
     nulls: tuple[str, ...],
     unknown_category: str,
+    public_key: Path | None,
     as_json: bool,
+    quiet: bool,
 ) -> None:
     """Predict every row of DATA with the model in PACKAGE.
 
-    DATA is a CSV, TSV, Parquet, Arrow or NDJSON file, a glob or a folder; its columns are matched
-    by name, in any order, and further columns are ignored. A row with a missing value that the
-    package has no fill for gets missing predictions.
+    DATA is a CSV, TSV, Parquet, Arrow or NDJSON file, a glob, a folder, or - for stdin; its columns
+    are matched by name, in any order, and further columns are ignored unless kept. A row with a
+    missing value that the package has no fill for gets missing predictions. Memory does not grow
+    with the rows; the output file appears when it is whole, or not at all.
 
     \b
       gradline predict artifacts/orchard weather.csv
-      gradline predict artifacts/orchard/1 weather.parquet -o fruit.parquet
+      gradline predict artifacts/orchard/1 'weather/*.parquet' -o fruit.parquet --keep region
+      cat weather.csv | gradline predict artifacts/orchard - --format ndjson
       gradline predict artifacts/orchard weather.csv --json
     """
     from gradline.files import Dialect
     from gradline.model import load
+    from gradline.scoring import Scoring
     from gradline.tables import open_files
-    from gradline.wording import count
-    from gradline.writing import check_output, write_table
+    from gradline.writing import check_output
 
-    if output is not None:
-        check_output(output)
-    model = load(package)
-    with _own_hints():
+    to_file = None if output is None or str(output) == STREAM else output
+    kind = _kind(kind, to_file)
+    model = load(package, public_key=public_key)
+    with ExitStack() as stack:
+        stack.enter_context(_own_hints())
+        if data == STREAM:
+            from gradline.stdin import table_from_stdin
+
+            data = str(stack.enter_context(table_from_stdin()))
         table = open_files(data, Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls)))
-        if output is not None:
-            check_output(output, table.paths)
-        quiet = as_json and not sys.stderr.isatty()
-        found = predict_table(model, table, unknown_category=unknown_category, quiet=quiet)
+        if to_file is not None:
+            check_output(to_file, table.paths)
+        scoring = Scoring(model, table, _kept(keep, table, model), unknown_category)
+        _answer(scoring, to_file, kind, as_json=as_json, quiet=quiet)
+
+
+def _kind(given: str | None, output: Path | None) -> str:
+    """Return the output's format: the given one, or that of the file's name; CSV on stdout."""
+    from gradline.writing import FORMATS, output_format
+
+    if given is None:
+        return "csv" if output is None else output_format(output)
+    kind = given.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise InputError(
+            f"--format {given!r}: unknown", code="bad-option", hint=f"one of {', '.join(FORMATS)}"
+        )
+    return kind
+
+
+def _kept(keep: tuple[str, ...], table: FrameTable, model: Model) -> list[str]:
+    """Return the columns to pass through; all are those that no prediction's name hides."""
+    if "all" not in keep or "all" in table.names:
+        return list(dict.fromkeys(keep))
+    hidden = [name for name in table.names if name in model.targets]
+    if hidden:
+        names = ", ".join(map(repr, hidden))
+        tell(f"Warning: the table's own {names} left out, whose name the predictions have")
+    return [name for name in table.names if name not in hidden]
+
+
+def _answer(
+    scoring: Scoring, output: Path | None, kind: str, *, as_json: bool, quiet: bool
+) -> None:
+    """Predict, write and say what came of it."""
+    from gradline.wording import count
+    from gradline.writing import table_bytes, write_table
+
+    name = scoring.model.name
+    frames = _with_progress(scoring, quiet=quiet or (as_json and not sys.stderr.isatty()))
+    report = {"name": name, "version": scoring.model.version}
+    if output is not None:
+        write_table(frames, scoring.schema(), output, kind)
+        if as_json:
+            say_json({**report, "rows": scoring.rows, "output": str(output)})
+        elif not quiet:
+            tell(f"{count(scoring.rows, 'row')} predicted by {name}, written to {output}")
+    elif as_json:
+        predictions = [row for frame in frames for row in frame.to_dicts()]
+        say_json({**report, "rows": scoring.rows, "predictions": predictions})
+    else:
+        for part in table_bytes(frames, scoring.schema(), kind):
+            say(part)
     for rows, what in (
-        (found.missing, "with missing values got no prediction"),
-        (found.infinite, "with infinite or huge values got infinite or no predictions"),
+        (scoring.missing, "with missing values got no prediction"),
+        (scoring.infinite, "with infinite or huge values got infinite or no predictions"),
     ):
         if rows:
             tell(f"Warning: {count(rows, 'row')} {what}")
-    if output is not None:
-        write_table(found.frame, output)
-    if as_json:
-        report = {"name": model.name, "version": model.version, "rows": len(found.frame)}
-        answer = {"output": str(output)} if output else {"predictions": found.frame.to_dicts()}
-        say_json({**report, **answer})
-    elif output is None:
-        say(found.frame.write_csv().encode())
-    else:
-        whole = count(len(found.frame), "row")
-        tell(f"{whole} predicted by {model.name}, written to {output}")
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a table's rows got.
-
-    Attributes:
-        frame: One column for each target, one row for each of the table's; null where NaN.
-        missing: The number of rows with a missing value and without a prediction.
-        infinite: The number of further rows with a prediction that is not finite.
-    """
-
-    frame: pl.DataFrame
-    missing: int
-    infinite: int
-
-
-def predict_table(
-    model: Model, table: FrameTable, *, unknown_category: str = "error", quiet: bool = False
-) -> Predictions:
-    """Return the predictions for every row of a table.
-
-    Args:
-        model: Whose features the table has.
-        table: To predict.
-        unknown_category: See `Model.predict`.
-        quiet: Whether to show no progress.
-
-    Raises:
-        InputError: For a missing feature, values that are not numbers, or an unknown category.
-    """
-    with needs_extra():
-        import polars as pl
-    import numpy as np
-
+def _with_progress(scoring: Scoring, *, quiet: bool) -> Iterator[pl.DataFrame]:
     from gradline.progress import Progress
-    from gradline.scoring import table_inputs
 
-    schema = dict.fromkeys(model.targets, pl.Float32 if model.dtype.itemsize == 4 else pl.Float64)
-    frames = [pl.DataFrame(schema=schema)]
-    missing = infinite = 0
     with Progress(quiet=quiet) as progress:
-        progress.expect("rows", table.expected_rows() or 0)
-        for inputs in table_inputs(table, model.columns, model.features, unknown_category):
-            answers = model.predict(inputs)
-            finite = np.isfinite(answers).all(axis=1)
-            lacking = np.isnan(inputs).any(axis=1) & ~finite
-            missing += int(lacking.sum())
-            infinite += int((~lacking & ~finite).sum())
-            frames.append(pl.DataFrame(answers, schema=schema, orient="row").fill_nan(None))
-            progress("rows", sum(map(len, frames)))
-    return Predictions(pl.concat(frames), missing, infinite)
+        progress.expect("rows", scoring.table.expected_rows() or 0)
+        for frame in scoring.frames():
+            yield frame
+            progress("rows", scoring.rows)
 
 
 @contextmanager
