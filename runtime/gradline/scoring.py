@@ -91,9 +91,9 @@ class Scoring:
             yield found if frame is None else frame.cast(dict(kept)).hstack(found)  # type: ignore[arg-type]
 
     def _count(self, inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> None:
-        finite = np.isfinite(answers).all(axis=1)
-        if finite.all():
+        if np.isfinite(answers).all():
             return
+        finite = np.isfinite(answers).all(axis=1)
         lacking = np.isnan(inputs).any(axis=1) & ~finite
         self.missing += int(lacking.sum())
         self.infinite += int((~lacking & ~finite).sum())
