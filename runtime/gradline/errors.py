@@ -76,6 +76,10 @@ EXTRAS = {
     "model_signing": "sign",
     "OpenSSL": "sign",
     "cryptography": "sign",
+    "uvicorn": "serve",
+    "msgspec": "serve",
+    "prometheus_client": "serve",
+    "httptools": "serve",
     "gradline_trainer": "train",
     "gradline_export": "train",
 }

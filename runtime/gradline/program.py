@@ -19,6 +19,7 @@ COMMANDS = {
     "inspect": "gradline.commands.inspect",
     "verify": "gradline.commands.verify",
     "sign": "gradline.commands.sign",
+    "serve": "gradline.commands.serve",
     "list": "gradline.commands.list",
     "diff": "gradline.commands.diff",
     "pin": "gradline.commands.pin",

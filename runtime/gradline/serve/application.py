@@ -1,0 +1,245 @@
+"""The ASGI application: the Open Inference Protocol (KServe V2) over HTTP.
+
+https://github.com/kserve/open-inference-protocol, and Triton's binary tensor extension. Every error
+is {"error": "…"}. What a path names is looked up among the served models; it never becomes a path
+of the file system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from gradline.serve.bodies import inflated, read_body
+from gradline.serve.describe import model_metadata, server_metadata
+from gradline.serve.failures import RequestError
+from gradline.serve.inference import Served, infer
+from gradline.serve.metrics import Metrics
+from gradline.serve.openapi import document
+from gradline.serve.page import CSP, page
+from gradline.serve.repository import Repository
+
+__all__ = ["Application", "Limits"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+Reply = tuple[int, Headers, bytes]
+
+JSON = [(b"content-type", b"application/json")]
+TEXT = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+HTML = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", CSP),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
+OPEN = ("/v2/health/live", "/v2/health/ready")  # to whoever asks, without a token
+FOLLOW_EVERY = 1.0  # seconds
+LARGE = 1 << 18  # bytes of a body from which on others would wait: it gets a thread
+
+log = logging.getLogger("gradline.serve")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a client may ask of the server.
+
+    Attributes:
+        body: Bytes of a request's body, inflated.
+        token: That requests bear; None for none.
+        hosts: Names that the Host header may have; None for any.
+        access_log: Whether each request is a line of JSON on stderr.
+    """
+
+    body: int = 16 << 20
+    token: bytes | None = None
+    hosts: frozenset[str] | None = None
+    access_log: bool = False
+
+
+class Application:
+    """Answers requests about the models of a repository."""
+
+    def __init__(self, repository: Repository, metrics: Metrics, limits: Limits) -> None:
+        self.repository = repository
+        self.metrics = metrics
+        self.limits = limits
+        self._following: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or follow the server's life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._following = asyncio.create_task(self._follow())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._following.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._following
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_EVERY)
+            try:
+                await asyncio.to_thread(self.repository.refresh)
+            except Exception:
+                log.exception("the versions on disk could not be followed")
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        scope["gradline.model"] = ""
+        close = False
+        try:
+            self._admit(scope, headers)
+            status, found, body = await self._route(scope, headers, receive)
+        except RequestError as error:
+            status, close = error.status, error.close
+            found = [*JSON, *error.headers]
+            body = json.dumps({"error": str(error)}).encode()
+        found = [*found, (b"content-length", b"%d" % len(body))]
+        if close:
+            found.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": status, "headers": found})
+        await send({"type": "http.response.body", "body": body})
+        elapsed = time.perf_counter() - started
+        self.metrics.answered(scope["gradline.model"], status, elapsed)
+        if self.limits.access_log:
+            line = {"method": scope["method"], "path": scope["path"], "status": status}
+            print(json.dumps({**line, "ms": round(elapsed * 1e3, 3)}), file=sys.stderr, flush=True)
+
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Raise where the Host header or the token is not what it has to be."""
+        if self.limits.hosts is not None:
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+            if name not in self.limits.hosts:
+                raise RequestError(400, f"the Host header names {host!r}, which this server is not")
+        if self.limits.token is None or scope["path"] in OPEN:
+            return
+        kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+        if kind.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self.limits.token):
+            raise RequestError(
+                401,
+                "a token is needed: Authorization: Bearer …",
+                [(b"www-authenticate", b"Bearer")],
+            )
+
+    async def _route(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+        path, method = scope["path"], scope["method"]
+        if found := MODEL.fullmatch(path):
+            return await self._model(found, scope, headers, receive)
+        if path == "/v2/repository/index":
+            _allow(method, "POST")
+            await read_body(headers, receive, self.limits.body)
+            return 200, JSON, _json(self._index())
+        documents: dict[str, Callable[[], Reply]] = {
+            "/v2": lambda: (200, JSON, _json(server_metadata())),
+            "/v2/health/live": lambda: (200, JSON, b'{"live":true}'),
+            "/v2/health/ready": lambda: (200, JSON, b'{"ready":true}'),
+            "/metrics": lambda: (200, TEXT, self.metrics.text()),
+            "/openapi.json": lambda: (200, JSON, _json(document())),
+            "/": lambda: (200, HTML, page()),
+        }
+        answer = documents.get(path.rstrip("/") or "/")
+        if answer is None:
+            raise RequestError(404, f"nothing at {path}; the models are at /v2/models/NAME")
+        _allow(method, "GET", "HEAD")
+        return answer()
+
+    async def _model(
+        self,
+        path: re.Match[str],
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+    ) -> Reply:
+        name, version, verb = path.groups()
+        entry = self.repository.models.get(name)
+        served = None
+        if entry is not None:
+            served = entry.current
+            if version is not None and version != served.version:
+                served = await asyncio.to_thread(self.repository.find, name, version)
+        if entry is None:
+            known = ", ".join(sorted(self.repository.models)[:8])
+            raise RequestError(404, f"no model {name!r}; there is {known}")
+        if served is None:
+            raise RequestError(404, f"no version {version!r} of the model {name!r}")
+        scope["gradline.model"] = name
+        if verb == "infer":
+            _allow(scope["method"], "POST")
+            return await self._infer(served, headers, receive)
+        _allow(scope["method"], "GET", "HEAD")
+        if verb == "ready":
+            return 200, JSON, _json({"name": name, "ready": True})
+        versions = await asyncio.to_thread(self.repository.versions, name)
+        return 200, JSON, _json(model_metadata(served, versions))
+
+    async def _infer(self, served: Served, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+        json_length = _json_length(headers)
+        body = await read_body(headers, receive, self.limits.body)
+        coding = headers.get(b"content-encoding")
+        limit = self.limits.body
+
+        def answer() -> Any:
+            plain = body if coding is None else inflated(body, coding, limit)
+            return infer(served, plain, json_length)
+
+        found = (
+            answer() if len(body) < LARGE and coding is None else await asyncio.to_thread(answer)
+        )
+        self.metrics.predicted(served.model.name, served.version, found.rows)
+        if found.json_length is None:
+            return 200, JSON, found.body
+        kind = [(b"content-type", b"application/octet-stream")]
+        length = (b"inference-header-content-length", b"%d" % found.json_length)
+        return 200, [*kind, length], found.body
+
+    def _index(self) -> list[dict[str, str]]:
+        return [
+            {"name": name, "version": entry.current.version, "state": "READY", "reason": ""}
+            for name, entry in sorted(self.repository.models.items())
+        ]
+
+
+def _allow(method: str, *methods: str) -> None:
+    if method not in methods:
+        allowed = ", ".join(methods)
+        raise RequestError(
+            405, f"{method} is not answered here, {allowed} is", [(b"allow", allowed.encode())]
+        )
+
+
+def _json_length(headers: dict[bytes, bytes]) -> int | None:
+    text = headers.get(b"inference-header-content-length")
+    if text is None:
+        return None
+    if not re.fullmatch(rb"\d{1,12}", text):
+        raise RequestError(400, "Inference-Header-Content-Length is not a number of bytes")
+    return int(text)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

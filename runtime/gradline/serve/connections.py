@@ -1,0 +1,181 @@
+"""uvicorn's HTTP connections, with an end to whoever is slow, too many, or not HTTP.
+
+uvicorn waits for a request's headers and body for ever, answers 503 to everybody where there are
+too many connections, and at SIGTERM closes connections whose next request is on its way. Here each
+connection has a deadline for what it waits for, only those beyond the cap are turned away, and an
+idle one lingers for a moment at the end, its last answer saying that it closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import ClassVar
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+__all__ = ["Connection"]
+
+SWEEP_EVERY = 0.25  # seconds
+BARE_LINE = re.compile(rb"(?<!\r)\n")
+FOLDED = re.compile(rb"\n[ \t]")
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. The limits are the server's, set before it starts.
+
+    Attributes:
+        most: Connections at a time; further ones are answered 503.
+        head_bytes: Of a request's line and headers.
+        head_seconds: For a request's headers.
+        body_seconds: For its body, and for whoever reads an answer.
+        linger_seconds: That an idle connection may still send a request, once the server ends.
+    """
+
+    most: ClassVar[int] = 1000
+    head_bytes: ClassVar[int] = 16 << 10
+    head_seconds: ClassVar[float] = 5.0
+    body_seconds: ClassVar[float] = 15.0
+    linger_seconds: ClassVar[float] = 1.0
+    _swept: ClassVar[set[Connection]] = set()
+    _sweeper: ClassVar[asyncio.TimerHandle | None] = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Note a connection, and whether it is one too many."""
+        super().connection_made(transport)
+        self.turned_away = len(self.connections) > self.most
+        self.in_head = True
+        self.head = bytearray()
+        self.draining = False
+        self.deadline = self.loop.time() + self.head_seconds
+        self.stuck_since: float | None = None
+        Connection._swept.add(self)
+        if Connection._sweeper is None:
+            Connection._sweeper = self.loop.call_later(SWEEP_EVERY, _sweep, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        Connection._swept.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; refuse heads that are too long, or read differently by others."""
+        if self.in_head:
+            if not self.head and self._idle():
+                self.deadline = self.loop.time() + self.head_seconds
+            self.head += data
+            if not self._head_is_plain():
+                return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass
+        except httptools.HttpParserError:
+            self.refuse(400, "this is not HTTP/1.1")
+
+    def _head_is_plain(self) -> bool:
+        """Return whether the head so far is short enough and can be read in one way only."""
+        end = self.head.find(b"\r\n\r\n")
+        head = bytes(self.head if end < 0 else self.head[:end])
+        if len(head) > self.head_bytes:
+            self.refuse(431, f"the request's headers are longer than {self.head_bytes} bytes")
+            return False
+        if BARE_LINE.search(head) or FOLDED.search(head):
+            self.refuse(400, "a header line ends without CR, or goes on in the next one")
+            return False
+        return True
+
+    def on_headers_complete(self) -> None:
+        """Start a request, or refuse it."""
+        self.in_head = False
+        self.head = bytearray()
+        self.deadline = self.loop.time() + self.body_seconds
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("no Host header, or several")
+        if names.count(b"content-length") > 1 or (
+            b"transfer-encoding" in names and b"content-length" in names
+        ):
+            raise ValueError("two lengths of one body")
+        if self.turned_away:
+            self.refuse(503, "too many connections", b"retry-after: 1\r\n")
+            return
+        super().on_headers_complete()
+        if self.draining:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        if self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a request is whole; the next head may follow."""
+        self.in_head = True
+        self.deadline = float("inf")
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if self._idle() and not self.head:
+            self.deadline = float("inf")  # uvicorn's own keep-alive timer runs
+
+    def shutdown(self) -> None:
+        """Close after the request at hand, or after a moment where there is none."""
+        self.draining = True
+        if self._idle():
+            self._unset_keepalive_if_required()
+            self.loop.call_later(self.linger_seconds, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def refuse(self, status: int, message: str, headers: bytes = b"") -> None:
+        """Answer at once and close, whatever the request goes on with."""
+        if self.transport.is_closing():
+            return
+        body = json.dumps({"error": message}).encode()
+        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n"
+        self.transport.write(STATUS_LINE[status] + headers + head % len(body) + b"\r\n" + body)
+        self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer as every other error is answered."""
+        self.refuse(400, msg)
+
+    def expire(self, now: float) -> None:
+        """Close the connection where its deadline is over, or nobody reads its answer."""
+        unread = self.transport.get_write_buffer_size()
+        self.stuck_since = (self.stuck_since or now) if unread else None
+        if self.stuck_since is not None and now - self.stuck_since > self.body_seconds:
+            self.transport.abort()
+        elif now > self.deadline:
+            self.deadline = float("inf")
+            if self.in_head and not self.head:
+                self.transport.close()  # nothing was ever asked
+            else:
+                self.refuse(408, "the request did not arrive in time")
+                if self.cycle is not None and not self.cycle.response_complete:
+                    self.cycle.disconnected = True
+                    self.cycle.message_event.set()
+
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._idle() and not self.transport.is_closing():
+            self.transport.close()
+
+
+def _sweep(loop: asyncio.AbstractEventLoop) -> None:
+    """Look at every connection's deadline: cheaper than a timer for each request."""
+    now = loop.time()
+    for connection in list(Connection._swept):
+        connection.expire(now)
+    again = loop.call_later(SWEEP_EVERY, _sweep, loop) if Connection._swept else None
+    Connection._sweeper = again

@@ -1,0 +1,110 @@
+"""gradline's server: uvicorn, on a socket that listens before anything else is said."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from gradline.errors import InputError
+from gradline.serve import app
+from gradline.serve.connections import Connection
+from gradline.serve.metrics import SHARED
+from gradline.serve.settings import Settings
+from gradline.terminal import tell
+
+__all__ = ["Listening", "run"]
+
+BACKLOG = 2048
+DRAIN_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where and how the server listens.
+
+    Attributes:
+        host: An address or name.
+        port: 0 for a free one.
+        workers: Processes that answer.
+        certificate, key: PEM files for TLS.
+        connections: That are open at a time in each worker; further ones are answered 503.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    certificate: Path | None = None
+    key: Path | None = None
+    connections: int = 1000
+
+
+def run(settings: Settings, listening: Listening) -> None:
+    """Serve until SIGTERM or SIGINT, and then drain.
+
+    Raises:
+        InputError: Where the address can't be had, or nothing can be served.
+        PackageError: Where no version of a package can be loaded.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("uvicorn.error", "uvicorn.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    Connection.most = listening.connections
+    os.environ.update(settings.to_environment())
+    alone = app() if listening.workers == 1 else None
+    if alone is None:
+        app()  # what a worker would stumble over is said here, once
+    bound = _bind(listening)
+    scheme = "https" if listening.certificate else "http"
+    config = uvicorn.Config(
+        alone or "gradline.serve.worker:app",
+        factory=alone is None,
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        workers=listening.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ssl_certfile=listening.certificate,
+        ssl_keyfile=listening.key,
+    )
+    host, port = bound.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    tell(f"{scheme}://{shown}:{port}")
+    if listening.workers == 1:
+        uvicorn.Server(config).run(sockets=[bound])
+        return
+    with TemporaryDirectory(prefix="gradline-") as counts:
+        os.environ[SHARED] = counts
+        Multiprocess(config, sockets=[bound]).run()
+
+
+def _bind(listening: Listening) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            listening.host, listening.port, type=socket.SOCK_STREAM
+        )[0]
+        bound = socket.socket(family)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+        bound.set_inheritable(True)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"cannot listen on {listening.host}, port {listening.port}: {reason}",
+            code="cannot-listen",
+            hint="give another --port (0 picks a free one) or --host",
+        ) from error
+    return bound
