@@ -151,7 +151,7 @@ def _sink(
                 _hand(frame, waiting, written)
         finally:
             _hand(None, waiting, written)
-        written.result()
+        _end(written)
 
 
 def _hand(
@@ -164,4 +164,14 @@ def _hand(
         except Full:
             continue
         return
-    written.result()
+    _end(written)
+
+
+def _end(written: Future[Any]) -> None:
+    """Wait for the query's end; Polars has errors of its own for a disk that is full."""
+    from polars.exceptions import PolarsError
+
+    try:
+        written.result()
+    except PolarsError as error:
+        raise OSError(str(error)) from error

@@ -1,0 +1,265 @@
+"""gradline predict: tables of any format in and out, in bounded memory, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gradline
+from gradline.program import run
+from gradline.writing import FORMATS
+from gradline_export import export_package
+from gradline_trainer import fit
+
+READERS = {
+    "csv": pl.read_csv,
+    "tsv": lambda path: pl.read_csv(path, separator="\t"),
+    "csv.gz": pl.read_csv,
+    "csv.zst": pl.read_csv,
+    "parquet": pl.read_parquet,
+    "arrow": pl.read_ipc,
+    "feather": pl.read_ipc,
+    "ndjson": pl.read_ndjson,
+    "jsonl": pl.read_ndjson,
+}
+WEATHER = {
+    "region": ["north", "south, “east”", "☃"],
+    "humidity": [43.0, 64.0, 58.5],
+    "temperature": [73.0, 91.0, 87.25],
+    "rainfall": [67, 88, 134],
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pl.DataFrame(WEATHER).write_csv("weather.csv")
+
+
+@pytest.fixture(scope="module")
+def model(orchard_package: Path) -> gradline.Model:
+    return gradline.load(orchard_package)
+
+
+def expected(model: gradline.Model) -> np.ndarray:
+    return model.predict(pl.DataFrame(WEATHER))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_that_is_written_reads_back_to_the_same_bits(
+    kind: str, orchard_package: Path, model: gradline.Model
+) -> None:
+    assert set(READERS) == set(FORMATS)
+    words = ["predict", str(orchard_package), "weather.csv"]
+    assert run([*words, "-o", f"out.{kind}"]) == 0
+    assert run([*words, "-o", "named.other", "--format", kind]) == 0
+    for name in (f"out.{kind}", "named.other"):
+        found = READERS[kind](Path(name))
+        assert found.columns == ["apples", "oranges"]
+        values = found.to_numpy().astype(np.float32)
+        assert (values == expected(model)).all()  # bit for bit: decimals round-trip
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "csv.gz", "parquet", "arrow", "ndjson"])
+def test_stdin_and_stdout_speak_every_format(
+    kind: str, orchard_package: Path, model: gradline.Model
+) -> None:
+    frame = pl.DataFrame(WEATHER)
+    buffer = io.BytesIO()
+    {
+        "csv": frame.write_csv,
+        "tsv": frame.write_csv,
+        "csv.gz": lambda file: frame.lazy().sink_csv(file, compression="gzip"),
+        "parquet": frame.write_parquet,
+        "arrow": frame.write_ipc,
+        "ndjson": frame.write_ndjson,
+    }[kind](buffer)
+    command = [sys.executable, "-m", "gradline", "predict", str(orchard_package), "-"]
+    done = subprocess.run(
+        [*command, "-o", "-", "--format", kind],
+        input=buffer.getvalue(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    Path(f"out.{kind}").write_bytes(done.stdout)
+    values = READERS[kind](Path(f"out.{kind}")).to_numpy().astype(np.float32)
+    assert (values == expected(model)).all()
+
+
+def test_an_empty_stdin_is_bad_input(orchard_package: Path) -> None:
+    command = [sys.executable, "-m", "gradline", "predict", str(orchard_package), "-"]
+    done = subprocess.run(command, input=b"", capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"stdin is empty" in done.stderr
+
+
+@pytest.mark.parametrize("source", ["weather.csv", "weather.parquet", "weather.ndjson"])
+def test_kept_columns_stand_before_the_predictions_as_they_were(
+    source: str, orchard_package: Path
+) -> None:
+    frame = pl.DataFrame(WEATHER)
+    frame.write_parquet("weather.parquet")
+    frame.write_ndjson("weather.ndjson")
+    words = ["predict", str(orchard_package), source, "-o", "out.parquet"]
+    assert run([*words, "--keep", "rainfall", "--keep", "region"]) == 0
+    found = pl.read_parquet("out.parquet")
+    assert found.columns == ["rainfall", "region", "apples", "oranges"]
+    assert found["region"].to_list() == WEATHER["region"]
+    assert found["rainfall"].cast(pl.Int64).to_list() == WEATHER["rainfall"]
+    assert run([*words, "--keep", "all"]) == 0
+    assert pl.read_parquet("out.parquet").columns == [*WEATHER, "apples", "oranges"]
+
+
+def test_text_is_kept_to_the_letter(orchard_package: Path) -> None:
+    rows = "id,temperature,rainfall,humidity\n007,73.0,6.70e1,43\n 8 ,91,88,64\n"
+    Path("new.csv").write_text(rows)
+    words = ["predict", str(orchard_package), "new.csv", "-o", "out.csv"]
+    assert run([*words, "--keep", "all"]) == 0
+    kept = [line.split(",")[:4] for line in Path("out.csv").read_text().splitlines()]
+    assert kept == [line.split(",") for line in rows.splitlines()]
+
+
+def test_a_kept_column_may_not_hide_a_prediction(
+    orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pl.DataFrame(WEATHER).with_columns(apples=pl.lit(1))
+    frame.write_csv("labelled.csv")
+    words = ["predict", str(orchard_package), "labelled.csv", "-o", "out.csv", "--keep"]
+    assert run([*words, "apples"]) == 2
+    assert "'apples' can't be kept" in capsys.readouterr().err
+    assert run([*words, "regoin"]) == 2
+    assert "did you mean 'region'?" in capsys.readouterr().err
+    assert not Path("out.csv").exists()
+    assert run([*words, "all"]) == 0
+    assert "the table's own 'apples' left out" in capsys.readouterr().err
+    assert pl.read_csv("out.csv").columns == [*WEATHER, "apples", "oranges"]
+
+
+def test_a_column_may_be_called_like_a_pattern(tmp_path: Path) -> None:
+    table = {"^a.*$": [1.0, 2, 3], "abc": [3.0, 1, 2], "*": ["u", "v", "w"], "y": [1.0, 2, 4]}
+    path = export_package(fit(pl.DataFrame(table), "y", ["^a.*$", "abc"]), tmp_path, "m")
+    pl.DataFrame(table).drop("y").write_csv("odd.csv")
+    words = ["predict", str(path), "odd.csv", "-o", "out.csv", "--keep", "*", "--keep", "^a.*$"]
+    assert run(words) == 0
+    assert pl.read_csv("out.csv").columns == ["*", "^a.*$", "y"]
+
+
+def test_a_fault_in_the_last_rows_leaves_the_older_output_be(orchard_package: Path) -> None:
+    n = 200_000
+    good = {name: np.full(n, 50.0) for name in ("temperature", "rainfall", "humidity")}
+    frame = pl.DataFrame(good).with_columns(pl.all().cast(pl.String))
+    bad = pl.DataFrame({"temperature": ["warm"], "rainfall": ["1"], "humidity": ["2"]})
+    pl.concat([frame, bad]).write_csv("bad.csv")
+    Path("out.parquet").write_bytes(b"older")
+    words = ["predict", str(orchard_package), "bad.csv", "-o", "out.parquet"]
+    assert run(words) == 2
+    assert Path("out.parquet").read_bytes() == b"older"
+    assert sorted(p.name for p in Path().iterdir()) == ["bad.csv", "out.parquet", "weather.csv"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrow", "ndjson"])
+def test_a_full_disk_is_one_error_and_leaves_nothing(
+    kind: str, orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """/dev/full takes no byte: the hidden file that is written to is a link to it."""
+    from gradline import writing
+
+    n = 500_000
+    pl.DataFrame(
+        {
+            name: np.random.default_rng(0).random(n)
+            for name in ("temperature", "rainfall", "humidity")
+        }
+    ).write_parquet("big.parquet")
+    real = writing.os.open
+
+    def full(path: object, flags: int, mode: int = 0o777) -> int:
+        if ".gradline-" in str(path):
+            return real("/dev/full", writing.os.O_WRONLY)
+        return real(path, flags, mode)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing.os, "open", full)
+        status = run(["predict", str(orchard_package), "big.parquet", "-o", f"out.{kind}"])
+    shown = capsys.readouterr().err
+    assert status == 2, shown
+    assert f"cannot write out.{kind}" in shown
+    assert "Traceback" not in shown
+    assert not Path(f"out.{kind}").exists()
+
+
+@pytest.mark.parametrize("words", [["--format", "xlsx"], ["-o", "out.xlsx"], ["-o", "out"]])
+def test_an_unknown_output_format_lists_those_that_there_are(
+    words: list[str], orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["predict", str(orchard_package), "weather.csv", *words]) == 2
+    assert "parquet" in capsys.readouterr().err
+
+
+def test_json_says_how_many_rows_and_quiet_says_nothing(
+    orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", str(orchard_package), "weather.csv", "-o", "out.csv"]
+    assert run([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 3
+    assert run([*words, "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_empty_table_gives_an_empty_answer_with_its_columns(orchard_package: Path) -> None:
+    Path("empty.csv").write_text("temperature,rainfall,humidity,region\n")
+    for kind in ("csv", "parquet", "arrow"):
+        words = ["predict", str(orchard_package), "empty.csv", "-o", f"out.{kind}"]
+        assert run([*words, "--keep", "region"]) == 0
+        found = READERS[kind](Path(f"out.{kind}"))
+        assert (found.columns, len(found)) == (["region", "apples", "oranges"], 0)
+    assert run(["predict", str(orchard_package), "empty.csv"]) == 0
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=30)
+def test_files_give_what_predict_gives(
+    data: st.DataObject, model: gradline.Model, orchard_package: Path
+) -> None:
+    number = st.floats(-1e6, 1e6, width=32)
+    rows = data.draw(st.lists(st.tuples(number, number, number), min_size=1, max_size=40))
+    frame = pl.DataFrame(rows, schema=model.features, orient="row")
+    frame.select(*reversed(model.features)).write_csv("some.csv")
+    assert run(["predict", str(orchard_package), "some.csv", "-q", "-o", "some.parquet"]) == 0
+    assert (pl.read_parquet("some.parquet").to_numpy() == model.predict(frame)).all()
+
+
+PEAK = """
+import sys
+from gradline.program import run
+assert run(["predict", *sys.argv[1:], "-q"]) == 0
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has it")
+@pytest.mark.parametrize(("source", "kind"), [("parquet", "parquet"), ("csv", "csv")])
+def test_memory_does_not_grow_with_the_rows(source: str, kind: str, orchard_package: Path) -> None:
+    def peak(rows: int) -> int:
+        random = np.random.default_rng(0)
+        frame = pl.DataFrame(
+            {name: random.random(rows) for name in ("temperature", "rainfall", "humidity", "more")}
+        )
+        name = f"table.{source}"
+        frame.write_parquet(name) if source == "parquet" else frame.write_csv(name)
+        command = [sys.executable, "-c", PEAK, str(orchard_package), name, "-o", f"out.{kind}"]
+        return min(int(subprocess.check_output(command)) for _ in range(2))
+
+    few, many = peak(1_000_000), peak(8_000_000)
+    assert many < 1.15 * few, f"{few} kB for 1e6 rows, {many} kB for 8e6"
