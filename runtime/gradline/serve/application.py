@@ -25,7 +25,7 @@ from gradline.serve.failures import RequestError
 from gradline.serve.inference import Served, infer
 from gradline.serve.metrics import Metrics
 from gradline.serve.openapi import document
-from gradline.serve.page import CSP, page
+from gradline.serve.page import page
 from gradline.serve.repository import Repository
 
 __all__ = ["Application", "Limits"]
@@ -41,7 +41,6 @@ JSON = [(b"content-type", b"application/json")]
 TEXT = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
 HTML = [
     (b"content-type", b"text/html; charset=utf-8"),
-    (b"content-security-policy", CSP),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
@@ -160,7 +159,7 @@ class Application:
             "/v2/health/ready": lambda: (200, JSON, b'{"ready":true}'),
             "/metrics": lambda: (200, TEXT, self.metrics.text()),
             "/openapi.json": lambda: (200, JSON, _json(document())),
-            "/": lambda: (200, HTML, page()),
+            "/": _page,
         }
         answer = documents.get(path.rstrip("/") or "/")
         if answer is None:
@@ -222,6 +221,11 @@ class Application:
             {"name": name, "version": entry.current.version, "state": "READY", "reason": ""}
             for name, entry in sorted(self.repository.models.items())
         ]
+
+
+def _page() -> Reply:
+    body, policy = page()
+    return 200, [*HTML, (b"content-security-policy", policy)], body
 
 
 def _allow(method: str, *methods: str) -> None:

@@ -31,6 +31,8 @@ def model_metadata(served: Served, versions: list[str]) -> dict[str, Any]:
             name: columns[name] for name in (*model.features, *model.targets) if name in columns
         }
         properties["columns"] = json.dumps(ranges, ensure_ascii=False)
+    if proofs := _proofs(model.manifest):
+        properties["proofs"] = json.dumps(proofs, ensure_ascii=False)
     shape = {"datatype": served.datatype}
     return {
         "name": model.name,
@@ -40,3 +42,24 @@ def model_metadata(served: Served, versions: list[str]) -> dict[str, Any]:
         "outputs": [{"name": OUTPUT, **shape, "shape": [-1, len(model.targets)]}],
         "properties": properties,
     }
+
+
+def _proofs(manifest: dict[str, Any]) -> list[str]:
+    """Return in a sentence each what the package proves; nothing where it lacks its record."""
+    from gradline.wording import float32_error, number
+
+    try:
+        certificate = manifest["certificates"]["float32"]
+        parity, optimum = manifest["parity"], manifest["certificates"]["optimality"]
+        told = {name: certificate[name] for name in ("error", "target", "limit", "column")}
+        reached = "reached the optimum" if optimum["converged"] else "stopped before the optimum"
+        return [
+            "its golden rows were predicted here, each within its rounding bound",
+            f"{', '.join(parity['within'])} agreed on {parity['rows']} rows, within the same bound",
+            f"float32 {certificate['verdict']}: {float32_error(**told)}",
+            f"training {reached}, W within {number(optimum['weights_error'])} of it"
+            if optimum.get("weights_error") is not None
+            else f"training {reached}",
+        ]
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return []
