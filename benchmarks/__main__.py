@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.comparison import Comparison, table
 
-BENCHES = ("whole_job", "first_prediction", "one_row", "training", "files", "scoring")
+BENCHES = ("whole_job", "first_prediction", "one_row", "training", "files", "scoring", "serve")
 LIBRARIES = (
     *("gradline", "torch", "onnx", "onnxruntime", "numpy", "polars", "pandas"),
     *("scikit-learn", "statsmodels", "glum", "polars-ols", "skl2onnx"),

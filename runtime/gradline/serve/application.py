@@ -17,9 +17,10 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from gradline.serve.bodies import inflated, read_body
+from gradline.serve.bodies import READ, inflated, read_body
 from gradline.serve.describe import model_metadata, server_metadata
 from gradline.serve.failures import RequestError
 from gradline.serve.inference import Served, infer
@@ -47,6 +48,8 @@ HTML = [
 MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
 OPEN = ("/v2/health/live", "/v2/health/ready")  # to whoever asks, without a token
 FOLLOW_EVERY = 1.0  # seconds
+WAITED_FOR = (b"content-encoding", b"transfer-encoding", b"inference-header-content-length")
+SMALL_DIGITS = 5  # of the length of a body that is answered at once
 LARGE = 1 << 18  # bytes of a body from which on others would wait: it gets a thread
 
 log = logging.getLogger("gradline.serve")
@@ -77,6 +80,7 @@ class Application:
         self.metrics = metrics
         self.limits = limits
         self._following: asyncio.Task[None] | None = None
+        self._asked: dict[bytes, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server's life."""
@@ -86,6 +90,43 @@ class Application:
             await self._answer(scope, receive, send)
         else:
             await send({"type": "websocket.close"})
+
+    def at_once(self, url: bytes, headers: Headers) -> str | None:
+        """Return the model that a POST asks, where no more than its body is waited for; else None.
+
+        That is every usual request: small, not compressed, for the version that is served.
+        """
+        name = self._asked.get(url)
+        if name is None:
+            found = MODEL.fullmatch(url.decode("latin-1"))
+            if found is None or found[2] or found[3] != "infer" or "%" in found[1]:
+                return None
+            name = found[1]
+            if name in self.repository.models:
+                self._asked[url] = name
+        for key, value in headers:
+            if key in WAITED_FOR or (key == b"content-type" and value not in READ):
+                return None
+            if key == b"content-length" and len(value) > SMALL_DIGITS:
+                return None
+        return name if name in self.repository.models else None
+
+    def answer_at_once(self, name: str, headers: Headers, body: bytes) -> Reply:
+        """Return the answer to a request that `at_once` knows."""
+        started = time.perf_counter()
+        status, found = 200, JSON
+        try:
+            self._admit("", dict(headers))
+            served = self.repository.models[name].current
+            answer = infer(served, body, None)
+            self.metrics.predicted(name, served.version, answer.rows)
+            body = answer.body
+            if answer.json_length is not None:
+                found = _binary(answer.json_length)
+        except RequestError as error:
+            status, found, body = _failure(error)
+        self._note(name, "POST", f"/v2/models/{name}/infer", status, started)
+        return status, found, body
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -100,6 +141,7 @@ class Application:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(FOLLOW_EVERY)
+            self.metrics.settle()
             try:
                 await asyncio.to_thread(self.repository.refresh)
             except Exception:
@@ -109,33 +151,31 @@ class Application:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         scope["gradline.model"] = ""
-        close = False
         try:
-            self._admit(scope, headers)
+            self._admit(scope["path"], headers)
             status, found, body = await self._route(scope, headers, receive)
         except RequestError as error:
-            status, close = error.status, error.close
-            found = [*JSON, *error.headers]
-            body = json.dumps({"error": str(error)}).encode()
+            status, found, body = _failure(error)
         found = [*found, (b"content-length", b"%d" % len(body))]
-        if close:
-            found.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": found})
         await send({"type": "http.response.body", "body": body})
+        self._note(scope["gradline.model"], scope["method"], scope["path"], status, started)
+
+    def _note(self, model: str, method: str, path: str, status: int, started: float) -> None:
         elapsed = time.perf_counter() - started
-        self.metrics.answered(scope["gradline.model"], status, elapsed)
+        self.metrics.answered(model, status, elapsed)
         if self.limits.access_log:
-            line = {"method": scope["method"], "path": scope["path"], "status": status}
+            line = {"method": method, "path": path, "status": status}
             print(json.dumps({**line, "ms": round(elapsed * 1e3, 3)}), file=sys.stderr, flush=True)
 
-    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+    def _admit(self, path: str, headers: dict[bytes, bytes]) -> None:
         """Raise where the Host header or the token is not what it has to be."""
-        if self.limits.hosts is not None:
-            host = headers.get(b"host", b"").decode("latin-1").lower()
-            name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
-            if name not in self.limits.hosts:
-                raise RequestError(400, f"the Host header names {host!r}, which this server is not")
-        if self.limits.token is None or scope["path"] in OPEN:
+        if self.limits.hosts is not None and not _is_one_of(
+            self.limits.hosts, host := headers.get(b"host", b"")
+        ):
+            shown = host.decode("latin-1")
+            raise RequestError(400, f"the Host header names {shown!r}, which this server is not")
+        if self.limits.token is None or path in OPEN:
             return
         kind, _, token = headers.get(b"authorization", b"").partition(b" ")
         if kind.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self.limits.token):
@@ -212,15 +252,31 @@ class Application:
         self.metrics.predicted(served.model.name, served.version, found.rows)
         if found.json_length is None:
             return 200, JSON, found.body
-        kind = [(b"content-type", b"application/octet-stream")]
-        length = (b"inference-header-content-length", b"%d" % found.json_length)
-        return 200, [*kind, length], found.body
+        return 200, _binary(found.json_length), found.body
 
     def _index(self) -> list[dict[str, str]]:
         return [
             {"name": name, "version": entry.current.version, "state": "READY", "reason": ""}
             for name, entry in sorted(self.repository.models.items())
         ]
+
+
+@lru_cache(maxsize=64)
+def _is_one_of(hosts: frozenset[str], host: bytes) -> bool:
+    """Return whether a Host header names one of the hosts, at any port."""
+    text = host.decode("latin-1").lower()
+    return re.sub(r":\d*$", "", text) in hosts
+
+
+def _failure(error: RequestError) -> Reply:
+    close = [(b"connection", b"close")] if error.close else []
+    body = json.dumps({"error": str(error)}).encode()
+    return error.status, [*JSON, *error.headers, *close], body
+
+
+def _binary(json_length: int) -> Headers:
+    kind = (b"content-type", b"application/octet-stream")
+    return [kind, (b"inference-header-content-length", b"%d" % json_length)]
 
 
 def _page() -> Reply:

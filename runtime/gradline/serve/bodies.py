@@ -8,7 +8,7 @@ from typing import Any
 
 from gradline.serve.failures import RequestError
 
-__all__ = ["inflated", "read_body"]
+__all__ = ["READ", "inflated", "read_body"]
 
 GZIP, DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
 WINDOW = {b"gzip": GZIP, b"x-gzip": GZIP, b"deflate": DEFLATE}

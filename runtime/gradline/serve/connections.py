@@ -4,23 +4,28 @@ uvicorn waits for a request's headers and body for ever, answers 503 to everybod
 too many connections, and at SIGTERM closes connections whose next request is on its way. Here each
 connection has a deadline for what it waits for, only those beyond the cap are turned away, and an
 idle one lingers for a moment at the end, its last answer saying that it closes.
+
+A request that needs to wait for nothing but its own body is answered as soon as that is there, by
+the same application, without a task of its own: that would take longer than the inference.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
+import math
 from typing import ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from gradline.serve.application import Application
+
 __all__ = ["Connection"]
 
 SWEEP_EVERY = 0.25  # seconds
-BARE_LINE = re.compile(rb"(?<!\r)\n")
-FOLDED = re.compile(rb"\n[ \t]")
+CONTINUE = b"HTTP/1.1 100 "
+CLOSE = (b"connection", b"close")
 
 
 class Connection(HttpToolsProtocol):
@@ -51,6 +56,7 @@ class Connection(HttpToolsProtocol):
         self.draining = False
         self.deadline = self.loop.time() + self.head_seconds
         self.stuck_since: float | None = None
+        self.model: str | None = None
         Connection._swept.add(self)
         if Connection._sweeper is None:
             Connection._sweeper = self.loop.call_later(SWEEP_EVERY, _sweep, self.loop)
@@ -79,11 +85,11 @@ class Connection(HttpToolsProtocol):
     def _head_is_plain(self) -> bool:
         """Return whether the head so far is short enough and can be read in one way only."""
         end = self.head.find(b"\r\n\r\n")
-        head = bytes(self.head if end < 0 else self.head[:end])
+        head = self.head if end < 0 else self.head[:end]
         if len(head) > self.head_bytes:
             self.refuse(431, f"the request's headers are longer than {self.head_bytes} bytes")
             return False
-        if BARE_LINE.search(head) or FOLDED.search(head):
+        if head.count(b"\n") != head.count(b"\r\n") or b"\n " in head or b"\n\t" in head:
             self.refuse(400, "a header line ends without CR, or goes on in the next one")
             return False
         return True
@@ -93,38 +99,84 @@ class Connection(HttpToolsProtocol):
         self.in_head = False
         self.head = bytearray()
         self.deadline = self.loop.time() + self.body_seconds
-        names = [name for name, _ in self.headers]
-        hosts = names.count(b"host")
+        hosts = lengths = codings = 0
+        for name, _ in self.headers:
+            hosts += name == b"host"
+            lengths += name == b"content-length"
+            codings += name == b"transfer-encoding"
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             raise ValueError("no Host header, or several")
-        if names.count(b"content-length") > 1 or (
-            b"transfer-encoding" in names and b"content-length" in names
-        ):
+        if lengths > 1 or (lengths and codings):
             raise ValueError("two lengths of one body")
         if self.turned_away:
             self.refuse(503, "too many connections", b"retry-after: 1\r\n")
             return
+        self.model = self._asked_at_once()
+        if self.model is not None:
+            self.body = b""
+            return
         super().on_headers_complete()
+        self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
         if self.draining:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
-        if self.cycle is not None:
+        if self.model is not None:
+            self.body += body
+        elif self.cycle is not None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that a request is whole; the next head may follow."""
         self.in_head = True
-        self.deadline = float("inf")
-        if self.cycle is not None:
+        self.deadline = math.inf
+        if self.model is not None:
+            self._answer(self.model)
+            self.model = None
+        elif self.cycle is not None:
             super().on_message_complete()
+
+    def _asked_at_once(self) -> str | None:
+        """Return the model that is asked, where no more than the body is waited for."""
+        if (
+            self.parser.get_method() != b"POST"
+            or self.expect_100_continue
+            or self.pipeline
+            or not self._idle()
+            or self.flow.write_paused
+            or not isinstance(self.app, Application)
+            or self.parser.get_http_version() != "1.1"
+        ):
+            return None
+        return self.app.at_once(self.url, self.headers)
+
+    def _answer(self, model: str) -> None:
+        """Send the application's answer."""
+        assert isinstance(self.app, Application)  # noqa: S101 - as `_asked_at_once` found
+        status, headers, body = self.app.answer_at_once(model, self.headers, self.body)
+        keep = self.parser.should_keep_alive() and not self.draining
+        lines = [STATUS_LINE[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        if CLOSE in headers:
+            keep = False
+        elif not keep:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        lines.append(body)
+        self.transport.write(b"".join(lines))
+        self.server_state.total_requests += 1
+        self.deadline = self.loop.time() + self.config.timeout_keep_alive
+        if not keep:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
+        self.cycle.transport.flush()  # type: ignore[attr-defined]
         super().on_response_complete()
         if self._idle() and not self.head:
-            self.deadline = float("inf")  # uvicorn's own keep-alive timer runs
+            self.deadline = math.inf  # uvicorn's own keep-alive timer runs
 
     def shutdown(self) -> None:
         """Close after the request at hand, or after a moment where there is none."""
@@ -155,7 +207,7 @@ class Connection(HttpToolsProtocol):
         if self.stuck_since is not None and now - self.stuck_since > self.body_seconds:
             self.transport.abort()
         elif now > self.deadline:
-            self.deadline = float("inf")
+            self.deadline = math.inf
             if self.in_head and not self.head:
                 self.transport.close()  # nothing was ever asked
             else:
@@ -170,6 +222,31 @@ class Connection(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         if self._idle() and not self.transport.is_closing():
             self.transport.close()
+
+
+class _Joined:
+    """A transport that sends an answer's head with its body: a system call takes a while."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.is_closing = transport.is_closing
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif not data.startswith(CONTINUE):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        if self._head:  # of an answer to HEAD
+            self.write(b"")
 
 
 def _sweep(loop: asyncio.AbstractEventLoop) -> None:

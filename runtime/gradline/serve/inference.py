@@ -6,8 +6,8 @@ Nothing here knows of HTTP but the header that says where the JSON ends and bina
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
-from typing import Any
+from math import isfinite, prod
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from gradline.errors import InputError
 from gradline.model import Model
 from gradline.serve.failures import RequestError
-from gradline.serve.tensors import Tensor, binary_size, from_binary, from_json
+from gradline.serve.tensors import LIMITS, Tensor, binary_size, from_binary, from_json
 
 __all__ = ["Answer", "Served", "infer"]
 
 INPUT, OUTPUT = "x", "y"
+FLOAT32 = LIMITS["FP32"][1]
 WIRE = {"float32": "FP32", "float64": "FP64"}
 
 
@@ -40,6 +41,22 @@ class Request(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
+class UsualTensor(msgspec.Struct, forbid_unknown_fields=True):
+    """The one input of a usual request."""
+
+    name: Literal["x"]
+    shape: tuple[int, int]
+    datatype: Literal["FP32", "FP64"]
+    data: list[float]
+
+
+class UsualRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A request of one flat tensor and nothing else, which is checked as it is read."""
+
+    inputs: tuple[UsualTensor]
+    id: str | None = None
+
+
 class Served:
     """A loaded model, and what every answer of it begins with."""
 
@@ -47,6 +64,8 @@ class Served:
         self.model = model
         self.version = str(model.version or 1)
         self.datatype = WIRE[str(model.dtype)]
+        self.datatype_bytes = self.datatype.encode()
+        self.width = len(model.features) if model.features != [INPUT] else -1
         self.itemsize = model.dtype.itemsize
         name, version = (msgspec.json.encode(text) for text in (model.name, self.version))
         self.start = b'{"model_name":' + name + b',"model_version":' + version
@@ -69,6 +88,7 @@ class Answer:
 
 
 _request = msgspec.json.Decoder(Request)
+_usual_request = msgspec.json.Decoder(UsualRequest)
 
 
 def infer(served: Served, body: bytes, json_length: int | None) -> Answer:
@@ -83,6 +103,9 @@ def infer(served: Served, body: bytes, json_length: int | None) -> Answer:
     Raises:
         RequestError: Saying which field is at fault.
     """
+    usual = _usual(served, body) if json_length is None else None
+    if usual is not None:
+        return _in_json(served, usual[0].id, served.model.predict(usual[1]))
     request, rest = _parse(served, body, json_length)
     binary = _wants_binary(request)
     rows = _rows(served, request, rest)
@@ -91,27 +114,55 @@ def infer(served: Served, body: bytes, json_length: int | None) -> Answer:
     except InputError as error:
         hint = f" ({error.hint})" if error.hint else ""
         raise RequestError(400, f"inputs: {error}{hint}") from error
-    head = served.start
-    if request.id is not None:
-        head += b',"id":' + msgspec.json.encode(request.id)
     if request.outputs == []:
-        return Answer(head + b',"outputs":[]}', None, len(answers))
-    head += b',"outputs":[{"name":"y","datatype":"%b","shape":[%d,%d],' % (
-        served.datatype.encode(),
-        *answers.shape,
-    )
-    if binary:
-        head += b'"parameters":{"binary_data_size":%d}}]}' % answers.nbytes
-        return Answer(head + answers.tobytes(), len(head), len(answers))
-    if not np.isfinite(answers).all():
+        return Answer(_head(served, request.id) + b"]}", None, len(answers))
+    if not binary:
+        return _in_json(served, request.id, answers)
+    head = _head(served, request.id) + _described(served, answers)
+    head += b'"parameters":{"binary_data_size":%d}}]}' % answers.nbytes
+    return Answer(head + answers.tobytes(), len(head), len(answers))
+
+
+def _usual(served: Served, body: bytes) -> tuple[UsualRequest, NDArray[Any]] | None:
+    """Return a usual request and its rows, or None for any other and for what is wrong."""
+    try:
+        request = _usual_request.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    tensor = request.inputs[0]
+    values = tensor.data
+    n, d = tensor.shape
+    if tensor.datatype != served.datatype or d != served.width or n * d != len(values) or n < 1:
+        return None
+    if served.itemsize == 4 and not (min(values) >= -FLOAT32 and max(values) <= FLOAT32):
+        return None
+    return request, np.array(values, served.model.dtype).reshape(n, d)
+
+
+def _head(served: Served, id: str | None) -> bytes:
+    """Return what an answer begins with, up to its outputs."""
+    told = b"" if id is None else b',"id":' + msgspec.json.encode(id)
+    return served.start + told + b',"outputs":['
+
+
+def _described(served: Served, answers: NDArray[Any]) -> bytes:
+    start = b'{"name":"y","datatype":"%b","shape":[%d,%d],'
+    return start % (served.datatype_bytes, *answers.shape)
+
+
+def _in_json(served: Served, id: str | None, answers: NDArray[Any]) -> Answer:
+    """Return the answer in JSON alone."""
+    data = answers.ravel().tolist()
+    if not all(map(isfinite, data)):
         row, target = (int(i) for i in np.argwhere(~np.isfinite(answers))[0])
         raise RequestError(
             422,
             f"the prediction of row {row}, target {served.model.targets[target]!r}, is "
             f"{answers[row, target]}, which JSON can't say; ask for binary output",
         )
-    data = msgspec.json.encode(answers.ravel().tolist())
-    return Answer(head + b'"data":' + data + b"}]}", None, len(answers))
+    start = _head(served, id) + _described(served, answers)
+    body = b'%b"data":%b}]}' % (start, msgspec.json.encode(data))
+    return Answer(body, None, len(answers))
 
 
 def _parse(served: Served, body: bytes, json_length: int | None) -> tuple[Request, memoryview]:

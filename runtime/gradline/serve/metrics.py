@@ -55,20 +55,32 @@ class Metrics:
             registry=kept,
             multiprocess_mode="mostrecent",
         )
-        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._answers: dict[tuple[str, int], list[float]] = {}
+        self._predicted: dict[tuple[str, str], int] = {}
 
     def answered(self, model: str, code: int, seconds: float) -> None:
-        """Count a request; `model` is "" where it was about none that is served."""
-        counted = self._known.get((model, code))
-        if counted is None:  # looking labels up takes as long as an inference
-            counted = self._requests.labels(model, code), self._seconds.labels(model)
-            self._known[model, code] = counted
-        counted[0].inc()
-        counted[1].observe(seconds)
+        """Count a request; `model` is "" where it was about none that is served.
+
+        It is only noted, and counted by `settle`: the library takes as long as an inference.
+        """
+        self._answers.setdefault((model, code), []).append(seconds)
 
     def predicted(self, model: str, version: str, rows: int) -> None:
         """Count predicted rows."""
-        self._rows.labels(model, version).inc(rows)
+        key = model, version
+        self._predicted[key] = self._predicted.get(key, 0) + rows
+
+    def settle(self) -> None:
+        """Hand over what was noted since."""
+        answers, self._answers = self._answers, {}
+        predicted, self._predicted = self._predicted, {}
+        for (model, code), times in answers.items():
+            self._requests.labels(model, code).inc(len(times))
+            seconds = self._seconds.labels(model)
+            for elapsed in times:
+                seconds.observe(elapsed)
+        for (model, version), rows in predicted.items():
+            self._rows.labels(model, version).inc(rows)
 
     def serving(self, model: str, version: str) -> None:
         """Note the version that is served now."""
@@ -85,6 +97,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all of it in Prometheus's text format."""
+        self.settle()
         if SHARED not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()

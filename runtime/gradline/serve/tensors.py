@@ -6,6 +6,7 @@ of Triton's binary tensor data extension.
 
 from __future__ import annotations
 
+import math
 import struct
 from math import prod
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from gradline.serve.failures import RequestError
 
-__all__ = ["Tensor", "binary_size", "from_binary", "from_json"]
+__all__ = ["LIMITS", "Tensor", "binary_size", "from_binary", "from_json"]
 
 DTYPES = {
     "BOOL": np.dtype("?"),
@@ -26,6 +27,12 @@ DTYPES = {
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }  # fmt: skip
+#: What rounds to a finite number of each type: for FP16 and FP32, less than half a step beyond.
+LIMITS = {
+    **{name: (np.iinfo(d).min, np.iinfo(d).max) for name, d in DTYPES.items() if d.kind in "iu"},
+    "FP16": (-65519.99999999999, 65519.99999999999),
+    "FP32": (-3.4028235677973362e38, 3.4028235677973362e38),
+}
 LARGEST = 2**40  # numbers in a shape, far beyond any body's: so that products stay small integers
 
 _flat_floats = msgspec.json.Decoder(list[float])
@@ -61,8 +68,8 @@ def from_json(tensor: Tensor) -> NDArray[Any]:
     Raises:
         RequestError: Naming the tensor, for values of another type, range or number.
     """
-    kind = _dtype(tensor).kind
-    values = _decoded(tensor, *DECODERS[kind])
+    dtype = _dtype(tensor)
+    values = _decoded(tensor, *DECODERS[dtype.kind])
     count = prod(_shape(tensor))
     if values and isinstance(values[0], list):
         widths = set(map(len, values))
@@ -71,7 +78,7 @@ def from_json(tensor: Tensor) -> NDArray[Any]:
         values = [value for row in values for value in row]
     if len(values) != count:
         raise _bad(tensor, f"{len(values)} values do not have the shape {tensor.shape}")
-    return _array(tensor, values).reshape(tensor.shape)
+    return _array(tensor, dtype, values).reshape(tensor.shape)
 
 
 def binary_size(tensor: Tensor) -> int | None:
@@ -131,20 +138,11 @@ def _decoded(tensor: Tensor, flat: Any, nested: Any) -> list[Any]:
         raise _bad(tensor, f"data are not {tensor.datatype} values ({error})") from error
 
 
-def _array(tensor: Tensor, values: list[Any]) -> NDArray[Any]:
-    dtype = _dtype(tensor)
-    if dtype.kind in "iu" and values:
-        limits = np.iinfo(dtype)
-        if min(values) < limits.min or max(values) > limits.max:
-            raise _bad(tensor, f"a value is outside the range of {tensor.datatype}")
-    array = np.array(values, np.float64 if dtype.kind == "f" else dtype)
-    if dtype.kind != "f" or dtype.itemsize == 8:
-        return array
-    with np.errstate(over="ignore"):
-        narrow = array.astype(dtype)
-    if not np.isfinite(narrow).all():
+def _array(tensor: Tensor, dtype: np.dtype[Any], values: list[Any]) -> NDArray[Any]:
+    least, most = LIMITS.get(tensor.datatype, (-math.inf, math.inf))
+    if values and not (least <= min(values) and max(values) <= most):
         raise _bad(tensor, f"a value is outside the range of {tensor.datatype}")
-    return narrow
+    return np.array(values, dtype)
 
 
 def _texts(tensor: Tensor, data: memoryview, count: int) -> NDArray[Any]:
