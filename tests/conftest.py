@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from hypothesis import settings
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
+
+REFERENCE = Path(__file__).parent.parent / "artifacts" / "orchard" / "1"
 
 # On a developer's machine hypothesis looks elsewhere each time; CI must say the same twice.
 settings.register_profile("ci", derandomize=True)
@@ -37,3 +41,19 @@ def orchard_fit() -> Fit:
 def orchard_package(orchard_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The version directory artifacts/orchard/1: copy it to change it."""
     return export_package(orchard_fit, tmp_path_factory.mktemp("artifacts"), "orchard")
+
+
+@pytest.fixture(scope="session")
+def package_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes the orchard's package of a dtype, with model.pt2; float32 is orchard/1 and that."""
+
+    @functools.cache
+    def make(dtype: str) -> Path:
+        learned = fit(orchard(), TARGETS, dtype=dtype)
+        root = tmp_path_factory.mktemp(dtype)
+        package = export_package(learned, root, "orchard", torch_export=True)
+        if dtype == "float32":
+            shutil.copytree(REFERENCE, package, dirs_exist_ok=True)
+        return package
+
+    return make
