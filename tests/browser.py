@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import select
@@ -115,11 +114,15 @@ class Page:
         self.call("Page.navigate", url=address)
 
     def type(self, text: str) -> None:
-        """Type into what has the focus, over what is selected there."""
-        self.call("Input.insertText", text=text)
+        """Type into what has the focus, over what is selected there; no text deletes that."""
+        if text:
+            self.call("Input.insertText", text=text)
+            return
+        for kind in ("keyDown", "keyUp"):
+            key = {"key": "Delete", "code": "Delete", "windowsVirtualKeyCode": 46}
+            self.call("Input.dispatchKeyEvent", type=kind, **key)
 
-    def screenshot(self, scheme: str) -> bytes:
-        """Return a PNG of the page in a `light` or `dark` colour scheme."""
+    def prefer(self, scheme: str) -> None:
+        """Let the user's preference be a `light` or a `dark` colour scheme."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=features)
-        return base64.b64decode(self.call("Page.captureScreenshot")["data"])

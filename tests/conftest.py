@@ -15,8 +15,7 @@ from hypothesis import settings
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
-
-REFERENCE = Path(__file__).parent.parent / "artifacts" / "orchard" / "1"
+from hosts import REFERENCE
 
 # On a developer's machine hypothesis looks elsewhere each time; CI must say the same twice.
 settings.register_profile("ci", derandomize=True)

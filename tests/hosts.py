@@ -15,10 +15,11 @@ from typing import NoReturn
 
 import pytest
 
-__all__ = ["EXAMPLES", "HOSTS", "Run", "call", "installed", "need", "npm"]
+__all__ = ["EXAMPLES", "HOSTS", "REFERENCE", "Run", "call", "installed", "need", "npm"]
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
+REFERENCE = ROOT / "artifacts" / "orchard" / "1"
 Run = Callable[[Path], "subprocess.CompletedProcess[str]"]  # a version directory to how it ended
 
 OPENVINO = ["openvino==2026.4.1", "openvino-telemetry==2025.2.0"]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +19,14 @@ import gradline
 from browser import Page
 from gradline.bound import rounding_bound
 from gradline.graph import parse_graph
-from hosts import EXAMPLES, call, installed, need, npm
+from hosts import EXAMPLES, REFERENCE, call, installed, need, npm
 
 pytestmark = pytest.mark.slow
 
 VERDICT = "document.getElementById('verdict').textContent"
 SETTLED = f"document.getElementById('verdict') && !{VERDICT}.startsWith('Loading') && {VERDICT}"
 ROOT = "document.getElementById('predictor').shadowRoot"
+STATUS = f"{ROOT}.querySelector('[role=status]')"
 OLD = """<!doctype html>
 <p id="verdict">Loading</p>
 <script src="old/ort.min.js"></script>
@@ -48,26 +48,32 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @dataclass(frozen=True)
 class Site:
-    """What is served on this machine alone: examples/web, and the packages put beside it."""
+    """What is served on this machine alone: examples/web where it lies, and packages."""
 
     folder: Path
     address: str
 
     def put(self, package: Path, name: str) -> Path:
+        """Serve a package as /NAME, and return its folder."""
         return Path(shutil.copytree(package, self.folder / name, dirs_exist_ok=True))
+
+    @property
+    def web(self) -> Path:
+        return self.folder / "examples" / "web"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     left = shutil.ignore_patterns("node_modules")
-    shutil.copytree(EXAMPLES / "web", folder, dirs_exist_ok=True, ignore=left)
-    (folder / "node_modules").symlink_to(npm("web") / "node_modules")
+    web = shutil.copytree(EXAMPLES / "web", folder / "examples" / "web", ignore=left)
+    (web / "node_modules").symlink_to(npm("web") / "node_modules")
+    shutil.copytree(REFERENCE, folder / "artifacts" / "orchard" / "1")
     with ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
     ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Site(folder, f"http://127.0.0.1:{server.server_port}")
+        yield Site(folder, f"http://127.0.0.1:{server.server_port}/examples/web/")
         server.shutdown()
 
 
@@ -77,16 +83,19 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield page
 
 
-def shown(page: Page) -> list[dict[str, Any]]:
-    """Return what the fields are, as assistive software is told it."""
-    found: list[dict[str, Any]] = (
-        page.evaluate(f"""[...{ROOT}.querySelectorAll('input')].map(i => ({{
-        name: [...i.labels].map(l => l.textContent).join(),
-        value: i.value,
-        description: {ROOT}.getElementById(i.getAttribute('aria-describedby')).textContent,
-    }}))""")
-    )
-    return found
+@pytest.fixture
+def orchard_page(site: Site, page: Page) -> Page:
+    """The page of the reference package, as it stands when all is loaded."""
+    page.open(site.address)
+    page.wait_for(SETTLED)
+    return page
+
+
+def fields(page: Page) -> list[tuple[str, str]]:
+    """Return each field's name and description, as assistive software is told them."""
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    found = [node for node in nodes if node["role"]["value"] == "spinbutton"]
+    return [(node["name"]["value"], node["description"]["value"]) for node in found]
 
 
 def predictions(page: Page) -> dict[str, float]:
@@ -108,87 +117,105 @@ def test_the_golden_rows_are_within_their_bounds(
     dtype: str, site: Site, page: Page, package_of: Callable[[str], Path]
 ) -> None:
     site.put(package_of(dtype), dtype)
-    page.open(f"{site.address}/?package={dtype}")
+    page.open(f"{site.address}?package=/{dtype}")
     assert "64 golden rows, at most " in page.wait_for(SETTLED)
     assert page.evaluate("document.title") == "orchard"
 
 
-def test_a_page_that_computes_wrongly_says_so_and_predicts_nothing(
-    site: Site, page: Page, package_of: Callable[[str], Path]
-) -> None:
-    package = site.put(package_of("float32"), "moved")
+def test_a_page_that_computes_wrongly_says_so_and_predicts_nothing(site: Site, page: Page) -> None:
+    package = site.put(REFERENCE, "moved")
     golden = json.loads((package / "golden.json").read_text())
     golden["outputs"][7][1] += 2 * golden["bounds"][7][1]
     (package / "golden.json").write_text(json.dumps(golden))
-    page.open(f"{site.address}/?package=moved")
+    page.open(f"{site.address}?package=/moved")
     assert "golden row 7, target oranges" in page.wait_for(SETTLED)
     assert page.evaluate(ROOT) is None
 
 
-def test_the_fields_are_labelled_and_start_with_the_means(
-    site: Site, page: Page, package_of: Callable[[str], Path]
-) -> None:
-    site.put(package_of("float32"), "float32")
-    page.open(f"{site.address}/?package=float32")
-    page.wait_for(SETTLED)
-    assert shown(page) == [
-        {"name": "temperature", "value": "84.4", "description": "69 to 102"},
-        {"name": "rainfall", "value": "85.6", "description": "43 to 134"},
-        {"name": "humidity", "value": "54.4", "description": "37 to 70"},
+def test_the_fields_have_the_features_names_means_and_ranges(orchard_page: Page) -> None:
+    assert fields(orchard_page) == [
+        ("temperature", "69 to 102"),
+        ("rainfall", "43 to 134"),
+        ("humidity", "37 to 70"),
     ]
+    values = orchard_page.evaluate(f"[...{ROOT}.querySelectorAll('input')].map(i => i.value)")
+    assert values == ["84.4", "85.6", "54.4"]
 
 
-def test_what_is_typed_is_predicted(
-    site: Site, page: Page, package_of: Callable[[str], Path]
-) -> None:
-    package = site.put(package_of("float32"), "float32")
-    page.open(f"{site.address}/?package=float32")
-    page.wait_for(SETTLED)
-    model = gradline.load(package)
-    graph = parse_graph((package / "model.onnx").read_bytes())
+def test_what_is_typed_is_predicted(orchard_page: Page) -> None:
+    model = gradline.load(REFERENCE)
+    graph = parse_graph((REFERENCE / "model.onnx").read_bytes())
     row = [84.4, 85.6, 54.4]
     for field, text in enumerate(["73", "67.25", "43"]):
-        before = predictions(page)
+        before = predictions(orchard_page)["apples"]
         row[field] = float(text)
-        enter(page, field, text)
-        page.wait_for(f"Number({ROOT}.querySelector('data').value) !== {before['apples']!r}")
+        enter(orchard_page, field, text)
+        orchard_page.wait_for(f"Number({ROOT}.querySelector('data').value) !== {before!r}")
         x = np.array([row], np.float32)
-        bounds = 2 * rounding_bound(x, graph.weights, graph.bias, graph.dtype)[0]
-        answers = predictions(page)
+        answers = predictions(orchard_page)
         assert list(answers) == ["apples", "oranges"]
-        np.testing.assert_array_less(
-            np.abs(np.array([*answers.values()]) - model.predict(x)[0]), bounds
-        )
-    text = page.evaluate(f"{ROOT}.querySelector('data').textContent")
+        # Each of the two is within the bound of the exact value.
+        apart = np.abs(np.array([*answers.values()]) - model.predict(x)[0])
+        assert (apart <= 2 * rounding_bound(x, graph.weights, graph.bias, graph.dtype)[0]).all()
+    text = orchard_page.evaluate(f"{ROOT}.querySelector('data').textContent")
     assert text == f"{answers['apples']:.6g}"
 
 
-def test_fields_say_what_is_wrong_with_them(
-    site: Site, page: Page, package_of: Callable[[str], Path]
-) -> None:
-    site.put(package_of("float32"), "float32")
-    page.open(f"{site.address}/?package=float32")
-    page.wait_for(SETTLED)
-    enter(page, 1, "200")
-    page.wait_for(f"{ROOT}.getElementById('range1').textContent.startsWith('outside')")
-    assert shown(page)[1]["description"] == "outside the training range, 43 to 134"
-    page.evaluate(f"{ROOT}.querySelectorAll('input')[2].value = ''")
-    enter(page, 0, "70")
-    page.wait_for(f"{ROOT}.querySelector('[role=status]').textContent.includes('humidity needs')")
-    assert predictions(page) == {}
+def test_fields_say_what_is_wrong_with_them(orchard_page: Page) -> None:
+    enter(orchard_page, 1, "200")
+    assert fields(orchard_page)[1][1] == "outside the training range, 43 to 134"
+    enter(orchard_page, 2, "")
+    orchard_page.wait_for(f"{STATUS}.textContent === 'humidity needs a number'")
+    enter(orchard_page, 2, "50")
+    orchard_page.wait_for(f"{STATUS}.querySelectorAll('dt').length === 2")
 
 
-def test_light_and_dark_differ(
-    site: Site, page: Page, package_of: Callable[[str], Path], tmp_path: Path
-) -> None:
-    site.put(package_of("float32"), "float32")
-    page.open(f"{site.address}/?package=float32")
-    page.wait_for(SETTLED)
+def test_predictions_are_announced(orchard_page: Page) -> None:
+    nodes = orchard_page.call("Accessibility.getFullAXTree")["nodes"]
+    live = [node for node in nodes if node["role"]["value"] == "status"]
+    for node in live:
+        assert {"name": "live", "value": {"type": "token", "value": "polite"}} in node["properties"]
+    assert len(live) == 2  # the predictions, and the verdict
+
+
+def test_an_answer_that_a_later_one_overtook_is_dropped(orchard_page: Page) -> None:
+    shown = orchard_page.evaluate("""(async () => {
+        const { showPredictor } = await import("./predictor.js");
+        const place = document.body.appendChild(document.createElement("div"));
+        const waiting = [];
+        const predict = ([x]) => new Promise((resolve) => waiting.push(() => resolve([x])));
+        const model = { features: ["a"], targets: ["b"], means: [1], ranges: [[0, 2]] };
+        const first = showPredictor(place, model, predict);
+        const input = place.shadowRoot.querySelector("input");
+        input.value = "2";
+        input.dispatchEvent(new Event("input", { bubbles: true }));
+        waiting[1]();
+        waiting[0]();
+        await first;
+        return place.shadowRoot.querySelector("data").value;
+    })()""")
+    assert shown == "2"
+
+
+def test_a_prediction_that_fails_says_why(orchard_page: Page) -> None:
+    shown = orchard_page.evaluate("""(async () => {
+        const { showPredictor } = await import("./predictor.js");
+        const place = document.body.appendChild(document.createElement("div"));
+        const model = { features: ["a"], targets: ["b"], means: [1], ranges: [[0, 2]] };
+        await showPredictor(place, model, () => Promise.reject(new Error("the server is gone")));
+        return place.shadowRoot.querySelector("[role=status]").textContent;
+    })()""")
+    assert shown == "the server is gone"
+
+
+def test_light_and_dark_differ(orchard_page: Page) -> None:
     colours = {}
     for scheme in ("light", "dark"):
-        (tmp_path / f"{scheme}.png").write_bytes(page.screenshot(scheme))
-        colours[scheme] = page.evaluate(f"getComputedStyle({ROOT}.querySelector('input')).color")
+        orchard_page.prefer(scheme)
+        field = f"getComputedStyle({ROOT}.querySelector('input'))"
+        colours[scheme] = orchard_page.evaluate(f"[{field}.color, {field}.backgroundColor]")
     assert colours["light"] != colours["dark"]
+    assert all(len(set(pair)) == 2 for pair in colours.values())
 
 
 def test_the_oldest_web_runtime_loads_the_same_file(
@@ -201,9 +228,9 @@ def test_the_oldest_web_runtime_loads_the_same_file(
             files.extractall(folder, filter="data")
 
     old = "onnxruntime-web@1.9.0"
-    (site.folder / "old").symlink_to(installed("web", old, install) / "package" / "dist")
-    (site.folder / "old.html").write_text(OLD)
+    (site.web / "old").symlink_to(installed("web", old, install) / "package" / "dist")
+    (site.web / "old.html").write_text(OLD)
     for dtype in ("float32", "float64"):
         site.put(package_of(dtype), dtype)
-        page.open(f"{site.address}/old.html?{dtype}")
+        page.open(f"{site.address}old.html?/{dtype}")
         assert page.wait_for(SETTLED).startswith("64 golden rows, at most ")
