@@ -1,9 +1,10 @@
-"""The programs in examples/ as the tests run them: what they need, installed once into .cache/."""
+"""The programs in examples/ as the tests run them, what they need installed once into .cache/."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
+import onnx
 import pytest
 
-__all__ = ["EXAMPLES", "HOSTS", "REFERENCE", "Run", "call", "installed", "need", "npm"]
+__all__ = [
+    "EXAMPLES",
+    "HOSTS",
+    "REFERENCE",
+    "Run",
+    "call",
+    "installed",
+    "need",
+    "npm",
+    "with_moved_row",
+    "with_nan",
+]
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -149,3 +163,22 @@ HOSTS: dict[str, Callable[[], Run]] = {
     "node": node,
     "c": c,
 }
+
+
+def with_moved_row(package: Path) -> Path:
+    """Move an output of a package's golden row 7 by twice its bound."""
+    golden = json.loads((package / "golden.json").read_text())
+    golden["outputs"][7][1] += 2 * golden["bounds"][7][1]
+    (package / "golden.json").write_text(json.dumps(golden))
+    return package
+
+
+def with_nan(package: Path) -> Path:
+    """Make the second target's bias in model.onnx a NaN."""
+    model = onnx.load(package / "model.onnx")
+    (bias,) = (tensor for tensor in model.graph.initializer if tensor.name == "b")
+    values = onnx.numpy_helper.to_array(bias).copy()
+    values[1] = np.nan
+    bias.CopyFrom(onnx.numpy_helper.from_array(values, "b"))
+    onnx.save(model, package / "model.onnx")
+    return package

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import pytest
 from gradline_export import export_package
 from gradline_trainer import fit
 from gradline_trainer.orchard import TARGETS, orchard
-from hosts import EXAMPLES, HOSTS, Run
+from hosts import EXAMPLES, HOSTS, REFERENCE, Run, with_moved_row, with_nan
 
 pytestmark = pytest.mark.slow
 
@@ -24,15 +23,6 @@ VERDICT = re.compile(r"(?:orchard: )?64 golden rows, at most (\d+)% of the bound
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Run:
     return HOSTS[request.param]()
-
-
-def with_moved_row(package: Path, copy: Path) -> Path:
-    """Return a copy of a package whose golden row 7 has an output that is two bounds away."""
-    shutil.copytree(package, copy)
-    golden = json.loads((copy / "golden.json").read_text())
-    golden["outputs"][7][1] += 2 * golden["bounds"][7][1]
-    (copy / "golden.json").write_text(json.dumps(golden))
-    return copy
 
 
 @pytest.mark.parametrize("run", HOSTS, indirect=True)
@@ -68,7 +58,7 @@ def test_an_engine_that_takes_float64_for_float32_is_found_out(
 def test_a_golden_row_off_by_twice_its_bound_is_named(
     run: Run, package_of: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    ended = run(with_moved_row(package_of("float32"), tmp_path / "1"))
+    ended = run(with_moved_row(shutil.copytree(package_of("float32"), tmp_path / "1")))
     assert ended.returncode == 1
     assert re.match(r"golden row 7, target (oranges|1): ", ended.stderr), ended.stderr
     assert ended.stdout == ""
@@ -86,6 +76,13 @@ def test_the_answers_are_those_of_the_packages_own_file(
     ended = HOSTS[host]()(package)
     assert ended.returncode == 1
     assert ended.stderr.startswith("golden row ")
+
+
+@pytest.mark.parametrize("run", ["onnxruntime", "node", "c"], indirect=True)
+def test_a_nan_is_outside_every_bound(run: Run, tmp_path: Path) -> None:
+    ended = run(with_nan(shutil.copytree(REFERENCE, tmp_path / "1")))
+    assert ended.returncode == 1
+    assert re.match(r"golden row 0, target (oranges|1): ", ended.stderr), ended.stderr
 
 
 def test_inference_takes_less_than_twenty_lines() -> None:

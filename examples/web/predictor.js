@@ -82,8 +82,8 @@ function rounding(range) {
 }
 
 function prediction(name, answer) {
-  const text = Number(answer.toPrecision(6)).toLocaleString("en", { maximumSignificantDigits: 6 });
-  const value = make("data", { value: String(answer), textContent: text });
+  const rounded = Number(answer.toPrecision(6));
+  const value = make("data", { value: String(answer), textContent: String(rounded) });
   return make("div", {}, make("dt", { textContent: name }), make("dd", {}, value));
 }
 
