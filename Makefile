@@ -32,4 +32,4 @@ bench: venv ## speed side by side with peers, as ratios
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv dist
+	rm -rf .venv .cache dist

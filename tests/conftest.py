@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,20 @@ def orchard_fit() -> Fit:
 def orchard_package(orchard_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The version directory artifacts/orchard/1: copy it to change it."""
     return export_package(orchard_fit, tmp_path_factory.mktemp("artifacts"), "orchard")
+
+
+@pytest.fixture(scope="session")
+def package_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes the orchard's package of a dtype, with model.pt2; float32 is orchard/1 and that."""
+
+    @functools.cache
+    def make(dtype: str) -> Path:
+        learned = fit(orchard(), TARGETS, dtype=dtype)
+        root = tmp_path_factory.mktemp(dtype)
+        package = export_package(learned, root, "orchard", torch_export=True)
+        if dtype == "float32":
+            reference = Path(__file__).parent.parent / "artifacts" / "orchard" / "1"
+            shutil.copytree(reference, package, dirs_exist_ok=True)
+        return package
+
+    return make

@@ -59,18 +59,23 @@ def check_versions(folder: Path, checked: set[int]) -> None:
 def test_killed_at_any_moment_of_publishing_every_version_is_whole(tmp_path: Path) -> None:
     """180 publishers, killed 0 to 60 ms after they began another version."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    worker = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    words = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, text=True, env=environment, **pipes) as worker:  # type: ignore[call-overload]
+        left = kill_again_and_again(worker, tmp_path / "orchard", 180)
+    assert left > 10  # or the kills met nobody at work
+    check_versions(tmp_path / "orchard", set())
+    publish({"a": b"1"}, tmp_path, "orchard")
+    assert debris(tmp_path / "orchard") == []
+
+
+def kill_again_and_again(worker: subprocess.Popen[str], folder: Path, times: int) -> int:
+    """Return how many of the kills left a half-built version behind."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     assert worker.stdout.readline() == "ready\n"
-    folder, draw, left = tmp_path / "orchard", random.Random(4), 0
-    for _ in range(180):
+    draw, left = random.Random(4), 0
+    for _ in range(times):
         worker.stdin.write("\n")
         worker.stdin.flush()
         child = int(worker.stdout.readline())
@@ -78,12 +83,7 @@ def test_killed_at_any_moment_of_publishing_every_version_is_whole(tmp_path: Pat
         os.kill(child, signal.SIGKILL)
         assert worker.stdout.readline() == "ended\n"
         left += bool(debris(folder))
-    worker.stdin.close()
-    worker.wait(20)
-    assert left > 10  # or the kills met nobody at work
-    check_versions(folder, set())
-    publish({"a": b"1"}, tmp_path, "orchard")
-    assert debris(folder) == []
+    return left
 
 
 @pytest.mark.slow

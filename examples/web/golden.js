@@ -1,0 +1,28 @@
+// The package's own proof, checked on the machine that predicts.
+
+/**
+ * Returns how an engine's answers to the golden rows compare with their bounds.
+ *
+ * @param {object} golden - golden.json.
+ * @param {string[]} targets
+ * @param {(rows: number[][]) => Promise<ArrayLike<number>>} predict - From rows to answers, row by row.
+ * @returns {Promise<{within: boolean, verdict: string}>}
+ */
+export async function checkGolden(golden, targets, predict) {
+  const answers = await predict(golden.inputs);
+  let worst = { share: -1 };
+  golden.outputs.forEach((outputs, row) =>
+    outputs.forEach((exact, k) => {
+      const answer = answers[row * targets.length + k];
+      const bound = golden.bounds[row][k];
+      const share = Number.isNaN(answer) ? Infinity : Math.abs(answer - exact) / bound;
+      if (share > worst.share) worst = { share, row, target: targets[k], answer, exact, bound };
+    }),
+  );
+  const { share, row, target, answer, exact, bound } = worst;
+  const within = share <= 1;
+  const verdict = within
+    ? `${golden.inputs.length} golden rows, at most ${Math.round(100 * share)}% of the bound`
+    : `golden row ${row}, target ${target}: the answer ${answer} is not within ${exact} ± ${bound}`;
+  return { within, verdict };
+}
