@@ -1,0 +1,165 @@
+"""The server's page in a real browser, against a real server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gradline
+from browser import Page
+from gradline_export import export_package
+from gradline_trainer import fit
+from hosts import need
+
+pytestmark = pytest.mark.slow
+
+NAME = "<script>document.title = 'hacked'</script>"
+SHOWN = "[...document.querySelectorAll('gradline-panel dd')].map(d => Number(d.dataset.value))"
+SETTLED = "document.querySelectorAll('gradline-panel dd').length > 0"
+
+
+@pytest.fixture(scope="module")
+def root(orchard_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packages: orchard of two versions, and one whose names are HTML."""
+    folder = tmp_path_factory.mktemp("served")
+    for version in "12":
+        shutil.copytree(orchard_package, folder / "orchard" / version)
+    odd = fit({NAME: [1.0, 2, 4], "“q”": [0.0, 1, 5], "y & z": [1.0, 2, 3]}, "y & z")
+    export_package(odd, folder, "zz-odd", report=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "gradline", "serve", str(root), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        yield server.stderr.readline().strip()
+        server.terminate()
+
+
+@pytest.fixture
+def page(address: str, tmp_path: Path) -> Iterator[Page]:
+    with Page(need("chromium"), tmp_path / "profile") as page:
+        page.call("Page.enable")
+        page.open(f"{address}/")
+        page.wait_for(SETTLED)
+        yield page
+
+
+def put(page: Page, selector: str, value: str) -> None:
+    """Write into a field as a person does, with what that makes the page do."""
+    page.evaluate(
+        f"(() => {{ const field = document.querySelector({json.dumps(selector)});"
+        f" field.value = {json.dumps(value)};"
+        " field.dispatchEvent(new Event('input', {bubbles: true}));"
+        " field.dispatchEvent(new Event('change', {bubbles: true})); })()"
+    )
+
+
+def wait_for_values(page: Page, expected: list[float]) -> None:
+    end = time.monotonic() + 20
+    while (found := page.evaluate(SHOWN)) != expected:
+        assert time.monotonic() < end, f"{found}, expected {expected}"
+        time.sleep(0.02)
+
+
+def test_it_predicts_as_one_types(page: Page, root: Path) -> None:
+    model = gradline.load(root / "orchard")
+    assert page.evaluate("document.title") == "orchard · gradline"
+    for place, value in enumerate(("73", "67", "43")):
+        put(page, f"#feature-{place}", value)
+    wait_for_values(page, model.predict([[73, 67, 43]])[0].astype(float).tolist())
+    assert "outside" not in page.evaluate("document.querySelector('gradline-panel').innerText")
+    put(page, "#feature-0", "1000")
+    wait_for_values(page, model.predict([[1000, 67, 43]])[0].astype(float).tolist())
+    told = page.evaluate("document.getElementById('feature-0-range').textContent")
+    assert told == "outside the range: trained on 69 to 102, mean 84.4"
+    put(page, "#feature-0", "")
+    page.wait_for("document.querySelector('gradline-panel .fault')?.textContent === "
+                  "'temperature: give a number'")  # fmt: skip
+
+
+def test_every_field_has_a_label_and_a_range_for_assistive_software(page: Page) -> None:
+    page.call("Accessibility.enable")
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    fields = [n for n in nodes if n.get("role", {}).get("value") == "spinbutton"]
+    assert [n["name"]["value"] for n in fields] == ["temperature", "rainfall", "humidity"]
+    assert fields[0]["description"]["value"].startswith("trained on 69 to 102")
+
+
+def test_rows_of_csv_in_any_order_of_names(page: Page, root: Path) -> None:
+    rows = "humidity;temperature;rainfall\n43;73;67\n64;91;88"
+    put(page, "#rows", rows)
+    page.evaluate("document.getElementById('go').click()")
+    cells = page.wait_for(
+        "(() => { const cells = [...document.querySelectorAll('#table td')]"
+        ".map(c => Number(c.textContent)); return cells.length === 6 && cells; })()"
+    )
+    exact = gradline.load(root / "orchard").predict([[73, 67, 43], [91, 88, 64]])
+    assert cells[1:3] + cells[4:6] == pytest.approx(exact.ravel().tolist(), rel=1e-5)
+    put(page, "#rows", "humidity,temperature\n43,73")
+    page.evaluate("document.getElementById('go').click()")
+    page.wait_for("document.getElementById('fault').textContent === "
+                  "'the line of names lacks rainfall'")  # fmt: skip
+
+
+def test_its_snippets_make_this_very_request(page: Page, root: Path) -> None:
+    put(page, "#feature-1", "99.5")
+    page.wait_for("document.getElementById('snippet').textContent.includes('99.5')")
+    exact = gradline.load(root / "orchard").predict([[84.4, 99.5, 54.4]])[0].astype(float).tolist()
+    curl = page.evaluate("document.getElementById('snippet').textContent")
+    answer = subprocess.run(["sh", "-c", f"{curl} --silent"], capture_output=True, check=True)
+    assert json.loads(answer.stdout)["outputs"][0]["data"] == exact
+    page.evaluate("[...document.querySelectorAll('#tabs button')][1].click()")
+    code = page.evaluate("document.getElementById('snippet').textContent")
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert json.loads(shown.stdout) == exact
+    page.evaluate("[...document.querySelectorAll('#tabs button')][2].click()")
+    script = page.evaluate("document.getElementById('snippet').textContent")
+    node = [need("node"), "--input-type=module", "-e", script]
+    shown = subprocess.run(node, capture_output=True, check=True)
+    assert json.loads(shown.stdout) == exact
+
+
+def test_models_and_versions_are_chosen_and_names_are_never_html(page: Page) -> None:
+    versions = "[...document.querySelectorAll('#version option')].map(o => o.textContent)"
+    assert page.evaluate(versions) == ["1", "2"]
+    put(page, "#version", "1")
+    page.wait_for("document.getElementById('snippet').textContent.includes('/versions/1/infer')")
+    put(page, "#model", "zz-odd")
+    page.wait_for("document.title === 'zz-odd · gradline'")
+    page.wait_for("document.querySelectorAll('gradline-panel label').length === 2")
+    labels = page.evaluate(
+        "[...document.querySelectorAll('gradline-panel label')].map(l => l.textContent)"
+    )
+    assert labels == [NAME, "“q”"]
+    page.wait_for("document.querySelector('gradline-panel dt')?.textContent === 'y & z'")
+    assert page.evaluate("document.title") == "zz-odd · gradline"
+
+
+def test_nothing_from_elsewhere_can_run(page: Page) -> None:
+    page.evaluate(
+        "(() => { const s = document.createElement('script');"
+        " s.textContent = 'document.title = \"injected\"'; document.body.append(s); })()"
+    )
+    assert page.evaluate("document.title") == "orchard · gradline"
+    refused = "fetch('http://127.0.0.2:9/').then(() => 'came', () => 'refused')"
+    assert page.evaluate(refused) == "refused"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_the_users_colour_scheme(scheme: str, page: Page) -> None:
+    page.prefer(scheme)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    text = page.evaluate("getComputedStyle(document.body).color")
+    bright = {name: sum(map(int, colour[4:-1].split(","))) for name, colour in
+              (("ground", ground), ("text", text))}  # fmt: skip
+    assert (bright["ground"] > bright["text"]) == (scheme == "light")
