@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,20 @@ def test_the_output_that_it_shows_is_what_the_command_prints(
     ]
     _, said = call(lines[which], capsys)
     assert blocks("text")[which].strip("\n") in said
+
+
+def test_the_server_answers_as_it_shows(folder: Path) -> None:
+    command, address, *request, answer = blocks("console")[0].splitlines()
+    words = [sys.executable, "-m", *shlex.split(command.removeprefix("$ ")), "--port", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        bound = server.stderr.readline().strip()
+        assert bound.startswith("http://127.0.0.1:")
+        curl = " ".join(request).replace("\\", "").removeprefix("$ ")
+        curl = curl.replace("localhost:8080", bound.removeprefix("http://"))
+        found = subprocess.run(
+            [*shlex.split(curl), "--silent"], capture_output=True, text=True, check=True
+        )
+        server.terminate()
+    assert address == "http://127.0.0.1:8080"
+    assert found.stdout == answer
