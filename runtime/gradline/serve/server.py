@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from gradline.errors import InputError
 from gradline.serve import app
@@ -89,6 +88,8 @@ def run(settings: Settings, listening: Listening) -> None:
     if listening.workers == 1:
         uvicorn.Server(config).run(sockets=[bound])
         return
+    from uvicorn.supervisors import Multiprocess  # which looks for ways to watch files, too
+
     with TemporaryDirectory(prefix="gradline-") as counts:
         os.environ[SHARED] = counts
         Multiprocess(config, sockets=[bound]).run()
