@@ -82,7 +82,7 @@ def test_every_shell_line_works(folder: Path, capsys: pytest.CaptureFixture[str]
 
 def test_the_python_code_runs(folder: Path) -> None:
     namespace: dict[str, object] = {}
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
     for block in blocks("python"):
         exec(block, namespace)  # noqa: S102 - README's own code
     for name in ("fruit", "searched"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from gradline.package import Package, read_package
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+    from gradline.ranges import Outside, Ranges
+    from gradline.reasons import Explanation
 
 __all__ = ["Model", "load", "open_session"]
 
@@ -81,7 +85,19 @@ class Model:
         if self_test and package.golden is not None:
             package.golden.check(self.predict, graph)
 
-    def predict(self, rows: object, *, unknown_category: str = "error") -> NDArray[Any]:
+    @overload
+    def predict(
+        self, rows: object, *, unknown_category: str = ..., check: Literal[False] = ...
+    ) -> NDArray[Any]: ...
+
+    @overload
+    def predict(
+        self, rows: object, *, unknown_category: str = ..., check: Literal[True]
+    ) -> tuple[NDArray[Any], Outside]: ...
+
+    def predict(
+        self, rows: object, *, unknown_category: str = "error", check: bool = False
+    ) -> NDArray[Any] | tuple[NDArray[Any], Outside]:
         """Return the predictions, shape (n, k), in the graph's dtype.
 
         Args:
@@ -93,9 +109,12 @@ class Model:
                 that column, or all of the graph's own inputs; an array has the latter.
             unknown_category: What a category that no training row had does: "error", or "zero"
                 to make each of the column's indicators 0.
+            check: Whether to return, beside the predictions, an `Outside`: which rows lie outside
+                the ranges that the model was trained on, in which feature, and how far.
 
         Raises:
             InputError: Naming the column, row, shape or dtype at fault.
+            PackageError: Where ranges are to be checked and the package has no record of them.
         """
         # A matrix that is right already goes straight to ONNX Runtime: for one row the checks
         # of to_matrix would cost as much as the prediction.
@@ -111,7 +130,37 @@ class Model:
             rows = to_matrix(rows, self.features, self.dtype)
         if self._fills is not None:
             rows = np.where(np.isnan(rows), self._fills, rows)
-        return self._session.run(["y"], {"x": rows})[0]  # type: ignore[no-any-return]
+        answers: NDArray[Any] = self._session.run(["y"], {"x": rows})[0]
+        return (answers, self._ranges.outside(rows)) if check else answers
+
+    def explain(self, rows: object, *, unknown_category: str = "error") -> Explanation:
+        """Return each feature's part of each prediction, computed in float64.
+
+        Args:
+            rows: As of `predict`.
+            unknown_category: As of `predict`.
+
+        Raises:
+            InputError: Naming the column, row, shape or dtype at fault.
+            PackageError: Where the package has no record of the features' means.
+        """
+        from gradline.reasons import column_figures, explain
+
+        means = column_figures(self.manifest, self.features, "mean")
+        if self.columns:
+            rows = as_inputs(rows, self.columns, self.features, unknown_category)
+        matrix = to_matrix(rows, self.features, self.dtype)
+        if self._fills is not None:
+            matrix = np.where(np.isnan(matrix), self._fills, matrix)
+        graph = self._package.graph
+        weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
+        return explain(matrix, weights, bias, means)
+
+    @cached_property
+    def _ranges(self) -> Ranges:
+        from gradline.ranges import Ranges
+
+        return Ranges.of(self.manifest, self.features, self.dtype)
 
     def __repr__(self) -> str:
         version = "" if self.version is None else f" {self.version}"

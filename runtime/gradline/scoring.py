@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     import polars as pl
 
     from gradline.model import Model
+    from gradline.ranges import Outside
     from gradline.tables import FrameTable
 
 __all__ = ["Scoring", "table_inputs"]
+
+OUTSIDE = "outside"
 
 
 @dataclass
@@ -33,6 +36,9 @@ class Scoring:
         table: To predict.
         keep: Columns of the table that stand before the predictions.
         unknown_category: See `Model.predict`.
+        explain: Whether each feature's part of each prediction stands behind the predictions.
+        check: Whether a column `outside` says what leaves the training ranges.
+        outside: The number of rows that do.
         rows: How many were predicted so far.
         missing: The number of rows with a missing value and without a prediction.
         infinite: The number of further rows with a prediction that is not finite.
@@ -42,6 +48,9 @@ class Scoring:
     table: FrameTable
     keep: Sequence[str] = ()
     unknown_category: str = "error"
+    explain: bool = False
+    check: bool = False
+    outside: int = 0
     rows: int = 0
     missing: int = 0
     infinite: int = 0
@@ -67,7 +76,16 @@ class Scoring:
             import polars as pl
         number = pl.Float32() if self.model.dtype.itemsize == 4 else pl.Float64()
         kept = self.table.kept_schema(self.keep) if self.keep else {}
-        return {**kept, **dict.fromkeys(self.model.targets, number)}
+        parts = dict.fromkeys(self._parts(), pl.Float64())
+        flags = {OUTSIDE: pl.String()} if self.check else {}
+        return {**kept, **dict.fromkeys(self.model.targets, number), **parts, **flags}
+
+    def _parts(self) -> list[str]:
+        """Return the names of the columns that explain the predictions."""
+        if not self.explain:
+            return []
+        names = ("baseline", *self.model.features)
+        return [f"{target}: {name}" for target in self.model.targets for name in names]
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Yield the kept columns and the predictions; null where a prediction is NaN.
@@ -84,11 +102,39 @@ class Scoring:
         for inputs, frame in table_inputs(
             self.table, model.columns, model.features, self.unknown_category, self.keep
         ):
-            answers = model.predict(inputs)
+            answers, outside = self._predict(inputs)
             self.rows += len(answers)
             self._count(inputs, answers)
             found = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
+            found = found.hstack(self._further(inputs, outside))
             yield found if frame is None else frame.cast(dict(kept)).hstack(found)  # type: ignore[arg-type]
+
+    def _predict(self, inputs: NDArray[np.float64]) -> tuple[NDArray[Any], Outside | None]:
+        if self.check:
+            return self.model.predict(inputs, check=True)
+        return self.model.predict(inputs), None
+
+    def _further(self, inputs: NDArray[np.float64], outside: Outside | None) -> list[pl.Series]:
+        """Return the columns that explain or flag the rows."""
+        import polars as pl
+
+        columns = []
+        if self.explain:
+            found = self.model.explain(inputs)
+            n, k, d = found.contributions.shape
+            baseline = np.broadcast_to(found.baseline[None, :, None], (n, k, 1))
+            parts = np.concatenate([baseline, found.contributions], axis=2).reshape(n, k * (d + 1))
+            columns += [
+                pl.Series(name, part).fill_nan(None)
+                for name, part in zip(self._parts(), parts.T, strict=True)
+            ]
+        if outside is not None:
+            self.outside += len(outside)
+            told: list[str | None] = [None] * len(inputs)
+            for place, row in enumerate(outside.rows):
+                told[row] = outside.told(place)
+            columns.append(pl.Series(OUTSIDE, told, pl.String))
+        return columns
 
     def _count(self, inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> None:
         if np.isfinite(answers).all():

@@ -42,6 +42,8 @@ STREAM = "-"  # stdin, stdout
 @click.option(
     "--keep", multiple=True, metavar="COLUMN", help="Pass a column through, or all; repeat."
 )
+@click.option("--explain", is_flag=True, help="Add each feature's part of each prediction.")
+@click.option("--check", is_flag=True, help="Add what lies outside the training ranges.")
 @click.option("--separator", metavar="C", help="Of CSV files; by default the extension's.")
 @click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
 @click.option("--null", "nulls", multiple=True, metavar="TOKEN", help="Also means missing; repeat.")
@@ -63,6 +65,8 @@ def command(
     output: Path | None,
     kind: str | None,
     keep: tuple[str, ...],
+    explain: bool,
+    check: bool,
     separator: str | None,
     decimal_comma: bool,
     nulls: tuple[str, ...],
@@ -102,7 +106,7 @@ def command(
         table = open_files(data, Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls)))
         if to_file is not None:
             check_output(to_file, table.paths)
-        scoring = Scoring(model, table, _kept(keep, table, model), unknown_category)
+        scoring = Scoring(model, table, _kept(keep, table, model), unknown_category, explain, check)
         _answer(scoring, to_file, kind, as_json=as_json, quiet=quiet)
 
 
@@ -156,6 +160,7 @@ def _answer(
     for rows, what in (
         (scoring.missing, "with missing values got no prediction"),
         (scoring.infinite, "with infinite or huge values got infinite or no predictions"),
+        (scoring.outside, "outside the ranges that the model was trained on"),
     ):
         if rows:
             tell(f"Warning: {count(rows, 'row')} {what}")

@@ -1,0 +1,110 @@
+"""Rows outside the ranges that a model was trained on, where a linear model is a guess."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.reasons import column_figures
+
+__all__ = ["Outside", "Ranges"]
+
+BLOCK = 1 << 17  # numbers that stay in the cache between their least and their largest
+TILE = 64
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Where rows leave the training ranges.
+
+    Attributes:
+        rows: The places of those rows, shape (m,), ascending.
+        beyond: How far each of them lies beyond each feature's range, in that feature's training
+            standard deviations, below the range negative, inside it 0, shape (m, d).
+        features: The d names.
+    """
+
+    rows: NDArray[np.intp]
+    beyond: NDArray[np.float64]
+    features: list[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def told(self, place: int) -> str:
+        """Return in words what is outside in the row that is `place`th among those outside."""
+        from gradline.wording import label
+
+        return "; ".join(
+            f"{label(self.features[j])} {self.beyond[place, j]:+.3g} deviations"
+            for j in np.flatnonzero(self.beyond[place])
+        )
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The ranges that a model was trained on.
+
+    Attributes:
+        features: The d names.
+        minimum, maximum: Shape (d,).
+        deviation: The standard deviations, shape (d,).
+        lower, upper: The limits in the graph's dtype, none of whose own values they leave outside.
+    """
+
+    features: list[str]
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    lower: NDArray[Any]
+    upper: NDArray[Any]
+
+    @classmethod
+    def of(cls, manifest: dict[str, Any], features: list[str], dtype: np.dtype[Any]) -> Ranges:
+        """Return the ranges in a manifest.
+
+        Raises:
+            PackageError: Where it has none.
+        """
+        figures = ("minimum", "maximum", "deviation")
+        least, most, deviation = (column_figures(manifest, features, f) for f in figures)
+        lower, upper = _within(least, dtype, np.inf), _within(most, dtype, -np.inf)
+        return cls(features, least, most, deviation, lower, upper)
+
+    def outside(self, rows: NDArray[Any]) -> Outside:
+        """Return which rows, shape (n, d), C-contiguous, are outside; a NaN is outside nothing."""
+        size = max(1, BLOCK // len(self.features) // TILE) * TILE
+        found = []
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
+            least, most = _column_extremes(block)
+            if (least < self.lower).any() or (most > self.upper).any():
+                out = ((block < self.lower) | (block > self.upper)).any(axis=1)
+                found.append(start + np.flatnonzero(out))
+        places = np.concatenate(found) if found else np.zeros(0, np.intp)
+        chosen = rows[places]
+        wide = chosen.astype(np.float64)
+        below, above = np.minimum(wide - self.minimum, 0), np.maximum(wide - self.maximum, 0)
+        beyond = np.where(chosen < self.lower, below, np.where(chosen > self.upper, above, 0))
+        scale = np.where(self.deviation > 0, self.deviation, 1.0)  # one value has no deviation
+        return Outside(places, beyond / scale, self.features)
+
+
+def _column_extremes(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return each column's least and largest value, TILE rows side by side: short rows are slow."""
+    n, d = rows.shape
+    if n < 2 * TILE or n % TILE:
+        return np.fmin.reduce(rows), np.fmax.reduce(rows)
+    tiles = rows.reshape(n // TILE, TILE * d)
+    least, most = np.fmin.reduce(tiles), np.fmax.reduce(tiles)
+    return np.fmin.reduce(least.reshape(TILE, d)), np.fmax.reduce(most.reshape(TILE, d))
+
+
+def _within(limit: NDArray[np.float64], dtype: np.dtype[Any], away: float) -> NDArray[Any]:
+    """Return a limit in the rows' dtype, none of whose own values it leaves outside."""
+    rounded = limit.astype(dtype)
+    strict = rounded > limit if away > 0 else rounded < limit
+    return np.where(strict, np.nextafter(rounded, dtype.type(-away)), rounded).astype(dtype)
