@@ -222,6 +222,7 @@ def choice(*values: str) -> click.Choice[str]:
     help="Where the products over the rows are computed; auto is cpu.",
 )
 @click.option("--torch-export", is_flag=True, help="Add model.pt2 (takes some seconds).")
+@click.option("--intervals", is_flag=True, help="Add intervals.onnx, with prediction intervals.")
 @click.option("--no-report", is_flag=True, help="Write no report.html.")
 @click.option(
     "--note",

@@ -29,6 +29,7 @@ def run(
     targets: tuple[str, ...],
     notes: dict[str, str],
     torch_export: bool,
+    intervals: bool = False,
     no_report: bool,
     no_fingerprint: bool,
     as_json: bool,
@@ -46,6 +47,10 @@ def run(
             code="no-target",
             hint="--target NAME, repeated for several",
         )
+    if intervals:
+        from gradline_export.intervals import refuse_intervals
+
+        refuse_intervals(options.get("ridge", 0))
     package = check_name(name or (stem(data) if data else "orchard"))
     check_place(output, package)
     for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
@@ -57,6 +62,7 @@ def run(
         trained,
         package,
         torch_export=torch_export,
+        intervals=intervals,
         report=not no_report,
         fingerprint=not no_fingerprint,
         notes=notes,

@@ -65,6 +65,7 @@ def export_package(
     name: str = "model",
     *,
     torch_export: bool = False,
+    intervals: bool = False,
     report: bool = True,
     fingerprint: bool = True,
     notes: Mapping[str, str] | None = None,
@@ -76,19 +77,26 @@ def export_package(
         root: The folder of packages.
         name: The package's.
         torch_export: Whether to add model.pt2.
+        intervals: Whether to add intervals.onnx.
         report: Whether to add report.html.
         fingerprint: Whether to record the SHA-256 of the files that were read.
         notes: Recorded as they are: author, purpose, commit.
 
     Raises:
         InputError: For a name that no package can have.
-        RefusedError: Where float32 was asked for and is not accurate enough, or a frozen graph is
-            outside the rounding bound; nothing is published.
+        RefusedError: Where float32 was asked for and is not accurate enough, a frozen graph is
+            outside the rounding bound, or the fit can have no intervals; nothing is published.
         OutputError: Where the folder can't be written.
     """
     check_name(name)
     frozen = freeze(
-        fit, name, torch_export=torch_export, report=report, fingerprint=fingerprint, notes=notes
+        fit,
+        name,
+        torch_export=torch_export,
+        intervals=intervals,
+        report=report,
+        fingerprint=fingerprint,
+        notes=notes,
     )
     return publish(frozen.files, root, name)
 
@@ -98,6 +106,7 @@ def freeze(
     name: str,
     *,
     torch_export: bool = False,
+    intervals: bool = False,
     report: bool = True,
     fingerprint: bool = True,
     notes: Mapping[str, str] | None = None,
@@ -143,6 +152,8 @@ def freeze(
         rounding_bound(golden, weights, bias, dtype),
     ).dump()
     document = _manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
+    if intervals:
+        document["intervals"], files["intervals.onnx"] = _intervals(fit, golden)
     if report:
         from gradline_export.report import to_report
 
@@ -150,6 +161,16 @@ def freeze(
     document["files"] = {file: file_record(data) for file, data in files.items()}
     files["manifest.json"] = dump_manifest(document)
     return Frozen(name, files, weights, bias, certificate, parity)
+
+
+def _intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
+    """Return the manifest's entry on the intervals, and their graph, proved on these rows."""
+    from gradline_export.intervals import interval_terms, prove_intervals
+
+    terms = interval_terms(fit)
+    record, data = terms.record(fit.targets), terms.to_onnx()
+    prove_intervals(terms, data, rows, record["quantiles"]["0.95"])
+    return record, data
 
 
 def _rounded(fit: Fit, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -14,7 +14,14 @@ from gradline.graph import FORMAT
 __all__ = ["FILES", "NAME", "dump_manifest", "file_record", "parse_json", "parse_manifest"]
 
 #: Every file that a package may hold beside the manifest; any other is ignored and never read.
-FILES = ("model.onnx", "model.pt", "model.pt2", "golden.json", "report.html")
+FILES = (
+    "model.onnx",
+    "model.pt",
+    "model.pt2",
+    "intervals.onnx",
+    "golden.json",
+    "report.html",
+)
 #: What a package may be called.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

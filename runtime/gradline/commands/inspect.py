@@ -120,12 +120,28 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         f"{number(training['learning_rate'])}",
         *([f"  ridge      {chosen_ridge(path)}"] if path else []),
         f"  optimum    {_optimum(manifest)}",
+        *_intervals(manifest.get("intervals")),
         f"  files      {files}",
         f"  float32    {certificate['verdict']}: {float32_error(**told)}",
         f"  parity     {', '.join(manifest['parity']['within'])} within the rounding bound on "
         f"{manifest['parity']['rows']} rows",
         *(f"  note       {key}: {value}" for key, value in training["notes"].items()),
         *(f"  warning    {warning}" for warning in training["warnings"]),
+    ]
+
+
+def _intervals(found: dict[str, Any] | None) -> list[str]:
+    """Return the line on prediction intervals, where the package has them."""
+    from gradline.wording import label, number
+
+    if found is None:
+        return []
+    most = list(found["residual_deviation"].items())[:8]
+    half = "; ".join(
+        f"{label(name)} ± {number(value * found['quantiles']['0.95'])}" for name, value in most
+    )
+    return [
+        f"  intervals  at 95 % at least {half} ({found['degrees_of_freedom']:,} degrees of freedom)"
     ]
 
 
