@@ -1,21 +1,21 @@
 """Publishing a version: all of it, or nothing.
 
 The files are written to a hidden sibling directory, flushed to disk, and renamed to the next free
-number. A reader sees nothing or all of it, and two writers get two versions.
+number. A reader sees nothing or all of it, and two writers get two versions. What a publisher
+that was killed left behind is removed by the next one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from gradline.errors import InputError, OutputError
 from gradline.manifest import NAME
 from gradline.versions import published_versions
+from gradline_export.building import building_directory, remove_debris
 
 __all__ = ["check_name", "check_place", "publish"]
 
@@ -71,17 +71,17 @@ def publish(
         OutputError: Where it can't be written; nothing is left behind.
     """
     folder = Path(root) / check_name(name)
-    building = folder / f".building-{secrets.token_hex(8)}"
     made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     try:
-        building.mkdir(parents=True)
-        for file, data in files.items():
-            _write(building / file, data)
-        _flush(building)
-        before_rename()
-        version = _take_next_number(building, folder)
+        remove_debris(folder)
+        with building_directory(folder) as building:
+            for file, data in files.items():
+                _write(building / file, data)
+            _flush(building)
+            before_rename()
+            version = _take_next_number(building, folder)
     except BaseException as error:  # an interrupt too
-        _discard(building, made)
+        _remove_empty(made)
         if isinstance(error, OSError):
             raise _unwritable(folder, error.strerror or str(error)) from error
         raise
@@ -90,9 +90,8 @@ def publish(
     return version
 
 
-def _discard(building: Path, made: list[Path]) -> None:
-    """Remove what an unfinished publication made: a folder only where nothing else is in it."""
-    shutil.rmtree(building, ignore_errors=True)
+def _remove_empty(made: list[Path]) -> None:
+    """Remove the folders that an unfinished publication made and nobody else uses."""
     for place in made:
         with contextlib.suppress(OSError):
             place.rmdir()
