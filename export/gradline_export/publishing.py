@@ -1,9 +1,8 @@
 """Publishing a version: all of it, or nothing.
 
 The files are written to a hidden sibling directory, flushed to disk, and renamed to the next free
-number. A reader sees nothing or all of it, and two writers get two versions. A writer holds a lock
-on its directory, which ends with its process however that ends: by that the next writer knows what
-a killed one left behind, and removes it.
+number. A reader sees nothing or all of it, and two writers get two versions. What a publisher
+that was killed left behind is removed by the next one.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from gradline.errors import InputError, OutputError
 from gradline.manifest import NAME
 from gradline.versions import published_versions
+from gradline_export.building import building_directory, remove_debris
 
 __all__ = ["check_name", "check_place", "publish"]
 
@@ -76,20 +74,17 @@ def publish(
         OutputError: Where it can't be written; nothing is left behind.
     """
     folder = Path(root) / check_name(name)
-    building: Path | None = None
-    lock: int | None = None
     made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        building, lock = _locked(folder)
-        _clear(folder)
-        for file, data in files.items():
-            _write(building / file, data)
-        _flush(building)
-        before_rename()
-        version = _take_next_number(building, folder)
+        remove_debris(folder)
+        with building_directory(folder) as building:
+            for file, data in files.items():
+                _write(building / file, data)
+            _flush(building)
+            before_rename()
+            version = _take_next_number(building, folder)
     except BaseException as error:  # an interrupt too
-        _discard(building, made)
+        _remove_empty(made)
         if isinstance(error, OSError):
             raise _unwritable(folder, error.strerror or str(error)) from error
         raise
@@ -101,42 +96,8 @@ def publish(
     return version
 
 
-def _locked(folder: Path) -> tuple[Path, int]:
-    """Return a new hidden directory, and the descriptor that holds its lock.
-
-    Whoever clears up may come between the two, and take it for a dead writer's: then another is
-    made.
-    """
-    while True:
-        building = folder / f"{BUILDING}{secrets.token_hex(8)}"
-        building.mkdir()
-        with contextlib.suppress(FileNotFoundError):
-            lock = os.open(building, os.O_RDONLY)
-            with contextlib.suppress(OSError):  # not every file system has locks
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                if os.path.samestat(os.fstat(lock), building.stat()):
-                    return building, lock
-            except FileNotFoundError:
-                os.close(lock)
-
-
-def _clear(folder: Path) -> None:
-    """Remove the directories of writers that ended before they published."""
-    for place in folder.glob(f"{BUILDING}*"):
-        with contextlib.suppress(OSError):
-            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(place, ignore_errors=True)
-            finally:
-                os.close(descriptor)
-
-
-def _discard(building: Path | None, made: list[Path]) -> None:
-    """Remove what an unfinished publication made: a folder only where nothing else is in it."""
-    if building is not None:
-        shutil.rmtree(building, ignore_errors=True)
+def _remove_empty(made: list[Path]) -> None:
+    """Remove the folders that an unfinished publication made and nobody else uses."""
     for place in made:
         with contextlib.suppress(OSError):
             place.rmdir()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gradline.errors import PackageError
+from gradline.versions import locate
 from gradline.wording import (
     aligned,
     categories,
@@ -43,6 +46,7 @@ def summary(fit: Fit, frozen: Frozen, path: Path) -> list[str]:
         f"  parity   {_parity(frozen)}",
         f"  dtype    {_dtype(frozen)}",
         f"  package  {path}",
+        *_pin(path.parent),
         "",
         *_how_to_predict(fit, path),
     ]
@@ -138,6 +142,17 @@ def _dtype(frozen: Frozen) -> str:
     if c.verdict == "fails":
         return f"float64, since float32 fails: {said}"
     return f"float64, as asked; float32 {said}"
+
+
+def _pin(folder: Path) -> list[str]:
+    """Return what `load` does with a pin: publishing never moves one."""
+    if not os.path.lexists(folder / "pinned"):
+        return []
+    try:
+        version = locate(folder).version
+    except PackageError as error:
+        return [f"           {error}"]
+    return [f"           pinned to version {version}: `load` keeps using it"]
 
 
 def _how_to_predict(fit: Fit, path: Path) -> list[str]:
