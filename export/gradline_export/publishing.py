@@ -8,7 +8,6 @@ that was killed left behind is removed by the next one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,6 @@ from gradline.versions import published_versions
 from gradline_export.building import building_directory, remove_debris
 
 __all__ = ["check_name", "check_place", "publish"]
-
-BUILDING = ".building-"
 
 
 def check_name(name: str) -> str:
@@ -88,9 +85,6 @@ def publish(
         if isinstance(error, OSError):
             raise _unwritable(folder, error.strerror or str(error)) from error
         raise
-    finally:
-        if lock is not None:
-            os.close(lock)
     with contextlib.suppress(OSError):
         _flush(folder)  # the version is whole already; this only hastens its name to the disk
     return version
