@@ -42,7 +42,7 @@ __all__ = ["BLOCK_ROWS", "LARGEST_INTEGER", "Block", "FrameTable", "Part", "open
 
 BLOCK_ROWS = 65_536
 BATCH_ROWS = 16_384
-READ_AHEAD = {"POLARS_ROW_GROUP_PREFETCH_SIZE": "2", "POLARS_CSV_CHUNK_SIZE": "1000000"}
+READ_AHEAD = {"POLARS_ROW_GROUP_PREFETCH_SIZE": "1", "POLARS_CSV_CHUNK_SIZE": "1000000"}
 SLICED = (".parquet", ".pq")  # what any rows can be read from without those before
 COUNTED = (
     ".parquet",

@@ -14,14 +14,16 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import httptools
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from gradline.serve.application import Application
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "connect"]
 
 SWEEP_EVERY = 0.25  # seconds
 CONTINUE = b"HTTP/1.1 100 "
@@ -32,7 +34,7 @@ class Connection(HttpToolsProtocol):
     """One connection. The limits are the server's, set before it starts.
 
     Attributes:
-        most: Connections at a time; further ones are answered 503.
+        most: Connections at a time; further ones are a `Surplus`.
         head_bytes: Of a request's line and headers.
         head_seconds: For a request's headers.
         body_seconds: For its body, and for whoever reads an answer.
@@ -48,9 +50,9 @@ class Connection(HttpToolsProtocol):
     _sweeper: ClassVar[asyncio.TimerHandle | None] = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Note a connection, and whether it is one too many."""
+        """Note a connection."""
         super().connection_made(transport)
-        self.turned_away = len(self.connections) > self.most
+        self.parted = False
         self.in_head = True
         self.head = bytearray()
         self.draining = False
@@ -68,6 +70,8 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; refuse heads that are too long, or read differently by others."""
+        if self.parted:
+            return
         if self.in_head:
             if not self.head and self._idle():
                 self.deadline = self.loop.time() + self.head_seconds
@@ -79,8 +83,9 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass
-        except httptools.HttpParserError:
-            self.refuse(400, "this is not HTTP/1.1")
+        except httptools.HttpParserError as error:
+            ours = isinstance(error.__context__, ValueError)
+            self.refuse(400, str(error.__context__) if ours else "this is not HTTP/1.1")
 
     def _head_is_plain(self) -> bool:
         """Return whether the head so far is short enough and can be read in one way only."""
@@ -108,16 +113,13 @@ class Connection(HttpToolsProtocol):
             raise ValueError("no Host header, or several")
         if lengths > 1 or (lengths and codings):
             raise ValueError("two lengths of one body")
-        if self.turned_away:
-            self.refuse(503, "too many connections", b"retry-after: 1\r\n")
-            return
         self.model = self._asked_at_once()
         if self.model is not None:
             self.body = b""
             return
         super().on_headers_complete()
-        self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
-        if self.draining:
+        self.cycle.transport = _Joined(self)  # type: ignore[assignment]
+        if self.draining or self.parser.should_upgrade():
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -187,14 +189,23 @@ class Connection(HttpToolsProtocol):
         else:
             self.cycle.keep_alive = False
 
-    def refuse(self, status: int, message: str, headers: bytes = b"") -> None:
-        """Answer at once and close, whatever the request goes on with."""
-        if self.transport.is_closing():
-            return
-        body = json.dumps({"error": message}).encode()
-        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n"
-        self.transport.write(STATUS_LINE[status] + headers + head % len(body) + b"\r\n" + body)
-        self.transport.close()
+    def refuse(self, status: int, message: str) -> None:
+        """Answer at once and part, whatever the request goes on with."""
+        if not self.parted and not self.transport.is_closing():
+            self.transport.write(_error(status, message))
+            self.part()
+
+    def part(self) -> None:
+        """Close; where more of a request is on its way, once the client had time to read.
+
+        A socket that is closed with bytes unread takes back what was sent last (RFC 9112, 9.6).
+        """
+        if (self.in_head and not self.head) or not self.transport.can_write_eof():
+            self.transport.close()
+        elif not self.parted:
+            self.parted = True
+            self.transport.write_eof()
+            self.deadline = self.loop.time() + self.linger_seconds
 
     def send_400_response(self, msg: str) -> None:
         """Answer as every other error is answered."""
@@ -208,7 +219,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         elif now > self.deadline:
             self.deadline = math.inf
-            if self.in_head and not self.head:
+            if self.parted or (self.in_head and not self.head):
                 self.transport.close()  # nothing was ever asked
             else:
                 self.refuse(408, "the request did not arrive in time")
@@ -227,9 +238,9 @@ class Connection(HttpToolsProtocol):
 class _Joined:
     """A transport that sends an answer's head with its body: a system call takes a while."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.is_closing = transport.is_closing
-        self._transport = transport
+    def __init__(self, connection: Connection) -> None:
+        self.is_closing = connection.transport.is_closing
+        self._connection = connection
         self._head = b""
 
     def write(self, data: bytes) -> None:
@@ -238,15 +249,57 @@ class _Joined:
         elif not data.startswith(CONTINUE):
             self._head = data
             return
-        self._transport.write(data)
+        self._connection.transport.write(data)
 
     def close(self) -> None:
         self.flush()
-        self._transport.close()
+        self._connection.part()
 
     def flush(self) -> None:
         if self._head:  # of an answer to HEAD
             self.write(b"")
+
+
+class Surplus(asyncio.Protocol):
+    """A connection too many: whatever it asks is answered 503, without being read."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Give it a while to ask."""
+        self.transport = cast("asyncio.Transport", transport)  # what TCP and TLS give
+        loop = asyncio.get_running_loop()
+        self.end = loop.call_later(Connection.head_seconds, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self.end.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, once."""
+        if not self.transport.is_closing():
+            self.transport.write(FULL)
+            self.transport.close()
+
+
+def connect(
+    config: Config,
+    server_state: ServerState,
+    app_state: dict[str, Any],
+    _loop: asyncio.AbstractEventLoop | None = None,
+) -> asyncio.Protocol:
+    """Return what handles a new connection."""
+    if len(server_state.connections) >= Connection.most:
+        return Surplus()
+    return Connection(config, server_state, app_state, _loop)
+
+
+def _error(status: int, message: str, headers: bytes = b"") -> bytes:
+    """Return a whole answer after which the connection is closed."""
+    body = json.dumps({"error": message}).encode()
+    head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n"
+    return STATUS_LINE[status] + headers + head % len(body) + b"\r\n" + body
+
+
+FULL = _error(503, "too many connections", b"retry-after: 1\r\n")
 
 
 def _sweep(loop: asyncio.AbstractEventLoop) -> None:

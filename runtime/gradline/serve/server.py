@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import uvicorn
 
 from gradline.errors import InputError
 from gradline.serve import app
-from gradline.serve.connections import Connection
+from gradline.serve.connections import Connection, connect
 from gradline.serve.metrics import SHARED
 from gradline.serve.settings import Settings
 from gradline.terminal import tell
@@ -66,7 +67,7 @@ def run(settings: Settings, listening: Listening) -> None:
     config = uvicorn.Config(
         alone or "gradline.serve.worker:app",
         factory=alone is None,
-        http=Connection,
+        http=connect,  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         workers=listening.workers,
@@ -85,6 +86,7 @@ def run(settings: Settings, listening: Listening) -> None:
     tell(f"{scheme}://{shown}:{port}")
     gc.collect()
     gc.freeze()  # looking through what stays anyway shows in the slowest answers
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # to uvicorn it is a wish, and it ends with 0
     if listening.workers == 1:
         uvicorn.Server(config).run(sockets=[bound])
         return

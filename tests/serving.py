@@ -1,0 +1,124 @@
+"""A real server, and clients that look at every byte of its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Answer", "Server", "ask_on", "ask_until", "exchange", "infer_request", "serving"]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server's process and port."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def peak(self) -> int:
+        """Return the most memory that it held, in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, whole."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+    @property
+    def closes(self) -> bool:
+        return b"connection: close" in self.head.lower()
+
+
+@contextmanager
+def serving(*words: object) -> Iterator[Server]:
+    """Run `gradline serve` on a free port, and end it as a supervisor does."""
+    command = [sys.executable, "-m", "gradline", "serve", *map(str, words), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        address = process.stderr.readline().strip()
+        assert address.startswith("http"), address + process.stderr.read()
+        try:
+            yield Server(process, int(address.rsplit(":", 1)[1]))
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+def infer_request(rows: list[list[float]], *headers: str, model: str = "orchard") -> bytes:
+    """Return the bytes of a request."""
+    shape = [len(rows), len(rows[0])]
+    tensor = {"name": "x", "shape": shape, "datatype": "FP64", "data": rows}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    lines = [f"POST /v2/models/{model}/infer HTTP/1.1", "Host: localhost", *headers]
+    lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+    return Answer(int(head[9:12]), head, await reader.readexactly(length))
+
+
+async def ask_on(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> Answer:
+    """Ask on an open connection."""
+    writer.write(request)
+    await writer.drain()
+    return await read_answer(reader)
+
+
+async def ask_until(
+    end: asyncio.Event, port: int, request: bytes, seen: Counter[Any], key: Any
+) -> None:
+    """Ask again and again on kept-open connections; what has no whole answer counts as lost."""
+    while not end.is_set():
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:  # it no longer listens: nothing was asked
+            return
+        try:
+            closes = False
+            while not end.is_set() and not closes:
+                answer = await ask_on(reader, writer, request)
+                seen[key(answer)] += 1
+                closes = answer.closes
+        except (OSError, asyncio.IncompleteReadError):
+            seen["lost"] += 1
+            return
+        finally:
+            writer.close()
+
+
+async def exchange(port: int, data: bytes, seconds: float = 5.0) -> tuple[bytes, bool]:
+    """Send bytes, and return what comes back, and whether the server closed after it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    received = b""
+    try:
+        writer.write(data)
+        while True:
+            part = await asyncio.wait_for(reader.read(1 << 16), seconds)
+            if not part:
+                return received, True
+            received += part
+    except TimeoutError:
+        return received, False
+    except ConnectionError:
+        return received, True
+    finally:
+        writer.close()
