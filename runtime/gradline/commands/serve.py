@@ -67,6 +67,8 @@ def command(
                          ("--max-connections", max_connections)):  # fmt: skip
         if number < 1:
             raise InputError(f"{name} {number}: expected 1 or more", code="bad-option")
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port {port}: expected 0 to 65535", code="bad-option")
     if (certificate is None) != (certificate_key is None):
         raise InputError("TLS needs both --certificate and --certificate-key", code="bad-option")
     for file in (certificate, certificate_key, public_key):

@@ -6,7 +6,6 @@ of Triton's binary tensor data extension.
 
 from __future__ import annotations
 
-import math
 import struct
 from math import prod
 from typing import Any
@@ -28,7 +27,7 @@ DTYPES = {
     "FP64": np.dtype("<f8"),
 }  # fmt: skip
 #: What rounds to a finite number of each type: for FP16 and FP32, less than half a step beyond.
-LIMITS = {
+LIMITS: dict[str, tuple[Any, Any]] = {
     **{name: (np.iinfo(d).min, np.iinfo(d).max) for name, d in DTYPES.items() if d.kind in "iu"},
     "FP16": (-65519.99999999999, 65519.99999999999),
     "FP32": (-3.4028235677973362e38, 3.4028235677973362e38),
@@ -139,8 +138,8 @@ def _decoded(tensor: Tensor, flat: Any, nested: Any) -> list[Any]:
 
 
 def _array(tensor: Tensor, dtype: np.dtype[Any], values: list[Any]) -> NDArray[Any]:
-    least, most = LIMITS.get(tensor.datatype, (-math.inf, math.inf))
-    if values and not (least <= min(values) and max(values) <= most):
+    least, most = LIMITS.get(tensor.datatype, (None, None))
+    if values and least is not None and not (least <= min(values) and max(values) <= most):
         raise _bad(tensor, f"a value is outside the range of {tensor.datatype}")
     return np.array(values, dtype)
 

@@ -1,0 +1,577 @@
+"""The Open Inference Protocol, asked of the application itself."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import shutil
+import struct
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gradline
+from gradline.program import run
+from gradline.serve.application import Application, Limits
+from gradline.serve.failures import RequestError
+from gradline.serve.inference import infer as infer_bytes
+from gradline.serve.metrics import Metrics
+from gradline.serve.openapi import document
+from gradline.serve.repository import Repository
+from gradline.serve.settings import Settings
+from gradline_export import export_package
+from gradline_trainer import fit
+
+INFER = "/v2/models/orchard/infer"
+ROWS = [[73.0, 67.0, 43.0], [91.0, 88.0, 64.0]]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+
+
+def application(*paths: Path, **limits: Any) -> Application:
+    metrics = Metrics()
+    return Application(Repository(paths, metrics), metrics, Limits(**limits))
+
+
+@pytest.fixture(scope="module")
+def app(orchard_package: Path) -> Application:
+    return application(orchard_package)
+
+
+@pytest.fixture(scope="module")
+def model(orchard_package: Path) -> gradline.Model:
+    return gradline.load(orchard_package)
+
+
+def ask(
+    app: Application, path: str, body: bytes | None = None, method: str = "", **headers: str
+) -> Reply:
+    """Return the application's answer; a POST where there is a body."""
+    data = body or b""
+    sent: list[Any] = []
+    found = {"host": "localhost", "content-length": str(len(data)), **headers}
+    scope = {
+        "type": "http",
+        "method": method or ("GET" if body is None else "POST"),
+        "path": path,
+        "headers": [(k.replace("_", "-").encode(), v.encode("latin-1")) for k, v in found.items()],
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    start, end = sent
+    names = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+    assert int(names["content-length"]) == len(end["body"])
+    return Reply(start["status"], names, end["body"])
+
+
+def infer(app: Application, request: Any, path: str = INFER, **headers: str) -> Reply:
+    return ask(app, path, json.dumps(request).encode(), **headers)
+
+
+def tensor(data: Any, datatype: str = "FP32", name: str = "x", **more: Any) -> dict[str, Any]:
+    shape = list(np.shape(data))
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data, **more}
+
+
+def outputs(reply: Reply) -> Array:
+    assert reply.status == 200, reply.body
+    (output,) = reply.json["outputs"]
+    return np.array(output["data"]).reshape(output["shape"])
+
+
+def fault(reply: Reply, status: int = 400) -> str:
+    assert reply.status == status, reply.body
+    assert set(reply.json) == {"error"}
+    return str(reply.json["error"])
+
+
+# What there is to ask
+
+
+def test_the_server_and_its_models_say_what_they_are(app: Application) -> None:
+    for path in ("/v2", "/v2/"):
+        assert ask(app, path).json["name"] == "gradline"
+    assert ask(app, "/v2/health/live").json == {"live": True}
+    assert ask(app, "/v2/health/ready").json == {"ready": True}
+    for path in ("/v2/models/orchard", "/v2/models/orchard/versions/1"):
+        found = ask(app, path).json
+        assert (found["name"], found["versions"]) == ("orchard", ["1"])
+        assert found["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]
+        assert found["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}]
+        assert json.loads(found["properties"]["targets"]) == ["apples", "oranges"]
+        assert ask(app, f"{path}/ready").json == {"name": "orchard", "ready": True}
+    index = ask(app, "/v2/repository/index", b"").json
+    assert index == [{"name": "orchard", "version": "1", "state": "READY", "reason": ""}]
+    assert b"gradline_model_version" in ask(app, "/metrics").body
+    assert ask(app, "/openapi.json").json == json.loads(json.dumps(document()))
+    assert b"gradline-panel" in ask(app, "/").body
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "allowed"),
+    [
+        ("/v2/nothing", "GET", 404, None),
+        ("/v2/models/none", "GET", 404, None),
+        ("/v2/models/none/infer", "POST", 404, None),
+        ("/v2/models/orchard/versions/7", "GET", 404, None),
+        ("/v2/models/orchard/versions/../1", "GET", 404, None),
+        ("/v2/models/../../etc/passwd", "GET", 404, None),
+        (INFER, "GET", 405, "POST"),
+        ("/v2", "DELETE", 405, "GET, HEAD"),
+        ("/v2/repository/index", "GET", 405, "POST"),
+        ("/v2/models/orchard", "OPTIONS", 405, "GET, HEAD"),
+    ],
+)
+def test_what_is_not_there_or_not_so_asked_is_told(
+    path: str, method: str, status: int, allowed: str | None, app: Application
+) -> None:
+    reply = ask(app, path, method=method)
+    assert fault(reply, status)
+    assert reply.headers.get("allow") == allowed
+
+
+def test_head_is_answered_like_get(app: Application) -> None:
+    assert ask(app, "/v2", method="HEAD").status == 200
+
+
+# Inference in JSON
+
+
+@pytest.mark.parametrize("datatype", ["FP64", "FP32", "FP16", "INT64", "INT8", "UINT8", "UINT64"])
+@pytest.mark.parametrize("nested", [True, False])
+def test_rows_of_any_number_type_nested_or_flat(
+    datatype: str, nested: bool, app: Application, model: gradline.Model
+) -> None:
+    rows = [[int(v) if "INT" in datatype else v for v in row] for row in ROWS]
+    request = tensor(rows, datatype)
+    if not nested:
+        request["data"] = [value for row in rows for value in row]
+    assert (outputs(infer(app, {"inputs": [request]})) == model.predict(ROWS)).all()
+
+
+def test_booleans_are_ones_and_zeros(app: Application, model: gradline.Model) -> None:
+    found = outputs(infer(app, {"inputs": [tensor([[True, False, True]], "BOOL")]}))
+    assert (found == model.predict([[1, 0, 1]])).all()
+
+
+def test_what_an_answer_repeats_of_its_request(app: Application) -> None:
+    request: dict[str, Any] = {"inputs": [tensor(ROWS)]}
+    for told, shown in (({"id": "a☃"}, "a☃"), ({}, None), ({"id": None}, None), ({"id": ""}, "")):
+        found = infer(app, {**request, **told}).json
+        assert found.get("id") == shown
+        assert ("id" in found) == (shown is not None)
+        assert (found["model_name"], found["model_version"]) == ("orchard", "1")
+    assert infer(app, {**request, "outputs": [{"name": "y"}]}).json["outputs"][0]["name"] == "y"
+    assert infer(app, {**request, "outputs": []}).json["outputs"] == []
+    assert "'z'" in fault(infer(app, {**request, "outputs": [{"name": "z"}]}))
+
+
+def test_an_empty_batch_has_an_empty_answer(app: Application) -> None:
+    request = {"name": "x", "shape": [0, 3], "datatype": "FP32", "data": []}
+    (output,) = infer(app, {"inputs": [request]}).json["outputs"]
+    assert (output["shape"], output["data"]) == ([0, 2], [])
+
+
+def test_features_come_in_the_order_that_is_named(app: Application, model: gradline.Model) -> None:
+    names = ["humidity", "temperature", "rainfall"]
+    turned = [[row[2], row[0], row[1]] for row in ROWS]
+    for request in (
+        {"inputs": [tensor(turned)], "parameters": {"feature_names": names}},
+        {"inputs": [tensor(turned, parameters={"feature_names": names})]},
+    ):
+        assert (outputs(infer(app, request)) == model.predict(ROWS)).all()
+    for wrong in (["humidity", "rainfall"], ["a", "b", "c"], "humidity", 3, names[:2] * 2):
+        request = {"inputs": [tensor(turned)], "parameters": {"feature_names": wrong}}
+        assert "feature_names" in fault(infer(app, request))
+
+
+def test_columns_may_be_tensors_of_their_own(app: Application, model: gradline.Model) -> None:
+    columns = dict(
+        zip(["temperature", "rainfall", "humidity"], np.transpose(ROWS).tolist(), strict=True)
+    )
+    inputs = [tensor(values, name=name) for name, values in reversed(columns.items())]
+    assert (outputs(infer(app, {"inputs": inputs})) == model.predict(ROWS)).all()
+    assert "'temperature' is missing" in fault(infer(app, {"inputs": inputs[:1]}))
+    inputs[0]["name"] = "humidiny"
+    assert "did you mean" in fault(infer(app, {"inputs": inputs}))
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "no object": ([], "inference request"),
+    "no inputs": ({}, "inputs"),
+    "no shape": ({"inputs": [{"name": "x", "datatype": "FP32", "data": []}]}, "shape"),
+    "an unknown type": ({"inputs": [tensor(ROWS, "BF16")]}, "BF16"),
+    "text": ({"inputs": [tensor([["a", "b", "c"]])]}, "'x'"),
+    "truth for numbers": ({"inputs": [tensor([[True, 1.5, 2]])]}, "'x'"),
+    "a missing value": ({"inputs": [tensor([[None, 1.0, 2.0]])]}, "'x'"),
+    "numbers for truth": ({"inputs": [tensor([[1, 0, 1]], "BOOL")]}, "'x'"),
+    "decimals for integers": ({"inputs": [tensor([[1.5, 0, 1]], "INT32")]}, "'x'"),
+    "beyond INT8": ({"inputs": [tensor([[128, 0, 1]], "INT8")]}, "INT8"),
+    "below UINT8": ({"inputs": [tensor([[-1, 0, 1]], "UINT8")]}, "UINT8"),
+    "beyond INT64": ({"inputs": [tensor([[2**70, 0, 1]], "INT64")]}, "'x'"),
+    "beyond FP32": ({"inputs": [tensor([[1e39, 0, 1]])]}, "FP32"),
+    "beyond FP16": ({"inputs": [tensor([[65520, 0, 1]], "FP16")]}, "FP16"),
+    "beyond the graph's": ({"inputs": [tensor([[1e39, 0, 1]], "FP64")]}, "float32"),
+    "too few columns": ({"inputs": [tensor([[1.0, 2.0]])]}, "[rows, 3]"),
+    "one dimension": ({"inputs": [tensor([1.0, 2.0, 3.0])]}, "'x'"),
+    "three dimensions": ({"inputs": [tensor([[[1.0, 2.0, 3.0]]])]}, "'x'"),
+    "ragged": ({"inputs": [{**tensor(ROWS), "data": [[1, 2, 3], [4, 5]]}]}, "shape"),
+    "too many values": ({"inputs": [{**tensor(ROWS), "data": [1] * 7}]}, "7 values"),
+    "a negative shape": ({"inputs": [{**tensor(ROWS), "shape": [-1, 3]}]}, "shape"),
+    "a shape like a star": ({"inputs": [{**tensor(ROWS), "shape": [2**60, 3]}]}, "shape"),
+    "no data": ({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32"}]}, "no data"),
+    "a name twice": ({"inputs": [tensor(ROWS), tensor(ROWS)]}, "twice"),
+    "an output twice": ({"inputs": [tensor(ROWS)], "outputs": [{"name": "y"}] * 2}, "twice"),
+    "an id that is none": ({"inputs": [tensor(ROWS)], "id": 5}, "id"),
+}
+
+
+@pytest.mark.parametrize(("request_", "named"), BAD.values(), ids=BAD)
+def test_a_request_that_does_not_fit_is_told_which_field(
+    request_: Any, named: str, app: Application
+) -> None:
+    assert named in fault(infer(app, request_))
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"inputs": NaN}', b"1"])
+def test_a_body_that_is_no_json_is_told_so(body: bytes, app: Application) -> None:
+    assert fault(ask(app, INFER, body))
+
+
+def test_infinities_have_no_place_in_json(tmp_path: Path, app: Application) -> None:
+    text = '{"inputs":[{"name":"x","shape":[1,3],"datatype":"FP64","data":[1,2,%s]}]}'
+    for value in ("NaN", "Infinity", "-Infinity", "1e999"):
+        assert fault(ask(app, INFER, (text % value).encode()))
+    steep = fit({"a": [0.0, 1, 2], "y": [0.0, 1e30, 2e30]}, "y", dtype="float32")
+    far = application(export_package(steep, tmp_path, "orchard"))
+    reply = infer(far, {"inputs": [tensor([[1.0], [1e20]])]})
+    assert "row 1, target 'y'" in fault(reply, 422)
+    binary = {"inputs": [tensor([[1e20]])], "parameters": {"binary_data_output": True}}
+    reply = infer(far, binary)
+    assert np.isinf(np.frombuffer(reply.body[-4:], "<f4"))[0]
+
+
+# The binary extension, and bodies
+
+
+def packed(array: Array, **more: Any) -> tuple[bytes, str]:
+    """Return a body of JSON and raw values, and the length of the former."""
+    wire = {"float32": "FP32", "float64": "FP64", "int32": "INT32"}[str(array.dtype)]
+    described = {"name": "x", "shape": list(array.shape), "datatype": wire}
+    described["parameters"] = {"binary_data_size": array.nbytes}
+    head = json.dumps({"inputs": [described], **more}).encode()
+    return head + array.tobytes(), str(len(head))
+
+
+def binary_output(reply: Reply) -> Array:
+    assert reply.status == 200, reply.body
+    assert reply.headers["content-type"] == "application/octet-stream"
+    length = int(reply.headers["inference-header-content-length"])
+    (output,) = json.loads(reply.body[:length])["outputs"]
+    assert output["parameters"]["binary_data_size"] == len(reply.body) - length
+    dtype = {"FP32": "<f4", "FP64": "<f8"}[output["datatype"]]
+    return np.frombuffer(reply.body[length:], dtype).reshape(output["shape"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_values_may_be_binary_in_and_out(
+    dtype: str, app: Application, model: gradline.Model
+) -> None:
+    body, length = packed(np.array(ROWS, dtype))
+    expected = model.predict(ROWS)
+    assert (
+        outputs(ask(app, INFER, body, inference_header_content_length=length)) == expected
+    ).all()
+    for more in (
+        {"parameters": {"binary_data_output": True}},
+        {"outputs": [{"name": "y", "parameters": {"binary_data": True}}]},
+    ):
+        body, length = packed(np.array(ROWS, dtype), **more)
+        reply = ask(app, INFER, body, inference_header_content_length=length)
+        assert (binary_output(reply) == expected).all()
+    raw = np.array(ROWS, np.float32).tobytes()
+    reply = ask(app, INFER, raw, inference_header_content_length="0")
+    assert (binary_output(reply) == expected).all()
+    assert fault(ask(app, INFER, raw[:-1], inference_header_content_length="0"))
+    assert fault(ask(app, INFER, body[:-1], inference_header_content_length=length))
+    assert fault(ask(app, INFER, body + b"x", inference_header_content_length=length))
+    for wrong in ("-1", "x", "99999"):
+        assert fault(ask(app, INFER, body, inference_header_content_length=wrong))
+
+
+def test_what_is_missing_passes_through_in_binary(app: Application) -> None:
+    raw = np.array([[np.nan, 1, 2], [1, 2, 3]], np.float32).tobytes()
+    found = binary_output(ask(app, INFER, raw, inference_header_content_length="0"))
+    assert np.isnan(found).tolist() == [[True, True], [False, False]]
+
+
+@pytest.mark.parametrize(
+    ("coding", "squeeze"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda data: zlib.compress(data, wbits=-15)),
+        ("GZIP", gzip.compress),
+        ("identity", bytes),
+    ],
+)
+def test_compressed_bodies_are_inflated_within_the_limit(
+    coding: str, squeeze: Any, orchard_package: Path, model: gradline.Model
+) -> None:
+    app = application(orchard_package, body=5000)
+    body = json.dumps({"inputs": [tensor(ROWS)]}).encode()
+    reply = ask(app, INFER, squeeze(body), content_encoding=coding)
+    assert (outputs(reply) == model.predict(ROWS)).all()
+    large = squeeze(body + b" " * 5000)
+    assert fault(ask(app, INFER, large, content_encoding=coding), 413)
+    if coding != "identity":
+        assert fault(ask(app, INFER, body, content_encoding=coding))
+        assert fault(ask(app, INFER, squeeze(body)[:-3], content_encoding=coding))
+
+
+def test_other_kinds_of_bodies_are_refused(app: Application) -> None:
+    body = json.dumps({"inputs": [tensor(ROWS)]}).encode()
+    assert "br" in fault(ask(app, INFER, body, content_encoding="br"), 415)
+    assert "image/png" in fault(ask(app, INFER, body, content_type="image/png"), 415)
+    for kind in ("application/json; charset=utf-8", "application/x-www-form-urlencoded"):
+        assert ask(app, INFER, body, content_type=kind).status == 200
+
+
+# Equality
+
+
+@given(
+    rows=st.lists(
+        st.tuples(*[st.floats(-(2.0**60), 2.0**60, width=32)] * 3), min_size=1, max_size=8
+    )
+)
+@settings(deadline=None)
+def test_every_way_gives_the_same_bits(
+    rows: list[tuple[float, ...]], app: Application, model: gradline.Model, orchard_package: Path
+) -> None:
+    x = np.array(rows, np.float32)
+    session = ort.InferenceSession(orchard_package / "model.onnx")
+    expected = session.run(["y"], {"x": x})[0]
+    assert (model.predict(x) == expected).all()
+    in_json = json.dumps({"inputs": [tensor(x.astype(float).tolist())]}).encode()
+    flat = json.dumps({"inputs": [{**tensor(rows), "data": x.astype(float).ravel().tolist()}]})
+    body, length = packed(x, parameters={"binary_data_output": True})
+    by_binary = binary_output(ask(app, INFER, body, inference_header_content_length=length))
+    assert (by_binary == expected).all()
+    for request in (in_json, flat.encode()):
+        assert (outputs(ask(app, INFER, request)) == expected).all()
+        headers = [(b"host", b"localhost"), (b"content-length", b"%d" % len(request))]
+        assert app.at_once(INFER.encode(), headers) == "orchard"
+        status, _, answer = app.answer_at_once("orchard", headers, request)
+        assert status == 200
+        assert answer == ask(app, INFER, request).body
+
+
+@given(body=st.binary(max_size=400) | st.text(max_size=200).map(str.encode))
+@settings(deadline=None, max_examples=5000)
+def test_no_bytes_at_all_make_the_server_fail(body: bytes, app: Application) -> None:
+    headers = [(b"host", b"localhost"), (b"content-length", b"%d" % len(body))]
+    assert app.answer_at_once("orchard", headers, body)[0] in (200, 400)
+    for length in (None, 0, 7):
+        with suppress(RequestError):  # what a client is told
+            infer_bytes(app.repository.models["orchard"].current, body, length)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(
+    name=st.sampled_from(["x", "rainfall", ""]) | st.text(max_size=3),
+    shape=JSON_VALUES | st.lists(st.integers(-2, 4), max_size=3),
+    datatype=st.sampled_from(["FP32", "FP64", "INT8", "BOOL", "BYTES", "?"]),
+    data=JSON_VALUES | st.lists(st.integers(-300, 300), max_size=7),
+    more=st.dictionaries(st.sampled_from(["id", "outputs", "parameters"]), JSON_VALUES),
+)
+@settings(deadline=None, max_examples=1000)
+def test_no_request_at_all_makes_the_server_fail(
+    name: str, shape: Any, datatype: str, data: Any, more: Any, app: Application
+) -> None:
+    described = {"name": name, "shape": shape, "datatype": datatype, "data": data}
+    body = json.dumps({"inputs": [described], **more}).encode()
+    headers = [(b"host", b"localhost")]
+    assert app.answer_at_once("orchard", headers, body)[0] in (200, 400, 422)
+
+
+# Categories and fills
+
+
+def test_a_model_with_categories_takes_its_text(tmp_path: Path) -> None:
+    table = pl.DataFrame(
+        {"town": ["a", "b", "a", "ç"], "x": [1.0, 2, None, 4], "y": [1.0, 4, 2, 9]}
+    )
+    package = export_package(
+        fit(table, "y", one_hot="town", missing="mean", ridge=0.1), tmp_path, "orchard"
+    )
+    app, model = application(package), gradline.load(package)
+    expected = model.predict(table.select("town", "x").head(2))
+    inputs = [tensor(["a", "b"], "BYTES", "town"), tensor([1.0, 2.0], "FP64", "x")]
+    assert (outputs(infer(app, {"inputs": inputs})) == expected).all()
+    texts = b"".join(struct.pack("<I", len(t)) + t for t in (b"a", "ç".encode()))
+    head = json.dumps(
+        {
+            "inputs": [
+                {"name": "town", "shape": [2, 1], "datatype": "BYTES",
+                 "parameters": {"binary_data_size": len(texts)}},
+                tensor([[1.0], [4.0]], "FP64", "x"),
+            ]
+        }
+    ).encode()  # fmt: skip
+    reply = ask(app, INFER, head + texts, inference_header_content_length=str(len(head)))
+    assert (outputs(reply) == model.predict(table.select("town", "x")[[0, 3]])).all()
+    cut = ask(app, INFER, head + texts[:-1], inference_header_content_length=str(len(head)))
+    assert fault(cut)
+    inputs[0]["data"] = ["a", "unheard of"]
+    assert "unheard of" in fault(infer(app, {"inputs": inputs}))
+
+
+# Versions
+
+
+def test_versions_are_followed_pinned_refused_and_counted(
+    orchard_package: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "orchard"
+    for version in ("1", "2"):
+        shutil.copytree(orchard_package, folder / version)
+    app = application(tmp_path)
+
+    def version(path: str = INFER) -> str:
+        return str(infer(app, {"inputs": [tensor(ROWS)]}, path).json["model_version"])
+
+    assert version() == "2"
+    assert version("/v2/models/orchard/versions/1/infer") == "1"
+    shutil.copytree(orchard_package, folder / "3")
+    app.repository.refresh()
+    assert version() == "3"
+    assert run(["pin", str(folder), "1"]) == 0
+    app.repository.refresh()
+    assert version() == "1"
+    (folder / "pinned").write_text("77")
+    app.repository.refresh()
+    assert version() == "1"
+    (folder / "pinned").unlink()
+    shutil.copytree(orchard_package, folder / "4")
+    (folder / "4" / "golden.json").write_bytes(b"{}")
+    app.repository.refresh()
+    app.repository.refresh()
+    assert version() == "3"
+    metrics = ask(app, "/metrics").body.decode()
+    assert 'gradline_versions_refused_total{model="orchard"} 1.0' in metrics
+    assert 'gradline_model_version{model="orchard"} 3.0' in metrics
+    assert fault(ask(app, "/v2/models/orchard/versions/4"), 404)
+    shutil.rmtree(folder / "4")
+    shutil.copytree(orchard_package, folder / "4")
+    app.repository.refresh()
+    assert version() == "4"
+
+
+def test_a_damaged_newest_version_does_not_keep_the_server_from_starting(
+    orchard_package: Path, tmp_path: Path
+) -> None:
+    for number in ("1", "2"):
+        shutil.copytree(orchard_package, tmp_path / "orchard" / number)
+    (tmp_path / "orchard" / "2" / "model.onnx").write_bytes(b"")
+    assert application(tmp_path).repository.models["orchard"].current.version == "1"
+    (tmp_path / "orchard" / "1" / "model.onnx").write_bytes(b"")
+    with pytest.raises(gradline.PackageError):
+        application(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(gradline.InputError, match="no package to serve"):
+        application(tmp_path / "empty")
+    with pytest.raises(gradline.InputError, match="two models are named"):
+        application(orchard_package, orchard_package)
+
+
+# Who may ask
+
+
+def test_a_token_is_asked_for_of_all_but_health(orchard_package: Path) -> None:
+    app = application(orchard_package, token=b"0123456789abcdef")
+    assert ask(app, "/v2/health/live").status == ask(app, "/v2/health/ready").status == 200
+    for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "0123456789abcdef"}):
+        reply = ask(app, "/v2", **headers)
+        assert fault(reply, 401)
+        assert reply.headers["www-authenticate"] == "Bearer"
+    assert ask(app, "/v2", authorization="Bearer 0123456789abcdef").status == 200
+
+
+def test_the_host_header_names_this_server(orchard_package: Path) -> None:
+    app = application(orchard_package, hosts=frozenset({"localhost", "[::1]"}))
+    for host in ("localhost", "LOCALHOST:8080", "[::1]", "[::1]:8080"):
+        assert ask(app, "/v2", host=host).status == 200
+    for host in ("evil.example", "localhost.evil.example", "", "localhost:80:80"):
+        assert "Host" in fault(ask(app, "/v2", host=host))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["absent"], "no package at absent"),
+        (["PACKAGE", "--host", "0.0.0.0"], "--token-file"),  # noqa: S104
+        (["PACKAGE", "--port", "99999"], "port"),
+        (["PACKAGE", "--workers", "0"], "--workers"),
+        (["PACKAGE", "--max-body", "0"], "--max-body"),
+        (["PACKAGE", "--certificate", "c.pem"], "--certificate-key"),
+        (["PACKAGE", "--public-key", "k.pub"], "k.pub"),
+        (["PACKAGE", "--token-file", "t"], "token"),
+        ([], "PACKAGE"),
+    ],
+)
+def test_what_can_not_be_served_ends_with_2(
+    words: list[str], named: str, orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(orchard_package) if word == "PACKAGE" else word for word in words]
+    assert run(["serve", *words]) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_settings_travel_to_workers_by_the_environment(tmp_path: Path) -> None:
+    key = tmp_path / "key.pub"
+    for settings_ in (
+        Settings((Path("a"), Path("b c"))),
+        Settings((tmp_path,), key, tmp_path / "token", ("x", "y"), 5, True),
+        Settings((tmp_path,), hosts=None),
+    ):
+        assert Settings.from_environment(settings_.to_environment()) == settings_
+    plain = Settings.from_environment({"GRADLINE_SERVE": "artifacts"})
+    assert (plain.paths, plain.hosts) == ((Path("artifacts"),), None)
+    with pytest.raises(gradline.InputError, match="GRADLINE_SERVE is not set"):
+        Settings.from_environment({})
