@@ -1,0 +1,68 @@
+"""Clients that nobody here wrote, each in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gradline
+from hosts import call, installed, need
+from serving import Server, serving
+
+pytestmark = pytest.mark.slow
+
+TRITON = "tritonclient[http]==2.73.0"
+SCHEMATHESIS = "schemathesis==4.32.5"
+
+
+def environment(name: str, *pins: str) -> Path:
+    """Return the folder of a virtual environment's programs, with these packages."""
+
+    def install(folder: Path) -> None:
+        venv.create(folder / "venv", with_pip=True)
+        call(str(folder / "venv" / "bin" / "pip"), "install", "--quiet", *pins)
+
+    return installed(name, "\n".join(pins), install) / "venv" / "bin"
+
+
+@pytest.fixture(scope="module")
+def server(orchard_package: Path) -> Iterator[Server]:
+    with serving(orchard_package) as server:
+        yield server
+
+
+def test_tritonclient_in_json_and_binary(server: Server, orchard_package: Path) -> None:
+    python = environment("tritonclient", TRITON) / "python"
+    script = Path(__file__).with_name("clients.py")
+    done = subprocess.run(
+        [python, script, str(server.port)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    expected = gradline.load(orchard_package).predict([[73, 67, 43], [91, 88, 64]])
+    assert json.loads(done.stdout) == expected.astype(float).ravel().tolist()
+
+
+def test_every_answer_is_what_the_openapi_document_says(server: Server) -> None:
+    program = environment("schemathesis", SCHEMATHESIS) / "st"
+    address = f"http://127.0.0.1:{server.port}/openapi.json"
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance"
+    checks += ",response_schema_conformance"
+    words = [str(program), "run", address, "--checks", checks, "--max-examples", "50"]
+    done = subprocess.run([*words, "--seed", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+
+
+def test_curl(server: Server) -> None:
+    body = {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [73, 67, 43]}]}
+    url = f"http://127.0.0.1:{server.port}/v2/models/orchard/infer"
+    done = subprocess.run(
+        [need("curl"), "--silent", "--fail", "--compressed", url, "-d", json.dumps(body)],
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["outputs"][0]["shape"] == [1, 2]
