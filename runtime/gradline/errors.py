@@ -72,6 +72,7 @@ EXTRAS = {
     "torch": "train",
     "onnx": "train",
     "jinja2": "train",
+    "scipy": "train",
     "sklearn": "sklearn",
     "model_signing": "sign",
     "OpenSSL": "sign",
