@@ -25,6 +25,7 @@ from gradline_export.fingerprints import sha256
 from gradline_export.frozen import rounded, to_onnx, to_torch_export, to_torchscript
 from gradline_export.parity import HostParity, check_parity, frozen_hosts
 from gradline_export.publishing import check_name, publish
+from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
 from gradline_trainer.fitting import Fit
 
@@ -224,6 +225,7 @@ def _manifest(
             which: found and {target: asdict(m) for target, m in found.items()}
             for which, found in fit.metrics.items()
         },
+        **statistics_record(fit),
         "parity": {
             "rows": parity[0].rows,
             "bound": "(d+2)u/(1-(d+2)u) * (|x||W|^T + |b|) + 2(d+2)w",

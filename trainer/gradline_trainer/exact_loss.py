@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.coordinates import Coordinates
+from gradline_trainer.exact_inverse import ExactNormal, approximate_inverse
 from gradline_trainer.exact_moments import ExactMoments
-from gradline_trainer.exact_system import ExactSystem, state_exactly
-from gradline_trainer.integers import Integers, align, integer_product, ratio
+from gradline_trainer.exact_system import MOST_ELIMINATED, ExactSystem, state_exactly
+from gradline_trainer.integers import Integers, align, ratio, whole
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 
@@ -31,7 +32,6 @@ GRID = 320  # bits after the point of the scaled weights
 # An enclosure that holds 0 and is below 2^−200 of the target's scale means 0. So small that no
 # rounding of the factor, but the coefficient itself, decides between 0 and a tiny number.
 NEGLIGIBLE = 200
-T_BITS = 60
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,9 @@ class ExactSolution:
         uncertified: [target, feature] places of coefficients whose enclosure does not round to one
             float64; the feature is d for the bias.
         zeros: Places of coefficients returned as 0 since a negligible enclosure contains it.
+        residual_squares: Σw·residual² of each target at the exact solution, to about the last
+            bit, shape (k,); a ridge penalty is part of it.
+        normal: Gives (XᵀWX)⁻¹; None for more features than are eliminated in integers.
     """
 
     weights: Tensor
@@ -103,6 +106,8 @@ class ExactSolution:
     bias_rest: Tensor
     uncertified: list[tuple[int, int]]
     zeros: list[tuple[int, int]]
+    residual_squares: Array
+    normal: ExactNormal | None
 
 
 class ExactLoss:
@@ -123,7 +128,7 @@ class ExactLoss:
         self._scale = system.target_scale()
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
         self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
-        self._inverse, self._slack = _approximate_inverse(system, coordinates.problem.factor)
+        self._inverse, self._slack = approximate_inverse(system, coordinates.problem.factor)
 
     @classmethod
     def of(
@@ -138,7 +143,7 @@ class ExactLoss:
         factor = self.coordinates.problem.factor
         with torch.no_grad():
             step = torch.linalg.solve_triangular(factor, weights, upper=False, left=False).numpy()
-            self.working = self.working + _whole(step.T / self._scale, GRID)
+            self.working = self.working + whole(step.T / self._scale, GRID)
             self._centre += bias
             weights.zero_()
             bias.zero_()
@@ -192,7 +197,30 @@ class ExactLoss:
                     uncertified.append((t, j))
                 if found.zero:
                     zeros.append((t, j))
-        return ExactSolution(hi[:, :d], hi[:, d], lo[:, :d], lo[:, d], uncertified, zeros)
+        normal = ExactNormal(self.system, self._inverse, places[:-1])
+        return ExactSolution(
+            hi[:, :d],
+            hi[:, d],
+            lo[:, :d],
+            lo[:, d],
+            uncertified,
+            zeros,
+            self._residual_squares(),
+            normal if len(self._inverse) <= MOST_ELIMINATED else None,
+        )
+
+    def _residual_squares(self) -> Array:
+        """Return Σw·residual² of each target at the exact solution, shape (k,).
+
+        At the weights that the loop ended with it is more by ρᵀA⁻¹ρ, ρ = B − A·w, which is ‖Tρ‖²
+        but for a share of at most `_slack`. What that may explain entirely is 0.
+        """
+        one = 1 << (2 * self.system.places + 2 * GRID)  # ρ is in units of 2^(−2·places − GRID)
+        found = (self._squares / one).astype(np.float64)
+        excess = np.square(self._inverse @ self._rounded(self._residual)).sum(axis=0)
+        most = excess / max(1 - self._slack, 0.5) * (1 + 1e-9)
+        least: Array = np.where(found <= most, 0.0, found - excess)
+        return least * self._scale**2 * ratio(self.system.weight, 1, 2 * self.system.unit)
 
     def _bias(self, target: int, radius: Integers | None) -> Coefficient:
         """Return the bias, the mean of y − W·x."""
@@ -229,6 +257,9 @@ class ExactLoss:
         self._residual = residual  # B − A·w, shape (r, k), in units of 2^(−2·places − GRID)
         squares = system.power * (1 << (2 * GRID))
         squares = squares - (self.working * (system.right * (1 << GRID) + residual)).sum(axis=0)
+        self._squares = (
+            squares  # scaled mean squares of y − W·x, (k,), in units of 2^(−2·places − 2·GRID)
+        )
         one = 1 << (2 * system.places + 2 * GRID)
         value = float(sum((q / one) * s * s for q, s in zip(squares, self._scale, strict=True)))
         by_raw = torch.from_numpy(-2 / k * self._rounded(residual).T * self._scale[:, None])
@@ -247,7 +278,7 @@ class ExactLoss:
         reach = np.linalg.norm(np.abs(self._inverse) @ residual, axis=0)
         widths = np.linalg.norm(self._inverse, axis=0)
         bound = np.multiply.outer(widths, reach) / (1 - self._slack) * (1 + 1e-9)
-        return _whole(bound, GRID) + 1
+        return whole(bound, GRID) + 1
 
 
 class Quadratic(torch.autograd.Function):
@@ -266,37 +297,3 @@ class Quadratic(torch.autograd.Function):
         """Return the gradients by weights and bias."""
         by_weights, by_bias = ctx.saved_tensors
         return above * by_weights, above * by_bias, None, None, None
-
-
-def _approximate_inverse(system: ExactSystem, factor: Tensor) -> tuple[Array, float]:
-    """Return T near the inverse of A's factor and a bound on ‖T·A·Tᵀ − I‖.
-
-    In float64 with the bound on its rounding (Higham, Accuracy and Stability, section 3.5) where
-    that is small; else the product is computed in integers.
-    """
-    eye = torch.eye(len(factor), dtype=torch.float64)
-    inverse = torch.linalg.solve_triangular(factor, eye, upper=False).numpy()
-    whole = _whole(inverse, T_BITS)
-    quantised: Array = (whole / (1 << T_BITS)).astype(np.float64)
-    matrix, p = system.rounded(), len(factor)
-    rest = quantised @ matrix @ quantised.T - np.eye(p)
-    rounding = (2 * p + 4) * 2.0**-52 * (np.abs(quantised) @ np.abs(matrix) @ np.abs(quantised.T))
-    bound = float(np.linalg.norm(rest) + np.linalg.norm(rounding))
-    if not bound < 1 / 16:
-        product = integer_product(whole, integer_product(system.matrix, whole.T))
-        one = 1 << (2 * system.places + 2 * T_BITS)
-        product = product - np.eye(p, dtype=np.int64).astype(object) * one
-        bound = float(np.linalg.norm((product / one).astype(np.float64)))
-    return quantised, bound * (1 + 1e-9)
-
-
-def _whole(values: Array, bits: int) -> Integers:
-    """Return values · 2^bits as integers, rounded down."""
-    convert = np.frompyfunc(lambda v: _fixed(v, bits), 1, 1)
-    whole: Integers = convert(values)
-    return whole
-
-
-def _fixed(value: float, bits: int) -> int:
-    numerator, denominator = float(value).as_integer_ratio()
-    return (numerator << bits) // denominator

@@ -22,7 +22,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, cholesky, state_problem
 
-__all__ = ["ExactSystem", "state_exactly"]
+__all__ = ["MOST_ELIMINATED", "ExactSystem", "state_exactly"]
 
 Array = NDArray[np.float64]
 ROOM = 128  # bits after the point of the scaled system, at least

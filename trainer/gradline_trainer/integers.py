@@ -25,6 +25,7 @@ __all__ = [
     "integer_product",
     "ratio",
     "slice_product",
+    "whole",
 ]
 
 Integers = NDArray[Any]  # of Python's int
@@ -140,3 +141,15 @@ def ratio(numerator: int, denominator: int, exponent: int) -> float:
     if exponent < 0:
         return numerator / (denominator << -exponent)
     return (numerator << exponent) / denominator
+
+
+def whole(values: NDArray[np.float64], bits: int) -> Integers:
+    """Return values · 2^bits as integers, rounded down."""
+    convert = np.frompyfunc(lambda v: _fixed(v, bits), 1, 1)
+    integers: Integers = convert(values)
+    return integers
+
+
+def _fixed(value: float, bits: int) -> int:
+    numerator, denominator = float(value).as_integer_ratio()
+    return (numerator << bits) // denominator

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from gradline_trainer.crossproducts import CrossProducts, cross_products
 
-__all__ = ["Moments", "merge_all", "two_sum"]
+__all__ = ["LOG_BITS", "Moments", "merge_all", "two_sum"]
 
 Array = NDArray[np.float64]
 CHUNK = 16  # rows that are taken together, and summed before sums are compensated
+LOG_BITS = 32  # after the point of a weight's logarithm
 COMPENSATED = 4_000_000  # n·p² up to which they are: a few milliseconds
 
 
@@ -37,6 +38,7 @@ class Moments:
         minimum: Shape (p,).
         maximum: Shape (p,).
         float32: Whether every value of the column is a float32, shape (p,).
+        log_weights: Σ log₂ w in units of 2⁻³², since whole numbers add up the same in any order.
     """
 
     rows: int
@@ -47,6 +49,7 @@ class Moments:
     minimum: Array
     maximum: Array
     float32: NDArray[np.bool_]
+    log_weights: int
 
     @classmethod
     def of(
@@ -82,6 +85,7 @@ class Moments:
             found.minimum,
             found.maximum,
             np.concatenate([_are_float32(piece) for piece in pieces]),
+            0 if weights is None else _log_weights(weights),
         )
 
     @property
@@ -107,7 +111,13 @@ class Moments:
             np.minimum(self.minimum, other.minimum),
             np.maximum(self.maximum, other.maximum),
             self.float32 & other.float32,
+            self.log_weights + other.log_weights,
         )
+
+
+def _log_weights(weights: Array) -> int:
+    logarithms = np.log2(weights[weights > 0])
+    return int(np.rint(np.ldexp(logarithms, LOG_BITS)).astype(np.int64).sum())
 
 
 def _down(reduction: np.ufunc, values: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -18,6 +19,9 @@ from gradline_trainer.ridge_path import RidgePath
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
 from gradline_trainer.wide.partial_sums import PartialSums
+
+if TYPE_CHECKING:
+    from gradline_trainer.summary import Summary
 
 __all__ = ["Fit"]
 
@@ -77,3 +81,18 @@ class Fit:
         """Return [target, feature] names for places in W; the feature d is the bias."""
         inputs = [*self.features, "bias"]
         return [[self.targets[t], inputs[j]] for t, j in places]
+
+    def summary(self, level: float = 0.95) -> Summary:
+        """Return standard errors, tests, confidence intervals and statistics of the fit.
+
+        Args:
+            level: Of the confidence intervals, above 0 and below 1.
+
+        Raises:
+            InputError: For a level that is none.
+            RefusedError: For a wide table, a ridge penalty, and a run that ended before the
+                optimum: their standard errors are not those of least squares.
+        """
+        from gradline_trainer.statistics import summarize
+
+        return summarize(self, level)

@@ -11,6 +11,10 @@ from gradline.terminal import say, say_json
 
 __all__ = ["command"]
 
+# Of a model whose coefficients are shown one by one.
+MOST_FEATURES = 20
+MOST_TARGETS = 8
+
 
 @click.command(
     "inspect",
@@ -75,7 +79,13 @@ def describe(package: Any) -> list[str]:
     ]
     if not manifest:
         return [*lines, "  a bare ONNX file: no seal, no golden rows, no training record"]
-    return [*lines, *_metrics(manifest), *_record(manifest), f"  at         {package.path}"]
+    return [
+        *lines,
+        *_metrics(manifest),
+        *_statistics(graph, manifest),
+        *_record(manifest),
+        f"  at         {package.path}",
+    ]
 
 
 def _columns(columns: list[Any]) -> list[str]:
@@ -99,6 +109,20 @@ def _metrics(manifest: dict[str, Any]) -> list[str]:
             rows = [[label(target), *map(number, m.values())] for target, m in found.items()]
             lines += [*aligned([[which.replace("_", " "), "RMSE", "MAE", "R²"], *rows]), ""]
     return lines
+
+
+def _statistics(graph: Any, manifest: dict[str, Any]) -> list[str]:
+    """Return the tables of coefficients with their standard errors, of a small model."""
+    from gradline.statistics import statistics_lines
+
+    found = manifest.get("statistics")
+    if not found or len(graph.features) > MOST_FEATURES or len(graph.targets) > MOST_TARGETS:
+        return []
+    targets = {}
+    for target, weights, bias in zip(graph.targets, graph.weights, graph.bias, strict=True):
+        coefficients = [*weights.tolist(), float(bias)][: len(found["terms"])]
+        targets[target] = {**found["targets"][target], "coefficient": coefficients}
+    return [*statistics_lines({**found, "targets": targets}), ""]
 
 
 def _record(manifest: dict[str, Any]) -> list[str]:
