@@ -58,11 +58,11 @@ class Intervals:
     def record(self, targets: list[str]) -> dict[str, Any]:
         """Return the manifest's entry, with the quantiles of two-sided intervals by level."""
         with needs_extra():
-            from scipy.stats import t
+            from scipy.special import stdtrit
         return {
             "degrees_of_freedom": self.freedom,
             "residual_deviation": dict(zip(targets, self.deviation.tolist(), strict=True)),
-            "quantiles": {str(p): float(t.ppf((1 + p) / 2, self.freedom)) for p in LEVELS},
+            "quantiles": {str(p): float(stdtrit(self.freedom, (1 + p) / 2)) for p in LEVELS},
         }
 
     def to_onnx(self) -> bytes:
