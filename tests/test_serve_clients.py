@@ -17,6 +17,7 @@ from serving import Server, serving
 pytestmark = pytest.mark.slow
 
 TRITON = "tritonclient[http]==2.73.0"
+KSERVE = "kserve==0.17.0"
 SCHEMATHESIS = "schemathesis==4.32.5"
 
 
@@ -36,15 +37,20 @@ def server(orchard_package: Path) -> Iterator[Server]:
         yield server
 
 
-def test_tritonclient_in_json_and_binary(server: Server, orchard_package: Path) -> None:
-    python = environment("tritonclient", TRITON) / "python"
-    script = Path(__file__).with_name("clients.py")
+@pytest.mark.parametrize(("name", "pin"), [("triton", TRITON), ("kserve", KSERVE)])
+def test_others_clients_in_json_and_binary(
+    name: str, pin: str, server: Server, orchard_package: Path
+) -> None:
+    python = environment(f"client-of-{name}", pin) / "python"
+    script = Path(__file__).with_name(f"client_of_{name}.py")
     done = subprocess.run(
         [python, script, str(server.port)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     expected = gradline.load(orchard_package).predict([[73, 67, 43], [91, 88, 64]])
-    assert json.loads(done.stdout) == expected.astype(float).ravel().tolist()
+    for line in done.stdout.splitlines():
+        assert json.loads(line) == expected.astype(float).ravel().tolist()
+    assert done.stdout
 
 
 def test_every_answer_is_what_the_openapi_document_says(server: Server) -> None:

@@ -10,7 +10,10 @@ import random
 import re
 import shutil
 import signal
+import ssl
+import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -336,3 +339,22 @@ def test_a_package_damaged_on_disk_is_served_on_and_told_of(
         _, log = server.process.communicate(timeout=15)
     assert "orchard: the files of version 1 changed on disk" in log
     assert "orchard version 2 is refused" in log
+
+
+def test_tls_and_a_token(orchard_package: Path, tmp_path: Path) -> None:
+    key, certificate, token = (tmp_path / name for name in ("key.pem", "cert.pem", "token"))
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
+    words += ["/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    words += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(words, check=True, capture_output=True)
+    token.write_text("0123456789abcdef\n")
+    options = ["--certificate", certificate, "--certificate-key", key, "--token-file", token]
+    with serving(orchard_package, *options) as server:
+        url = f"https://localhost:{server.port}/v2/models/orchard/infer"
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        request = urllib.request.Request(url, BODY)
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(request, context=trusted)
+        request.add_header("Authorization", "Bearer 0123456789abcdef")
+        with urllib.request.urlopen(request, context=trusted) as found:
+            assert b"outputs" in found.read()

@@ -1,4 +1,4 @@
-"""tritonclient against a running server: `python clients.py PORT`, in an environment of its own.
+"""tritonclient against a running server: `python client_of_triton.py PORT`.
 
 Asks in JSON and in binary, in and out, every combination, an empty batch, and with an id.
 """
