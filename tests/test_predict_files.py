@@ -250,7 +250,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has it")
 @pytest.mark.parametrize(
-    ("kind", "few", "many"), [("parquet", 1_000_000, 8_000_000), ("csv", 4_000_000, 10_000_000)]
+    ("kind", "few", "many"), [("parquet", 4_000_000, 12_000_000), ("csv", 4_000_000, 10_000_000)]
 )
 def test_memory_does_not_grow_with_the_rows(
     kind: str, few: int, many: int, orchard_package: Path
