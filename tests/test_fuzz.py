@@ -24,7 +24,6 @@ from gradline_trainer import fit
 from gradline_trainer.orchard import TARGETS, orchard
 
 ROOT = Path(__file__).parents[1]
-MEMORY = 200 << 20
 #: What only a seal or a hash tells: no such case may load.
 SEALED = (
     *(f"a bit of {name} flipped" for name in ("golden.json", "manifest.json", "model.onnx")),
@@ -41,6 +40,7 @@ SEALED = (
 #: What is sealed again by its forger, but is no linear model or no JSON.
 FORGED = (
     "bytes that are no golden rows, resealed",
+    "large golden rows, resealed",
     "a graph of another kind, resealed",
     "a bare graph of another kind",
 )
@@ -49,6 +49,7 @@ OTHER = (
     "a bit of model.onnx flipped, resealed",
     "a bit of a bare model.onnx flipped",
     "a forged manifest, resealed",
+    "a large manifest, resealed",
     "forged golden rows, resealed",
     "a changed field of the graph, resealed",
     "a changed field of a bare graph",
@@ -107,7 +108,7 @@ def test_the_cases_are_many_and_of_every_kind(outcome: dict[str, Any]) -> None:
         print(f"{refused.get(kind, 0):6} refused, {loaded.get(kind, 0):5} loaded: {kind}")
     print(
         f"{sum(refused.values())} refused, {sum(loaded.values())} loaded, "
-        f"at most {outcome['slowest']:.2f} s and {outcome['peak'] >> 20} MiB"
+        f"at most {outcome['slowest']:.2f} s each"
     )
     assert set(refused) == {*SEALED, *FORGED, *OTHER}
     assert set(loaded) <= set(OTHER)
@@ -115,9 +116,13 @@ def test_the_cases_are_many_and_of_every_kind(outcome: dict[str, Any]) -> None:
     assert sum(refused[kind] for kind in FORGED) > 500
 
 
-def test_no_case_takes_more_than_200_mib_or_a_second(outcome: dict[str, Any]) -> None:
-    assert outcome["peak"] < MEMORY
-    assert outcome["slowest"] < 1
+def test_no_case_takes_more_than_200_mib(outcome: dict[str, Any]) -> None:
+    # More is refused to it, and ends it in MemoryError.
+    assert not [fault for fault in outcome["wrong"] if "MemoryError" in fault]
+
+
+def test_no_case_takes_more_than_five_seconds(outcome: dict[str, Any]) -> None:
+    assert 0 < outcome["slowest"] < 5
 
 
 def test_no_case_opens_a_file_outside_of_its_package(outcome: dict[str, Any]) -> None:

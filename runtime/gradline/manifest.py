@@ -65,14 +65,14 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
     return document
 
 
-def parse_json(data: bytes, what: str) -> Any:
-    """Return the JSON value in `data`, as strict as `gradline.strict`.
+def parse_json(data: bytes, what: str, most: int = strict.VALUES) -> Any:
+    """Return the JSON value in `data`, of at most `most` values, as strict as `gradline.strict`.
 
     Raises:
         PackageError: Naming the file `what`.
     """
     try:
-        return strict.parse(data.decode())
+        return strict.parse(data.decode(), most)
     except (ValueError, RecursionError) as error:
         raise PackageError(
             f"{what} cannot be read as JSON ({error})",

@@ -6,21 +6,30 @@ import json
 import math
 from typing import Any
 
-__all__ = ["parse"]
+__all__ = ["VALUES", "parse"]
+
+#: As many values as a manifest of the largest size has; each takes up to 200 bytes of memory.
+VALUES = 600_000
 
 
-def parse(text: str) -> Any:
+def parse(text: str, most: int = VALUES) -> Any:
     """Return the value of a JSON text (RFC 8259).
 
+    Args:
+        text: The JSON.
+        most: How many commas and opening brackets it may have, and so how many values.
+
     Raises:
-        ValueError: Where it is no JSON, or readers may differ on what it says: a key that stands
-            twice, NaN, a number beyond float64, half of a surrogate pair.
+        ValueError: Where it is no JSON, has too many values, or readers may differ on what it
+            says: a key that stands twice, NaN, a number beyond float64, half a surrogate pair.
         RecursionError: Where it is nested too deeply.
     """
+    if sum(map(text.count, "[{,")) > most:
+        raise ValueError(f"it has more than {most} values")
     value = json.loads(
         text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
     )
-    if "\\ud" in text.lower():  # a surrogate can only come from such an escape
+    if "\\ud" in text or "\\uD" in text:  # a surrogate can only come from such an escape
         json.dumps(value, ensure_ascii=False).encode()
     return value
 

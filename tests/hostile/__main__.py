@@ -1,11 +1,12 @@
 """Try every case on the packages whose folders are named, and print the outcome as JSON.
 
-A case may take five seconds, past which a signal ends the process with a traceback, and all cases
-together 200 MiB of address space beyond what the process has when it is ready.
+A case may take 200 MiB of address space (an allocation beyond fails, and it ends in MemoryError)
+and five seconds (then a signal ends the process, with a traceback).
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -79,9 +80,21 @@ class Outcome:
             self.wrong.append(f"{case.kind}: {fault}")
 
     def record(self) -> dict[str, Any]:
-        """Return it for JSON, with the process's largest resident size in bytes."""
-        public = {key: value for key, value in vars(self).items() if key[0] != "_"}
-        return {**public, "opened": list(self.opened), "peak": status("VmHWM")}
+        """Return it for JSON."""
+        return {key: value for key, value in vars(self).items() if key[0] != "_"}
+
+
+@contextlib.contextmanager
+def limits() -> Iterator[None]:
+    """Limit the time and the further address space of what is done inside."""
+    none = resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + MEMORY, none))
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (none, none))
 
 
 def attempt(path: Path) -> str | None:
@@ -114,34 +127,33 @@ def cases(files: Files) -> Iterator[Case]:
     return chain.from_iterable(kind.cases(files, chance) for kind in (damage, documents, graphs))
 
 
-def status(field: str) -> int:
-    """Return a field of this process's status, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field))
+def address_space() -> int:
+    """Return what this process has of it, in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
 
 
 def run(folder: Path, outcome: Outcome) -> None:
+    """Try all cases of the package in `folder`, and leave it as it was."""
     files = contents(folder)
     for case in cases(files):
         if all(files[name] == data for name, data in case.changed.items()):
             continue
         for name, data in case.changed.items():
             (folder / name).write_bytes(data)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
-        outcome.count(case, folder)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        with limits():
+            outcome.count(case, folder)
         for name in case.changed:
             (folder / name).write_bytes(files[name])
     assert attempt(folder) is None  # it still loads: what was refused was the case
 
 
 def main(folders: list[Path]) -> None:
+    """Print what became of the cases of every package."""
     for folder in folders:
         assert attempt(folder) is None  # and all that is imported late is imported now
     faulthandler.enable()  # a crash tells where
     faulthandler.register(signal.SIGALRM, chain=True)
-    limit = status("VmSize") + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     outcome = Outcome()
     outcome.watch(Path(os.path.commonpath(folders)))
     for folder in folders:

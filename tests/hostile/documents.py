@@ -22,8 +22,10 @@ ODD = [
     "9" * 4000, '""', r'"\u0000"', '"../../../etc/passwd"', '"x"', '"' + "x" * 100_000 + '"',
     "[]", "{}", "[" * 300 + "]" * 300, '{"a":' * 300 + "1" + "}" * 300, "[[1, 2], [3]]",
 ]  # fmt: skip
+#: What takes much more memory than bytes.
+HEAVY = ["[],", "{},", '"ab",', '{"ab":1},']
 CHECKED = ("format", "name", "schema", "files")  # members that a load relies on
-MANIFEST_PLACES = 60  # beside those that a load relies on
+MANIFEST_PLACES = 40  # beside those that a load relies on
 GOLDEN_PLACES = 25
 Path = tuple[Any, ...]
 
@@ -41,6 +43,10 @@ def cases(files: Files, chance: random.Random) -> Iterator[Case]:
         if what == "odd":
             stale = text.rstrip().removesuffix("}").rstrip().encode() + seal
             yield Case("a forged manifest with its old seal", {"manifest.json": stale})
+    for heavy in heavy_values():
+        text = json.dumps({**document, "more": MARK}, indent=1).replace(f'"{MARK}"', heavy)
+        yield Case("a large manifest, resealed", {"manifest.json": sealed(text)}, refused=False)
+        yield Case("large golden rows, resealed", planted(files, "golden.json", heavy.encode()))
     for data in whole_texts(files["manifest.json"]):
         yield Case("bytes that are no manifest", {"manifest.json": data})
         golden = planted(files, "golden.json", data)
@@ -81,6 +87,14 @@ def forged(document: Any, spots: list[Path]) -> Iterator[tuple[str, Path, str]]:
             yield text.replace(f'"{MARK}"', f"1, {again}: 1"), path, "never"
         del holder[path[-1]]
         yield json.dumps(marked, indent=1), path, "gone"
+
+
+def heavy_values() -> Iterator[str]:
+    """Yield what takes much more memory than bytes: 16 MB of it, and as much as a load takes."""
+    for unit in HEAVY:
+        for times in ((16_700_000 // len(unit)), 590_000 // sum(map(unit.count, "[{,"))):
+            yield f"[{unit * times}1]"
+    yield "{" + ",".join(f'"{i}":{i}.5' for i in range(590_000)) + "}"
 
 
 def whole_texts(data: bytes) -> Iterator[bytes]:

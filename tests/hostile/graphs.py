@@ -13,7 +13,7 @@ from hostile.case import Case, Files, planted
 from hostile.damage import some
 from hostile.wire import changed, join, varint
 
-SMALL_CHANGES = 1500
+SMALL_CHANGES = 1000
 LOCATIONS = ["weights.bin", "./weights.bin", "../weights.bin", "/etc/passwd", "/dev/zero", ""]
 SHAPES = [
     [2**40], [2**40, 3], [2**31, 2**31], [2**62, 4], [2**63 - 1, 3], [-1, 3], [-2, -3], [0, 3],
@@ -71,6 +71,10 @@ def other_names(original: bytes) -> Iterator[bytes]:
             forged = load_model_from_string(original)
             forged.metadata_props.add(key=entry.key, value=value)
             yield forged.SerializeToString()
+    for names in ("[],", "{},", '"ab",'):
+        forged = load_model_from_string(original)
+        forged.metadata_props[1].value = f"[{names * 4_000_000}1]"
+        yield forged.SerializeToString()
     for half in (r"\ud800", r"\uDFFF"):
         forged = load_model_from_string(original)
         for entry in forged.metadata_props:
