@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from gradline import InputError, OutputError, load
+from gradline import InputError, OutputError, RefusedError, load
 from gradline.cli import main
 from gradline.package import check_files, read_package
+from gradline_export import export_package
 from gradline_export.publishing import publish
+from gradline_trainer import Fit
 
 FILES = {"a": b"1" * 5000, "b": b"2" * 70_000}
 COMMAND = [sys.executable, "-m", "gradline", "train-and-export", "--quiet"]
@@ -136,6 +138,14 @@ def test_eight_commands_at_once_publish_eight_whole_versions(tmp_path: Path) -> 
     folder = tmp_path / "orchard"
     assert sorted(said) == [str(folder / str(number)) for number in range(1, 9)]
     check_versions(folder, 8)
+
+
+def test_what_could_not_be_loaded_is_not_published(tmp_path: Path, orchard_fit: Fit) -> None:
+    notes = {str(number): "x" for number in range(400_000)}
+    with pytest.raises(RefusedError, match="more than 400000 values") as caught:
+        export_package(orchard_fit, tmp_path, "orchard", notes=notes)
+    assert caught.value.code == "too-large"
+    assert names(tmp_path) == []
 
 
 # A pin

@@ -14,7 +14,7 @@ MARK = "the place of what is hostile"
 #: What is not JSON, or holds what no file may hold.
 NEVER = [
     "NaN", "-Infinity", "1e999", "-1e999", "9" * 5000, "[" * 100_000, '{"a":' * 100_000,
-    r'"\ud800"', r'"a\udfffb"', r'["\udc00\ud800"]', '{"a": 1, "a": 1}', '"\x01"', "01", "'a'", "",
+    r'"\ud800"', r'"a\udfffb"', r'["\udc00\ud800"]', '{"a": 1, "a": 1}', '"\x01"', "01", "'a'", ",",
 ]  # fmt: skip
 #: What is JSON, but perhaps not what belongs there.
 ODD = [
@@ -25,7 +25,7 @@ ODD = [
 #: What takes much more memory than bytes.
 HEAVY = ["[],", "{},", '"ab",', '{"ab":1},']
 CHECKED = ("format", "name", "schema", "files")  # members that a load relies on
-MANIFEST_PLACES = 40  # beside those that a load relies on
+MANIFEST_PLACES = 30  # beside those that a load relies on
 GOLDEN_PLACES = 25
 Path = tuple[Any, ...]
 
@@ -91,10 +91,9 @@ def forged(document: Any, spots: list[Path]) -> Iterator[tuple[str, Path, str]]:
 
 def heavy_values() -> Iterator[str]:
     """Yield what takes much more memory than bytes: 16 MB of it, and as much as a load takes."""
-    for unit in HEAVY:
-        for times in ((16_700_000 // len(unit)), 590_000 // sum(map(unit.count, "[{,"))):
-            yield f"[{unit * times}1]"
-    yield "{" + ",".join(f'"{i}":{i}.5' for i in range(590_000)) + "}"
+    yield from (f"[{unit * (16_700_000 // len(unit))}1]" for unit in HEAVY)
+    yield f"[{'{},' * 190_000}1]"
+    yield "{" + ",".join(f'"{i}":{i}.5' for i in range(390_000)) + "}"
 
 
 def whole_texts(data: bytes) -> Iterator[bytes]:
