@@ -26,6 +26,13 @@ COMMAND = [sys.executable, "-m", "gradline", "train-and-export", "--quiet"]
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
 RUN = "from gradline.cli import main; main(['train-and-export', '--quiet'])"
 
+AGAIN = """
+import sys
+from gradline_export.publishing import publish
+for _ in range(50):
+    publish({"a": b"1", "b": b"2"}, sys.argv[1], "letters")
+"""
+
 
 def contents(version: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in version.iterdir()}
@@ -156,6 +163,17 @@ def test_eight_commands_at_once_publish_eight_whole_versions(tmp_path: Path) -> 
     folder = tmp_path / "orchard"
     assert sorted(said) == [str(folder / str(number)) for number in range(1, 9)]
     check_versions(folder, 8)
+
+
+def test_eight_processes_that_publish_without_a_pause_get_numbers_of_their_own(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", AGAIN, str(tmp_path)]
+    publishers = [subprocess.Popen(command) for _ in range(8)]
+    assert [publisher.wait() for publisher in publishers] == [0] * 8
+    folder = tmp_path / "letters"
+    assert sorted(map(int, names(folder))) == list(range(1, 8 * 50 + 1))
+    assert all(contents(path) == {"a": b"1", "b": b"2"} for path in folder.iterdir())
 
 
 def test_what_could_not_be_loaded_is_not_published(tmp_path: Path, orchard_fit: Fit) -> None:
