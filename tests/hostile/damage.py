@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from hostile.case import Case, Files, planted
 
-FLIPS = 1200  # of a file's bits, at most
-LENGTHS = 60  # to which a file is cut
+FLIPS = 1300  # of a file's bits, at most
+LENGTHS = 100  # to which a file is cut
 MORE = (b"\0", b"\n", b" ", b"}", b"\xff", b"\x08\x07", b"\0" * 70_000)
 
 
