@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +13,25 @@ from pathlib import Path
 
 import pytest
 
-from gradline import InputError, OutputError, load
+from gradline import InputError, OutputError, RefusedError, load
 from gradline.cli import main
 from gradline.package import check_files, read_package
+from gradline.versions import published_versions
+from gradline_export import export_package
 from gradline_export.publishing import publish
+from gradline_trainer import Fit
 
 FILES = {"a": b"1" * 5000, "b": b"2" * 70_000}
 COMMAND = [sys.executable, "-m", "gradline", "train-and-export", "--quiet"]
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
 RUN = "from gradline.cli import main; main(['train-and-export', '--quiet'])"
+
+AGAIN = """
+import sys
+from gradline_export.publishing import publish
+for _ in range(50):
+    publish({"a": b"1", "b": b"2"}, sys.argv[1], "letters")
+"""
 
 
 def contents(version: Path) -> dict[str, bytes]:
@@ -63,18 +74,30 @@ def test_what_a_live_publisher_writes_is_never_removed(tmp_path: Path) -> None:
     assert all(contents(path) == FILES for path in version.parent.iterdir())
 
 
+@pytest.mark.parametrize("step", ["mkdir", "flock"])
 def test_a_publisher_whose_directory_is_taken_before_it_is_locked_makes_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mkdir, taken = Path.mkdir, []
+    mkdir, flock, taken = Path.mkdir, fcntl.flock, []
+
+    def others() -> None:
+        if len(taken) < 3:
+            taken.append(None)
+            publish(FILES, tmp_path, "letters")
 
     def mkdir_and_lose_it(path: Path, *arguments: object, **options: object) -> None:
         mkdir(path, *arguments, **options)
-        if path.name.startswith(".building-") and len(taken) < 3:
-            taken.append(path)
-            publish(FILES, tmp_path, "letters")
+        others()
 
-    monkeypatch.setattr(Path, "mkdir", mkdir_and_lose_it)
+    def flock_too_late(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
+            others()
+        flock(descriptor, operation)
+
+    if step == "mkdir":
+        monkeypatch.setattr(Path, "mkdir", mkdir_and_lose_it)
+    else:
+        monkeypatch.setattr(fcntl, "flock", flock_too_late)
     publish(FILES, tmp_path, "letters")
     assert len(taken) == 3
     assert names(tmp_path / "letters") == ["1", "2", "3", "4"]
@@ -84,13 +107,17 @@ def test_a_publisher_whose_directory_is_taken_before_it_is_locked_makes_another(
 def test_no_version_appears_from_a_directory_that_is_being_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def half(path: Path, **options: object) -> None:
+        (path / "a").unlink(missing_ok=True)
+
     # Two machines whose locks don't reach each other: each takes the other for dead.
     monkeypatch.setattr(fcntl, "flock", lambda descriptor, operation: None)
+    monkeypatch.setattr(shutil, "rmtree", half)
     with pytest.raises(OutputError, match="No such file"):
         publish(
             FILES, tmp_path, "letters", before_rename=lambda: publish(FILES, tmp_path, "letters")
         )
-    assert names(tmp_path / "letters") == ["1"]
+    assert published_versions(tmp_path / "letters") == [1]
     assert contents(tmp_path / "letters" / "1") == FILES
 
 
@@ -136,6 +163,25 @@ def test_eight_commands_at_once_publish_eight_whole_versions(tmp_path: Path) -> 
     folder = tmp_path / "orchard"
     assert sorted(said) == [str(folder / str(number)) for number in range(1, 9)]
     check_versions(folder, 8)
+
+
+def test_eight_processes_that_publish_without_a_pause_get_numbers_of_their_own(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", AGAIN, str(tmp_path)]
+    publishers = [subprocess.Popen(command) for _ in range(8)]
+    assert [publisher.wait() for publisher in publishers] == [0] * 8
+    folder = tmp_path / "letters"
+    assert sorted(map(int, names(folder))) == list(range(1, 8 * 50 + 1))
+    assert all(contents(path) == {"a": b"1", "b": b"2"} for path in folder.iterdir())
+
+
+def test_what_could_not_be_loaded_is_not_published(tmp_path: Path, orchard_fit: Fit) -> None:
+    notes = {str(number): "x" for number in range(400_000)}
+    with pytest.raises(RefusedError, match="more than 400000 values") as caught:
+        export_package(orchard_fit, tmp_path, "orchard", notes=notes)
+    assert caught.value.code == "too-large"
+    assert names(tmp_path) == []
 
 
 # A pin
@@ -186,7 +232,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if done.returncode != 0:
         pytest.skip(f"a file system can't be mounted here: {done.stderr.strip()}")
     yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    # Lazily, so that it goes even where something holds a file of it open.
+    subprocess.run(["umount", "--lazy", str(mount)], check=True)
 
 
 def refused(command: list[str], folder: Path, reason: str) -> None:

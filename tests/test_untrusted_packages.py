@@ -22,6 +22,7 @@ import gradline
 from gradline.package import check_files, read_package
 from gradline.program import cli
 from gradline_export.frozen import to_onnx
+from hostile.case import sealed
 
 FILES = ["golden.json", "manifest.json", "model.onnx", "model.pt", "report.html"]
 Document = dict[str, Any]
@@ -48,12 +49,6 @@ def refusal(path: Path, **options: Any) -> gradline.PackageError:
     assert len(str(error)) > 20
     assert str(error).isprintable()
     return error
-
-
-def sealed(text: str) -> bytes:
-    """Return the manifest of a JSON object's text, sealed as the format says."""
-    body = text.rstrip().removesuffix("}").rstrip().encode() + b",\n "
-    return body + b'"seal": "' + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 
 
 def manifest_text(package: Path) -> str:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from gradline.bound import rounding_bound
 from gradline.encoding import dump_columns
-from gradline.errors import InputError, RefusedError
+from gradline.errors import InputError, PackageError, RefusedError
 from gradline.golden import Golden
 from gradline.graph import FORMAT, parse_graph
-from gradline.manifest import dump_manifest, file_record
+from gradline.manifest import dump_manifest, file_record, parse_manifest
 from gradline.wording import float32_error
 from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs
@@ -160,7 +160,7 @@ def freeze(
 
         files["report.html"] = to_report(document, weights, bias)
     document["files"] = {file: file_record(data) for file, data in files.items()}
-    files["manifest.json"] = dump_manifest(document)
+    files["manifest.json"] = _loadable(dump_manifest(document))
     return Frozen(name, files, weights, bias, certificate, parity)
 
 
@@ -172,6 +172,19 @@ def _intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
     record, data = terms.record(fit.targets), terms.to_onnx()
     prove_intervals(terms, data, rows, record["quantiles"]["0.95"])
     return record, data
+
+
+def _loadable(manifest: bytes) -> bytes:
+    """Return the manifest's bytes where the runtime takes them."""
+    try:
+        parse_manifest(manifest)
+    except PackageError as error:
+        raise RefusedError(
+            f"the package could not be loaded: {error}",
+            code="too-large",
+            hint="fewer features or notes: --feature, --exclude",
+        ) from error
+    return manifest
 
 
 def _rounded(fit: Fit, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.golden import row_count
 from gradline_trainer.moments import Moments
 from gradline_trainer.wide.column_moments import ColumnMoments
 
@@ -23,12 +24,12 @@ WORK = 2_000_000  # multiply-adds that the exact evaluation of the parity rows m
 def golden_rows(
     moments: Moments | ColumnMoments, weights: NDArray[Any], bias: NDArray[Any], seed: int
 ) -> NDArray[Any]:
-    """Return max(4, min(64, 4096 // d)) rows in the graph's dtype, shape (n, d).
+    """Return `row_count(d)` rows in the graph's dtype, shape (n, d).
 
     They are the columns' means, minima and maxima, zeros, and seeded draws between the extremes.
     """
     d = weights.shape[1]
-    count = max(4, min(64, 4096 // d))
+    count = row_count(d)
     low, high = moments.minimum[:d], moments.maximum[:d]
     draws = _draws(low, high, count - 4, seed)
     rows = np.vstack([moments.mean[:d], low, high, np.zeros(d), draws])

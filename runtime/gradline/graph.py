@@ -9,7 +9,6 @@ https://protobuf.dev/programming-guides/encoding.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline import strict
 from gradline.encoding import Column, dump_columns, parse_columns
 from gradline.errors import PackageError
 
@@ -177,7 +177,7 @@ def _check_value(data: bytes, name: bytes, element: int, columns: int) -> None:
 
 
 def _names(metadata: dict[str, str], which: str) -> list[str]:
-    names = json.loads(metadata.get(f"gradline.{which}", "null"))
+    names = strict.parse(metadata.get(f"gradline.{which}", "null"))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _refusal(f"no list of names under gradline.{which}")
     if len(set(names)) != len(names):
@@ -189,7 +189,7 @@ def _columns(metadata: dict[str, str], features: list[str]) -> list[Column]:
     if "gradline.columns" not in metadata:
         return []
     try:
-        columns = parse_columns(json.loads(metadata["gradline.columns"]), features)
+        columns = parse_columns(strict.parse(metadata["gradline.columns"]), features)
     except ValueError as error:
         raise _refusal(f"no description of columns under gradline.columns ({error})") from error
     if dump_columns(columns) is None:

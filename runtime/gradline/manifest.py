@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gradline import strict
 from gradline.errors import PackageError
 from gradline.graph import FORMAT
 
@@ -71,31 +72,20 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
     return document
 
 
-def parse_json(data: bytes, what: str) -> Any:
-    """Return the JSON value in `data`, refusing duplicate keys, NaN and infinity.
+def parse_json(data: bytes, what: str, most: int = strict.VALUES) -> Any:
+    """Return the JSON value in `data`, of at most `most` values, as strict as `gradline.strict`.
 
     Raises:
         PackageError: Naming the file `what`.
     """
     try:
-        return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        return strict.parse(data.decode(), most)
     except (ValueError, RecursionError) as error:
         raise PackageError(
             f"{what} cannot be read as JSON ({error})",
             code="not-json",
             hint="get the package again from where it was published",
         ) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an object has a key twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _check_members(document: dict[str, Any]) -> None:

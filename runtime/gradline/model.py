@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradline.by_column import as_inputs
 from gradline.encoding import fill_values
-from gradline.errors import InputError
+from gradline.errors import InputError, PackageError
 from gradline.inputs import to_matrix
 from gradline.package import Package, read_package
 
@@ -175,11 +175,24 @@ def _reopen(package: Package, threads: int) -> Model:
 
 
 def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
-    """Return an ONNX Runtime session on the CPU for a graph that was checked before."""
+    """Return an ONNX Runtime session on the CPU for a graph that was checked before.
+
+    Raises:
+        PackageError: Where ONNX Runtime does not take it.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except MemoryError:
+        raise
+    except Exception as error:  # its own types have no other base
+        raise PackageError(
+            f"ONNX Runtime does not load model.onnx: {' '.join(str(error).split())}",
+            code="not-the-graph",
+            hint="get the package again from where it was published",
+        ) from error

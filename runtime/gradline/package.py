@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,8 @@ def read_file(path: Path, limit: int) -> bytes:
         if not path.is_file():
             raise FileNotFoundError
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            # read(n) takes room for n bytes at once, however few there are.
+            data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except FileNotFoundError:
         raise PackageError(
             f"{path.name} is missing from {path.parent}",

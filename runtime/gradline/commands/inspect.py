@@ -50,7 +50,7 @@ def command(package: str, as_json: bool) -> None:
         return
     try:
         lines = describe(read)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise PackageError(
             f"manifest.json lacks what a package says of itself ({error!r})",
             code="bad-manifest",
