@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Answer", "Server", "ask_on", "ask_until", "exchange", "infer_request", "serving"]
+__all__ = [
+    "Answer", "Server", "ask_on", "ask_until", "close", "exchange", "infer_request", "serving",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,13 @@ def infer_request(rows: list[list[float]], *headers: str, model: str = "orchard"
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and wait until it is."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
     head = await reader.readuntil(b"\r\n\r\n")
     length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
@@ -102,7 +111,7 @@ async def ask_until(
             seen["lost"] += 1
             return
         finally:
-            writer.close()
+            await close(writer)
 
 
 async def exchange(port: int, data: bytes, seconds: float = 5.0) -> tuple[bytes, bool]:
@@ -121,4 +130,4 @@ async def exchange(port: int, data: bytes, seconds: float = 5.0) -> tuple[bytes,
     except ConnectionError:
         return received, True
     finally:
-        writer.close()
+        await close(writer)

@@ -23,7 +23,16 @@ import pytest
 
 from gradline_export import export_package
 from gradline_trainer import fit
-from serving import Answer, Server, ask_on, ask_until, exchange, infer_request, serving
+from serving import (
+    Answer,
+    Server,
+    ask_on,
+    ask_until,
+    close,
+    exchange,
+    infer_request,
+    serving,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +110,7 @@ def test_versions_change_under_load_without_a_lost_or_mixed_answer(tmp_path: Pat
             await asyncio.gather(*clients)
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             last = await ask_on(reader, writer, ask)
-            writer.close()
+            await close(writer)
             return str(json.loads(last.body)["model_version"])
 
     assert asyncio.run(run()) == "21"
@@ -122,7 +131,7 @@ def test_slow_clients_are_closed_and_others_hardly_notice(server: Server) -> Non
                 data = await asyncio.wait_for(reader.read(100), 0.4)
             except TimeoutError:
                 continue
-            writer.close()
+            await close(writer)
             return time.monotonic() - started, data
         raise AssertionError("it was never told to stop")
 
@@ -134,7 +143,7 @@ def test_slow_clients_are_closed_and_others_hardly_notice(server: Server) -> Non
             assert (await ask_on(reader, writer, ASK)).status == 200
             times.append(time.perf_counter() - started)
             await asyncio.sleep(0.03)
-        writer.close()
+        await close(writer)
         return sorted(times)
 
     async def all_at_once() -> None:
@@ -233,7 +242,7 @@ def test_requests_may_follow_one_another_or_come_byte_by_byte(server: Server) ->
             writer.write(bytes([byte]))
             await writer.drain()
         answer = await ask_on(reader, writer, ASK[-1:])
-        writer.close()
+        await close(writer)
         return answer
 
     assert asyncio.run(by_byte()).status == 200
@@ -253,11 +262,11 @@ def test_the_excess_alone_is_turned_away(orchard_package: Path) -> None:
                 assert b"retry-after: 1" in data
             for reader, writer in kept:
                 assert (await ask_on(reader, writer, ASK)).status == 200
-                writer.close()
+                await close(writer)
             await asyncio.sleep(0.3)
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             assert (await ask_on(reader, writer, ASK)).status == 200
-            writer.close()
+            await close(writer)
 
         asyncio.run(run())
 
