@@ -104,7 +104,8 @@ def test_looking_at_a_package_needs_nothing_heavy(command: str, orchard_package:
 
 
 @pytest.mark.parametrize(
-    ("missing", "extra"), [("torch", "train"), ("onnx", "train"), ("gradline_trainer", "train")]
+    ("missing", "extra"),
+    [("torch", "train"), ("onnx", "train"), ("scipy", "train"), ("gradline_trainer", "train")],
 )
 def test_training_without_its_extra_ends_with_the_line_that_installs_it(
     missing: str, extra: str, tmp_path: Path

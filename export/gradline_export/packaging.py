@@ -31,7 +31,7 @@ from gradline_trainer.fitting import Fit
 
 __all__ = ["Frozen", "export_package", "freeze"]
 
-LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy")
+LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 
 
 @dataclass(frozen=True)

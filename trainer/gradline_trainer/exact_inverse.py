@@ -1,12 +1,14 @@
 """(XᵀWX)⁻¹ from the exact normal equations, to nearly every digit of float64.
 
-With T near the inverse of A's Cholesky factor, M = T·A·Tᵀ is near the identity, and computed in
+With T near the inverse of A's Cholesky factor, M = T·A·Tᵀ is near the identity, and multiplied in
 integers it is known to its last bit. So A⁻¹ = TᵀM⁻¹T loses hardly a digit in float64, however
-ill-conditioned A is: its diagonal is a sum of squares.
+ill-conditioned A is: its diagonal is a sum of squares. Any T near enough will do: one of few bits
+takes less time.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +23,7 @@ __all__ = ["ExactNormal", "approximate_inverse", "inverse_root"]
 
 Array = NDArray[np.float64]
 T_BITS = 60  # after the point of T
+FEW_BITS = 36  # where T need not be that near
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class ExactNormal:
 
     Attributes:
         system: A and its scales.
-        inverse: T near the inverse of A's factor, a multiple of 2^−60, shape (r, r).
+        inverse: T near the inverse of A's factor, shape (r, r).
         active: The r features' places among the d, ascending.
     """
 
@@ -40,15 +43,21 @@ class ExactNormal:
     def root(self) -> Array:
         """Return U with UᵀU = (XᵀWX)⁻¹ in raw units, the bias last; see `inverse_root`."""
         system = self.system
-        integers = whole(self.inverse, T_BITS)
-        factor = np.linalg.cholesky(np.eye(len(integers)) + _excess(system, integers))
+        integers = whole(self.inverse, FEW_BITS)
+        inverse = (integers / (1 << FEW_BITS)).astype(np.float64)
+        # What A loses here is multiplied by T on both sides, and stays below 2^−64 of M.
+        bits = 64 + 2 * math.frexp(float(np.linalg.norm(inverse)))[1] + len(integers).bit_length()
+        left_out = max(2 * system.places - bits, 0)
+        product = _product(integers, system.matrix >> left_out)
+        unit = 1 << (2 * system.places - left_out + 2 * FEW_BITS)
+        factor = np.linalg.cholesky((product / unit).astype(np.float64))
         powers = [
             u - e for u, e in zip(system.feature_units, system.feature_exponents, strict=True)
         ]
         least = min(powers, default=0)
         centre = align(system.sums, np.array([p - least for p in powers], np.int64))
-        moved = [ratio(int(v), 1, least - T_BITS) for v in integers.dot(centre)]
-        solved = np.linalg.solve(factor, np.column_stack([self.inverse, moved]))
+        moved = [ratio(int(v), 1, least - FEW_BITS) for v in integers.dot(centre)]
+        solved = np.linalg.solve(factor, np.column_stack([inverse, moved]))
         return inverse_root(
             solved[:, :-1],
             solved[:, -1] if system.bias else None,
@@ -89,14 +98,12 @@ def approximate_inverse(system: ExactSystem, factor: Tensor) -> tuple[Array, flo
     rounding = (2 * p + 4) * 2.0**-52 * (np.abs(quantised) @ np.abs(matrix) @ np.abs(quantised.T))
     bound = float(np.linalg.norm(rest) + np.linalg.norm(rounding))
     if not bound < 1 / 16:
-        bound = float(np.linalg.norm(_excess(system, integers)))
+        one = 1 << (2 * system.places + 2 * T_BITS)
+        excess = _product(integers, system.matrix) - np.eye(p, dtype=np.int64).astype(object) * one
+        bound = float(np.linalg.norm((excess / one).astype(np.float64)))
     return quantised, bound * (1 + 1e-9)
 
 
-def _excess(system: ExactSystem, integers: Integers) -> Array:
-    """Return T·A·Tᵀ − I, correctly rounded, for T in units of 2^−60."""
-    product = integer_product(integers, integer_product(system.matrix, integers.T))
-    one = 1 << (2 * system.places + 2 * T_BITS)
-    excess = product - np.eye(len(integers), dtype=np.int64).astype(object) * one
-    rounded: Array = (excess / one).astype(np.float64)
-    return rounded
+def _product(outer: Integers, matrix: Integers) -> Integers:
+    """Return outer @ matrix @ outer.T."""
+    return integer_product(outer, integer_product(matrix, outer.T))

@@ -10,64 +10,24 @@ loses twice as many digits as the condition number has.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.errors import InputError, RefusedError, needs_extra
+from gradline.errors import InputError, RefusedError
 from gradline.wording import count
 from gradline_trainer.exact_inverse import inverse_root
+from gradline_trainer.inference import Design, target_statistics
 from gradline_trainer.moments import LOG_BITS, Moments
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
-from gradline_trainer.summary import Summary, TargetStatistics
+from gradline_trainer.summary import Summary
 
 __all__ = ["summarize"]
 
 Array = NDArray[np.float64]
 EPSILON = 2.0**-53
 NEAR = 1e-9  # of the loss: a gap that changes no statistic by more
-
-
-@dataclass(frozen=True)
-class Design:
-    """What the statistics of every target share.
-
-    Attributes:
-        bias: Whether there is a bias.
-        rows: n.
-        terms: How many features and biases there are, d + 1 or d.
-        active: The places of the p terms that were estimated, the bias last.
-        inverse: (XᵀWX)⁻¹ of those, shape (p, p).
-        log_weights: Σ log w.
-        level: Of the intervals.
-    """
-
-    bias: bool
-    rows: int
-    terms: int
-    active: list[int]
-    inverse: Array
-    log_weights: float
-    level: float
-
-    @property
-    def model_dof(self) -> int:
-        """How many features were estimated."""
-        return len(self.active) - self.bias
-
-    @property
-    def residual_dof(self) -> int:
-        """N − p."""
-        return self.rows - len(self.active)
-
-    def placed(self, values: Array) -> list[float | None]:
-        """Return values of the estimated terms, shape (p,), in the place of each; else None."""
-        found: list[float | None] = [None] * self.terms
-        for place, value in zip(self.active, values.tolist(), strict=True):
-            found[place] = value if math.isfinite(value) else None
-        return found
 
 
 def summarize(fit: Fit, level: float) -> Summary:
@@ -91,7 +51,9 @@ def summarize(fit: Fit, level: float) -> Summary:
     for t, name in enumerate(fit.targets):
         with np.errstate(divide="ignore", invalid="ignore"):
             standardized = weights[t, :d] * deviations[:d] / deviations[d + t]
-        targets[name] = _of_target(design, weights[t], residual[t], second[d + t], standardized)
+        targets[name] = target_statistics(
+            design, weights[t], residual[t], second[d + t], standardized
+        )
     features = [j for j in design.active if j < d]
     inflation = second[features] * design.inverse.diagonal()[: len(features)]
     return Summary(
@@ -179,63 +141,3 @@ def _residual_squares(fit: Fit, moments: Moments, problem: Problem) -> Array:
     from_moments = np.array([m.mae is None for m in metrics])
     unseen = np.where(from_moments, problem.resolution.numpy(), rounding)
     return np.where(squared <= unseen, 0.0, squared * moments.weight)
-
-
-def _of_target(
-    design: Design, weights: Array, residual: float, total: float, standardized: Array
-) -> TargetStatistics:
-    """Return the statistics of one target.
-
-    Args:
-        design: That it shares with the others.
-        weights: Its coefficients, the bias last, shape (terms,).
-        residual: Σw·residual².
-        total: Σw·y² about the mean, or about 0 without a bias.
-        standardized: Its weights in units of deviations, shape (d,).
-    """
-    with needs_extra():
-        from scipy.special import stdtr, stdtrit
-    dof = design.residual_dof
-    estimated = weights[design.active]
-    blank = np.full(len(estimated), math.nan)
-    error = np.sqrt(residual / dof * design.inverse.diagonal()) if dof > 0 else blank
-    t = np.divide(estimated, error, out=blank.copy(), where=error > 0)
-    reach = -float(stdtrit(dof, (1 - design.level) / 2)) * error if dof > 0 else blank
-    known = [*standardized, *[math.nan] * design.bias]
-    return TargetStatistics(
-        coefficient=weights.tolist(),
-        standard_error=design.placed(error),
-        t=design.placed(t),
-        p=design.placed(2 * stdtr(dof, -np.abs(t))) if dof > 0 else design.placed(blank),
-        lower=design.placed(estimated - reach),
-        upper=design.placed(estimated + reach),
-        standardized=design.placed(np.array(known)[design.active]),
-        residual_sd=math.sqrt(residual / dof) if dof > 0 else None,
-        **_determination(design, residual, total),
-        **_likelihood(design, residual),
-    )
-
-
-def _determination(design: Design, residual: float, total: float) -> dict[str, float | None]:
-    """Return R², the adjusted one, F and its p."""
-    from scipy.special import fdtrc
-
-    found: dict[str, float | None] = dict.fromkeys(("r2", "adjusted_r2", "f", "f_p"))
-    model, dof = design.model_dof, design.residual_dof
-    if total > 0:
-        found["r2"] = float(1 - residual / total)
-        if dof > 0:
-            found["adjusted_r2"] = float(1 - (model + dof) / dof * (residual / total))
-        if model > 0 and dof > 0 and residual > 0:
-            found["f"] = f = float(max(total - residual, 0.0) / model / (residual / dof))
-            found["f_p"] = float(fdtrc(model, dof, f))
-    return found
-
-
-def _likelihood(design: Design, residual: float) -> dict[str, float | None]:
-    """Return the log-likelihood of normal errors of variance σ²/w at its largest, AIC and BIC."""
-    n, p = design.rows, len(design.active)
-    if not (residual > 0 and design.residual_dof > 0):
-        return dict.fromkeys(("log_likelihood", "aic", "bic"))
-    log = design.log_weights / 2 - n / 2 * (math.log(2 * math.pi * residual / n) + 1)
-    return {"log_likelihood": log, "aic": 2 * (p - log), "bic": p * math.log(n) - 2 * log}

@@ -1,0 +1,116 @@
+"""The formulas of least-squares inference, for one target of several that share their features."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import needs_extra
+from gradline_trainer.summary import TargetStatistics
+
+__all__ = ["Design", "target_statistics"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Design:
+    """What the statistics of every target share.
+
+    Attributes:
+        bias: Whether there is a bias.
+        rows: n.
+        terms: How many features and biases there are, d + 1 or d.
+        active: The places of the p terms that were estimated, the bias last.
+        inverse: (XᵀWX)⁻¹ of those, shape (p, p).
+        log_weights: Σ log w.
+        level: Of the intervals.
+    """
+
+    bias: bool
+    rows: int
+    terms: int
+    active: list[int]
+    inverse: Array
+    log_weights: float
+    level: float
+
+    @property
+    def model_dof(self) -> int:
+        """How many features were estimated."""
+        return len(self.active) - self.bias
+
+    @property
+    def residual_dof(self) -> int:
+        """N − p."""
+        return self.rows - len(self.active)
+
+    def placed(self, values: Array) -> list[float | None]:
+        """Return values of the estimated terms, shape (p,), in the place of each; else None."""
+        found: list[float | None] = [None] * self.terms
+        for place, value in zip(self.active, values.tolist(), strict=True):
+            found[place] = value if math.isfinite(value) else None
+        return found
+
+
+def target_statistics(
+    design: Design, weights: Array, residual: float, total: float, standardized: Array
+) -> TargetStatistics:
+    """Return the statistics of one target.
+
+    Args:
+        design: That it shares with the others.
+        weights: Its coefficients, the bias last, shape (terms,).
+        residual: Σw·residual².
+        total: Σw·y² about the mean, or about 0 without a bias.
+        standardized: Its weights in units of deviations, shape (d,).
+    """
+    with needs_extra():
+        from scipy.special import stdtr, stdtrit
+    dof = design.residual_dof
+    estimated = weights[design.active]
+    blank = np.full(len(estimated), math.nan)
+    error = np.sqrt(residual / dof * design.inverse.diagonal()) if dof > 0 else blank
+    t = np.divide(estimated, error, out=blank.copy(), where=error > 0)
+    reach = -float(stdtrit(dof, (1 - design.level) / 2)) * error if dof > 0 else blank
+    known = [*standardized, *[math.nan] * design.bias]
+    return TargetStatistics(
+        coefficient=weights.tolist(),
+        standard_error=design.placed(error),
+        t=design.placed(t),
+        p=design.placed(2 * stdtr(dof, -np.abs(t))) if dof > 0 else design.placed(blank),
+        lower=design.placed(estimated - reach),
+        upper=design.placed(estimated + reach),
+        standardized=design.placed(np.array(known)[design.active]),
+        residual_sd=math.sqrt(residual / dof) if dof > 0 else None,
+        **_determination(design, residual, total),
+        **_likelihood(design, residual),
+    )
+
+
+def _determination(design: Design, residual: float, total: float) -> dict[str, float | None]:
+    """Return R², the adjusted one, F and its p."""
+    from scipy.special import fdtrc
+
+    found: dict[str, float | None] = dict.fromkeys(("r2", "adjusted_r2", "f", "f_p"))
+    model, dof = design.model_dof, design.residual_dof
+    if total > 0:
+        found["r2"] = float(1 - residual / total)
+        if dof > 0:
+            found["adjusted_r2"] = float(1 - (model + dof) / dof * (residual / total))
+        if model > 0 and dof > 0 and residual > 0:
+            found["f"] = f = float(max(total - residual, 0.0) / model / (residual / dof))
+            found["f_p"] = float(fdtrc(model, dof, f))
+    return found
+
+
+def _likelihood(design: Design, residual: float) -> dict[str, float | None]:
+    """Return the log-likelihood of normal errors of variance σ²/w at its largest, AIC and BIC."""
+    n, p = design.rows, len(design.active)
+    if not (residual > 0 and design.residual_dof > 0):
+        return dict.fromkeys(("log_likelihood", "aic", "bic"))
+    log = design.log_weights / 2 - n / 2 * (math.log(2 * math.pi * residual / n) + 1)
+    return {"log_likelihood": log, "aic": 2 * (p - log), "bic": p * math.log(n) - 2 * log}
