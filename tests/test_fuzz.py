@@ -23,6 +23,8 @@ from gradline_export import export_package
 from gradline_trainer import fit
 from gradline_trainer.orchard import TARGETS, orchard
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 #: What only a seal or a hash tells: no such case may load.
 SEALED = (
