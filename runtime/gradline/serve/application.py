@@ -107,7 +107,9 @@ class Application:
         for key, value in headers:
             if key in WAITED_FOR or (key == b"content-type" and value not in READ):
                 return None
-            if key == b"content-length" and len(value) > SMALL_DIGITS:
+            if key == b"content-length" and (
+                len(value) > SMALL_DIGITS or int(value) > self.limits.body
+            ):
                 return None
         return name if name in self.repository.models else None
 
@@ -123,7 +125,7 @@ class Application:
             body = answer.body
             if answer.json_length is not None:
                 found = _binary(answer.json_length)
-        except RequestError as error:
+        except Exception as error:
             status, found, body = _failure(error)
         self._note(name, "POST", f"/v2/models/{name}/infer", status, started)
         return status, found, body
@@ -154,7 +156,7 @@ class Application:
         try:
             self._admit(scope["path"], headers)
             status, found, body = await self._route(scope, headers, receive)
-        except RequestError as error:
+        except Exception as error:
             status, found, body = _failure(error)
         found = [*found, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": found})
@@ -268,7 +270,11 @@ def _is_one_of(hosts: frozenset[str], host: bytes) -> bool:
     return re.sub(r":\d*$", "", text) in hosts
 
 
-def _failure(error: RequestError) -> Reply:
+def _failure(error: Exception) -> Reply:
+    """Return the answer to what can't be answered, by the client's fault or by ours."""
+    if not isinstance(error, RequestError):
+        log.error("a request failed that should not have", exc_info=error)
+        error = RequestError(500, "the server failed; its log says how", close=True)
     close = [(b"connection", b"close")] if error.close else []
     body = json.dumps({"error": str(error)}).encode()
     return error.status, [*JSON, *error.headers, *close], body
