@@ -180,7 +180,7 @@ def test_texts_that_are_no_unicode_are_the_clients_fault(root: Path) -> None:
     ],
 )
 def test_a_wrong_value_is_named_by_its_place(data: str, named: str, root: Path) -> None:
-    body = '{"inputs":[{"name":"x","shape":[1,3],"datatype":"INT64","data":%s}]}' % data
+    body = '{"inputs":[{"name":"x","shape":[1,3],"datatype":"INT64","data":' + data + "}]}"
     assert named in fault(ask(application(root), INFER, body.encode()))
 
 
