@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "Answer", "Server", "ask_on", "ask_until", "close", "exchange", "infer_request", "serving",
+    "IMPATIENT", "Answer", "Server", "ask_on", "ask_until", "close", "exchange", "infer_request",
+    "serving",
 ]  # fmt: skip
 
 
@@ -45,10 +46,20 @@ class Answer:
         return b"connection: close" in self.head.lower()
 
 
+#: The command with shorter patience, so that tests of it are short.
+IMPATIENT = """
+import sys
+from gradline.program import run
+from gradline.serve.connections import Connection
+Connection.head_seconds, Connection.body_seconds = 1.0, 2.0
+sys.exit(run(sys.argv[1:]))
+"""
+
+
 @contextmanager
-def serving(*words: object) -> Iterator[Server]:
+def serving(*words: object, program: tuple[str, ...] = ("-m", "gradline")) -> Iterator[Server]:
     """Run `gradline serve` on a free port, and end it as a supervisor does."""
-    command = [sys.executable, "-m", "gradline", "serve", *map(str, words), "--port", "0"]
+    command = [sys.executable, *program, "serve", *map(str, words), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         address = process.stderr.readline().strip()

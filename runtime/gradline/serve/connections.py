@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gradline.serve.application import Application
+from gradline.serve.failures import RequestError
 
 __all__ = ["Connection", "connect"]
 
@@ -34,14 +35,12 @@ class Connection(HttpToolsProtocol):
     """One connection. The limits are the server's, set before it starts.
 
     Attributes:
-        most: Connections at a time; further ones are a `Surplus`.
-        head_bytes: Of a request's line and headers.
+        head_bytes: Of a request's line and headers, and of whatever else is not its body.
         head_seconds: For a request's headers.
         body_seconds: For its body, and for whoever reads an answer.
         linger_seconds: That an idle connection may still send a request, once the server ends.
     """
 
-    most: ClassVar[int] = 1000
     head_bytes: ClassVar[int] = 16 << 10
     head_seconds: ClassVar[float] = 5.0
     body_seconds: ClassVar[float] = 15.0
@@ -53,8 +52,10 @@ class Connection(HttpToolsProtocol):
         """Note a connection."""
         super().connection_made(transport)
         self.parted = False
+        self.refusal: tuple[int, str] | None = None  # that waits for earlier answers
         self.in_head = True
-        self.head = bytearray()
+        self.fresh = True  # no byte of a request came since the last one
+        self.unparsed = 0  # bytes since a request's head, body or end was last seen
         self.draining = False
         self.deadline = self.loop.time() + self.head_seconds
         self.stuck_since: float | None = None
@@ -69,61 +70,99 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; refuse heads that are too long, or read differently by others."""
-        if self.parted:
+        """Parse what came."""
+        if self.parted or self.refusal:
             return
-        if self.in_head:
-            if not self.head and self._idle():
-                self.deadline = self.loop.time() + self.head_seconds
-            self.head += data
-            if not self._head_is_plain():
-                return
+        if self.fresh:
+            self._begin()
         self._unset_keepalive_if_required()
+        self.unparsed += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            ours = isinstance(error.__context__, ValueError)
-            self.refuse(400, str(error.__context__) if ours else "this is not HTTP/1.1")
+            ours = error.__context__
+            if isinstance(ours, RequestError):
+                self.refuse(ours.status, str(ours))
+            else:
+                self.refuse(400, "this is not HTTP/1.1")
+        else:
+            if self.unparsed > self.head_bytes:
+                self.refuse(431, self._too_long())
 
-    def _head_is_plain(self) -> bool:
-        """Return whether the head so far is short enough and can be read in one way only."""
-        end = self.head.find(b"\r\n\r\n")
-        head = self.head if end < 0 else self.head[:end]
-        if len(head) > self.head_bytes:
-            self.refuse(431, f"the request's headers are longer than {self.head_bytes} bytes")
-            return False
-        if head.count(b"\n") != head.count(b"\r\n") or b"\n " in head or b"\n\t" in head:
-            self.refuse(400, "a header line ends without CR, or goes on in the next one")
-            return False
-        return True
+    def _begin(self) -> None:
+        """Note that a request begins."""
+        self.fresh = False
+        if self._idle():
+            self._await_request()
+
+    def _await_request(self) -> None:
+        """Set the deadline of a connection that has nothing to answer."""
+        seconds = self.config.timeout_keep_alive if self.fresh else self.head_seconds
+        self.deadline = self.loop.time() + seconds
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins, perhaps right behind another one."""
+        super().on_message_begin()
+        if self.fresh:
+            self._begin()
 
     def on_headers_complete(self) -> None:
         """Start a request, or refuse it."""
+        self._check_head()
+        if self.parser.should_upgrade():
+            return
         self.in_head = False
-        self.head = bytearray()
+        self.unparsed = 0
         self.deadline = self.loop.time() + self.body_seconds
-        hosts = lengths = codings = 0
-        for name, _ in self.headers:
-            hosts += name == b"host"
-            lengths += name == b"content-length"
-            codings += name == b"transfer-encoding"
-        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            raise ValueError("no Host header, or several")
-        if lengths > 1 or (lengths and codings):
-            raise ValueError("two lengths of one body")
         self.model = self._asked_at_once()
         if self.model is not None:
             self.body = b""
             return
         super().on_headers_complete()
-        self.cycle.transport = _Joined(self)  # type: ignore[assignment]
-        if self.draining or self.parser.should_upgrade():
+        self.headers = []  # the request has its own; what comes behind a body is no header of it
+        if self.scope["method"] != "HEAD":
+            self.cycle.transport = _Joined(self)  # type: ignore[assignment]
+        if self.draining:
             self.cycle.keep_alive = False
+
+    def _check_head(self) -> None:
+        """Raise where a head is too long, or can be read in more than one way."""
+        hosts = lengths = codings = 0
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            hosts += name == b"host"
+            lengths += name == b"content-length"
+            codings += name == b"transfer-encoding"
+        if self.parser.get_method() == b"CONNECT":
+            raise RequestError(400, "this is no proxy")
+        if size > self.head_bytes:
+            raise RequestError(431, self._too_long())
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise RequestError(400, "no Host header, or several")
+        if lengths > 1 or (lengths and codings):
+            raise RequestError(400, "two lengths of one body")
+
+    def _too_long(self) -> str:
+        return f"the request's headers are longer than {self.head_bytes} bytes"
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Read a request again as one that asks for no other protocol.
+
+        Java's client asks for HTTP/2 with each first request, and its parser here then leaves the
+        body unread. To ignore the wish is every server's right (RFC 9110, 7.8).
+        """
+        lines = [b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
+        lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.data_received(b"".join([*lines, b"\r\n", rest]))
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
+        self.unparsed = 0
         if self.model is not None:
             self.body += body
         elif self.cycle is not None:
@@ -131,13 +170,18 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that a request is whole; the next head may follow."""
-        self.in_head = True
+        if self.parser.should_upgrade():
+            return
+        self.in_head = self.fresh = True
+        self.unparsed = 0
         self.deadline = math.inf
         if self.model is not None:
             self._answer(self.model)
             self.model = None
         elif self.cycle is not None:
             super().on_message_complete()
+        if self._idle():  # it was answered before its end, or right now
+            self._await_request()
 
     def _asked_at_once(self) -> str | None:
         """Return the model that is asked, where no more than the body is waited for."""
@@ -169,16 +213,16 @@ class Connection(HttpToolsProtocol):
         lines.append(body)
         self.transport.write(b"".join(lines))
         self.server_state.total_requests += 1
-        self.deadline = self.loop.time() + self.config.timeout_keep_alive
         if not keep:
             self.transport.close()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
-        self.cycle.transport.flush()  # type: ignore[attr-defined]
         super().on_response_complete()
-        if self._idle() and not self.head:
-            self.deadline = math.inf  # uvicorn's own keep-alive timer runs
+        if self._idle() and self.in_head:
+            self._await_request()
+        if self._idle() and self.refusal:
+            self.refuse(*self.refusal)
 
     def shutdown(self) -> None:
         """Close after the request at hand, or after a moment where there is none."""
@@ -190,8 +234,10 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def refuse(self, status: int, message: str) -> None:
-        """Answer at once and part, whatever the request goes on with."""
-        if not self.parted and not self.transport.is_closing():
+        """Answer, after what was asked before, and part, whatever the request goes on with."""
+        if self.in_head and not self._idle():
+            self.refusal = status, message
+        elif not self.parted and not self.transport.is_closing():
             self.transport.write(_error(status, message))
             self.part()
 
@@ -200,7 +246,7 @@ class Connection(HttpToolsProtocol):
 
         A socket that is closed with bytes unread takes back what was sent last (RFC 9112, 9.6).
         """
-        if (self.in_head and not self.head) or not self.transport.can_write_eof():
+        if self.fresh or not self.transport.can_write_eof():
             self.transport.close()
         elif not self.parted:
             self.parted = True
@@ -219,8 +265,9 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         elif now > self.deadline:
             self.deadline = math.inf
-            if self.parted or (self.in_head and not self.head):
-                self.transport.close()  # nothing was ever asked
+            answered = not self.in_head and self.model is None and self._idle()
+            if self.parted or self.fresh or answered:
+                self.transport.close()  # nothing was ever asked, or no more will be said
             else:
                 self.refuse(408, "the request did not arrive in time")
                 if self.cycle is not None and not self.cycle.response_complete:
@@ -231,7 +278,7 @@ class Connection(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _close_if_idle(self) -> None:
-        if self._idle() and not self.transport.is_closing():
+        if self._idle() and self.fresh and not self.transport.is_closing():
             self.transport.close()
 
 
@@ -252,12 +299,7 @@ class _Joined:
         self._connection.transport.write(data)
 
     def close(self) -> None:
-        self.flush()
         self._connection.part()
-
-    def flush(self) -> None:
-        if self._head:  # of an answer to HEAD
-            self.write(b"")
 
 
 class Surplus(asyncio.Protocol):
@@ -281,13 +323,14 @@ class Surplus(asyncio.Protocol):
 
 
 def connect(
+    most: int,
     config: Config,
     server_state: ServerState,
     app_state: dict[str, Any],
     _loop: asyncio.AbstractEventLoop | None = None,
 ) -> asyncio.Protocol:
-    """Return what handles a new connection."""
-    if len(server_state.connections) >= Connection.most:
+    """Return what handles a new connection: one beyond `most` at a time is a `Surplus`."""
+    if len(server_state.connections) >= most:
         return Surplus()
     return Connection(config, server_state, app_state, _loop)
 

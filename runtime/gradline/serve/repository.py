@@ -7,6 +7,7 @@ version is loaded beside the old one and then put in its place.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from gradline.errors import GradlineError, InputError, PackageError
 from gradline.model import load
 from gradline.serve.inference import Served
 from gradline.serve.metrics import Metrics
-from gradline.versions import pinned_version, published_versions
+from gradline.versions import PIN, pinned_version, published_versions
 
 __all__ = ["Entry", "Repository"]
 
@@ -38,6 +39,7 @@ class Entry:
         others: Further versions, by number, that were asked for.
         refused: The files of versions that did not load, by number, as they were then.
         damaged: Whether the files that `current` was loaded from have changed since.
+        fault: What is wrong with the pin, "" where nothing is.
     """
 
     folder: Path | None
@@ -47,6 +49,7 @@ class Entry:
     others: dict[str, Served] = field(default_factory=dict)
     refused: dict[int, Stamp] = field(default_factory=dict)
     damaged: bool = False
+    fault: str = ""
 
 
 class Repository:
@@ -66,6 +69,8 @@ class Repository:
         self, paths: Sequence[Path], metrics: Metrics, public_key: Path | None = None
     ) -> None:
         self.models: dict[str, Entry] = {}
+        self._unserved: dict[Path, object] = {}  # packages that did not load, as they were then
+        self._loading = threading.Lock()
         self._metrics = metrics
         self._public_key = public_key
         self._roots = [path for path in paths if _is_root(path)]
@@ -84,7 +89,8 @@ class Repository:
             return None
         if version is None or version == entry.current.version:
             return entry.current
-        return entry.others.get(version) or self._load_other(entry, version)
+        with self._loading:  # threads ask
+            return entry.others.get(version) or self._load_other(entry, version)
 
     def versions(self, name: str) -> list[str]:
         """Return the versions of a model that can be asked for."""
@@ -96,17 +102,27 @@ class Repository:
 
     def refresh(self) -> None:
         """Load what was published, pinned or unpinned since; keep what does not load as it was."""
-        for root in self._roots:
-            for place in _packages(root):
-                if place.name not in self.models:
-                    try:
-                        self._add(place)
-                    except GradlineError as error:
-                        log.error("%s is not served: %s", place, error)
-        for name, entry in self.models.items():
-            if entry.folder is not None:
-                self._follow(name, entry, entry.folder)
-            self._watch(name, entry)
+        with self._loading:
+            for root in self._roots:
+                self._look_into(root)
+            for name, entry in self.models.items():
+                if entry.folder is not None:
+                    self._follow(name, entry, entry.folder)
+                self._watch(name, entry)
+
+    def _look_into(self, root: Path) -> None:
+        """Serve the packages that are new in a folder; tell once of those that can't be."""
+        known = {entry.folder for entry in self.models.values()}
+        for place in _packages(root):
+            found = [_stamp(place / str(version)) for version in published_versions(place)]
+            state = (_stamp(place / PIN), found)
+            if place in known or self._unserved.get(place) == state:
+                continue
+            try:
+                self._add(place)
+            except GradlineError as error:
+                log.error("%s is not served: %s", place, error)
+                self._unserved[place] = state
 
     def _add(self, place: Path) -> None:
         versions = published_versions(place)
@@ -131,7 +147,7 @@ class Repository:
             place = folder / str(number)
             try:
                 served = Served(load(place, public_key=self._public_key))
-            except PackageError as error:
+            except GradlineError as error:
                 self._refuse(folder, number, refused, error)
                 last = error
             else:
@@ -144,8 +160,11 @@ class Repository:
         try:
             wanted = pinned_version(folder, versions)
         except PackageError as error:
-            log.error("%s keeps serving version %s: %s", name, entry.current.version, error)
+            if entry.fault != str(error):
+                log.error("%s keeps serving version %s: %s", name, entry.current.version, error)
+            entry.fault = str(error)
             return
+        entry.fault = ""
         tried = [wanted] if wanted else list(reversed(versions))
         for number in tried:
             place = folder / str(number)
@@ -210,7 +229,7 @@ def _is_root(path: Path) -> bool:
 
 
 def _packages(root: Path) -> list[Path]:
-    return sorted(place for place in root.iterdir() if published_versions(place))
+    return sorted(place for place in root.glob("*") if published_versions(place))
 
 
 def _stamp(place: Path) -> Stamp:

@@ -7,8 +7,11 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +19,8 @@ import uvicorn
 
 from gradline.errors import InputError
 from gradline.serve import app
-from gradline.serve.connections import Connection, connect
+from gradline.serve.connections import connect
+from gradline.serve.draining import Server
 from gradline.serve.metrics import SHARED
 from gradline.serve.settings import Settings
 from gradline.terminal import tell
@@ -51,23 +55,25 @@ def run(settings: Settings, listening: Listening) -> None:
     """Serve until SIGTERM or SIGINT, and then drain.
 
     Raises:
-        InputError: Where the address can't be had, or nothing can be served.
+        InputError: Where the address can't be had, the certificate is none, or nothing can be
+            served.
         PackageError: Where no version of a package can be loaded.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for noisy in ("uvicorn.error", "uvicorn.access", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    Connection.most = listening.connections
     os.environ.update(settings.to_environment())
     alone = app() if listening.workers == 1 else None
     if alone is None:
         app()  # what a worker would stumble over is said here, once
+    if listening.certificate:
+        _check_certificate(listening.certificate, listening.key)
     bound = _bind(listening)
     scheme = "https" if listening.certificate else "http"
     config = uvicorn.Config(
         alone or "gradline.serve.worker:app",
         factory=alone is None,
-        http=connect,  # type: ignore[arg-type]
+        http=partial(connect, listening.connections),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         workers=listening.workers,
@@ -83,18 +89,31 @@ def run(settings: Settings, listening: Listening) -> None:
     )
     host, port = bound.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
+    server = Server(config)
+    # Before uvicorn listens to signals, and after it ended, when it sends itself what it was sent.
+    signal.signal(signal.SIGTERM, lambda *_: server.end() if alone else sys.exit(0))
     tell(f"{scheme}://{shown}:{port}")
     gc.collect()
     gc.freeze()  # looking through what stays anyway shows in the slowest answers
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # to uvicorn it is a wish, and it ends with 0
-    if listening.workers == 1:
-        uvicorn.Server(config).run(sockets=[bound])
+    if alone:
+        server.run(sockets=[bound])
         return
-    from uvicorn.supervisors import Multiprocess  # which looks for ways to watch files, too
+    from gradline.serve.supervisor import Workers  # which looks for ways to watch files, too
 
     with TemporaryDirectory(prefix="gradline-") as counts:
         os.environ[SHARED] = counts
-        Multiprocess(config, sockets=[bound]).run()
+        Workers(config, sockets=[bound]).run()
+
+
+def _check_certificate(certificate: Path, key: Path | None) -> None:
+    try:
+        ssl.create_default_context().load_cert_chain(certificate, key, password=str)
+    except OSError as error:
+        raise InputError(
+            f"{certificate} and {key} are not a certificate and its key: {error.strerror or error}",
+            code="bad-certificate",
+            hint="give PEM files, the key without a passphrase",
+        ) from error
 
 
 def _bind(listening: Listening) -> socket.socket:
@@ -103,10 +122,13 @@ def _bind(listening: Listening) -> socket.socket:
             listening.host, listening.port, type=socket.SOCK_STREAM
         )[0]
         bound = socket.socket(family)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(BACKLOG)
-        bound.set_inheritable(True)
+        with ExitStack() as unless_bound:
+            unless_bound.callback(bound.close)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            bound.listen(BACKLOG)
+            bound.set_inheritable(True)
+            unless_bound.pop_all()
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(

@@ -6,6 +6,7 @@ of Triton's binary tensor data extension.
 
 from __future__ import annotations
 
+import re
 import struct
 from math import prod
 from typing import Any
@@ -32,6 +33,7 @@ LIMITS: dict[str, tuple[Any, Any]] = {
     "FP16": (-65519.99999999999, 65519.99999999999),
     "FP32": (-3.4028235677973362e38, 3.4028235677973362e38),
 }
+NESTED = re.compile(rb"\s*\[\s*\[")
 LARGEST = 2**40  # numbers in a shape, far beyond any body's: so that products stay small integers
 
 _flat_floats = msgspec.json.Decoder(list[float])
@@ -127,13 +129,10 @@ def _shape(tensor: Tensor) -> list[int]:
 def _decoded(tensor: Tensor, flat: Any, nested: Any) -> list[Any]:
     if not tensor.data:
         raise _bad(tensor, "no data")
+    decoder = nested if NESTED.match(tensor.data) else flat
     try:
-        return flat.decode(tensor.data)  # type: ignore[no-any-return]
-    except msgspec.DecodeError:
-        pass
-    try:
-        return nested.decode(tensor.data)  # type: ignore[no-any-return]
-    except msgspec.DecodeError as error:
+        return decoder.decode(tensor.data)  # type: ignore[no-any-return]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _bad(tensor, f"data are not {tensor.datatype} values ({error})") from error
 
 
