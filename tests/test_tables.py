@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from gradline.errors import InputError
-from gradline.tables import BLOCK_ROWS
+from gradline.tables import BLOCK_ROWS, open_files
 from gradline_trainer import Fit, fit
 
 ROWS = 40
@@ -347,3 +347,48 @@ def test_in_memory_faults_are_refused_by_name() -> None:
     assert "a table of type int" in str(refusal(3))
     nulls = pa.table({"a": [1, None, 3], "y": [1, 2, 4]})
     assert "1 missing value, the first in row 2 of the table" in str(refusal(nulls))
+
+
+# A text file's columns are read as numbers at once; a value that is odd changes nothing else.
+
+LONG = 2 * BLOCK_ROWS + 1_000
+
+
+@pytest.mark.parametrize(
+    ("odd", "meant"),
+    [(" 7 ", 7.0), ("7\t", 7.0), (" NA ", np.nan), ("inf", np.inf), ('" 7"', 7.0)],
+)
+@pytest.mark.parametrize("row", [0, BLOCK_ROWS, LONG - 1])
+def test_an_odd_value_is_read_as_it_would_be_in_a_file_full_of_them(
+    tmp_path: Path, odd: str, meant: float, row: int
+) -> None:
+    values = np.arange(LONG) / 8
+    texts = [repr(float(value)) for value in values]
+    texts[row], values[row] = odd, meant
+    lines = "\n".join(f"{text},{place % 5}" for place, text in enumerate(texts))
+    table = open_files(write(tmp_path / "t.csv", f"x,z\n{lines}\n"))
+    for _ in range(2):  # the second time it is known
+        blocks = list(table.blocks(["x", "z"], keep=["z"]))
+        assert [block.start for block in blocks] == [0, BLOCK_ROWS, 2 * BLOCK_ROWS]
+        found = np.concatenate([block.values for block in blocks])
+        np.testing.assert_array_equal(found[:, 0], values)
+        np.testing.assert_array_equal(found[:, 1], np.arange(LONG) % 5)
+        assert [z for block in blocks for z in block.kept["z"]][-1] == str((LONG - 1) % 5)
+
+
+@pytest.mark.parametrize("odd", ["2026-01-01", "0x10", "1_000", "--1", "true", "1 000", "１"])
+def test_what_is_no_number_is_named_wherever_it_stands(tmp_path: Path, odd: str) -> None:
+    lines = [f"{place},{place}" for place in range(LONG)]
+    lines[-2] = f"{odd},1"
+    table = open_files(write(tmp_path / "t.csv", "\n".join(["x,y", *lines])))
+    with pytest.raises(InputError, match=f"'x' is text.*row {LONG - 1} of t.csv") as caught:
+        list(table.blocks(["x", "y"]))
+    assert caught.value.code == "not-numeric"
+
+
+def test_a_large_integer_is_named_wherever_it_stands(tmp_path: Path) -> None:
+    lines = [f"{place},{place}" for place in range(LONG)]
+    lines[-2] = f"{2**53 + 1},1"
+    table = open_files(write(tmp_path / "t.csv", "\n".join(["x,y", *lines])))
+    with pytest.raises(InputError, match=f"{2**53 + 1} in row {LONG - 1} of t.csv"):
+        list(table.blocks(["x", "y"]))

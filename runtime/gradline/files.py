@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,10 +122,17 @@ def file_format(path: Path) -> str | None:
     return FORMATS.get(suffixes[-1]) if suffixes else None
 
 
-def open_file(path: Path, dialect: Dialect) -> tuple[pl.LazyFrame, list[str], bool]:
+def open_file(
+    path: Path, dialect: Dialect, numbers: Sequence[str] = ()
+) -> tuple[pl.LazyFrame, list[str], bool]:
     """Return the file as a lazy frame, its column names as written, and whether it is text.
 
     A text file's columns are all strings; what they mean is decided where they are read.
+
+    Args:
+        path: Of the file.
+        dialect: Of a text file.
+        numbers: Columns of a text file that are numbers: reading fails where they are not.
 
     Raises:
         InputError: For an unknown format, an empty file, or one that cannot be read.
@@ -143,7 +150,8 @@ def open_file(path: Path, dialect: Dialect) -> tuple[pl.LazyFrame, list[str], bo
         )
     with readable(path):
         if kind in ("csv", "tsv"):
-            return _open_text(path, dialect.separator or default_separator(path), dialect)
+            separator = dialect.separator or default_separator(path)
+            return _open_text(path, separator, dialect, numbers)
         if kind == "parquet":
             frame = pl.scan_parquet(path, glob=False)
         elif kind == "arrow":
@@ -159,7 +167,7 @@ def open_file(path: Path, dialect: Dialect) -> tuple[pl.LazyFrame, list[str], bo
 
 
 def _open_text(
-    path: Path, separator: str, dialect: Dialect
+    path: Path, separator: str, dialect: Dialect, numbers: Sequence[str]
 ) -> tuple[pl.LazyFrame, list[str], bool]:
     import polars as pl
 
@@ -183,6 +191,7 @@ def _open_text(
     frame = pl.scan_csv(
         path,
         infer_schema=False,
+        schema_overrides=dict.fromkeys(numbers, pl.Float64),
         separator=separator,
         null_values=list(dialect.nulls),
         # Polars leaves doubled quotes in a header as they are; row 0, read above, has them undone.
