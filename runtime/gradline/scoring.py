@@ -172,5 +172,6 @@ def table_inputs(
     match_names(table.names, names, extra="ignore")
     categories = [column for column in read if column.kind == "category"]
     coded = table.with_categories({c.name: place_finder(c, unknown_category) for c in categories})
+    coded.row_groups_ahead = 2  # to predict takes less time than to read
     for block in coded.blocks(names, keep=keep):
         yield expand(block.pieces[0], read), block.kept

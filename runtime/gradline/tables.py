@@ -42,7 +42,7 @@ __all__ = ["BLOCK_ROWS", "LARGEST_INTEGER", "Block", "FrameTable", "Part", "open
 
 BLOCK_ROWS = 65_536
 BATCH_ROWS = 16_384
-READ_AHEAD = {"POLARS_ROW_GROUP_PREFETCH_SIZE": "1", "POLARS_CSV_CHUNK_SIZE": "1000000"}
+CSV_CHUNK = 1_000_000  # bytes
 SLICED = (".parquet", ".pq")  # what any rows can be read from without those before
 COUNTED = (
     ".parquet",
@@ -128,9 +128,12 @@ class FrameTable:
         names: The column names as written, duplicates included.
         kinds: For each name "number", "text", "date" or "other".
         place_of: For each category column, what turns its text into the number that is read.
+        row_groups_ahead: Of a Parquet file that are read before they are asked for. With two of
+            them two cores read, in up to twice the memory.
     """
 
     place_of: Mapping[str, PlaceOf] = MappingProxyType({})
+    row_groups_ahead = 1
 
     def __init__(self, parts: list[Part], dialect: Dialect) -> None:
         self.parts = parts
@@ -335,7 +338,7 @@ class FrameTable:
         wanted = selectors.by_name(dict.fromkeys([*columns, *last]))
         blank: NDArray[np.int64] | None = None
         start = 0
-        for batch in _in_pieces(part, part.frame.select(wanted), size):
+        for batch in self._in_pieces(part, part.frame.select(wanted), size):
             if last and blank is None and batch[last[0]].has_nulls():
                 ragged, lines = odd_rows(part.path, self.dialect.separator)
                 if ragged:
@@ -349,6 +352,22 @@ class FrameTable:
                 frame = frame.filter(~np.isin(rows, blank))
             yield frame
             start += len(batch)
+
+    def _in_pieces(self, part: Part, frame: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
+        """Yield a part's columns in frames of about `size` rows."""
+        if size == BLOCK_ROWS or part.path is None or part.path.suffix.lower() not in SLICED:
+            with _little_ahead(self.row_groups_ahead):
+                batches = frame.collect_batches(chunk_size=min(size, BATCH_ROWS))
+                first = next(batches, None)
+            if first is not None:
+                yield first
+                yield from batches
+            return
+        # Batches are read ahead of whoever takes them, and a wide file's would fill the memory.
+        start = 0
+        while len(piece := frame.slice(start, size).collect()):
+            yield piece
+            start += len(piece)
 
     def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[Any]:
         import polars as pl
@@ -452,31 +471,18 @@ def _picked(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     return frame.select(map(frame.get_column, names))
 
 
-def _in_pieces(part: Part, frame: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
-    """Yield a part's columns in frames of about `size` rows."""
-    if size == BLOCK_ROWS or part.path is None or part.path.suffix.lower() not in SLICED:
-        with _little_ahead():
-            batches = frame.collect_batches(chunk_size=min(size, BATCH_ROWS))
-            first = next(batches, None)
-        if first is not None:
-            yield first
-            yield from batches
-        return
-    # Batches are read ahead of whoever takes them, and a wide file's would fill the memory.
-    start = 0
-    while len(piece := frame.slice(start, size).collect()):
-        yield piece
-        start += len(piece)
-
-
 @contextmanager
-def _little_ahead() -> Iterator[None]:
+def _little_ahead(row_groups: int) -> Iterator[None]:
     """Have queries that start here read little ahead, so that memory is the same for any file.
 
     Polars has no other way to say so.
     """
-    before = {name: os.environ.get(name) for name in READ_AHEAD}
-    os.environ.update(READ_AHEAD)
+    wanted = {
+        "POLARS_ROW_GROUP_PREFETCH_SIZE": str(row_groups),
+        "POLARS_CSV_CHUNK_SIZE": str(CSV_CHUNK),
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
