@@ -9,7 +9,7 @@ venv: .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet -c constraints.txt --editable ".[tables,train,sign,serve]" --group dev
+	$(BIN)/pip install --quiet -c constraints.txt --editable ".[tables,train,sign,serve,ray]" --group dev
 	touch $@
 
 run: venv ## train on the built-in orchard table, publish a package, predict from it
