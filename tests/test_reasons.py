@@ -33,7 +33,7 @@ def test_the_parts_add_up_to_the_prediction(
 ) -> None:
     x = np.array(rows, np.float32)
     found = model.explain(x)
-    graph = model._package.graph
+    graph = model.package.graph
     summed = found.baseline + found.contributions.sum(axis=2)
     # The prediction's own bound, and that of the parts in float64: about the means, thus twice.
     bound = rounding_bound(x, graph.weights, graph.bias, model.dtype)
@@ -45,7 +45,7 @@ def test_the_parts_add_up_to_the_prediction(
 
 def test_a_part_is_the_weight_times_the_step_from_the_mean(model: gradline.Model) -> None:
     found = model.explain({"temperature": [73.0], "rainfall": [67.0], "humidity": [43.0]})
-    graph = model._package.graph
+    graph = model.package.graph
     for j, name in enumerate(model.features):
         mean = Fraction(model.manifest["columns"][name]["mean"])
         step = Fraction([73, 67, 43][j]) - mean

@@ -221,6 +221,18 @@ def choice(*values: str) -> click.Choice[str]:
     type=choice("cpu", "cuda", "auto"),
     help="Where the products over the rows are computed; auto is cpu.",
 )
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    type=choice("local", "ray"),
+    help="What reads the rows; ray is a cluster's machines, with the same answer.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Of the Ray cluster. Default: RAY_ADDRESS, else one started here.",
+)
 @click.option("--torch-export", is_flag=True, help="Add model.pt2 (takes some seconds).")
 @click.option("--intervals", is_flag=True, help="Add intervals.onnx, with prediction intervals.")
 @click.option("--no-report", is_flag=True, help="Write no report.html.")

@@ -69,6 +69,7 @@ class RefusedError(GradlineError):
 EXTRAS = {
     "polars": "tables",
     "rich": "tables",
+    "ray": "ray",
     "torch": "train",
     "onnx": "train",
     "jinja2": "train",

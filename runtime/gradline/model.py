@@ -65,6 +65,7 @@ class Model:
             value for what is missing; else empty, and the features are the table's columns.
         dtype: float32 or float64, in which the graph computes.
         manifest: All that the package says of itself; empty for a bare ONNX file.
+        package: What was read of it.
     """
 
     def __init__(self, package: Package, *, threads: int = 1, self_test: bool = True) -> None:
@@ -76,7 +77,7 @@ class Model:
         self.columns = graph.columns
         self.dtype = graph.dtype
         self.manifest = package.manifest
-        self._package = package
+        self.package = package
         self._threads = threads
         self._session = open_session(package.onnx, threads)
         self._width = len(graph.features)
@@ -152,7 +153,7 @@ class Model:
         matrix = to_matrix(rows, self.features, self.dtype)
         if self._fills is not None:
             matrix = np.where(np.isnan(matrix), self._fills, matrix)
-        graph = self._package.graph
+        graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
         return explain(matrix, weights, bias, means)
 
@@ -167,7 +168,7 @@ class Model:
         return f"<gradline.Model {self.name}{version}: {self.features} -> {self.targets}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._package, self._threads)
+        return _reopen, (self.package, self._threads)
 
 
 def _reopen(package: Package, threads: int) -> Model:

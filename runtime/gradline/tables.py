@@ -95,6 +95,7 @@ class Part:
         text: Whether it is a text file, whose strings are to be read as numbers.
         state: The file's size and time of change when it was opened.
         given: Columns that stand before the file's own, each the same in every row.
+        start: The place in the file of the frame's first row.
     """
 
     path: Path | None
@@ -103,6 +104,7 @@ class Part:
     text: bool
     state: tuple[int, int] | None = None
     given: Mapping[str, pl.Expr] = field(default_factory=dict)
+    start: int = 0
 
     @property
     def label(self) -> str:
@@ -130,10 +132,12 @@ class FrameTable:
         place_of: For each category column, what turns its text into the number that is read.
         row_groups_ahead: Of a Parquet file that are read before they are asked for. With two of
             them two cores read, in up to twice the memory.
+        first_part: The number of the first part, where these are a share of a table's.
     """
 
     place_of: Mapping[str, PlaceOf] = MappingProxyType({})
     row_groups_ahead = 1
+    first_part = 0
 
     def __init__(self, parts: list[Part], dialect: Dialect) -> None:
         self.parts = parts
@@ -151,7 +155,13 @@ class FrameTable:
 
     def label(self, part: int) -> str:
         """Return what messages call a part."""
-        return self.parts[part].label
+        return self.parts[part - self.first_part].label
+
+    def with_parts(self, parts: list[Part], first: int) -> Self:
+        """Return a share of the table: some of its parts, of which the first has this number."""
+        table = copy(self)
+        table.parts, table.first_part = parts, first
+        return table
 
     def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
         """Return the same table with these columns read as categories, each as its place."""
@@ -173,8 +183,8 @@ class FrameTable:
             InputError: For text or dates in a column, integers beyond 2^53, or a file that cannot
                 be read.
         """
-        for number, part in enumerate(self.parts):
-            start = 0
+        for number, part in enumerate(self.parts, self.first_part):
+            start = part.start
             for values, kept in self._rows(part, columns, rows or BLOCK_ROWS, keep):
                 yield Block(number, start, (values,), kept)
                 start += len(values)
@@ -224,7 +234,7 @@ class FrameTable:
         start = 0
         for frame in self._frames(part, list(dict.fromkeys([*columns, *keep])), size):
             if start >= done:
-                values = self._numbers(part, _picked(frame, columns), start)
+                values = self._numbers(part, _picked(frame, columns), part.start + start)
                 yield values, _picked(frame, keep) if keep else None
             start += len(frame)
 

@@ -17,7 +17,15 @@ from gradline.errors import InputError, OutputError
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FORMATS", "check_output", "output_format", "table_bytes", "write_table", "write_whole"]
+__all__ = [
+    "BUILDING",
+    "FORMATS",
+    "check_output",
+    "output_format",
+    "table_bytes",
+    "write_table",
+    "write_whole",
+]
 
 #: What a table is written as, by the file's extension without its dot.
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -32,6 +40,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "jsonl": ("sink_ndjson", {}),
 }
 WAITING = 2  # blocks between whoever makes them and whoever writes them
+BUILDING = ".gradline-"  # how the name of a file begins that is not whole yet
 COPIED = 1 << 20  # bytes
 
 
@@ -108,7 +117,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         OutputError: Where it can't be written.
     """
-    building = path.with_name(f".gradline-{secrets.token_hex(8)}")
+    building = path.with_name(f"{BUILDING}{secrets.token_hex(8)}")
     try:
         try:
             # A file without a name: one with a name was seen to stay behind where an interrupt

@@ -72,7 +72,7 @@ def advise_on_columns(
         constant: Places of features that have one value only, or a second moment of 0.
         dependent: Places of features that are linear in earlier ones.
     """
-    columns = reader.columns
+    columns, counts = reader.columns, reader.counts
 
     def named(places: list[int]) -> str:
         names = [repr(columns.features[j]) for j in places]
@@ -82,17 +82,17 @@ def advise_on_columns(
     if columns.left_out:
         names = ", ".join(map(repr, columns.left_out))
         found.append(f"left out, since they hold no numbers: {names}")
-    if reader.filled:
-        found.append(f"{count(reader.filled, 'missing value')} filled with the training mean")
-    if reader.unknown:
+    if counts.filled:
+        found.append(f"{count(counts.filled, 'missing value')} filled with the training mean")
+    if counts.unknown:
         found.append(
-            f"{reader.unknown} of the dropped rows were to be held out, but have a category that "
+            f"{counts.unknown} of the dropped rows were to be held out, but have a category that "
             "no training row has"
         )
-    if reader.dropped:
+    if counts.dropped:
         found.append(
-            f"{reader.dropped} of {reader.read} rows dropped for missing values"
-            + " or unknown categories" * bool(reader.unknown)
+            f"{counts.dropped} of {counts.read} rows dropped for missing values"
+            + " or unknown categories" * bool(counts.unknown)
         )
     tiny = [j for j in constant if moments.minimum[j] < moments.maximum[j]]
     same = [j for j in constant if moments.minimum[j] == moments.maximum[j]]

@@ -81,7 +81,7 @@ def _tally(
     growing: dict[str, PlaceOf] = {c.name: tallies[c.name].place_of for c in categories}
     reader = RowReader(table.with_categories(growing), wanted, options)
     for rows, _ in reader:
-        report("rows", reader.read)
+        report("rows", reader.counts.read)
         for j, column in enumerate(wanted.inputs):
             tally = tallies[column.name]
             tally.add(rows, j, column.kind)

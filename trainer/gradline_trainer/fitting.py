@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from gradline.engine import Engine, open_engine
 from gradline.errors import InputError, RefusedError
 from gradline.files import Dialect
 from gradline_trainer.advice import advise
@@ -26,6 +27,7 @@ from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.rows import RowReader, Rows
+from gradline_trainer.shared import check_shareable, metrics_held_out, refuse_wide
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
 from gradline_trainer.wide.fitting import fit_wide, is_wide
@@ -48,6 +50,8 @@ def fit(
     decimal_comma: bool = False,
     null: Sequence[str] = (),
     progress: Progress | None = None,
+    engine: str = "local",
+    address: str | None = None,
     **options: Any,
 ) -> Fit:
     """Return the linear model that gradient descent learns from a table.
@@ -69,11 +73,17 @@ def fit(
         null: Further texts that mean a missing value.
         progress: Called with ("rows", count) and ("epochs", count). A method `expect` of it is
             called with ("rows", about how many there are).
+        engine: What reads the rows: this process, or "ray", a cluster whose machines can all read
+            the files; the answer is the same, bit for bit.
+        address: Of the Ray cluster; None for the one that Ray's own environment names, else for
+            one that is started on this machine.
         **options: See `Options`.
 
     Raises:
         InputError: For a table, column or option that does not fit, naming it.
-        RefusedError: Where the run diverged, saying why.
+        RefusedError: Where the run diverged, saying why, and where workers were lost again and
+            again.
+        MissingExtraError: Where Ray is asked for and not installed.
     """
     names = {"targets": targets, "features": features, "exclude": exclude, "one_hot": one_hot}
     check_arguments(table, sample_weight, separator, null=null, **names)
@@ -92,12 +102,17 @@ def fit(
     )
     if expect := getattr(progress, "expect", None):
         expect("rows", source.expected_rows() or 0)
-    source, columns = learn_encoding(source, columns, chosen, max_categories, report)
-    reader = RowReader(source, columns, chosen)
-    return learn(reader, report, refuse_trivial=True)
+    with open_engine(engine, address) as reading:
+        if reading is not None:
+            check_shareable(source, chosen)
+        source, columns = learn_encoding(source, columns, chosen, max_categories, report)
+        reader = RowReader(source, columns, chosen)
+        return learn(reader, report, refuse_trivial=True, engine=reading)
 
 
-def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
+def learn(
+    reader: RowReader, report: Progress, *, refuse_trivial: bool, engine: Engine | None = None
+) -> Fit:
     """Return the linear model that gradient descent learns from rows; see `fit`.
 
     Args:
@@ -106,9 +121,12 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         refuse_trivial: Whether to refuse a single row, a constant target, and features that are all
             constant. Otherwise their solution is what it is: W = 0, and b the targets' mean. A
             wide table's are always refused.
+        engine: That reads the rows; None for this process.
     """
     columns, chosen = reader.columns, reader.options
     if is_wide(columns, chosen):
+        if engine is not None:
+            raise refuse_wide(columns)
         return fit_wide(reader, report)
     if chosen.fixed_momentum and chosen.preconditioning == "whiten":
         raise InputError(
@@ -116,7 +134,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             code="bad-option",
             hint="leave --momentum out, or use --preconditioning standardize",
         )
-    moments, folds, rows = gather(reader, report)
+    moments, folds, rows = gather(reader, report, engine)
     if refuse_trivial:
         refuse_unlearnable(moments, reader)
     d = len(columns.features)
@@ -132,7 +150,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             code="constant-features",
             hint="choose other features",
         )
-    loss, moments, arithmetic = _state_loss(reader, rows, moments, problem, chosen, report)
+    loss, moments, arithmetic = _state_loss(reader, rows, moments, problem, chosen, report, engine)
     problem = loss.coordinates.problem
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
     return Fit(
@@ -141,7 +159,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         features=columns.features,
         targets=columns.targets,
         history=trained.history,
-        metrics=_metrics(reader, moments, rows, trained, problem),
+        metrics=_metrics(reader, moments, rows, trained, problem, engine),
         converged=trained.converged,
         optimality=trained.optimality,
         learning_rate=trained.learning_rate,
@@ -149,9 +167,9 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         arithmetic=arithmetic,
         exact=trained.exact,
         moments=moments,
-        rows_read=reader.read,
-        rows_dropped=reader.dropped,
-        rows_held_out=reader.held_out,
+        rows_read=reader.counts.read,
+        rows_dropped=reader.counts.dropped,
+        rows_held_out=reader.counts.held_out,
         paths=list(reader.table.paths),
         options=chosen,
         ridge_path=ridge_path,
@@ -176,12 +194,13 @@ def _state_loss(
     problem: Problem,
     chosen: Options,
     report: Progress,
+    engine: Engine | None,
 ) -> tuple[Loss, Moments, Arithmetic]:
     """Return the loss that the loop is given, the moments, exact where it is, and why it is."""
     arithmetic = choose_arithmetic(chosen, problem, moments)
     if arithmetic.used == "exact":
         try:
-            exact = gather_exactly(reader, rows, moments, report)
+            exact = gather_exactly(reader, rows, moments, report, engine)
             moments = exact.rounded(moments)
             loss = ExactLoss.of(exact, moments, len(reader.columns.features), chosen)
             return loss, moments, arithmetic
@@ -207,6 +226,7 @@ def _metrics(
     rows: list[Rows] | None,
     trained: Trained,
     problem: Problem,
+    engine: Engine | None,
 ) -> dict[str, dict[str, Metrics] | None]:
     """Return the metrics on the training rows and, where there are some, the held-out rows."""
     W, b = trained.weights.numpy(), trained.bias.numpy()
@@ -216,8 +236,8 @@ def _metrics(
     else:
         training = metrics_from_moments(moments, W, b, problem.resolution.numpy())
     held_out = None
-    if reader.held_out:
-        held_out = metrics_over_rows((held for _, held in reader), W, b, centre)
+    if reader.counts.held_out:
+        held_out = metrics_held_out(reader, W, b, centre, engine)
     names = reader.columns.targets
     return {
         "training": dict(zip(names, training or [], strict=True)),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
+from gradline.engine import Engine
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
-from gradline_trainer.moments import Moments, merge_all
-from gradline_trainer.parallel import in_order
+from gradline_trainer.moments import Moments
+from gradline_trainer.passes import Pass, Progress, total
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.wide.column_moments import ColumnMoments
 
@@ -25,13 +27,14 @@ __all__ = [
     "refuse_useless",
 ]
 
-Progress = Callable[[str, int], None]
 # The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
 CHUNK = 1 << 22  # numbers
 LEAST_ROWS = 8192
 
 
-def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments], list[Rows] | None]:
+def gather(
+    reader: RowReader, report: Progress, engine: Engine | None = None
+) -> tuple[Moments, list[Moments], list[Rows] | None]:
     """Return the moments of the training rows and of each fold, and the rows if they are at hand.
 
     They are where the loop needs them, or where one block holds them all.
@@ -39,34 +42,46 @@ def gather(reader: RowReader, report: Progress) -> tuple[Moments, list[Moments],
     Args:
         reader: Of the table's rows.
         report: Called with ("rows", how many were read so far).
+        engine: That reads them; None for this process.
 
     Raises:
         InputError: For rows that can't be trained on, where none is left, or none for a fold,
             and for columns whose squares overflow.
     """
+    width = len(reader.columns.features) + len(reader.columns.targets)
+    folds, device = reader.options.folds or 0, reader.options.torch_device
+    of = partial(FoldedMoments.of, folds=folds, device=device)
+    job = Pass(of, max(LEAST_ROWS, CHUNK // width))
+    kept: list[Rows] | None
+    if engine is None:
+        merged, kept = _here(job, reader, report)
+    else:
+        merged = total(job, reader, report, engine)
+        kept = [rows for rows, _ in reader] if reader.counts.blocks == 1 else None
+    whole = refuse_useless(None if merged is None else merged.whole, reader)
+    assert merged is not None  # noqa: S101 - of no rows, which are refused
+    return whole, _filled(merged), kept
+
+
+def _here(
+    job: Pass[FoldedMoments], reader: RowReader, report: Progress
+) -> tuple[FoldedMoments | None, list[Rows] | None]:
+    """Return what this process finds of the training rows, and the rows if they are at hand."""
     keep_all = reader.options.gradient_source == "rows"
     kept: list[Rows] = []
-    blocks = 0
 
-    def training() -> Iterable[Rows]:
-        nonlocal blocks
-        for rows, _ in reader:
-            report("rows", reader.read)
-            blocks += 1
-            if keep_all or blocks == 1:
+    def training() -> Iterator[tuple[int, int, Rows]]:
+        for block, rows, _ in reader.blocks():
+            report("rows", reader.counts.read)
+            if keep_all or reader.counts.blocks == 1:
                 kept.append(rows)
             else:
                 kept.clear()
-            if len(rows):
-                yield from rows.chunks(size)
+            yield block.part, block.start, rows
+        reader.refuse_faults()
 
-    width = len(reader.columns.features) + len(reader.columns.targets)
-    size = max(LEAST_ROWS, CHUNK // width)
-    folds, device = reader.options.folds or 0, reader.options.torch_device
-    merged = merge_all(in_order(lambda rows: FoldedMoments.of(rows, folds, device), training()))
-    whole = refuse_useless(None if merged is None else merged.whole, reader)
-    assert merged is not None  # noqa: S101 - of no rows, which are refused
-    return whole, _filled(merged), kept if keep_all or blocks == 1 else None
+    merged = job.over(training())
+    return merged, kept if keep_all or reader.counts.blocks == 1 else None
 
 
 AnyMoments = TypeVar("AnyMoments", Moments, ColumnMoments)
@@ -80,9 +95,9 @@ def refuse_useless(merged: AnyMoments | None, reader: RowReader) -> AnyMoments:
     """
     refuse_few_rows(reader, 0 if merged is None else merged.rows, least=1)
     assert merged is not None  # noqa: S101 - of no rows, which are refused
-    if reader.options.holdout and not reader.held_out:
+    if reader.options.holdout and not reader.counts.held_out:
         raise InputError(
-            f"a holdout of {reader.options.holdout:g} of {reader.read} rows holds out none",
+            f"a holdout of {reader.options.holdout:g} of {reader.counts.read} rows holds out none",
             code="bad-option",
             hint="give a larger fraction",
         )
@@ -104,7 +119,11 @@ def _filled(merged: FoldedMoments) -> list[Moments]:
 
 
 def gather_exactly(
-    reader: RowReader, rows: list[Rows] | None, moments: Moments, report: Progress
+    reader: RowReader,
+    rows: list[Rows] | None,
+    moments: Moments,
+    report: Progress,
+    engine: Engine | None = None,
 ) -> ExactMoments:
     """Return the exact moments of the training rows, from a further pass where not at hand.
 
@@ -113,41 +132,50 @@ def gather_exactly(
         rows: What `gather` kept, or None.
         moments: What `gather` found.
         report: Called with ("rows", how many were read so far).
+        engine: That reads them; None for this process.
 
     Raises:
         InputError: Where the table has changed since.
         RefusedError: Where values span too many bits.
     """
-
-    def again() -> Iterator[Rows]:
-        for training, _ in reader:
-            report("rows", reader.read)
-            yield training
-
+    job = Pass(partial(_exact, device=reader.options.torch_device))
     count = 0
 
-    def counted() -> Iterator[Rows]:
+    def training() -> Iterator[tuple[int, int, Rows]]:
         nonlocal count
-        for block in again() if rows is None else rows:
+        for place, block in enumerate(rows if rows is not None else _reported(reader, report)):
             count += len(block)
-            if len(block):
-                yield block
+            yield 0, place, block
 
-    device = reader.options.torch_device
-    total = merge_all(in_order(lambda b: ExactMoments.of(b.values, b.weights, device), counted()))
-    if total is None or count != moments.rows:
+    if engine is None or rows is not None:
+        found = job.over(training())
+    else:
+        found = total(job, reader, report, engine)
+        count = reader.counts.training
+    if found is None or count != moments.rows:
         raise InputError(
             f"the table changed while it was read: {moments.rows} rows to train on, then {count}",
             code="changed-data",
             hint="run again when nothing writes to it",
         )
-    return total
+    return found
+
+
+def _exact(rows: Rows, device: str) -> ExactMoments:
+    return ExactMoments.of(rows.values, rows.weights, device)
+
+
+def _reported(reader: RowReader, report: Progress) -> Iterator[Rows]:
+    for rows, _ in reader:
+        report("rows", reader.counts.read)
+        yield rows
 
 
 def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
     """Raise where `count` rows are fewer than a run takes."""
     if count < least:
-        counts = f"{reader.read} read, {reader.dropped} dropped, {reader.held_out} held out"
+        found = reader.counts
+        counts = f"{found.read} read, {found.dropped} dropped, {found.held_out} held out"
         raise InputError(
             f"{count or 'no'} row{'s' * (count != 1)} to train on ({counts})",
             code="too-few-rows",

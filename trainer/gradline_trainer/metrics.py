@@ -6,12 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gradline_trainer.moments import Moments
+from gradline_trainer.parallel import one_thread_each
 from gradline_trainer.rows import Rows
 
-__all__ = ["Metrics", "metrics_from_moments", "metrics_over_rows"]
+__all__ = [
+    "Metrics",
+    "ResidualSums",
+    "metrics_from_moments",
+    "metrics_from_sums",
+    "metrics_over_rows",
+]
 
 Array = NDArray[np.float64]
 
@@ -32,6 +40,36 @@ class Metrics:
     r2: float | None
 
 
+@dataclass(frozen=True)
+class ResidualSums:
+    """Weighted sums over the rows of a block.
+
+    Attributes:
+        total: Σw.
+        sums: Of the squared and the absolute residuals, and of the targets' offsets from a centre
+            and their squares; shape (4, k).
+    """
+
+    total: float
+    sums: Array
+
+    @classmethod
+    def of(cls, block: Rows, weights: Array, bias: Array, centre: Array) -> ResidualSums:
+        """Return those of a block; see `metrics_over_rows`."""
+        w = np.ones(len(block)) if block.weights is None else block.weights
+        residual = _product(block.features, weights.T) + bias - block.targets
+        offset = block.targets - centre
+        parts = residual**2, np.abs(residual), offset, offset**2
+        return cls(float(w.sum()), np.stack([_product(w, part) for part in parts]))
+
+
+def _product(a: Array, b: Array) -> Array:
+    """Return a @ b by PyTorch, whose threads, unlike NumPy's, are one here: they change bits."""
+    with one_thread_each():
+        product: Array = (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
+    return product
+
+
 def metrics_over_rows(
     rows: Iterable[Rows], weights: Array, bias: Array, centre: Array
 ) -> list[Metrics] | None:
@@ -43,19 +81,19 @@ def metrics_over_rows(
         bias: b, shape (k,).
         centre: Values near the targets' means, shape (k,), about which sums lose no digits.
     """
+    return metrics_from_sums(ResidualSums.of(block, weights, bias, centre) for block in rows)
+
+
+def metrics_from_sums(blocks: Iterable[ResidualSums]) -> list[Metrics] | None:
+    """Return the metrics of each target from the blocks' sums, in their order; None for no row."""
     total = 0.0
-    squared, absolute, first, second = np.zeros((4, len(bias)))
-    for block in rows:
-        w = np.ones(len(block)) if block.weights is None else block.weights
-        residual = block.features @ weights.T + bias - block.targets
-        offset = block.targets - centre
-        total += float(w.sum())
-        squared += w @ residual**2
-        absolute += w @ np.abs(residual)
-        first += w @ offset
-        second += w @ offset**2
+    sums = np.zeros((4, 1))
+    for block in blocks:
+        total += block.total
+        sums = sums + block.sums
     if not total:
         return None
+    squared, absolute, first, second = sums
     variance = second / total - (first / total) ** 2
     return _collect(squared / total, absolute / total, variance)
 

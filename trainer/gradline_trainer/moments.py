@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gradline_trainer.crossproducts import CrossProducts, cross_products
 
-__all__ = ["LOG_BITS", "Moments", "merge_all", "two_sum"]
+__all__ = ["LOG_BITS", "Moments", "merge_all", "merge_subtrees", "two_sum"]
 
 Array = NDArray[np.float64]
 CHUNK = 16  # rows that are taken together, and summed before sums are compensated
@@ -188,23 +188,35 @@ class Mergeable(Protocol):
 M = TypeVar("M", bound=Mergeable)
 
 
-def merge_all(blocks: Iterable[M]) -> M | None:
-    """Return the blocks' moments merged in a binary tree over their order; None for no block.
+def merge_all(blocks: Iterable[M | None]) -> M | None:
+    """Return the blocks' moments merged in a binary tree over their places; None for no block.
 
-    Memory holds one set of moments for each level of the tree.
+    None is a block without rows, which keeps its place in the tree. Memory holds one set of moments
+    for each level of the tree.
     """
-    levels: list[M | None] = []
-    for moments in blocks:
-        carried = moments
-        for level, waiting in enumerate(levels):
-            if waiting is None:
-                levels[level] = carried
-                break
-            carried, levels[level] = waiting.merge(carried), None
-        else:
-            levels.append(carried)
-    merged: M | None = None
-    for waiting in levels:
-        if waiting is not None:
-            merged = waiting if merged is None else waiting.merge(merged)
-    return merged
+    return merge_subtrees((0, block) for block in blocks)
+
+
+def merge_subtrees(subtrees: Iterable[tuple[int, M | None]]) -> M | None:
+    """Return what `merge_all` would of all the blocks, from subtrees that are merged already.
+
+    Args:
+        subtrees: Each the level, and what is known of the blocks from a multiple of 2^level on:
+            2^level of them, or fewer where they are the last.
+    """
+    waiting: list[tuple[int, M | None]] = []
+    for level, merged in subtrees:
+        while waiting and waiting[-1][0] == level:
+            merged = _merged(waiting.pop()[1], merged)
+            level += 1
+        waiting.append((level, merged))
+    whole: M | None = None
+    for _, merged in reversed(waiting):
+        whole = _merged(merged, whole)
+    return whole
+
+
+def _merged(first: M | None, second: M | None) -> M | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first.merge(second)

@@ -12,27 +12,30 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["in_order"]
+__all__ = ["in_order", "one_thread_each"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
+) -> Iterator[Result]:
     """Yield work(item) for each item, in order, while later items are read and worked on.
 
     Each thread uses one of PyTorch's, so that they don't crowd one another out, and that their
-    number changes no bit. There are never more items at hand than threads, and one.
+    number, by default that of the cores, changes no bit. There are never more items at hand than
+    threads, and one.
     """
     source = iter(items)
     first = list(islice(source, 2))
     if len(first) < 2:
-        with _one_thread_each():
+        with one_thread_each():
             yield from map(work, first)
         return
-    threads = os.cpu_count() or 1
+    threads = threads or os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
-    with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
+    with one_thread_each(), ThreadPoolExecutor(threads) as pool:
         for item in chain(first, source):
             waiting.append(pool.submit(work, item))
             if len(waiting) > threads:
@@ -42,7 +45,8 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
+    """Have each of PyTorch's products use one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -17,7 +17,7 @@ from gradline.tables import Block
 from gradline_trainer.columns import Columns, Table
 from gradline_trainer.options import Options
 
-__all__ = ["GROUP_ROWS", "RowReader", "Rows"]
+__all__ = ["GROUP_ROWS", "Counts", "RowReader", "Rows"]
 
 Array = NDArray[np.float64]
 GROUP_ROWS = 100  # the holdout is dealt within each consecutive group of so many rows
@@ -92,27 +92,50 @@ class Fault:
 
 
 @dataclass
+class Counts:
+    """What a pass over rows has counted.
+
+    Attributes:
+        blocks: Blocks of rows.
+        read, dropped, held_out: Rows.
+        training: Rows to train on.
+        unknown: The rows held out that have a category which no training row has; they can't be
+            measured and count as dropped.
+        filled: The missing values that were filled, or are to be.
+        faults: What is wrong with which column.
+    """
+
+    blocks: int = 0
+    read: int = 0
+    dropped: int = 0
+    held_out: int = 0
+    training: int = 0
+    unknown: int = 0
+    filled: int = 0
+    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
+
+    def add(self, later: Counts) -> None:
+        """Count what a pass over later rows has counted."""
+        for name in ("blocks", "read", "dropped", "held_out", "training", "unknown", "filled"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        for key, fault in later.faults.items():
+            self.faults.setdefault(key, Fault(0, fault.first)).count += fault.count
+
+
+@dataclass
 class RowReader:
     """Reads a table's rows and counts what it finds; read it as often as needed.
 
     Attributes:
         block_rows: How many rows are read at a time, GROUP_ROWS or more; None for the table's own.
-        read, dropped, held_out: Rows counted in the latest pass.
-        unknown: The rows held out that have a category which no training row has; they can't be
-            measured and count as dropped.
-        filled: The missing values that were filled, or are to be.
+        counts: Of the latest pass.
     """
 
     table: Table
     columns: Columns
     options: Options
     block_rows: int | None = None
-    read: int = 0
-    dropped: int = 0
-    held_out: int = 0
-    unknown: int = 0
-    filled: int = 0
-    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
 
     def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
         """Yield each block's training rows and held-out rows.
@@ -121,30 +144,38 @@ class RowReader:
             InputError: At the end of the pass, for missing or infinite values and for weights
                 that are negative or all 0, with the column, the count and the first row.
         """
-        self.read = self.dropped = self.held_out = self.unknown = self.filled = 0
-        self.faults.clear()
-        any_weight = self.columns.weight is None
+        for _, training, held_out in self.blocks():
+            yield training, held_out
+        self.refuse_faults()
+
+    def blocks(self) -> Iterator[tuple[Block, Rows, Rows]]:
+        """Yield each block, its training rows and its held-out rows, faults being counted alone."""
+        counts = self.counts = Counts()
         for block in self.table.blocks(self.columns.all, self.block_rows):
+            counts.blocks += 1
+            counts.read += len(block)
             if self._is_plain(block):
-                self.read += len(block)
-                if not self.faults:
+                counts.training += len(block)
+                if not counts.faults:
                     rows = Rows(block.pieces, len(self.columns.features), None)
                     none = tuple(piece[:0] for piece in block.pieces)
-                    yield rows, Rows(none, rows.split, None)
+                    yield block, rows, Rows(none, rows.split, None)
                 continue
             keep = self._check(block)
             held = held_out_rows(block, self.options)
             folds = dealt_folds(block, self.options)
-            self.read += len(keep)
-            self.dropped += int((~keep).sum())
-            self.held_out += int((held & keep).sum())
-            if self.faults:
+            counts.dropped += int((~keep).sum())
+            counts.held_out += int((held & keep).sum())
+            if counts.faults:
                 continue  # only the count goes on
             training = self._rows(block.values, folds, keep & ~held)
-            any_weight = any_weight or len(training) > 0
-            yield training, self._rows(block.values, None, keep & held)
+            counts.training += len(training)
+            yield block, training, self._rows(block.values, None, keep & held)
+
+    def refuse_faults(self) -> None:
+        """Raise for what the latest pass found wrong; see `__iter__`."""
         self._raise_faults()
-        if self.read and not any_weight:
+        if self.columns.weight is not None and self.counts.read and not self.counts.training:
             raise InputError(
                 f"the sample weights in {self.columns.weight!r} are all zero",
                 code="bad-weight",
@@ -196,7 +227,7 @@ class RowReader:
         for j, column in enumerate(self.columns.inputs):
             if column.kind == "category":
                 known &= ~(values[:, j] < 0)
-        self.unknown += int((~known & ~incomplete).sum())
+        self.counts.unknown += int((~known & ~incomplete).sum())
         complete: NDArray[np.bool_] = known & ~incomplete
         return complete
 
@@ -209,23 +240,23 @@ class RowReader:
             self._note("no category", missing & category, block)
         unfilled = missing & (places >= len(kinds))
         rows = ~unfilled.any(axis=1)
-        self.filled += int((missing[rows, : len(kinds)]).sum())
+        self.counts.filled += int((missing[rows, : len(kinds)]).sum())
         return unfilled
 
     def _note(self, what: str, wrong: NDArray[np.bool_], block: Block) -> None:
         for j in np.flatnonzero(wrong.any(axis=0)):
-            fault = self.faults.setdefault((what, self.columns.all[j]), Fault())
+            fault = self.counts.faults.setdefault((what, self.columns.all[j]), Fault())
             if not fault.count:
                 row = block.start + int(np.argmax(wrong[:, j])) + 1
                 fault.first = f"row {row} of {self.table.label(block.part)}"
             fault.count += int(wrong[:, j].sum())
 
     def _raise_faults(self) -> None:
-        if not self.faults:
+        if not self.counts.faults:
             return
-        what, column = next(iter(self.faults))
-        fault = self.faults[what, column]
-        others = sum(key[0] == what for key in self.faults) - 1
+        what, column = next(iter(self.counts.faults))
+        fault = self.counts.faults[what, column]
+        others = sum(key[0] == what for key in self.counts.faults) - 1
         text, code, hint = {
             "missing": ("missing", "missing-value", "--missing drop leaves such rows out"),
             "no category": (

@@ -17,8 +17,10 @@ from gradline.terminal import say, say_json, tell
 if TYPE_CHECKING:
     import polars as pl
 
+    from gradline.engine import Engine
     from gradline.model import Model
     from gradline.scoring import Scoring
+    from gradline.scoring_files import Scored
     from gradline.tables import FrameTable
 
 __all__ = ["command"]
@@ -57,6 +59,18 @@ STREAM = "-"  # stdin, stdout
 @click.option(
     "--public-key", type=click.Path(path_type=Path), help="PACKAGE must be signed by its owner."
 )
+@click.option(
+    "--engine",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="What predicts; ray is a cluster's machines, with one file in OUTPUT for each of DATA's.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Of the Ray cluster; by default RAY_ADDRESS, else one started here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no closing line.")
 def command(
@@ -72,6 +86,8 @@ def command(
     nulls: tuple[str, ...],
     unknown_category: str,
     public_key: Path | None,
+    engine: str,
+    address: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -87,7 +103,9 @@ def command(
       gradline predict artifacts/orchard/1 'weather/*.parquet' -o fruit.parquet --keep region
       cat weather.csv | gradline predict artifacts/orchard - --format ndjson
       gradline predict artifacts/orchard weather.csv --json
+      gradline predict artifacts/orchard 'years/*.parquet' --engine ray -o predicted/
     """
+    from gradline.engine import open_engine
     from gradline.files import Dialect
     from gradline.model import load
     from gradline.scoring import Scoring
@@ -95,7 +113,12 @@ def command(
     from gradline.writing import check_output
 
     to_file = None if output is None or str(output) == STREAM else output
-    kind = _kind(kind, to_file)
+    shared = engine != "local"
+    if shared:
+        kind = _kind(kind or "parquet", None)
+        _check_shared(data, to_file)
+    else:
+        kind = _kind(kind, to_file)
     model = load(package, public_key=public_key)
     with ExitStack() as stack:
         stack.enter_context(_own_hints())
@@ -104,10 +127,28 @@ def command(
 
             data = str(stack.enter_context(table_from_stdin()))
         table = open_files(data, Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls)))
-        if to_file is not None:
+        if to_file is not None and not shared:
             check_output(to_file, table.paths)
         scoring = Scoring(model, table, _kept(keep, table, model), unknown_category, explain, check)
-        _answer(scoring, to_file, kind, as_json=as_json, quiet=quiet)
+        lent = stack.enter_context(open_engine(engine, address))
+        if lent is not None and to_file is not None:
+            _answer_in_files(scoring, to_file, kind, lent, as_json=as_json, quiet=quiet)
+        else:
+            _answer(scoring, to_file, kind, as_json=as_json, quiet=quiet)
+
+
+def _check_shared(data: str, output: Path | None) -> None:
+    """Raise where an engine can't reach what is read or written."""
+    if data == STREAM:
+        raise InputError(
+            "stdin can't be read by other machines", code="bad-option", hint="give files"
+        )
+    if output is None or output.is_file():
+        raise InputError(
+            "an engine's machines write one file each: where to?",
+            code="bad-option",
+            hint="-o FOLDER, which each of them reaches by this path",
+        )
 
 
 def _kind(given: str | None, output: Path | None) -> str:
@@ -157,10 +198,41 @@ def _answer(
     else:
         for part in table_bytes(frames, scoring.schema(), kind):
             say(part)
+    _warn(scoring)
+
+
+def _answer_in_files(
+    scoring: Scoring, folder: Path, kind: str, engine: Engine, *, as_json: bool, quiet: bool
+) -> None:
+    """Have an engine predict into files, and say what came of it."""
+    from gradline.progress import Progress
+    from gradline.scoring_files import score_files
+    from gradline.wording import count
+
+    model = scoring.model
+    with Progress(quiet=quiet or (as_json and not sys.stderr.isatty())) as progress:
+        progress.expect("rows", scoring.table.expected_rows() or 0)
+        found = score_files(scoring, folder, kind, engine, progress)
+    if as_json:
+        report = {"name": model.name, "version": model.version, "rows": found.rows}
+        say_json({**report, "files": found.files, "before": found.before, "output": str(folder)})
+    elif not quiet:
+        before = f", {found.before} of them before" * bool(found.before)
+        files = count(found.files, "file")
+        tell(
+            f"{count(found.rows, 'row')} predicted by {model.name}, in {files}{before} in {folder}"
+        )
+    _warn(found)
+
+
+def _warn(found: Scoring | Scored) -> None:
+    """Say which rows got no prediction, or one to be wary of."""
+    from gradline.wording import count
+
     for rows, what in (
-        (scoring.missing, "with missing values got no prediction"),
-        (scoring.infinite, "with infinite or huge values got infinite or no predictions"),
-        (scoring.outside, "outside the ranges that the model was trained on"),
+        (found.missing, "with missing values got no prediction"),
+        (found.infinite, "with infinite or huge values got infinite or no predictions"),
+        (found.outside, "outside the ranges that the model was trained on"),
     ):
         if rows:
             tell(f"Warning: {count(rows, 'row')} {what}")

@@ -122,9 +122,9 @@ def _fit_rows(rows: WideRows, reader: RowReader, report: Progress) -> Fit:
         ridge_path=None,
         moments=rows.moments,
         partial_sums=sums,
-        rows_read=reader.read,
-        rows_dropped=reader.dropped,
-        rows_held_out=reader.held_out,
+        rows_read=reader.counts.read,
+        rows_dropped=reader.counts.dropped,
+        rows_held_out=reader.counts.held_out,
         paths=list(reader.table.paths),
         options=options,
         columns=columns,
@@ -142,7 +142,7 @@ def _gather(reader: RowReader, files: ExitStack, report: Progress) -> WideRows:
 
     def moments() -> Iterator[ColumnMoments]:
         for training, held_out in reader:
-            report("rows", reader.read)
+            report("rows", reader.counts.read)
             if not in_memory:
                 kept.append(training)
                 held.append(held_out)
@@ -170,7 +170,7 @@ def _metrics(
 
     names = reader.columns.targets
     training = metrics_over_rows(summed(), W, b, centre) or []
-    held_out = metrics_over_rows(rows.held_out(), W, b, centre) if reader.held_out else None
+    held_out = metrics_over_rows(rows.held_out(), W, b, centre) if reader.counts.held_out else None
     return {
         "training": dict(zip(names, training, strict=True)),
         "held_out": dict(zip(names, held_out, strict=True)) if held_out else None,

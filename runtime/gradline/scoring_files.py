@@ -1,0 +1,208 @@
+"""A table's predictions as many files in a folder, one for each file or piece of a large one.
+
+Each appears whole under its final name, which its place in the table gives, so that work done
+twice loses and doubles nothing, and what is there already need not be done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradline.engine import Engine
+from gradline.errors import GradlineError, InputError, OutputError
+from gradline.files import Dialect, open_file, readable
+from gradline.model import Model
+from gradline.package import Package
+from gradline.scoring import Scoring
+from gradline.shares import shares
+from gradline.tables import BLOCK_ROWS, FrameTable
+from gradline.writing import BUILDING, write_table, write_whole
+
+__all__ = ["Scored", "score_files"]
+
+Pieces = list[tuple[str, FrameTable]]
+OPTIONS = ("keep", "unknown_category", "explain", "check")
+JOB = "gradline-job.json"  # what a folder's files are the predictions of
+
+
+@dataclass
+class Scored:
+    """What came of it.
+
+    Attributes:
+        rows: Of all the files, those that were there before among them.
+        files: How many there are.
+        before: How many of them were there before.
+        missing, infinite, outside: Of the rows that were predicted now; see `Scoring`.
+    """
+
+    rows: int = 0
+    files: int = 0
+    before: int = 0
+    missing: int = 0
+    infinite: int = 0
+    outside: int = 0
+
+    def add(self, later: Scored) -> None:
+        """Count what came of further files."""
+        for name, value in vars(later).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass(frozen=True)
+class Work:
+    """How files are predicted, wherever that is done.
+
+    Attributes:
+        package: The model's own bytes: no other machine reads them again.
+        digest: Of these.
+        folder: To write to, which every machine reaches by this path.
+        kind: One of `writing.FORMATS`.
+        options: Of `Scoring`.
+    """
+
+    package: Package
+    digest: str
+    folder: Path
+    kind: str
+    options: dict[str, Any]
+
+    def __call__(self, pieces: Pieces) -> Scored:
+        """Predict files one by one, each by its name, and return what came of them.
+
+        Raises:
+            GradlineError: At the end, for the first that can't be predicted.
+        """
+        found = Scored()
+        errors: list[GradlineError] = []
+        for name, table in pieces:
+            try:
+                found.add(self._one(self.folder / name, table))
+            except GradlineError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return found
+
+    def _one(self, path: Path, table: FrameTable) -> Scored:
+        if path.exists():
+            return Scored(_rows_of(path), 1, 1)
+        scoring = Scoring(self._model(), table, **self.options)
+        write_table(scoring.frames(), scoring.schema(), path, self.kind)
+        return Scored(scoring.rows, 1, 0, scoring.missing, scoring.infinite, scoring.outside)
+
+    def _model(self) -> Model:
+        """Return the model, which a process opens once."""
+        if self.digest not in _opened:
+            _opened.clear()
+            _opened[self.digest] = Model(self.package)
+        return _opened[self.digest]
+
+
+_opened: dict[str, Model] = {}
+
+
+def score_files(
+    scoring: Scoring, folder: Path, kind: str, engine: Engine, report: Callable[[str, int], None]
+) -> Scored:
+    """Predict a table's files into a folder and return what came of it.
+
+    Args:
+        scoring: The model, the table and the options.
+        folder: To write to; it is made where it isn't there.
+        kind: One of `writing.FORMATS`.
+        engine: That does the work.
+        report: Called with ("rows", how many there are so far).
+
+    Raises:
+        InputError: For a folder that holds anything else than this job's own files, naming it; and
+            for a file of the table that can't be predicted, when the others are done.
+        OutputError: Where the folder can't be written to.
+    """
+    package = scoring.model.package
+    told = json.dumps(package.manifest, sort_keys=True).encode()
+    digest = hashlib.sha256(package.onnx + told).hexdigest()
+    options = {name: getattr(scoring, name) for name in OPTIONS}
+    work = Work(package, digest, folder.absolute(), kind, options)
+    pieces = list(_pieces(scoring.table, kind))
+    _claim(folder, _describe(work, scoring.table), {name for few in pieces for name, _ in few})
+    found = Scored()
+    try:
+        for scored in engine(work, pieces):
+            found.add(scored)
+            report("rows", found.rows)
+    finally:
+        _sweep(folder)
+    return found
+
+
+def _pieces(table: FrameTable, kind: str) -> Iterator[Pieces]:
+    """Yield what is predicted together: files, or a piece of one, and the names of the answers."""
+    for share in shares(table):
+        found = []
+        for place, part in enumerate(share.table.parts, share.first):
+            piece = f"-{part.start // BLOCK_ROWS:06d}" if share.piece else ""
+            name = f"{place:06d}{piece}-{part.label.partition('.')[0]}.{kind}"
+            found.append((name, table.with_parts([part], place)))
+        yield found
+
+
+def _describe(work: Work, table: FrameTable) -> bytes:
+    """Return what tells one job from another: the model, the options and the table's files."""
+    files = hashlib.sha256()
+    for part in table.parts:
+        files.update(f"{part.label}\0{part.state}\0".encode())
+    job = {"model": work.digest, "table": files.hexdigest(), "format": work.kind, **work.options}
+    return json.dumps(job, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _claim(folder: Path, job: bytes, names: set[str]) -> None:
+    """Make the folder this job's, or raise for what else is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        found = {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to the folder {folder}: {error.strerror or error}",
+            code="cannot-write",
+            hint="give another folder",
+        ) from error
+    if JOB in found and (folder / JOB).read_bytes() != job:
+        raise InputError(
+            f"{folder} holds the predictions of another model, of other options or of a table that "
+            "has changed",
+            code="foreign-files",
+            hint="give an empty folder",
+        )
+    foreign = sorted(found - names - {JOB}) if JOB in found else sorted(found)
+    if foreign:
+        others = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise InputError(
+            f"the folder {folder} holds {foreign[0]!r}{others}, which this job did not write",
+            code="foreign-files",
+            hint="give an empty folder, or that of the same job to go on with it",
+        )
+    if JOB not in found:
+        write_whole(folder / JOB, lambda file: file.write(job))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what writers that were killed have left."""
+    for path in folder.glob(f"{BUILDING}*"):
+        path.unlink(missing_ok=True)
+
+
+def _rows_of(path: Path) -> int:
+    """Return how many rows a table has that was written before."""
+    import polars as pl
+
+    frame, *_ = open_file(path, Dialect())
+    with readable(path):
+        rows: int = frame.select(pl.len()).collect().item()
+    return rows
