@@ -11,7 +11,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -34,13 +34,15 @@ def cluster(address: str | None) -> Iterator[Engine]:
     """Lend a Ray cluster as an engine; see `gradline.engine.open_engine`."""
     with needs_extra():
         import ray
-    mine = not ray.is_initialized()
-    if mine:
-        _connect(address)
-    try:
+    if ray.is_initialized():
         yield _in_order
-    finally:
-        if mine:
+        return
+    # Ray tells of workers that it has lost on stdout, where only a command's answer belongs.
+    with redirect_stdout(sys.stderr):
+        _connect(address)
+        try:
+            yield _in_order
+        finally:
             ray.shutdown()
 
 

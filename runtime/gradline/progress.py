@@ -37,6 +37,11 @@ class Progress:
         """Note about how many of the stage's units there are to be."""
         self._expected[stage] = count
 
+    def note(self, text: str) -> None:
+        """Tell of what makes the job take longer than it might."""
+        if not self._quiet:
+            tell(f"Note: {text}")
+
     def __call__(self, stage: str, count: int) -> None:
         """Note that `count` of the stage's units are done."""
         if self._quiet:

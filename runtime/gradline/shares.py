@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from gradline.files import readable
 from gradline.tables import BLOCK_ROWS, SLICED, FrameTable, Part
 
-__all__ = ["SHARE_BLOCKS", "SHARE_BYTES", "Share", "shares"]
+__all__ = ["SHARE_BLOCKS", "SHARE_BYTES", "Share", "shares", "uncut"]
 
 SHARE_BLOCKS = 128
 SHARE_BYTES = 1 << 26  # of files, below which they are not cut, and which go together
@@ -54,7 +54,7 @@ def shares(
     place = 0
     while place < len(parts):
         part = parts[place]
-        if _bytes(part) > together and part.path and part.path.suffix.lower() in SLICED:
+        if _bytes(part) > together and _can_be_cut(part):
             for piece in _pieces(part, blocks * BLOCK_ROWS):
                 yield Share(table.with_parts([piece], place), 0, place, piece=True)
             place += 1
@@ -63,6 +63,18 @@ def shares(
         group = parts[place : place + (1 << level)]
         yield Share(table.with_parts(group, place), level, place)
         place += len(group)
+
+
+def uncut(table: FrameTable) -> str | None:
+    """Return a note on a large file that only one task can read, where there is one."""
+    for part in table.parts:
+        if _bytes(part) > SHARE_BYTES and not _can_be_cut(part):
+            return f"{part.label} is read by one task: of files, only Parquet can be cut"
+    return None
+
+
+def _can_be_cut(part: Part) -> bool:
+    return part.path is not None and part.path.suffix.lower() in SLICED
 
 
 def _together(parts: list[Part], place: int, together: int) -> int:

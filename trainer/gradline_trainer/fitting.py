@@ -27,7 +27,7 @@ from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.rows import RowReader, Rows
-from gradline_trainer.shared import check_shareable, metrics_held_out, refuse_wide
+from gradline_trainer.shared import check_shareable, metrics_held_out, note_uncut, refuse_wide
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
 from gradline_trainer.wide.fitting import fit_wide, is_wide
@@ -72,7 +72,7 @@ def fit(
         decimal_comma: Whether 1,5 means one and a half.
         null: Further texts that mean a missing value.
         progress: Called with ("rows", count) and ("epochs", count). A method `expect` of it is
-            called with ("rows", about how many there are).
+            called with ("rows", about how many there are), and a method `note` with a text.
         engine: What reads the rows: this process, or "ray", a cluster whose machines can all read
             the files; the answer is the same, bit for bit.
         address: Of the Ray cluster; None for the one that Ray's own environment names, else for
@@ -104,7 +104,7 @@ def fit(
         expect("rows", source.expected_rows() or 0)
     with open_engine(engine, address) as reading:
         if reading is not None:
-            check_shareable(source, chosen)
+            note_uncut(check_shareable(source, chosen), progress)
         source, columns = learn_encoding(source, columns, chosen, max_categories, report)
         reader = RowReader(source, columns, chosen)
         return learn(reader, report, refuse_trivial=True, engine=reading)

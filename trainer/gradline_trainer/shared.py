@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 
 from gradline.engine import Engine
 from gradline.errors import InputError
+from gradline.shares import uncut
 from gradline.tables import FrameTable
 from gradline_trainer.columns import Columns, Table
 from gradline_trainer.metrics import Metrics, ResidualSums, metrics_from_sums, metrics_over_rows
 from gradline_trainer.options import Options
-from gradline_trainer.passes import each_share
+from gradline_trainer.passes import Progress, each_share
 from gradline_trainer.rows import Counts, RowReader
 
-__all__ = ["check_shareable", "metrics_held_out", "refuse_wide"]
+__all__ = ["check_shareable", "metrics_held_out", "note_uncut", "refuse_wide"]
 
 Array = NDArray[np.float64]
 
 
-def check_shareable(table: Table, options: Options) -> None:
-    """Check that an engine's machines can read the table, and do what the options say.
+def check_shareable(table: Table, options: Options) -> FrameTable:
+    """Return the table, which an engine's machines can read, to do what the options say.
 
     Raises:
         InputError: Where they can't, naming the table or the option.
@@ -47,6 +48,14 @@ def check_shareable(table: Table, options: Options) -> None:
             code="bad-option",
             hint="leave --device or --engine out",
         )
+    return table
+
+
+def note_uncut(table: FrameTable, progress: Progress | None) -> None:
+    """Tell of a file that only one task can read."""
+    note, text = getattr(progress, "note", None), uncut(table)
+    if note and text:
+        note(text)
 
 
 def refuse_wide(columns: Columns) -> InputError:

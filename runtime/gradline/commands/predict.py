@@ -130,11 +130,12 @@ def command(
         if to_file is not None and not shared:
             check_output(to_file, table.paths)
         scoring = Scoring(model, table, _kept(keep, table, model), unknown_category, explain, check)
-        lent = stack.enter_context(open_engine(engine, address))
-        if lent is not None and to_file is not None:
-            _answer_in_files(scoring, to_file, kind, lent, as_json=as_json, quiet=quiet)
-        else:
-            _answer(scoring, to_file, kind, as_json=as_json, quiet=quiet)
+        with open_engine(engine, address) as lent:
+            if lent is None or to_file is None:
+                _answer(scoring, to_file, kind, as_json=as_json, quiet=quiet)
+                return
+            found = _in_files(scoring, to_file, kind, lent, quiet=quiet or as_json)
+    _say_files(model, found, to_file, as_json=as_json, quiet=quiet)
 
 
 def _check_shared(data: str, output: Path | None) -> None:
@@ -201,23 +202,27 @@ def _answer(
     _warn(scoring)
 
 
-def _answer_in_files(
-    scoring: Scoring, folder: Path, kind: str, engine: Engine, *, as_json: bool, quiet: bool
-) -> None:
-    """Have an engine predict into files, and say what came of it."""
+def _in_files(scoring: Scoring, folder: Path, kind: str, engine: Engine, *, quiet: bool) -> Scored:
+    """Have an engine predict into files, and return what came of it."""
     from gradline.progress import Progress
     from gradline.scoring_files import score_files
+    from gradline.shares import uncut
+
+    with Progress(quiet=quiet) as progress:
+        progress.expect("rows", scoring.table.expected_rows() or 0)
+        if note := uncut(scoring.table):
+            progress.note(note)
+        return score_files(scoring, folder, kind, engine, progress)
+
+
+def _say_files(model: Model, found: Scored, folder: Path, *, as_json: bool, quiet: bool) -> None:
     from gradline.wording import count
 
-    model = scoring.model
-    with Progress(quiet=quiet or (as_json and not sys.stderr.isatty())) as progress:
-        progress.expect("rows", scoring.table.expected_rows() or 0)
-        found = score_files(scoring, folder, kind, engine, progress)
     if as_json:
         report = {"name": model.name, "version": model.version, "rows": found.rows}
         say_json({**report, "files": found.files, "before": found.before, "output": str(folder)})
     elif not quiet:
-        before = f", {found.before} of them before" * bool(found.before)
+        before = f" ({found.before} of them before)" * bool(found.before)
         files = count(found.files, "file")
         tell(
             f"{count(found.rows, 'row')} predicted by {model.name}, in {files}{before} in {folder}"

@@ -1,0 +1,443 @@
+"""A Ray cluster gives the same bytes and rows as this process, whoever is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gradline import on_ray
+from gradline.engine import open_engine
+from gradline.errors import GradlineError, InputError, MissingExtraError
+from gradline.shares import shares, uncut
+from gradline.tables import open_files
+from gradline_export import export_package
+from gradline_trainer import fit
+
+ray: Any = pytest.importorskip("ray")
+pytestmark = [
+    pytest.mark.slow,
+    # Ray leaves sockets and processes to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+FEATURES = ["x0", "x1", "x2"]
+MANY = [150_000, 5, 70_000, 0, 1_000, 140_000, 10]  # rows of the files
+QUIET = {"include_dashboard": False, "object_store_memory": 80_000_000, "log_to_driver": False}
+COMMAND = [sys.executable, "-m", "gradline"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of very different sizes, one of them without rows."""
+    folder = tmp_path_factory.mktemp("table")
+    generator = np.random.default_rng(5)
+    for place, n in enumerate(MANY):
+        X = generator.normal(size=(n, 3)) * [1, 100, 1e-3] + [0, 5000, 1]
+        frame = pl.DataFrame(X, schema=FEATURES).with_columns(
+            y=X @ [1.0, 0.02, 3000.0] + generator.normal(size=n),
+            w=pl.Series(generator.integers(0, 4, n)),
+            g=pl.Series(generator.choice(["a", "b", "c"], n), dtype=pl.String),
+        )
+        gaps = pl.int_range(pl.len()) % 1000 == 7
+        frame = frame.with_columns(z=pl.when(gaps).then(None).otherwise(pl.col("x0").cos()))
+        frame.write_parquet(folder / f"{place}.parquet", row_group_size=50_000)
+    return folder
+
+
+@pytest.fixture
+def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cuts a table of a few megabytes as one of many gigabytes would be."""
+    defaults = {"blocks": 2, "together": 100_000}
+    monkeypatch.setattr(shares, "__kwdefaults__", defaults)
+
+
+@pytest.fixture(scope="module")
+def ended() -> Iterator[None]:
+    """Ends the cluster with the last test; workers get what tests define here by its bytes."""
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def cluster(ended: None) -> None:
+    """A cluster of two workers, the same for all tests but those that need another."""
+    if not ray.is_initialized():
+        ray.init(num_cpus=2, **QUIET)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "fast": {"features": FEATURES, "arithmetic": "fast"},
+    "exact": {"features": FEATURES, "arithmetic": "exact"},
+    "weights": {"features": FEATURES, "sample_weight": "w"},
+    "missing": {"features": [*FEATURES, "z"], "missing": "drop"},
+    "mean": {"features": [*FEATURES, "z"], "missing": "mean"},
+    "one-hot": {"features": [*FEATURES, "g"], "one_hot": "g", "sample_weight": "w"},
+    "holdout": {"features": FEATURES, "holdout": 0.13, "seed": 4},
+    "folds": {"features": FEATURES, "ridge": "auto", "folds": 3, "holdout": 0.1},
+}
+
+
+def published(table: Path | str, root: Path, **options: Any) -> dict[str, bytes]:
+    """The bytes of the package's files."""
+    found = fit(table, "y", **options)
+    package = export_package(found, root, "m")
+    return {path.name: path.read_bytes() for path in sorted(package.iterdir())}
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_package_is_the_local_one_byte_for_byte(name: str, files: Path, tmp_path: Path) -> None:
+    here = published(files, tmp_path / "here", **OPTIONS[name])
+    there = published(files, tmp_path / "there", engine="ray", **OPTIONS[name])
+    assert "manifest.json" in here
+    assert there == here
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+@pytest.mark.parametrize("suffix", ["csv", "arrow", "parquet"])
+def test_so_is_that_of_a_table_of_one_file_and_one_block(suffix: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": range(500), "y": [i * 2.5 + i % 3 for i in range(500)]})
+    data = tmp_path / f"t.{suffix}"
+    {"csv": frame.write_csv, "arrow": frame.write_ipc, "parquet": frame.write_parquet}[suffix](data)
+    here = published(data, tmp_path / "here")
+    assert published(data, tmp_path / "there", engine="ray") == here
+
+
+def test_shares_cover_every_row_once_at_its_own_place(files: Path) -> None:
+    table = open_files(files)
+    whole = {(b.part, b.start): b.values for b in table.blocks(["x0", "y"])}
+    for blocks, together in ((1, 0), (2, 100_000), (128, 1 << 30)):
+        found: dict[tuple[int, int], Any] = {}
+        for share in shares(table, blocks=blocks, together=together):
+            for b in share.table.blocks(["x0", "y"]):
+                assert (b.part, b.start) not in found
+                found[b.part, b.start] = b.values
+                assert share.table.label(b.part) == table.label(b.part)
+        assert list(found) == list(whole)
+        assert all((found[key] == whole[key]).all() for key in whole)
+
+
+def test_a_large_file_that_cannot_be_cut_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for suffix in ("csv", "parquet"):
+        frame = pl.DataFrame({"x": range(100)})
+        (frame.write_csv if suffix == "csv" else frame.write_parquet)(tmp_path / f"t.{suffix}")
+    assert uncut(open_files(tmp_path / "t.csv")) is None
+    monkeypatch.setattr("gradline.shares.SHARE_BYTES", 50)
+    assert "t.csv is read by one task" in (uncut(open_files(tmp_path / "t.csv")) or "")
+    assert uncut(open_files(tmp_path / "t.parquet")) is None
+
+
+@pytest.mark.usefixtures("cluster")
+def test_results_come_in_order_and_an_error_when_the_others_are_done(tmp_path: Path) -> None:
+    def slow_first(item: int) -> int:
+        time.sleep(0.5 if item == 0 else 0)
+        return item * item
+
+    def odd(item: int) -> int:
+        if item == 1:
+            raise InputError("one is odd", code="odd", hint="give two")
+        (tmp_path / str(item)).touch()
+        return item
+
+    with open_engine("ray", None) as engine:
+        assert engine is not None
+        assert list(engine(slow_first, range(30))) == [i * i for i in range(30)]
+        with pytest.raises(InputError, match="one is odd") as caught:
+            list(engine(odd, range(20)))
+    assert (caught.value.code, caught.value.hint) == ("odd", "give two")
+    assert len(list(tmp_path.iterdir())) == 19
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+def test_faults_are_counted_and_named_as_they_are_here(files: Path) -> None:
+    told = []
+    for engine in ("local", "ray"):
+        with pytest.raises(InputError) as caught:
+            fit(files, "y", [*FEATURES, "z"], engine=engine)
+        told.append((str(caught.value), caught.value.code, caught.value.hint))
+    assert told[0] == told[1]
+    assert "in row 8 of 0.parquet" in told[0][0]
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+def test_a_corrupt_file_is_named_and_nothing_is_published(files: Path, tmp_path: Path) -> None:
+    corrupt(files, tmp_path / "t")
+    with pytest.raises(GradlineError, match=r"2\.parquet cannot be read"):
+        published(tmp_path / "t", tmp_path / "out", features=FEATURES, engine="ray")
+    assert not (tmp_path / "out").exists()
+
+
+def corrupt(files: Path, folder: Path) -> None:
+    """Copy the files, the third with pages that can't be decoded behind a footer that can."""
+    folder.mkdir()
+    for path in files.iterdir():
+        data = bytearray(path.read_bytes())
+        if path.name == "2.parquet":
+            data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
+        (folder / path.name).write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preconditioning": "none"}, "preconditioning 'none' walks over the rows"),
+        ({"gradient": "rows"}, "gradient 'rows' walks over the rows"),
+    ],
+)
+@pytest.mark.usefixtures("cluster")
+def test_what_cannot_be_shared_out_is_refused_by_name(
+    options: dict[str, str], message: str, files: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        fit(files, "y", FEATURES, engine="ray", **options)
+    with pytest.raises(InputError, match="a table in memory"):
+        fit({"x": [1.0, 2.0], "y": [1.0, 2.0]}, "y", engine="ray")
+
+
+# Scoring
+
+
+@pytest.fixture(scope="module")
+def package(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_package(fit(files, "y", FEATURES), tmp_path_factory.mktemp("artifacts"), "m")
+
+
+def predict(package: Path, data: Path, out: Path, *options: str) -> dict[str, Any]:
+    """Predict in this process, so that its Ray cluster is used, and return what it says."""
+    from click.testing import CliRunner
+
+    from gradline.commands.predict import command
+
+    arguments = [str(package), str(data), "-o", str(out), "--json", *options]
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False, standalone_mode=False)
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # Ray may have said something
+    return told
+
+
+def joined(out: Path) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(path) for path in sorted(out.glob("*.parquet"))])
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+def test_scoring_writes_each_file_once_and_goes_on_where_it_ended(
+    files: Path, package: Path, tmp_path: Path
+) -> None:
+    predict(package, files, tmp_path / "all.parquet", "--keep", "x0")
+    out = tmp_path / "out"
+    ours = ("--engine", "ray", "--keep", "x0")
+    told = predict(package, files, out, *ours)
+    assert (told["rows"], told["before"]) == (sum(MANY), 0)
+    names = sorted(path.name for path in out.glob("*.parquet"))
+    assert names[0] == "000000-000000-0.parquet"
+    assert "000003-3.parquet" in names
+    assert joined(out).equals(pl.read_parquet(tmp_path / "all.parquet"))
+    lost = out / names[0]
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir() if path != lost}
+    lost.unlink()
+    (out / ".gradline-0123456789abcdef").write_bytes(b"half")  # of a writer that was killed
+    told = predict(package, files, out, *ours)
+    assert (told["rows"], told["files"], told["before"]) == (sum(MANY), len(names), len(names) - 1)
+    assert before == {path: path.stat().st_mtime_ns for path in out.iterdir() if path != lost}
+    assert joined(out).equals(pl.read_parquet(tmp_path / "all.parquet"))
+    with pytest.raises(InputError, match="another model, of other options"):
+        predict(package, files, out, "--engine", "ray")
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"'notes\.txt'"):
+        predict(package, files, out, *ours)
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+def test_what_is_in_the_folder_already_is_refused_by_name(
+    files: Path, package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "000000-0.parquet").write_bytes(b"somebody's")
+    with pytest.raises(InputError, match=r"'000000-0\.parquet'"):
+        predict(package, files, tmp_path, "--engine", "ray")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+def test_a_corrupt_file_is_named_when_the_others_are_predicted(
+    files: Path, package: Path, tmp_path: Path
+) -> None:
+    corrupt(files, tmp_path / "t")
+    with pytest.raises(InputError, match=r"2\.parquet cannot be read"):
+        predict(package, tmp_path / "t", tmp_path / "out", "--engine", "ray")
+    assert len(joined(tmp_path / "out")) == sum(MANY) - MANY[2]
+
+
+# Workers and machines that are lost
+
+
+def lose_workers(folder: Path, how: Callable[[], None], times: int) -> Callable[[Any, Any], Any]:
+    """Return a replacement of `on_ray._run` whose first calls end their worker."""
+    plain = on_ray._run
+
+    def run(work: Any, item: Any, versions: Any) -> Any:
+        for number in range(times):
+            try:
+                (folder / f"lost-{number}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            how()
+        return plain(work, item, versions)
+
+    return run
+
+
+def kill_myself() -> None:
+    time.sleep(0.2)  # in the middle: others are at work
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+def test_a_killed_worker_changes_no_byte_and_no_row(
+    files: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    options = OPTIONS["exact"]
+    here = published(files, tmp_path / "here", **options)
+    monkeypatch.setattr(on_ray, "_run", lose_workers(tmp_path / "a", kill_myself, 2))
+    assert published(files, tmp_path / "there", engine="ray", **options) == here
+    assert len(list((tmp_path / "a").iterdir())) == 2
+    monkeypatch.setattr(on_ray, "_run", lose_workers(tmp_path / "b", kill_myself, 2))
+    predict(package, files, tmp_path / "all.parquet")
+    told = predict(package, files, tmp_path / "out", "--engine", "ray")
+    assert len(list((tmp_path / "b").iterdir())) == 2
+    assert told["rows"] == sum(MANY)
+    assert joined(tmp_path / "out").equals(pl.read_parquet(tmp_path / "all.parquet"))
+    assert not list((tmp_path / "out").glob(".gradline-*"))
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.usefixtures("cut_small", "ended")
+def test_any_number_of_workers_gives_the_same_bytes(
+    workers: int, files: Path, tmp_path: Path
+) -> None:
+    ray.shutdown()
+    ray.init(num_cpus=workers, **QUIET)
+    for name in ("fast", "exact"):
+        here = published(files, tmp_path / "here" / name, **OPTIONS[name])
+        assert published(files, tmp_path / name, engine="ray", **OPTIONS[name]) == here
+    if workers == 1:
+        address = ray.get_runtime_context().gcs_address
+        asked = ["train-and-export", str(files), "-t", "y", "--arithmetic", "exact", "--json"]
+        asked += [part for name in FEATURES for part in ("-f", name)]
+        asked += ["-o", str(tmp_path / "command"), "--name", "m", "--engine", "ray"]
+        done = subprocess.run(
+            [*COMMAND, *asked, "--address", address], capture_output=True, text=True, check=True
+        )
+        assert Path(json.loads(done.stdout)["path"]).parent == tmp_path / "command" / "m"
+        made = {p.name: p.read_bytes() for p in (tmp_path / "command" / "m" / "1").iterdir()}
+        assert made == here
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("cut_small", "ended")
+def test_a_machine_that_goes_changes_no_byte_and_no_row(
+    files: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    here = published(files, tmp_path / "here", **OPTIONS["fast"])
+    predict(package, files, tmp_path / "all.parquet")
+    ray.shutdown()
+    head = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
+    machines = Cluster(initialize_head=True, head_node_args=head)
+    plain = on_ray._run
+
+    def slowly(work: Any, item: Any, versions: Any) -> Any:
+        host = os.environ.get("RAY_NODE_ID") or ray.get_runtime_context().get_node_id()
+        (tmp_path / f"on-{host}").touch()
+        time.sleep(0.5)
+        return plain(work, item, versions)
+
+    monkeypatch.setattr(on_ray, "_run", slowly)
+    try:
+        for job in ("training", "scoring"):
+            other = machines.add_node(num_cpus=1, object_store_memory=80_000_000)
+            machines.wait_for_nodes()
+            gone = tmp_path / f"on-{other.node_id}"
+
+            def stop(other: Any = other, gone: Path = gone) -> None:
+                ends = time.monotonic() + 60
+                while not gone.exists() and time.monotonic() < ends:  # until it is at work
+                    time.sleep(0.05)
+                assert gone.exists()
+                machines.remove_node(other, allow_graceful=False)
+
+            with open_engine("ray", machines.address), ThreadPoolExecutor(1) as pool:
+                stopped = pool.submit(stop)
+                if job == "training":
+                    there = published(files, tmp_path / "there", engine="ray", **OPTIONS["fast"])
+                    assert there == here
+                else:
+                    told = predict(package, files, tmp_path / "out", "--engine", "ray")
+                    assert told["rows"] == sum(MANY)
+                    every = pl.read_parquet(tmp_path / "all.parquet")
+                    assert joined(tmp_path / "out").equals(every)
+                stopped.result()
+    finally:
+        ray.shutdown()
+        machines.shutdown()
+
+
+# Bad input
+
+
+def test_without_ray_the_extra_is_named(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError) as caught:
+        fit(files, "y", FEATURES, engine="ray")
+    assert caught.value.hint == 'pip install "gradline[ray]"'
+
+
+def test_ray_is_not_imported_unless_asked_for(tmp_path: Path) -> None:
+    program = "import sys; from gradline_trainer import fit; fit(([[1.],[2.],[4.]],[1.,2.,3.])); "
+    asked = [sys.executable, "-c", program + "assert 'ray' not in sys.modules"]
+    subprocess.run(asked, check=True)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "somewhere", "127.0.0.1:x"])
+def test_an_address_of_no_use_is_refused(address: str, files: Path) -> None:
+    ray.shutdown()
+    with pytest.raises(InputError, match="expected HOST:PORT"):
+        fit(files, "y", FEATURES, engine="ray", address=address)
+    with pytest.raises(InputError, match="without engine 'ray'"):
+        fit(files, "y", FEATURES, address=address)
+
+
+def test_no_cluster_at_the_address_is_said_within_seconds(files: Path) -> None:
+    ray.shutdown()
+    started = time.monotonic()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(InputError, match=f"no Ray cluster at {address}") as caught:
+        fit(files, "y", FEATURES, engine="ray", address=address)
+    assert caught.value.code == "no-cluster"
+    assert time.monotonic() - started < 6
+
+
+def test_other_versions_on_a_worker_are_named() -> None:
+    assert on_ray._check_versions(on_ray._versions()) is None
+    with pytest.raises(InputError, match=r"polars .* and not 0\.1"):
+        on_ray._check_versions({**on_ray._versions(), "polars": "0.1"})
