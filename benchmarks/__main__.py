@@ -19,10 +19,19 @@ from typing import Any
 
 from benchmarks.comparison import Comparison, table
 
-BENCHES = ("whole_job", "first_prediction", "one_row", "training", "files", "scoring", "serve")
+BENCHES = (
+    "whole_job",
+    "first_prediction",
+    "one_row",
+    "training",
+    "files",
+    "scoring",
+    "serve",
+    "cluster",
+)
 LIBRARIES = (
     *("gradline", "torch", "onnx", "onnxruntime", "numpy", "polars", "pandas"),
-    *("scikit-learn", "statsmodels", "glum", "polars-ols", "skl2onnx"),
+    *("scikit-learn", "statsmodels", "glum", "polars-ols", "skl2onnx", "ray"),
 )
 RESULTS = Path(__file__).with_name("results.json")
 
