@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,8 +42,9 @@ class ExactNormal:
     inverse: Array
     active: list[int]
 
+    @cached_property
     def root(self) -> Array:
-        """Return U with UᵀU = (XᵀWX)⁻¹ in raw units, the bias last; see `inverse_root`."""
+        """U with UᵀU = (XᵀWX)⁻¹ in raw units, the bias last; see `inverse_root`."""
         system = self.system
         integers = whole(self.inverse, FEW_BITS)
         inverse = (integers / (1 << FEW_BITS)).astype(np.float64)
@@ -64,6 +67,10 @@ class ExactNormal:
             system.feature_scale(),
             ratio(system.weight, 1, 2 * system.unit),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The integers are many times as large as what they are kept for.
+        return {"active": self.active, "root": self.root}
 
 
 def inverse_root(whitening: Array, centre: Array | None, scale: Array, weight: float) -> Array:

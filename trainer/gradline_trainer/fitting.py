@@ -16,7 +16,13 @@ from gradline_trainer.arithmetic import Arithmetic, choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
-from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_unlearnable
+from gradline_trainer.gathering import (
+    Progress,
+    gather,
+    gather_exactly,
+    read_again,
+    refuse_unlearnable,
+)
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
@@ -25,9 +31,11 @@ from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
+from gradline_trainer.robust import Robust, Sandwich, refuse_robust, robust_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
+from gradline_trainer.whitening import Whitening
 from gradline_trainer.wide.fitting import fit_wide, is_wide
 
 __all__ = ["Fit", "fit", "learn"]
@@ -116,6 +124,8 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             code="bad-option",
             hint="leave --momentum out, or use --preconditioning standardize",
         )
+    if chosen.robust is not None:
+        refuse_robust(len(columns.features), len(columns.targets))
     moments, folds, rows = gather(reader, report)
     if refuse_trivial:
         refuse_unlearnable(moments, reader)
@@ -135,6 +145,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
     loss, moments, arithmetic = _state_loss(reader, rows, moments, problem, chosen, report)
     problem = loss.coordinates.problem
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
+    robust = _robust(reader, rows, moments, trained, problem, report)
     return Fit(
         weights=trained.weights,
         bias=trained.bias,
@@ -165,7 +176,9 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
                 trained.exact,
             ),
             *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
+            *(robust_warnings(robust) if robust else []),
         ],
+        robust=robust,
     )
 
 
@@ -194,6 +207,26 @@ def _state_loss(
         return MomentsLoss(coordinates), moments, arithmetic
     over_rows = RowsLoss.over(rows or [], coordinates, in_float32=chosen.in_float32)
     return over_rows, moments, arithmetic
+
+
+def _robust(
+    reader: RowReader,
+    rows: list[Rows] | None,
+    moments: Moments,
+    trained: Trained,
+    problem: Problem,
+    report: Progress,
+) -> Robust | None:
+    """Return the robust covariances, where they were asked for and the optimum has any."""
+    kind = reader.options.robust
+    if kind is None or not trained.converged:
+        return None
+    whitening = Whitening.of(moments, problem, trained.exact)
+    if moments.rows <= len(whitening.root):
+        return None
+    weights = trained.weights.numpy()
+    sandwich = Sandwich.at(kind, whitening, moments, weights, problem.condition)
+    return sandwich.of(read_again(reader, rows, moments, report), moments.rows)
 
 
 def _are_few(rows: list[Rows]) -> bool:
