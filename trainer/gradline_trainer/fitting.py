@@ -35,7 +35,7 @@ from gradline_trainer.robust import Robust, Sandwich, refuse_robust, robust_warn
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
-from gradline_trainer.whitening import Whitening
+from gradline_trainer.whitening import MOST_FEATURES, Leverage, Whitening, largest_leverage
 from gradline_trainer.wide.fitting import fit_wide, is_wide
 
 __all__ = ["Fit", "fit", "learn"]
@@ -179,6 +179,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             *(robust_warnings(robust) if robust else []),
         ],
         robust=robust,
+        leverage=_leverage(rows, moments, problem),
     )
 
 
@@ -227,6 +228,15 @@ def _robust(
     weights = trained.weights.numpy()
     sandwich = Sandwich.at(kind, whitening, moments, weights, problem.condition)
     return sandwich.of(read_again(reader, rows, moments, report), moments.rows)
+
+
+def _leverage(rows: list[Rows] | None, moments: Moments, problem: Problem) -> Leverage | None:
+    """Return how far the training rows are from their centre, where there are not many features."""
+    if len(problem.active) > MOST_FEATURES:
+        return None
+    whitening = Whitening.of(moments, problem, None)
+    at_hand = rows is not None and _are_few(rows)
+    return Leverage(whitening, largest_leverage(rows or [], whitening) if at_hand else None)
 
 
 def _are_few(rows: list[Rows]) -> bool:

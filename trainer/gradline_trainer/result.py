@@ -17,6 +17,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.ridge_path import RidgePath
 from gradline_trainer.robust import Robust
+from gradline_trainer.whitening import Leverage
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
 from gradline_trainer.wide.partial_sums import PartialSums
@@ -53,6 +54,7 @@ class Fit:
         columns: What the table's columns were used for.
         warnings: What a person should know before they trust the model.
         robust: The covariances behind robust standard errors, where those were asked for.
+        leverage: How far the training rows are from their centre; None for many features.
         partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
     """
 
@@ -78,6 +80,7 @@ class Fit:
     columns: Columns
     warnings: list[str]
     robust: Robust | None = None
+    leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
 
     def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:

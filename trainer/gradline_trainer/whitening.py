@@ -7,6 +7,7 @@ features' means, so that an offset costs no digits.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,12 @@ from gradline_trainer.exact_inverse import inverse_root
 from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.moments import Moments
 from gradline_trainer.problem import Problem
+from gradline_trainer.rows import Rows
 
-__all__ = ["Whitening"]
+__all__ = ["MOST_FEATURES", "Leverage", "Whitening", "largest_leverage"]
 
 Array = NDArray[np.float64]
+MOST_FEATURES = 32  # of which a leverage is a small part of a prediction's time, and of a manifest
 
 
 @dataclass(frozen=True)
@@ -69,3 +72,26 @@ class Whitening:
         """Return the active features of rows, shape (n, d), less their means: shape (n, r)."""
         steps: Array = (features[:, self.active] - self.centre) - self.rest
         return steps
+
+
+@dataclass(frozen=True)
+class Leverage:
+    """How far the training rows are from their centre.
+
+    Attributes:
+        whitening: In whose coordinates.
+        largest: Of any of the rows, each at weight 1; None where they were not at hand.
+    """
+
+    whitening: Whitening
+    largest: float | None
+
+
+def largest_leverage(rows: Iterable[Rows], whitening: Whitening) -> float:
+    """Return the largest leverage of rows, each at weight 1."""
+    largest = 0.0
+    for block in rows:
+        white = whitening.centred(block.features) @ whitening.factor.T
+        squares = np.einsum("ij,ij->i", white, white)
+        largest = max(largest, float(squares.max(initial=0.0)))
+    return largest + whitening.least
