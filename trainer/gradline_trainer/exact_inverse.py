@@ -9,7 +9,7 @@ takes less time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +28,7 @@ T_BITS = 60  # after the point of T
 FEW_BITS = 36  # where T need not be that near
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExactNormal:
     """The exact normal equations of the r active features, and what inverts them.
 
@@ -38,8 +38,8 @@ class ExactNormal:
         active: The r features' places among the d, ascending.
     """
 
-    system: ExactSystem
-    inverse: Array
+    system: ExactSystem = field(repr=False)
+    inverse: Array = field(repr=False)
     active: list[int]
 
     @cached_property
