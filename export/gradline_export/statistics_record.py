@@ -1,4 +1,4 @@
-"""What the manifest says of a fit's statistics, where they are defined and not too many."""
+"""What the manifest says of a fit's statistics, where it has some and they are not too many."""
 
 from __future__ import annotations
 
@@ -33,16 +33,14 @@ def _import_distributions() -> None:
 def statistics_record(fit: Fit) -> dict[str, Any]:
     """Return the manifest's member `statistics`: each list by term, the features and the bias.
 
-    Empty for a fit that has none (see `Fit.summary`), without a degree of freedom left, and for
-    more features or coefficients than a person would look at.
+    What is not defined is None. Empty for a fit that has none (see `Fit.summary`), and for more
+    features or coefficients than a person would look at.
     """
     if len(fit.features) > MOST_FEATURES or fit.weights.numel() > MOST_COEFFICIENTS:
         return {}
     try:
         summary = fit.summary()
     except RefusedError:
-        return {}
-    if summary.residual_dof <= 0:
         return {}
     return {
         "statistics": {

@@ -3,9 +3,9 @@
 The coefficients of (weighted) least squares are (XᵀWX)⁻¹XᵀWy, and whatever the variance of each
 row's error is, their covariance is about (XᵀWX)⁻¹ · Σ w²e²/(1 − h)^j xxᵀ · (XᵀWX)⁻¹, with the
 residuals e and the leverages h: HC0 has j = 0 (White, 1980), HC1 is n/(n − p) times that, HC2 has
-j = 1 and HC3 j = 2 (MacKinnon and White, 1985; HC3 without their factor (n − 1)/n, as statsmodels
-has it). The rows of a further pass are taken in whitened coordinates, where the sum in the middle
-needs no inverse on its sides and features of any scale weigh the same.
+j = 1 and HC3 j = 2 (MacKinnon and White, 1985; HC3 is their jackknife but for terms of 1/n, as
+statsmodels has it). The rows of a further pass are taken in whitened coordinates, where the sum in
+the middle loses no digits to features of other scales or that go together.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 Kind = Literal["HC0", "HC1", "HC2", "HC3"]
 POWERS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
 EPSILON = 2.0**-53
-CHUNK = 1 << 20  # numbers of a block in whitened coordinates
+CHUNK = 1 << 18  # numbers of a block in whitened coordinates
 LEAST_ROWS = 256
 MOST = 1 << 24  # numbers of all the covariances together; a few times as many are held at once
 

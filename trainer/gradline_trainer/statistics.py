@@ -1,10 +1,12 @@
 """Standard errors, tests and statistics of a least-squares fit, from its moments alone.
 
-The formulas are those of ordinary and weighted least squares (Greene, Econometric Analysis, ch. 4
-and 5), the conventions statsmodels': n counts the rows of positive weight, AIC and BIC count the
-coefficients but not σ, and without a bias R² and F are about 0. Where exact arithmetic ran,
-Σw·residual² and (XᵀWX)⁻¹ are good to nearly every digit of float64; in fast arithmetic the latter
-loses twice as many digits as the condition number has.
+The formulas are those of ordinary and weighted least squares (Seber and Lee, Linear Regression
+Analysis, 2nd ed.: ch. 3 for the estimates, 4 for the F test, 5 for intervals; Akaike, 1974, and
+Schwarz, 1978, for AIC and BIC; Belsley, Kuh and Welsch, Regression Diagnostics, ch. 3, for variance
+inflation; `gradline_trainer.robust` for robust errors), the conventions statsmodels': n counts the
+rows of positive weight, AIC and BIC count the coefficients but not σ, and without a bias R² and F
+are about 0. Where exact arithmetic ran, Σw·residual² and (XᵀWX)⁻¹ are good to nearly every digit of
+float64; in fast arithmetic the latter loses twice as many digits as the condition number has.
 """
 
 from __future__ import annotations
