@@ -244,6 +244,23 @@ def test_a_row_that_decides_a_coefficient_alone_leaves_hc2_and_hc3_undefined(
 
 
 @pytest.mark.parametrize("arithmetic", ["exact", "fast"])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_leverage_of_1_is_told_from_one_near_it(seed: int, arithmetic: str) -> None:
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((30, 4)) + 100
+    X[:, 3] = 0.3
+    X[7, 3] = 0.7  # the only row with another value
+    w, y = rng.random(30) + 0.1, rng.standard_normal(30)
+    options: dict[str, Any] = {"sample_weight": w, "arithmetic": arithmetic, "robust": "HC3"}
+    found = fit((X, y), **options).robust
+    assert found is not None
+    assert (found.covariance, found.alone) == (None, 1)
+    X[:, 3] += 1e-5 * rng.standard_normal(30)  # h is 1 less about 1e-8 now
+    near = fit((X, y), **options)
+    np.testing.assert_allclose(errors_of(near)[0], rational(X, y, w, True, 2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("arithmetic", ["exact", "fast"])
 def test_a_perfect_fit_and_no_degree_of_freedom_are_said(arithmetic: str) -> None:
     X = np.random.default_rng(0).integers(-99, 99, (40, 3)).astype(float)
     Y = np.column_stack([X @ [1, 2, 3] + 4, X @ [1, 0, 0] + np.arange(40) % 7])
