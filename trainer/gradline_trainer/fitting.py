@@ -31,11 +31,11 @@ from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
-from gradline_trainer.robust import Robust, Sandwich, refuse_robust, robust_warnings
+from gradline_trainer.robust import measure_robust, refuse_robust, robust_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
-from gradline_trainer.whitening import MOST_FEATURES, Leverage, Whitening, largest_leverage
+from gradline_trainer.whitening import measure_leverage
 from gradline_trainer.wide.fitting import fit_wide, is_wide
 
 __all__ = ["Fit", "fit", "learn"]
@@ -145,7 +145,9 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
     loss, moments, arithmetic = _state_loss(reader, rows, moments, problem, chosen, report)
     problem = loss.coordinates.problem
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
-    robust = _robust(reader, rows, moments, trained, problem, report)
+    again = read_again(reader, rows, moments, report)
+    robust = measure_robust(chosen.robust, again, moments, trained, problem)
+    at_hand = rows if rows is not None and _are_few(rows) else None
     return Fit(
         weights=trained.weights,
         bias=trained.bias,
@@ -179,7 +181,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             *(robust_warnings(robust) if robust else []),
         ],
         robust=robust,
-        leverage=_leverage(rows, moments, problem),
+        leverage=measure_leverage(at_hand, moments, problem),
     )
 
 
@@ -208,35 +210,6 @@ def _state_loss(
         return MomentsLoss(coordinates), moments, arithmetic
     over_rows = RowsLoss.over(rows or [], coordinates, in_float32=chosen.in_float32)
     return over_rows, moments, arithmetic
-
-
-def _robust(
-    reader: RowReader,
-    rows: list[Rows] | None,
-    moments: Moments,
-    trained: Trained,
-    problem: Problem,
-    report: Progress,
-) -> Robust | None:
-    """Return the robust covariances, where they were asked for and the optimum has any."""
-    kind = reader.options.robust
-    if kind is None or not trained.converged:
-        return None
-    whitening = Whitening.of(moments, problem, trained.exact)
-    if moments.rows <= len(whitening.root):
-        return None
-    weights = trained.weights.numpy()
-    sandwich = Sandwich.at(kind, whitening, moments, weights, problem.condition)
-    return sandwich.of(read_again(reader, rows, moments, report), moments.rows)
-
-
-def _leverage(rows: list[Rows] | None, moments: Moments, problem: Problem) -> Leverage | None:
-    """Return how far the training rows are from their centre, where there are not many features."""
-    if len(problem.active) > MOST_FEATURES:
-        return None
-    whitening = Whitening.of(moments, problem, None)
-    at_hand = rows is not None and _are_few(rows)
-    return Leverage(whitening, largest_leverage(rows or [], whitening) if at_hand else None)
 
 
 def _are_few(rows: list[Rows]) -> bool:

@@ -22,10 +22,12 @@ from gradline.errors import InputError
 from gradline.wording import count
 from gradline_trainer.moments import Moments
 from gradline_trainer.parallel import in_order
+from gradline_trainer.problem import Problem
 from gradline_trainer.rows import Rows
+from gradline_trainer.training import Trained
 from gradline_trainer.whitening import Whitening
 
-__all__ = ["Robust", "Sandwich", "refuse_robust", "robust_warnings"]
+__all__ = ["Robust", "measure_robust", "refuse_robust", "robust_warnings"]
 
 Array = NDArray[np.float64]
 Kind = Literal["HC0", "HC1", "HC2", "HC3"]
@@ -73,15 +75,6 @@ class Sandwich:
     target_centre: tuple[Array, Array]
     condition: float
 
-    @classmethod
-    def at(
-        cls, kind: Kind, whitening: Whitening, moments: Moments, weights: Array, condition: float
-    ) -> Sandwich:
-        """Return that of an optimum W, shape (k, d)."""
-        d = weights.shape[1]
-        centre, rest = (part[d:] * whitening.bias for part in (moments.mean, moments.mean_rest))
-        return cls(kind, whitening, weights[:, whitening.active], (centre, rest), condition)
-
     def of(self, rows: Iterable[Rows], total: int) -> Robust:
         """Return the robust covariances from all the training rows, `total` of them."""
         p, k = len(self.whitening.root), len(self.weights)
@@ -108,9 +101,11 @@ class Sandwich:
         whitening = self.whitening
         centred = whitening.centred(rows.features)
         centre, rest = self.target_centre
-        residual = ((rows.targets - centre) - rest) - centred @ self.weights.T
         # PyTorch's products take one thread here: see `in_order`.
-        white = (torch.from_numpy(centred) @ torch.from_numpy(whitening.factor.T)).numpy()
+        sides = torch.from_numpy(np.vstack([whitening.factor, self.weights]))
+        moved = (torch.from_numpy(centred) @ sides.T).numpy()
+        white, predicted = np.split(moved, [centred.shape[1]], axis=1)
+        residual = ((rows.targets - centre) - rest) - predicted
         if whitening.bias:
             level = np.full((len(white), 1), whitening.root[-1, -1])
             white = np.hstack([white, level])
@@ -122,8 +117,8 @@ class Sandwich:
         alone = left <= 16 * len(whitening.root) * self.condition * EPSILON
         left[alone] = np.inf
         residual /= left[:, None] ** (POWERS[self.kind] / 2)
-        sides = (torch.from_numpy(white * residual[:, [t]]) for t in range(residual.shape[1]))
-        return np.stack([(side.T @ side).numpy() for side in sides]), int(alone.sum())
+        terms = (torch.from_numpy(white * residual[:, [t]]) for t in range(residual.shape[1]))
+        return np.stack([(term.T @ term).numpy() for term in terms]), int(alone.sum())
 
     def _wald(self, weights: Array, middle: Array) -> float | None:
         """Return wᵀV⁻¹w / r, V the covariance of the r weights, in whitened coordinates."""
@@ -134,6 +129,38 @@ class Sandwich:
         except np.linalg.LinAlgError:
             return None
         return float(moved @ moved) / r if r else None
+
+
+def measure_robust(
+    kind: Kind | None, rows: Iterable[Rows], moments: Moments, trained: Trained, problem: Problem
+) -> Robust | None:
+    """Return the robust covariances of a fit, from one pass over its rows.
+
+    None, and no row is read, where no kind is asked for, before the optimum, which they are about,
+    and without a degree of freedom left.
+
+    Args:
+        kind: "HC0" to "HC3", or None.
+        rows: The training rows.
+        moments: Of the same rows.
+        trained: What the run learned from them.
+        problem: That they state.
+    """
+    if kind is None or not trained.converged:
+        return None
+    whitening = Whitening.of(moments, problem, trained.exact)
+    if moments.rows <= len(whitening.root):
+        return None
+    weights = trained.weights.numpy()
+    centre, rest = (part[weights.shape[1] :] for part in (moments.mean, moments.mean_rest))
+    sandwich = Sandwich(
+        kind,
+        whitening,
+        weights[:, whitening.active],
+        (centre * whitening.bias, rest * whitening.bias),
+        problem.condition,
+    )
+    return sandwich.of(rows, moments.rows)
 
 
 def refuse_robust(features: int, targets: int) -> None:

@@ -20,7 +20,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import Rows
 
-__all__ = ["MOST_FEATURES", "Leverage", "Whitening", "largest_leverage"]
+__all__ = ["Leverage", "Whitening", "measure_leverage"]
 
 Array = NDArray[np.float64]
 MOST_FEATURES = 32  # of which a leverage is a small part of a prediction's time, and of a manifest
@@ -87,11 +87,24 @@ class Leverage:
     largest: float | None
 
 
-def largest_leverage(rows: Iterable[Rows], whitening: Whitening) -> float:
-    """Return the largest leverage of rows, each at weight 1."""
+def measure_leverage(
+    rows: Iterable[Rows] | None, moments: Moments, problem: Problem
+) -> Leverage | None:
+    """Return how far the training rows are from their centre; None for more than MOST_FEATURES.
+
+    Args:
+        rows: The training rows, where they are at hand.
+        moments: Of the same rows.
+        problem: That they state.
+    """
+    if len(problem.active) > MOST_FEATURES:
+        return None
+    whitening = Whitening.of(moments, problem, None)
+    if rows is None:
+        return Leverage(whitening, None)
     largest = 0.0
     for block in rows:
         white = whitening.centred(block.features) @ whitening.factor.T
         squares = np.einsum("ij,ij->i", white, white)
         largest = max(largest, float(squares.max(initial=0.0)))
-    return largest + whitening.least
+    return Leverage(whitening, largest + whitening.least)
