@@ -204,7 +204,7 @@ def test_a_row_that_no_training_row_is_like_is_outside(tmp_path: Path) -> None:
     assert len(model.predict(np.array(infinite), check=True)[1]) == 3
 
 
-def test_streamed_rows_have_a_limit_of_3p_by_n(tmp_path: Path) -> None:
+def test_many_rows_have_a_limit_of_3p_by_n(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     table = pl.DataFrame(rng.standard_normal((70_000, 4)), schema=[*"abcy"])
     table.write_parquet(tmp_path / "t.parquet")

@@ -20,7 +20,7 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     Empty for wide tables and for more features than `gradline_trainer.whitening` measures: the
     factor has a number for each two of them.
 
-    The limit is the largest leverage of a training row, or 3p/Σw where the rows were streamed; with
+    The limit is the largest leverage of a training row, or 3p/Σw where they are many; with
     a ridge penalty α the p coefficients count as the trace of the hat matrix, p − α·‖R‖².
 
     Args:

@@ -5,9 +5,9 @@ tall as the tallest, and light as the lightest. The leverage h = 1/Σw + ‖R(x 
 inverse of Σw(x − μ)(x − μ)ᵀ, measures that; without a bias it is taken about 0, ‖Rx‖². A row whose
 leverage is larger than that of every training row lies outside the ellipsoid that holds them all: a
 prediction there is a hidden extrapolation (Montgomery, Peck and Vining, Introduction to Linear
-Regression Analysis). A package whose training rows were streamed has 3p/Σw for a limit, p the
-number of coefficients, as chemometrics has it (Gramatica, Principles of QSAR models validation,
-2007).
+Regression Analysis). Of many training rows the largest is not looked for: the limit is 3p/Σw then,
+p the number of coefficients, as chemometrics has it (Gramatica, Principles of QSAR models
+validation, 2007), and a few of the rows are beyond it.
 """
 
 from __future__ import annotations

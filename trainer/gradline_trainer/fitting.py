@@ -147,7 +147,6 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
     again = read_again(reader, rows, moments, report)
     robust = measure_robust(chosen.robust, again, moments, trained, problem)
-    at_hand = rows if rows is not None and _are_few(rows) else None
     return Fit(
         weights=trained.weights,
         bias=trained.bias,
@@ -181,7 +180,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             *(robust_warnings(robust) if robust else []),
         ],
         robust=robust,
-        leverage=measure_leverage(at_hand, moments, problem),
+        leverage=measure_leverage(rows, moments, problem),
     )
 
 

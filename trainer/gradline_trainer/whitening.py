@@ -23,6 +23,7 @@ from gradline_trainer.rows import Rows
 __all__ = ["Leverage", "Whitening", "measure_leverage"]
 
 Array = NDArray[np.float64]
+FEW = 1 << 21  # multiplications, a fraction of a millisecond, for the largest leverage
 MOST_FEATURES = 32  # of which a leverage is a small part of a prediction's time, and of a manifest
 
 
@@ -80,7 +81,7 @@ class Leverage:
 
     Attributes:
         whitening: In whose coordinates.
-        largest: Of any of the rows, each at weight 1; None where they were not at hand.
+        largest: Of any of the rows, each at weight 1; None where they are many.
     """
 
     whitening: Whitening
@@ -100,11 +101,15 @@ def measure_leverage(
     if len(problem.active) > MOST_FEATURES:
         return None
     whitening = Whitening.of(moments, problem, None)
-    if rows is None:
+    if rows is None or moments.rows * len(whitening.active) ** 2 > FEW:
         return Leverage(whitening, None)
     largest = 0.0
     for block in rows:
-        white = whitening.centred(block.features) @ whitening.factor.T
+        # Few digits will do: the rows are centred after the product, where they are fewer numbers.
+        sides = np.zeros((block.split, len(whitening.active)))
+        sides[whitening.active] = whitening.factor.T
+        white = block.features @ sides
+        white -= whitening.factor @ whitening.centre
         squares = np.einsum("ij,ij->i", white, white)
         largest = max(largest, float(squares.max(initial=0.0)))
     return Leverage(whitening, largest + whitening.least)
