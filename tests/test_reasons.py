@@ -204,18 +204,36 @@ def test_a_row_that_no_training_row_is_like_is_outside(tmp_path: Path) -> None:
     assert len(model.predict(np.array(infinite), check=True)[1]) == 3
 
 
-def test_many_rows_have_a_limit_of_3p_by_n(tmp_path: Path) -> None:
+def test_many_rows_have_a_limit_from_their_moments_and_ranges(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    table = pl.DataFrame(rng.standard_normal((70_000, 4)), schema=[*"abcy"])
-    table.write_parquet(tmp_path / "t.parquet")
-    for ridge, p in ((0.0, 4.0), (7e4, 1 + 3 / 2)):
-        trained = fit(tmp_path / "t.parquet", "y", ridge=ridge)
-        assert trained.leverage is not None
-        assert trained.leverage.largest is None
+    rows = 70_000
+    table = {
+        "a": rng.standard_normal(rows),
+        "b": rng.standard_normal(rows),
+        "rare": (np.arange(rows) % 700 == 3).astype(float),  # as a category that 100 rows have
+        "y": rng.standard_normal(rows),
+    }
+    pl.DataFrame(table).write_parquet(tmp_path / "t.parquet")
+    # A penalty far above every sum of squares leaves the bias alone, and its 1/n.
+    for ridge, bias, p, single in (
+        (0, True, 4, 1 / 100),
+        (0, False, 3, 1 / 100),
+        (1e9, True, 1, 1 / rows),
+    ):
+        trained = fit(tmp_path / "t.parquet", "y", ridge=ridge, bias=bias)
         recorded = leverage_record(trained, np.dtype(np.float32))["leverage"]
-        assert recorded["rule"] == "3p/n"
-        # All features have a variance of about 1: a penalty of n halves what each is worth.
-        assert recorded["limit"] == pytest.approx(3 * p / 70_000, rel=1e-2 if ridge else 1e-7)
+        assert recorded["rule"] == "3p/n beyond a single feature"
+        assert recorded["limit"] == pytest.approx(
+            3 * p / rows + single, rel=1e-2 if ridge else 1e-6
+        )
+    model = gradline.load(
+        export_package(fit(tmp_path / "t.parquet", "y"), tmp_path, "many", report=False)
+    )
+    _, outside = model.predict(pl.DataFrame(table), check=True)
+    assert len(outside) == 0
+    _, outside = model.predict([[0, 0, 1], [4, -4, 1]], check=True)
+    assert outside.rows.tolist() == [1]
+    assert not outside.beyond.any()
 
 
 @pytest.mark.parametrize("features", [1, 32, 33])

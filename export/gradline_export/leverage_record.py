@@ -20,8 +20,7 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     Empty for wide tables and for more features than `gradline_trainer.whitening` measures: the
     factor has a number for each two of them.
 
-    The limit is the largest leverage of a training row, or 3p/Σw where they are many; with
-    a ridge penalty α the p coefficients count as the trace of the hat matrix, p − α·‖R‖².
+    With a ridge penalty α, the p coefficients count as the trace of the hat matrix, p − α·‖R‖².
 
     Args:
         fit: That was trained.
@@ -36,6 +35,7 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     if fit.leverage.largest is None:
         penalty = float(fit.options.ridge) * np.square(factor).sum()
         limit = 3 * (len(whitening.root) - penalty) / fit.moments.weight
+        limit += _of_single_features(fit, active) + whitening.least
     else:
         # Rounding a row to the graph's dtype, and its leverage in float64, may add as much.
         most = np.maximum(np.abs(fit.moments.minimum), np.abs(fit.moments.maximum))[:d]
@@ -46,8 +46,18 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     return {
         "leverage": {
             "limit": float(f"{limit * (1 + UP):.9g}"),
-            "rule": "3p/n" if fit.leverage.largest is None else "largest",
+            "rule": "3p/n beyond a single feature" if fit.leverage.largest is None else "largest",
             "least": whitening.least,
             "factor": [factor[j, j:].tolist() for j in range(d)],
         }
     }
+
+
+def _of_single_features(fit: Fit, active: list[int]) -> float:
+    """Return the largest squared step to the end of a feature's range, by their sum over rows."""
+    moments = fit.moments
+    centre = moments.mean * fit.options.bias
+    second = moments.squares + moments.weight * (moments.mean - centre) ** 2
+    reach = np.maximum(moments.maximum - centre, centre - moments.minimum)
+    share = (reach**2)[active] / (second[active] + float(fit.options.ridge))
+    return float(share.max(initial=0.0))

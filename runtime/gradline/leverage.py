@@ -5,9 +5,11 @@ tall as the tallest, and light as the lightest. The leverage h = 1/Σw + ‖R(x 
 inverse of Σw(x − μ)(x − μ)ᵀ, measures that; without a bias it is taken about 0, ‖Rx‖². A row whose
 leverage is larger than that of every training row lies outside the ellipsoid that holds them all: a
 prediction there is a hidden extrapolation (Montgomery, Peck and Vining, Introduction to Linear
-Regression Analysis). Of many training rows the largest is not looked for: the limit is 3p/Σw then,
-p the number of coefficients, as chemometrics has it (Gramatica, Principles of QSAR models
-validation, 2007), and a few of the rows are beyond it.
+Regression Analysis). Of many training rows the largest is not looked for. It is at least that of
+the row where a single feature is at the end of its range, which is at least
+1/Σw + (x_j − μ_j)²/Σw(x_j − μ_j)²; the limit is 3p/Σw more than that, p the number of coefficients:
+3p/n is what chemometrics takes for a limit (Gramatica, Principles of QSAR models validation, 2007),
+and alone would leave outside every row of a rare category.
 """
 
 from __future__ import annotations

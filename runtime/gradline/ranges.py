@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,15 +42,23 @@ class Outside:
 
     def told(self, place: int) -> str:
         """Return in words what is outside in the row that is `place`th among those outside."""
-        from gradline.wording import label, number
+        from gradline.wording import label
 
         parts = [
             f"{label(self.features[j])} {self.beyond[place, j]:+.3g} deviations"
-            for j in np.flatnonzero(self.beyond[place])
+            for j in self._beyond.get(place, ())
         ]
         if self.leverage is not None and self.leverage[place] > self.limit:
-            parts.append(f"leverage {number(self.leverage[place])} (limit {number(self.limit)})")
+            parts.append(f"leverage {self.leverage[place]:.3g} (limit {self.limit:.3g})")
         return "; ".join(parts)
+
+    @cached_property
+    def _beyond(self) -> dict[int, list[int]]:
+        """The features that each row is beyond the range of."""
+        found: dict[int, list[int]] = {}
+        for place, j in np.argwhere(self.beyond).tolist():
+            found.setdefault(place, []).append(j)
+        return found
 
 
 @dataclass(frozen=True)
