@@ -221,6 +221,13 @@ def choice(*values: str) -> click.Choice[str]:
     type=choice("cpu", "cuda", "auto"),
     help="Where the products over the rows are computed; auto is cpu.",
 )
+@click.option(
+    "--robust",
+    is_flag=False,
+    flag_value="HC3",
+    type=choice("HC0", "HC1", "HC2", "HC3"),
+    help="Standard errors that hold for errors of any variance; alone it means HC3.",
+)
 @click.option("--torch-export", is_flag=True, help="Add model.pt2 (takes some seconds).")
 @click.option("--intervals", is_flag=True, help="Add intervals.onnx, with prediction intervals.")
 @click.option("--no-report", is_flag=True, help="Write no report.html.")

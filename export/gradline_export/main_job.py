@@ -14,6 +14,7 @@ from gradline.progress import Progress
 from gradline.terminal import say, say_json, tell
 from gradline_export.packaging import Frozen, freeze
 from gradline_export.publishing import check_name, check_place, publish
+from gradline_export.statistics_record import begin
 from gradline_export.summary import summary, summary_record
 from gradline_trainer.fitting import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
@@ -78,6 +79,8 @@ def run(
 def _train(
     data: str | None, targets: tuple[str, ...], progress: Progress, options: dict[str, Any]
 ) -> Fit:
+    if data is not None and not options["ridge"]:
+        begin()
     return fit(
         orchard() if data is None else data,
         targets or TARGETS,

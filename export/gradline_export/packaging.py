@@ -23,6 +23,7 @@ from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs
 from gradline_export.fingerprints import sha256
 from gradline_export.frozen import rounded, to_onnx, to_torch_export, to_torchscript
+from gradline_export.leverage_record import leverage_record
 from gradline_export.parity import HostParity, check_parity, frozen_hosts
 from gradline_export.publishing import check_name, publish
 from gradline_export.statistics_record import statistics_record
@@ -239,6 +240,7 @@ def _manifest(
             for which, found in fit.metrics.items()
         },
         **statistics_record(fit),
+        **leverage_record(fit, dtype),
         "parity": {
             "rows": parity[0].rows,
             "bound": "(d+2)u/(1-(d+2)u) * (|x||W|^T + |b|) + 2(d+2)w",

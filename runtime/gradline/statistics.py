@@ -15,7 +15,8 @@ def statistics_lines(found: Mapping[str, Any]) -> list[str]:
 
     Args:
         found: With model_dof, residual_dof, terms, and by target the lists coefficient,
-            standard_error, t, p and the fit's statistics; lower and upper where there is a level.
+            standard_error, t, p and the fit's statistics; lower and upper where there is a level;
+            robust where the standard errors are.
     """
     lines: list[str] = []
     for target, of_target in found["targets"].items():
@@ -24,7 +25,9 @@ def statistics_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _coefficients(target: str, of_target: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    columns = {"coefficient": "coefficient", "standard error": "standard_error", "t": "t", "p": "p"}
+    robust = found.get("robust")
+    error = f"{robust} error" if robust else "standard error"
+    columns = {"coefficient": "coefficient", error: "standard_error", "t": "t", "p": "p"}
     if "level" in found:
         tail = 50 * (1 - found["level"])
         columns |= {f"{tail:g} %": "lower", f"{100 - tail:g} %": "upper"}

@@ -16,7 +16,13 @@ from gradline_trainer.arithmetic import Arithmetic, choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
-from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_unlearnable
+from gradline_trainer.gathering import (
+    Progress,
+    gather,
+    gather_exactly,
+    read_again,
+    refuse_unlearnable,
+)
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
@@ -25,9 +31,11 @@ from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
+from gradline_trainer.robust import measure_robust, refuse_robust, robust_warnings
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
+from gradline_trainer.whitening import measure_leverage
 from gradline_trainer.wide.fitting import fit_wide, is_wide
 
 __all__ = ["Fit", "fit", "learn"]
@@ -116,6 +124,8 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             code="bad-option",
             hint="leave --momentum out, or use --preconditioning standardize",
         )
+    if chosen.robust is not None:
+        refuse_robust(len(columns.features), len(columns.targets))
     moments, folds, rows = gather(reader, report)
     if refuse_trivial:
         refuse_unlearnable(moments, reader)
@@ -135,6 +145,8 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
     loss, moments, arithmetic = _state_loss(reader, rows, moments, problem, chosen, report)
     problem = loss.coordinates.problem
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
+    again = read_again(reader, rows, moments, report)
+    robust = measure_robust(chosen.robust, again, moments, trained, problem)
     return Fit(
         weights=trained.weights,
         bias=trained.bias,
@@ -165,7 +177,10 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
                 trained.exact,
             ),
             *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
+            *(robust_warnings(robust) if robust else []),
         ],
+        robust=robust,
+        leverage=measure_leverage(rows, moments, problem),
     )
 
 

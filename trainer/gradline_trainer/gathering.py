@@ -20,6 +20,7 @@ __all__ = [
     "Progress",
     "gather",
     "gather_exactly",
+    "read_again",
     "refuse_few_rows",
     "refuse_unlearnable",
     "refuse_useless",
@@ -118,6 +119,27 @@ def gather_exactly(
         InputError: Where the table has changed since.
         RefusedError: Where values span too many bits.
     """
+    device = reader.options.torch_device
+    again = read_again(reader, rows, moments, report)
+    total = merge_all(in_order(lambda b: ExactMoments.of(b.values, b.weights, device), again))
+    assert total is not None  # noqa: S101 - of no rows, which are refused
+    return total
+
+
+def read_again(
+    reader: RowReader, rows: list[Rows] | None, moments: Moments, report: Progress
+) -> Iterator[Rows]:
+    """Yield the training rows, none of the blocks empty, from a further pass where not at hand.
+
+    Args:
+        reader: Of the table's rows, after `gather`.
+        rows: What `gather` kept, or None.
+        moments: What `gather` found.
+        report: Called with ("rows", how many were read so far).
+
+    Raises:
+        InputError: At the end, where the table has changed since.
+    """
 
     def again() -> Iterator[Rows]:
         for training, _ in reader:
@@ -125,23 +147,16 @@ def gather_exactly(
             yield training
 
     count = 0
-
-    def counted() -> Iterator[Rows]:
-        nonlocal count
-        for block in again() if rows is None else rows:
-            count += len(block)
-            if len(block):
-                yield block
-
-    device = reader.options.torch_device
-    total = merge_all(in_order(lambda b: ExactMoments.of(b.values, b.weights, device), counted()))
-    if total is None or count != moments.rows:
+    for block in again() if rows is None else rows:
+        count += len(block)
+        if len(block):
+            yield block
+    if count != moments.rows:
         raise InputError(
             f"the table changed while it was read: {moments.rows} rows to train on, then {count}",
             code="changed-data",
             hint="run again when nothing writes to it",
         )
-    return total
 
 
 def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:

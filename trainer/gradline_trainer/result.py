@@ -16,6 +16,8 @@ from gradline_trainer.metrics import Metrics
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.ridge_path import RidgePath
+from gradline_trainer.robust import Robust
+from gradline_trainer.whitening import Leverage
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
 from gradline_trainer.wide.partial_sums import PartialSums
@@ -51,6 +53,8 @@ class Fit:
         ridge_path: How it was chosen, with ridge "auto"; else None.
         columns: What the table's columns were used for.
         warnings: What a person should know before they trust the model.
+        robust: The covariances behind robust standard errors, where those were asked for.
+        leverage: How far the training rows are from their centre; None for many features.
         partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
     """
 
@@ -75,6 +79,8 @@ class Fit:
     ridge_path: RidgePath | None
     columns: Columns
     warnings: list[str]
+    robust: Robust | None = None
+    leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
 
     def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:
@@ -84,6 +90,9 @@ class Fit:
 
     def summary(self, level: float = 0.95) -> Summary:
         """Return standard errors, tests, confidence intervals and statistics of the fit.
+
+        Standard errors, tests, intervals and covariances are robust where the fit was asked for
+        that with the option `robust`.
 
         Args:
             level: Of the confidence intervals, above 0 and below 1.

@@ -144,6 +144,7 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         f"{number(training['learning_rate'])}",
         *([f"  ridge      {chosen_ridge(path)}"] if path else []),
         f"  optimum    {_optimum(manifest)}",
+        *_leverage(manifest.get("leverage")),
         *_intervals(manifest.get("intervals")),
         f"  files      {files}",
         f"  float32    {certificate['verdict']}: {float32_error(**told)}",
@@ -152,6 +153,16 @@ def _record(manifest: dict[str, Any]) -> list[str]:
         *(f"  note       {key}: {value}" for key, value in training["notes"].items()),
         *(f"  warning    {warning}" for warning in training["warnings"]),
     ]
+
+
+def _leverage(found: dict[str, Any] | None) -> list[str]:
+    """Return the line on hidden extrapolation, where the package can tell it."""
+    from gradline.wording import number
+
+    if found is None:
+        return []
+    said = "the largest of a training row" if found["rule"] == "largest" else found["rule"]
+    return [f"  leverage   up to {number(found['limit'])}, {said}"]
 
 
 def _intervals(found: dict[str, Any] | None) -> list[str]:

@@ -160,7 +160,7 @@ def _answer(
     for rows, what in (
         (scoring.missing, "with missing values got no prediction"),
         (scoring.infinite, "with infinite or huge values got infinite or no predictions"),
-        (scoring.outside, "outside the ranges that the model was trained on"),
+        (scoring.outside, "outside the ranges that the model was trained on, alone or together"),
     ):
         if rows:
             tell(f"Warning: {count(rows, 'row')} {what}")

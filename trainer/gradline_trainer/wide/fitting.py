@@ -83,6 +83,13 @@ def fit_wide(asked: RowReader, report: Progress) -> Fit:
             code="bad-option",
             hint="give a number, or fewer features",
         )
+    if options.robust is not None:
+        raise InputError(
+            f"robust = {options.robust!r} takes the co-moments, which "
+            f"{len(asked.columns.features)} features have no room for",
+            code="bad-option",
+            hint="leave --robust out, or give fewer features",
+        )
     whiten = options.preconditioning == "whiten"
     options = replace(
         options,
