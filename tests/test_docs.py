@@ -20,7 +20,7 @@ from pages import SYNTAX_ALONE, Walk, blocks, is_as_shown, is_slow
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, *sorted((ROOT / "examples").glob("*/README.md"))]
 TABLES = {"sales.csv": "revenue", "prices.csv": "price", "logs/a.parquet": "cpu"}
-EXAMPLE = re.compile(r"(?:.*\| )?(?:gradline|train-and-export)(?: |$)")
+EXAMPLE = re.compile(r" *(?:.*\| )?(?:gradline|train-and-export)(?: |$)")
 WITH_BLOCKS = [page for page in PAGES if blocks(page)]
 
 
