@@ -17,10 +17,11 @@ OPENING = """\
 
 Written by `make docs` from the commands themselves: change their help, not this page.
 
-Exit codes, of every command: 0 done; 1 it ran and the answer is no (diverged, refused, verification
-failed); 2 bad input or usage; 130 interrupted. What a command answers is on stdout, progress, warnings and
-errors are on stderr. Where a command has `--json`, its answer is one JSON object on stdout, and an error one
-on stderr, with the members `error` (a code that stays the same), `message` and `hint`.
+Exit codes, of every command: 0 done; 1 it ran and the answer is no (diverged, refused,
+verification failed); 2 bad input or usage; 130 interrupted. What a command answers is on stdout;
+progress, warnings and errors are on stderr. With `--json`, where a command has it, the answer is
+one JSON object on stdout, and an error one on stderr, with the members `error` (a code that stays
+the same), `message` and `hint`.
 """
 
 

@@ -231,9 +231,12 @@ class Walk:
         # In this process, since another would import PyTorch anew.
         name = words.pop(0)
         printed = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            with pytest.raises(SystemExit) as stop:
-                main(words, prog_name=name)
+        with (
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+            pytest.raises(SystemExit) as stop,
+        ):
+            main(words, prog_name=name)
         assert isinstance(printed.buffer, io.BytesIO)
         return int(stop.value.code or 0), printed.buffer.getvalue().decode()
 

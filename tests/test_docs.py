@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shlex
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ import polars as pl
 import pytest
 
 from gradline.program import COMMANDS, import_command
+from gradline_export import export_package
+from gradline_trainer import fit
 from hosts import ROOT
 from pages import SYNTAX_ALONE, Walk, blocks, is_as_shown, is_slow
 
@@ -111,6 +115,50 @@ def test_examples_in_a_commands_help_are_commands(command: str) -> None:
         name = words.pop(0)
         name = words.pop(0) if name == "gradline" else name
         import_command(name).make_context(name, words)
+
+
+NAMED = (  # members whose own members are called after columns, files and the like
+    "columns", "files", "metrics.training", "metrics.held_out", "statistics.targets",
+    "training.options", "training.versions", "training.notes",
+    "intervals.residual_deviation", "intervals.quantiles",
+)  # fmt: skip
+
+
+def members(value: object, path: str) -> Iterator[str]:
+    """Yield where each value of a manifest stands, as docs/package-format.md writes it."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from members(part, f"{path}.{'NAME' if path in NAMED else key}".lstrip("."))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for part in value:
+            yield from members(part, f"{path}[]")
+    else:
+        yield path
+
+
+def test_the_format_says_what_every_member_of_a_manifest_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    a, b = random.standard_normal((2, 60))
+    shops = {"a": [None, *a[1:]], "b": b, "region": ["n", "s", "e"] * 20, "y": a - b + a * b}
+    pl.DataFrame(shops).write_csv(tmp_path / "shops.csv")
+    filled = fit(tmp_path / "shops.csv", "y", one_hot=["region"], missing="mean")
+    penalised = fit({"b": b, "y": a + b}, "y", ridge="auto", holdout=0.2)
+    versions = [
+        export_package(filled, tmp_path, notes={"by": "me"}),
+        export_package(penalised, tmp_path),
+        export_package(fit({"b": b, "y": a + b}, "y"), tmp_path, intervals=True),
+    ]
+    monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 0)
+    versions.append(export_package(fit({"b": b, "y": a + b}, "y"), tmp_path))
+    found: set[str] = set()
+    for version in versions:
+        found |= set(members(json.loads((version / "manifest.json").read_text()), ""))
+    page = (ROOT / "docs" / "package-format.md").read_text()
+    section = page.split("\n## manifest.json\n")[1].split("\n### The seal\n")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert found == set(re.findall(r"`([\w.\[\]]+)`", " ".join(cells)))
 
 
 def anchors(page: Path) -> set[str]:
