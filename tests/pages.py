@@ -130,8 +130,23 @@ def _lines(text: str) -> list[str]:
 def commands(text: str) -> list[tuple[str, str]]:
     """Return a console block's commands, each with the output shown below it."""
     assert text.startswith("$ "), "a console block begins with a command"
-    found = re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE)
-    return [(CONTINUED.sub("", command), shown) for command, shown in found]
+    found = []
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines(keepends=True)
+        command = lines.pop(0)
+        while not _is_whole(command):
+            command += lines.pop(0)
+        found.append((CONTINUED.sub("", command), "".join(lines)))
+    return found
+
+
+def _is_whole(command: str) -> bool:
+    """Return whether a command goes on in no further line."""
+    try:
+        shlex.split(command)
+    except ValueError:  # a quotation is open
+        return False
+    return not command.endswith("\\\n")
 
 
 @dataclass

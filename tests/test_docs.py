@@ -37,6 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's working folder: the sources' examples and reference package, and tables."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("CURL_HOME", str(tmp_path))
+    Path(".curlrc").write_text("no-progress-meter\n")  # as on a terminal
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(ROOT / "artifacts" / "orchard" / "1", "artifacts/orchard/1")
     Path("logs").mkdir()
@@ -93,6 +95,15 @@ def test_blocks_that_only_their_grammar_reads_are_counted() -> None:
 )
 def test_an_ellipsis_stands_for_what_it_leaves_out(shown: str, printed: str, same: bool) -> None:
     assert is_as_shown(shown, printed) is same
+
+
+def test_the_readme_opens_with_three_sentences_and_two_commands() -> None:
+    text = (ROOT / "README.md").read_text()
+    opening = text.split("```sh")[0].replace("\n", " ")
+    assert len(re.findall(r"\. [A-Z]|\. *$", opening)) == 3
+    first = blocks(ROOT / "README.md")[0].text
+    commands = [line.split("#")[0].strip() for line in first.splitlines()]
+    assert commands == ["make run", "make test"]
 
 
 def written_anew() -> str:
