@@ -19,7 +19,8 @@ from gradline.program import COMMANDS, import_command
 from gradline_export import export_package
 from gradline_trainer import fit
 from hosts import ROOT
-from pages import SYNTAX_ALONE, Walk, blocks, is_as_shown, is_slow
+from pages import blocks, is_as_shown
+from walk import SYNTAX_ALONE, Walk, is_slow
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, *sorted((ROOT / "examples").glob("*/README.md"))]
