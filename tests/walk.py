@@ -42,7 +42,7 @@ from hosts import CONSTRAINED, ROOT, need, npm, virtual_environment
 from pages import CONTINUED, Block, blocks, commands, is_as_shown
 from serving import Server, serving
 
-__all__ = ["SYNTAX_ALONE", "Walk", "is_slow"]
+__all__ = ["DECLARED", "SYNTAX_ALONE", "Walk", "is_slow"]
 
 ENVIRONMENTS = {  # what `python with NAME` needs
     "mlflow": [
@@ -51,6 +51,7 @@ ENVIRONMENTS = {  # what `python with NAME` needs
     ],
     "tritonclient": ["tritonclient[http]==2.73.0"],
 }  # fmt: skip
+DECLARED = ("make", "pip")  # commands that take minutes and a network: only looked up
 MODULES = {  # the examples whose lock files have what JavaScript and HTML need
     "onnxruntime-node": "node",
     "onnxruntime-web": "web",
@@ -102,9 +103,12 @@ class Walk:
     server: Server | None = None
     served: ExitStack = field(default_factory=ExitStack)
     interpreters: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    surroundings: dict[str, str] = field(default_factory=os.environ.copy)
 
     def close(self) -> None:
-        """End what was started."""
+        """End what was started, and undo what was set."""
+        os.environ.clear()
+        os.environ.update(self.surroundings)
         self.served.close()
         for process in self.interpreters.values():
             process.communicate()
@@ -182,7 +186,7 @@ class Walk:
         """Return a command's exit status, and what it printed on stdout and stderr."""
         line = self._located(line)
         words = shlex.split(line, comments=True)
-        if words[0] in ("make", "pip"):
+        if words[0] in DECLARED:
             _check_declared(words)
             return 0, ""
         if words[0] not in ("gradline", "train-and-export") or SHELL.search(line):
