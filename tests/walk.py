@@ -123,7 +123,7 @@ class Walk:
         self.printed = printed
 
     def _run_sh(self, block: Block) -> None:
-        for line in CONTINUED.sub("", block.text).splitlines():
+        for line in filter(str.strip, CONTINUED.sub("", block.text).splitlines()):
             status, said = self._call(line)
             assert status == 0, f"{block}: {line}\n{said}"
 
