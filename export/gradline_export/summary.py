@@ -167,8 +167,9 @@ def _how_to_predict(fit: Fit, path: Path) -> list[str]:
             for column in fit.columns.inputs
         ]
         row = f"{{{', '.join(pairs[:8])}{', …' * (len(pairs) > 8)}}}"
+    table = str(fit.paths[0]) if fit.paths else "new.csv"
     return [
         "  to predict, from a table:  "
-        f"gradline predict {shlex.quote(package)} {fit.paths[0].name if fit.paths else 'new.csv'}",
+        f"gradline predict {shlex.quote(package)} {shlex.quote(table)}",
         f"             from Python:  gradline.load({package!r}).predict({row})",
     ]
