@@ -159,7 +159,7 @@ def freeze(
     if report:
         from gradline_export.report import to_report
 
-        files["report.html"] = to_report(document, weights, bias)
+        files["report.html"] = to_report(document, fit, weights, bias)
     document["files"] = {file: file_record(data) for file, data in files.items()}
     files["manifest.json"] = _loadable(dump_manifest(document))
     return Frozen(name, files, weights, bias, certificate, parity)

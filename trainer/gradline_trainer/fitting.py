@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.momentum import largest_stable_rate
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, state_problem
+from gradline_trainer.residuals import Residuals
 from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.robust import measure_robust, refuse_robust, robust_warnings
@@ -147,13 +148,15 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
     trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
     again = read_again(reader, rows, moments, report)
     robust = measure_robust(chosen.robust, again, moments, trained, problem)
+    residuals = {"training": Residuals(), "held_out": Residuals()}
     return Fit(
         weights=trained.weights,
         bias=trained.bias,
         features=columns.features,
         targets=columns.targets,
         history=trained.history,
-        metrics=_metrics(reader, moments, rows, trained, problem),
+        metrics=_metrics(reader, moments, rows, trained, problem, residuals),
+        residuals=residuals,
         converged=trained.converged,
         optimality=trained.optimality,
         learning_rate=trained.learning_rate,
@@ -222,17 +225,19 @@ def _metrics(
     rows: list[Rows] | None,
     trained: Trained,
     problem: Problem,
+    residuals: Mapping[str, Residuals],
 ) -> dict[str, dict[str, Metrics] | None]:
     """Return the metrics on the training rows and, where there are some, the held-out rows."""
     W, b = trained.weights.numpy(), trained.bias.numpy()
     centre = moments.mean[W.shape[1] :]
     if rows is not None and (reader.options.gradient_source == "rows" or _are_few(rows)):
-        training = metrics_over_rows(rows, W, b, centre)
+        training = metrics_over_rows(rows, W, b, centre, residuals["training"])
     else:
         training = metrics_from_moments(moments, W, b, problem.resolution.numpy())
     held_out = None
     if reader.held_out:
-        held_out = metrics_over_rows((held for _, held in reader), W, b, centre)
+        held = (held for _, held in reader)
+        held_out = metrics_over_rows(held, W, b, centre, residuals["held_out"])
     names = reader.columns.targets
     return {
         "training": dict(zip(names, training or [], strict=True)),

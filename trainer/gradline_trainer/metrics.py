@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline_trainer.moments import Moments
+from gradline_trainer.residuals import Residuals
 from gradline_trainer.rows import Rows
 
 __all__ = ["Metrics", "metrics_from_moments", "metrics_over_rows"]
@@ -33,7 +34,11 @@ class Metrics:
 
 
 def metrics_over_rows(
-    rows: Iterable[Rows], weights: Array, bias: Array, centre: Array
+    rows: Iterable[Rows],
+    weights: Array,
+    bias: Array,
+    centre: Array,
+    residuals: Residuals | None = None,
 ) -> list[Metrics] | None:
     """Return the metrics of each target over all the rows, or None where there is no row.
 
@@ -42,12 +47,15 @@ def metrics_over_rows(
         weights: W, shape (k, d).
         bias: b, shape (k,).
         centre: Values near the targets' means, shape (k,), about which sums lose no digits.
+        residuals: To be told of the rows.
     """
     total = 0.0
     squared, absolute, first, second = np.zeros((4, len(bias)))
     for block in rows:
         w = np.ones(len(block)) if block.weights is None else block.weights
         residual = block.features @ weights.T + bias - block.targets
+        if residuals is not None:
+            residuals.add(block.targets, residual)
         offset = block.targets - centre
         total += float(w.sum())
         squared += w @ residual**2

@@ -15,6 +15,7 @@ from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.metrics import Metrics
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
+from gradline_trainer.residuals import Residuals
 from gradline_trainer.ridge_path import RidgePath
 from gradline_trainer.robust import Robust
 from gradline_trainer.whitening import Leverage
@@ -39,6 +40,7 @@ class Fit:
         targets: The k output names.
         history: The loss of each epoch, before its step.
         metrics: "training" and "held_out" (None without a holdout): Metrics by target name.
+        residuals: The same keys: of rows that were at hand, what the metrics were computed from.
         converged: Whether the loss gap is within the tolerance, the loss can't be told from 0, or
             every coefficient is certified.
         optimality: How far from the optimum the run ended.
@@ -64,6 +66,7 @@ class Fit:
     targets: list[str]
     history: list[float]
     metrics: dict[str, dict[str, Metrics] | None]
+    residuals: dict[str, Residuals]
     converged: bool
     optimality: Optimality | WideOptimality
     learning_rate: float

@@ -7,7 +7,7 @@ anything else is parsed once, into a temporary file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -22,6 +22,7 @@ from gradline_trainer.gathering import Progress, refuse_unlearnable, refuse_usel
 from gradline_trainer.metrics import Metrics, metrics_over_rows
 from gradline_trainer.moments import merge_all
 from gradline_trainer.options import Options
+from gradline_trainer.residuals import Residuals
 from gradline_trainer.result import Fit
 from gradline_trainer.rows import GROUP_ROWS, RowReader, Rows
 from gradline_trainer.wide.column_moments import ColumnMoments
@@ -113,13 +114,15 @@ def _fit_rows(rows: WideRows, reader: RowReader, report: Progress) -> Fit:
         )
     learned = learn(StreamedLoss(problem, rows.training), options, columns.features, report)
     sums = PartialSums.of(learned.weights, learned.bias)
+    residuals = {"training": Residuals(), "held_out": Residuals()}
     return Fit(
         weights=learned.weights,
         bias=learned.bias,
         features=columns.features,
         targets=columns.targets,
         history=learned.history,
-        metrics=_metrics(rows, reader, sums),
+        metrics=_metrics(rows, reader, sums, residuals),
+        residuals=residuals,
         converged=learned.converged,
         optimality=learned.optimality,
         learning_rate=learned.learning_rate,
@@ -164,7 +167,7 @@ def _gather(reader: RowReader, files: ExitStack, report: Progress) -> WideRows:
 
 
 def _metrics(
-    rows: WideRows, reader: RowReader, sums: PartialSums
+    rows: WideRows, reader: RowReader, sums: PartialSums, residuals: Mapping[str, Residuals]
 ) -> dict[str, dict[str, Metrics] | None]:
     """Return the metrics, and the partial sums from the same pass over the training rows."""
     W, b = sums.weights.numpy(), sums.bias.numpy()
@@ -176,8 +179,10 @@ def _metrics(
             yield block
 
     names = reader.columns.targets
-    training = metrics_over_rows(summed(), W, b, centre) or []
-    held_out = metrics_over_rows(rows.held_out(), W, b, centre) if reader.held_out else None
+    training = metrics_over_rows(summed(), W, b, centre, residuals["training"]) or []
+    held_out = None
+    if reader.held_out:
+        held_out = metrics_over_rows(rows.held_out(), W, b, centre, residuals["held_out"])
     return {
         "training": dict(zip(names, training, strict=True)),
         "held_out": dict(zip(names, held_out, strict=True)) if held_out else None,
