@@ -157,9 +157,11 @@ def freeze(
     if intervals:
         document["intervals"], files["intervals.onnx"] = _intervals(fit, golden)
     if report:
+        from gradline_export.panel import panel
         from gradline_export.report import to_report
 
-        files["report.html"] = to_report(document, weights, bias)
+        tried = panel(fit, document, weights, bias)
+        files["report.html"] = to_report(document, weights, bias, panel=tried)
     document["files"] = {file: file_record(data) for file, data in files.items()}
     files["manifest.json"] = _loadable(dump_manifest(document))
     return Frozen(name, files, weights, bias, certificate, parity)

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradline.wording import chosen_ridge, count, equations, float32_error, number
@@ -18,13 +19,16 @@ __all__ = ["to_report"]
 SHOWN_TARGETS = 8
 
 
-def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
+def to_report(
+    manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[Any], *, panel: Markup
+) -> bytes:
     """Return the page; the same manifest gives the same bytes.
 
     Args:
         manifest: All but its list of files.
         weights: W as frozen, shape (k, d).
         bias: b as frozen, shape (k,).
+        panel: The section that tries the model.
     """
     schema, columns = manifest["schema"], manifest["columns"]
     features, targets = schema["features"], schema["targets"]
@@ -67,6 +71,7 @@ def to_report(manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[
         number=number,
         float32_error=float32_error,
         count=count,
+        panel=panel,
     )
     return page.encode()
 
