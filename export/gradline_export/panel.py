@@ -64,7 +64,9 @@ def panel(
         data |= _interval(fit, data)
     except RefusedError as refused:
         return _section(data, f"No interval stands beside the predictions: {refused}.")
-    return _section(data, "Below each prediction stands the interval that holds 95 % of new observations.")
+    return _section(
+        data, "Below each prediction stands the interval that holds 95 % of new observations."
+    )
 
 
 def _section(data: dict[str, Any] | None, said: str) -> Markup:
