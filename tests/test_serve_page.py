@@ -107,7 +107,7 @@ def test_rows_of_csv_in_any_order_of_names(page: Page, root: Path) -> None:
     assert cells[1:3] + cells[4:6] == pytest.approx(exact.ravel().tolist(), rel=1e-5)
     put(page, "#rows", "humidity,temperature\n43,73")
     page.evaluate("document.getElementById('go').click()")
-    page.wait_for("document.getElementById('fault').textContent === "
+    page.wait_for("document.getElementById('wrong').textContent === "
                   "'the line of names lacks rainfall'")  # fmt: skip
 
 

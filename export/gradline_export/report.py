@@ -65,7 +65,7 @@ def to_report(
         targets=fit.targets,
         count=count,
         equations=equations(weights, bias, fit.features, fit.targets)[:SHOWN_TARGETS],
-        panel=panel(manifest, fit, weights, bias, importance.tolist()),
+        panel=panel(fit, manifest, weights, bias),
         loss=loss_plot(fit.history, None if optimum is None else optimum**2),
         optimum=optimum,
         clouds=_clouds(fit),
