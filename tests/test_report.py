@@ -163,7 +163,7 @@ def test_no_row_of_a_large_table_is_shown() -> None:
     page = written((many, many @ [[1.0], [2.0]] + RNG.standard_normal((5000, 1))))
     drawn = [part.partition("</svg>")[0] for part in page.split("<svg")[1:]]
     assert len([svg for svg in drawn if svg.count("<use") > 100]) == 0
-    assert "counted: the darker, the more of them" in Page(page).words
+    assert "counted: the stronger the colour, the more of them" in Page(page).words
 
 
 def test_rows_that_were_not_kept_are_not_shown(tmp_path: Path) -> None:

@@ -59,9 +59,12 @@ def prediction_plot(name: str, target: str, actual: Array, predicted: Array) -> 
     def paint(axes: Axes) -> None:
         decade = _decade(np.append(actual, predicted))
         x, y = actual / decade, predicted / decade
-        low = float(min(x.min(), y.min()))
-        axes.axline((low, low), slope=1, color=WARN, linestyle="--", linewidth=1)
+        low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+        margin = 0.04 * (high - low) or 1.0
+        ends = (low - margin, high + margin)
+        axes.plot(ends, ends, color=WARN, linestyle="--", linewidth=1)
         _cloud(axes, x, y)
+        axes.set(xlim=ends, ylim=ends)
         axes.set(xlabel=f"actual {_of(target, decade)}", ylabel="predicted")
 
     return draw(name, f"Predicted against actual values of {target}", paint)
