@@ -353,11 +353,11 @@ def test_a_wide_table_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_summary_as_text(orchard_fit: Fit) -> None:
     lines = str(orchard_fit.summary()).splitlines()
     assert lines[:5] == [
-        "  apples       coefficient  standard error       t       p   2.5 %  97.5 %",
-        "  temperature       -0.388          0.0914   -4.24   0.147   -1.55   0.774",
-        "  rainfall           0.848          0.0447      19  0.0335    0.28    1.42",
-        "  humidity           0.698           0.116    6.01   0.105  -0.779    2.18",
-        "  bias               -1.64            10.8  -0.151   0.904    -139     136",
+        "  apples       coefficient  standard error       t       p   2.5 %  97.5 %  standardized",
+        "  temperature       -0.388          0.0914   -4.24   0.147   -1.55   0.774        -0.136",
+        "  rainfall           0.848          0.0447      19  0.0335    0.28    1.42         0.749",
+        "  humidity           0.698           0.116    6.01   0.105  -0.779    2.18         0.254",
+        "  bias               -1.64            10.8  -0.151   0.904    -139     136             –",
     ]
     assert lines[6:8] == [
         "  residual standard deviation 2.19 with 1 degree of freedom; R² 0.999188, "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradline.errors import InputError
-from gradline.terminal import say, say_json, tell
+from gradline.terminal import say, say_json, tell, warn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -131,7 +131,7 @@ def _kept(keep: tuple[str, ...], table: FrameTable, model: Model) -> list[str]:
     hidden = [name for name in table.names if name in model.targets]
     if hidden:
         names = ", ".join(map(repr, hidden))
-        tell(f"Warning: the table's own {names} left out, whose name the predictions have")
+        warn(f"the table's own {names} left out, whose name the predictions have")
     return [name for name in table.names if name not in hidden]
 
 
@@ -143,7 +143,9 @@ def _answer(
     from gradline.writing import table_bytes, write_table
 
     name = scoring.model.name
-    frames = _with_progress(scoring, quiet=quiet or (as_json and not sys.stderr.isatty()))
+    for_programs = as_json and not sys.stderr.isatty()
+    shown = output is None and not as_json and sys.stdout is not None and sys.stdout.isatty()
+    frames = _with_progress(scoring, quiet=quiet or for_programs or shown)
     report = {"name": name, "version": scoring.model.version}
     if output is not None:
         write_table(frames, scoring.schema(), output, kind)
@@ -163,7 +165,7 @@ def _answer(
         (scoring.outside, "outside the ranges that the model was trained on"),
     ):
         if rows:
-            tell(f"Warning: {count(rows, 'row')} {what}")
+            warn(f"{count(rows, 'row')} {what}")
 
 
 def _with_progress(scoring: Scoring, *, quiet: bool) -> Iterator[pl.DataFrame]:

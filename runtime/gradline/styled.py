@@ -1,0 +1,107 @@
+"""What a command prints, as a terminal shows it: in its width, with rules and colours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from gradline.layout import Facts, Heading, Part, Table, Verbatim
+
+__all__ = ["as_styled"]
+
+NARROWEST = 20  # columns of a terminal that lines are still broken for
+NAME = 12  # columns that a table's names keep where it is too wide
+BETWEEN = 2  # columns between two cells
+
+
+def as_styled(parts: Sequence[Part], width: int, *, color: bool) -> str:
+    """Return the parts with the escape codes of a terminal.
+
+    Args:
+        parts: What to print.
+        width: Of the terminal, in columns.
+        color: Whether it may have colours and bold letters.
+    """
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=max(width, NARROWEST),
+        force_terminal=True,
+        color_system="standard" if color else None,
+        no_color=not color,
+        legacy_windows=False,
+        _environ={},  # whoever calls has read it
+    )
+    for part in parts:
+        for item in _renderables(part, console):
+            console.print(item, soft_wrap=isinstance(item, Text))
+    text = out.getvalue()
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
+    if isinstance(part, Table):
+        yield from _grids(part, console.width)
+    elif isinstance(part, Facts):
+        for name, text in part.pairs:
+            head = Text(f"  {name}".ljust(part.start), "yellow" if name == "warning" else "cyan")
+            yield from _broken(head, Text(text), console)
+    elif isinstance(part, Heading):
+        yield Text(part.text, "bold")
+    elif isinstance(part, Verbatim):
+        yield Text(part.text)
+    else:
+        text = part.lstrip(" ")
+        yield from _broken(Text(part[: len(part) - len(text)]), Text(text), console)
+
+
+def _broken(head: Text, text: Text, console: Console) -> Iterator[Text]:
+    """Yield the lines of a text behind its head; a word longer than a line stays whole."""
+    start = head.cell_len if head.cell_len <= console.width // 2 else 4
+    room = console.width - start
+    lines = list(text.wrap(console, room, overflow="ignore")) or [text]
+    if start < head.cell_len:  # the head has a line of its own
+        yield head
+        head = Text(" " * start)
+    for line in lines:
+        yield Text.assemble(head, line)
+        head = Text(" " * start)
+
+
+def _grids(table: Table, width: int) -> Iterator[RenderableType]:
+    """Yield the table, or its columns in as many tables as fit, each with the names (as R does)."""
+    room = width - table.indent
+    widths = [max(map(cell_len, column)) for column in zip(*table.rows, strict=True)]
+    if sum(widths) + BETWEEN * (len(widths) - 1) > room:
+        widths[0] = min(widths[0], max(NAME, room // 3))
+    groups: list[list[int]] = [[]]
+    left = room - widths[0]
+    for column, cells in enumerate(widths[1:], 1):
+        if groups[-1] and cells + BETWEEN > left:
+            groups.append([])
+            left = room - widths[0]
+        groups[-1].append(column)
+        left -= cells + BETWEEN
+    for place, columns in enumerate(groups):
+        if place:
+            yield Text()
+        yield Padding(_grid(table.rows, columns, widths[0]), (0, 0, 0, table.indent))
+
+
+def _grid(rows: Sequence[Sequence[str]], columns: Sequence[int], name: int) -> Grid:
+    grid = Grid(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style=""
+    )
+    grid.add_column(Text(rows[0][0], "bold"), overflow="fold", max_width=name)
+    for column in columns:
+        grid.add_column(Text(rows[0][column], "bold"), overflow="fold", justify="right")
+    for row in rows[1:]:
+        grid.add_row(Text(row[0]), *(Text(row[column]) for column in columns))
+    return grid
