@@ -116,7 +116,6 @@ KEYWORDS = {"target": "targets", "feature": "features", "output": "root"}
 
 def _in_python(hint: str) -> str:
     """Return a hint with `--one-hot 'name'` as `one_hot='name'`, as `fit` and others take it."""
-
     if hint.startswith(("pip ", "gradline ")):  # a line for the shell
         return hint
 

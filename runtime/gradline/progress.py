@@ -11,7 +11,8 @@ from gradline.wording import number
 
 __all__ = ["Progress"]
 
-PATIENCE = 1.0  # seconds before anything is shown
+PATIENCE = 1.0  # seconds before a line is printed
+LIVE_PATIENCE = 0.5  # before one is drawn
 PLAIN_EVERY = 5.0  # seconds between lines where stderr is no terminal
 DRAWN_EVERY = 0.1  # where it is one
 MOST_POINTS = 512  # of the loss curve that are kept
@@ -56,9 +57,10 @@ class Progress:
             return
         now = time.monotonic()
         if stage != self._stage or count < self._count:  # another stage, or another pass
-            shown = self._live and self._stage
+            patience = LIVE_PATIENCE if self._live else PATIENCE
+            follows = self._live and self._stage  # the line that is there goes on
             self._stage, self._started = stage, now
-            self._due = max(self._due, now) if shown else now + PATIENCE
+            self._due = self._due if follows else now + patience
         self._count = count
         if now < self._due:
             return
@@ -100,5 +102,5 @@ class Progress:
 def _duration(seconds: float) -> str:
     for unit, size, most in (("s", 1, 180), ("min", 60, 180 * 60)):
         if seconds < most:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds / 3600:,.0f} h"
+            return f"{math.ceil(seconds / size)} {unit}"
+    return f"{math.ceil(seconds / 3600):,} h"

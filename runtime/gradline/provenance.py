@@ -92,7 +92,7 @@ def origin(manifest: Mapping[str, Any]) -> list[Part]:
     pairs = [
         ("rows", counts),
         ("files", files or "none, a table in memory"),
-        ("weights", f"in {training['arithmetic']} arithmetic: {training['arithmetic_reason']}"),
+        ("weights", f"{training['arithmetic']} arithmetic: {training['arithmetic_reason']}"),
         ("versions", versions),
         *(("note", f"{label(key)}: {value}") for key, value in training["notes"].items()),
         *(("warning", warning) for warning in training["warnings"]),

@@ -16,7 +16,7 @@ __all__ = ["Shown"]
 MOST_FEATURES = 20  # that are all shown, in the table's order
 MOST_TARGETS = 8
 LINES = 40  # of coefficients of a model with more, together
-LEAST_FEATURES = 5
+LEAST_FEATURES = 8
 
 
 @dataclass(frozen=True)

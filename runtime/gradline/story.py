@@ -61,8 +61,10 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
     Standard errors and 95 % intervals where the manifest has the former, and standardized: in
     deviations of the target per deviation of the feature.
     """
-    parts: list[Part] = [Heading("Coefficients")]
     found = manifest.get("statistics", {})
+    parts: list[Part] = [Heading("Coefficients")]
+    if not found:
+        parts += [f"  {_why_bare(manifest)}", ""]
     d = len(graph.features)
     terms = found.get("terms", [*graph.features, "bias"])
     level = {"level": 0.95} if found else {}
@@ -78,6 +80,18 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
         whole = {**found, **level, "terms": terms, "targets": {target: known}}
         parts += [*of_target(target, whole, [*shown.features_of(j), *range(d, len(terms))]), ""]
     return parts
+
+
+def _why_bare(manifest: Mapping[str, Any]) -> str:
+    """Return why there are no standard errors; see `gradline_trainer.Fit.summary`."""
+    training = manifest["training"]
+    if training["options"]["ridge"]:
+        return "no standard errors: the ridge penalty draws the weights towards 0"
+    if not manifest["certificates"]["optimality"]["converged"]:
+        return "no standard errors: the run ended before the optimum"
+    if training["rows"]["trained"] <= len(manifest["schema"]["features"]):
+        return "no standard errors: no more rows than coefficients"
+    return "no standard errors are recorded, as of too many coefficients"
 
 
 def _finite(values: Array) -> list[float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -17,8 +18,8 @@ from gradline.layout import Facts, Heading, Part, Table, Verbatim
 __all__ = ["as_styled"]
 
 NARROWEST = 20  # columns of a terminal that lines are still broken for
+SPACE = re.compile(" (?!%)")  # at which a head may be broken
 NAME = 12  # columns that a table's names keep where it is too wide
-BETWEEN = 2  # columns between two cells
 
 
 def as_styled(parts: Sequence[Part], width: int, *, color: bool) -> str:
@@ -52,56 +53,86 @@ def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
     elif isinstance(part, Facts):
         for name, text in part.pairs:
             head = Text(f"  {name}".ljust(part.start), "yellow" if name == "warning" else "cyan")
-            yield from _broken(head, Text(text), console)
+            yield from _broken(head, text, console)
     elif isinstance(part, Heading):
         yield Text(part.text, "bold")
     elif isinstance(part, Verbatim):
         yield Text(part.text)
     else:
         text = part.lstrip(" ")
-        yield from _broken(Text(part[: len(part) - len(text)]), Text(text), console)
+        yield from _broken(Text(part[: len(part) - len(text)]), text, console)
 
 
-def _broken(head: Text, text: Text, console: Console) -> Iterator[Text]:
+def _broken(head: Text, text: str, console: Console) -> Iterator[Text]:
     """Yield the lines of a text behind its head; a word longer than a line stays whole."""
-    start = head.cell_len if head.cell_len <= console.width // 2 else 4
-    room = console.width - start
-    lines = list(text.wrap(console, room, overflow="ignore")) or [text]
-    if start < head.cell_len:  # the head has a line of its own
+    start = head.cell_len
+    if start > console.width // 2:  # the head has a line of its own
         yield head
+        start = 4
         head = Text(" " * start)
-    for line in lines:
+    for line in _lines(text, console.width - start):
         yield Text.assemble(head, line)
         head = Text(" " * start)
 
 
+def _lines(text: str, room: int) -> list[str]:
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cell_len(longer) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
 def _grids(table: Table, width: int) -> Iterator[RenderableType]:
-    """Yield the table, or its columns in as many tables as fit, each with the names (as R does)."""
+    """Yield the table, or its columns in as many tables as fit, each with the names (as R does).
+
+    Before that the words of its head stand below each other, and names are broken.
+    """
     room = width - table.indent
-    widths = [max(map(cell_len, column)) for column in zip(*table.rows, strict=True)]
-    if sum(widths) + BETWEEN * (len(widths) - 1) > room:
-        widths[0] = min(widths[0], max(NAME, room // 3))
+    widths = [_width(column) for column in zip(*table.rows, strict=True)]
+    gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= room else 1
+    excess = sum(widths) + gap * (len(widths) - 1) - room
+    widths[0] = min(widths[0], max(NAME, widths[0] - excess))
     groups: list[list[int]] = [[]]
     left = room - widths[0]
     for column, cells in enumerate(widths[1:], 1):
-        if groups[-1] and cells + BETWEEN > left:
+        if groups[-1] and cells + gap > left:
             groups.append([])
             left = room - widths[0]
         groups[-1].append(column)
-        left -= cells + BETWEEN
+        left -= cells + gap
     for place, columns in enumerate(groups):
         if place:
             yield Text()
-        yield Padding(_grid(table.rows, columns, widths[0]), (0, 0, 0, table.indent))
+        grid = _grid(table.rows, [0, *columns], [widths[j] for j in (0, *columns)], gap)
+        yield Padding(grid, (0, 0, 0, table.indent))
 
 
-def _grid(rows: Sequence[Sequence[str]], columns: Sequence[int], name: int) -> Grid:
+def _width(column: Sequence[str]) -> int:
+    return max(map(cell_len, (*column[1:], *SPACE.split(column[0]))))
+
+
+def _grid(
+    rows: Sequence[Sequence[str]], columns: Sequence[int], widths: Sequence[int], gap: int
+) -> Grid:
     grid = Grid(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style=""
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, gap - 1, 0, 0),
+        header_style="bold",
     )
-    grid.add_column(Text(rows[0][0], "bold"), overflow="fold", max_width=name)
-    for column in columns:
-        grid.add_column(Text(rows[0][column], "bold"), overflow="fold", justify="right")
+    for column, width in zip(columns, widths, strict=True):
+        grid.add_column(
+            Text(rows[0][column]),
+            overflow="fold",
+            justify="right" if column else "left",
+            vertical="bottom",
+            max_width=width if gap == 1 else None,
+        )
     for row in rows[1:]:
-        grid.add_row(Text(row[0]), *(Text(row[column]) for column in columns))
+        grid.add_row(*(Text(row[column]) for column in columns))
     return grid

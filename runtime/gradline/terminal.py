@@ -88,8 +88,8 @@ def say(answer: str | bytes, *, styled: bool = False) -> None:
     if sys.stdout is None:
         raise unwritten("it is closed")
     wipe()
-    try:
-        click.echo(answer, nl=isinstance(answer, str), color=styled or None)
+    try:  # click's own idea of stdout would be UTF-8 where ASCII is asked for
+        click.echo(answer, sys.stdout, nl=isinstance(answer, str), color=styled or None)
     except BrokenPipeError:
         silence(sys.stdout)
         raise click.exceptions.Exit(0) from None
@@ -113,7 +113,7 @@ def tell(text: str) -> None:
     """Print text on stderr, where there is someone to read it."""
     wipe()
     try:
-        click.echo(text, err=True)
+        click.echo(text, sys.stderr)
     except OSError:
         silence(sys.stderr)
 

@@ -13,6 +13,7 @@ from gradline.terminal import say_json, show
 if TYPE_CHECKING:
     from gradline.layout import Part
     from gradline.package import Package
+    from gradline.shown import Shown
 
 __all__ = ["command"]
 
@@ -88,7 +89,7 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
         *story.equations(
             graph.weights[targets][:, order], graph.bias[targets], names, shown_targets
         ),
-        *_left_out(len(targets), len(graph.targets)),
+        *_left_out(shown, package),
         *_columns(package),
         *story.metrics(manifest["metrics"], shown_targets),
         *provenance.descent(manifest),
@@ -113,10 +114,18 @@ def _title(package: Package) -> list[Part]:
     return [Heading(said), ""]
 
 
-def _left_out(shown: int, targets: int) -> list[Part]:
-    if shown == targets:
-        return []
-    return [f"  the {shown} of {targets} targets that it predicts worst; --all shows every one", ""]
+def _left_out(shown: Shown, package: Package) -> list[Part]:
+    features, targets = len(package.graph.features), len(package.graph.targets)
+    chosen = []
+    if len(shown.targets) < targets:
+        chosen.append(f"{len(shown.targets)} of {targets} targets, those predicted worst,")
+    if shown.most < features:
+        chosen.append(f"{shown.most} of {features:,} features, those that weigh most")
+    return (
+        [f"  Shown are {' and '.join(chosen).rstrip(',')}; --all shows every one.", ""]
+        if chosen
+        else []
+    )
 
 
 def _columns(package: Package) -> list[Part]:
