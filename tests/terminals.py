@@ -7,12 +7,11 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import sys
 import termios
-import time
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +33,16 @@ class Shown:
 
     @property
     def text(self) -> str:
-        """What the terminal shows without its escape codes, line ends as \\n."""
+        """What came without its escape codes, line ends as \\n."""
         return ESCAPES.sub("", self.terminal).replace("\r\n", "\n")
+
+    @property
+    def drawn(self) -> list[str]:
+        """The lines that were written over others."""
+        return [part.partition("\n")[0] for part in self.text.split("\r")[1:]]
+
+
+Watch = Callable[[str, "subprocess.Popen[bytes]", int], object]
 
 
 def on_terminal(
@@ -44,62 +51,59 @@ def on_terminal(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
     pipe_stdout: bool = False,
-    until: Callable[[str, subprocess.Popen[bytes], int], None] | None = None,
+    watch: Watch = lambda *_: None,
 ) -> Shown:
     """Runs a command with a terminal of so many columns as its stdin, stdout and stderr.
 
-    `until` is called whenever something was written, with all of it so far, the process and the
+    `watch` is called whenever something was written, with all of it so far, the process and the
     terminal's own end.
     """
-    inside, outside = os.environ.copy(), dict(environment or {})
-    for name in UNSET:
-        inside.pop(name, None)
+    given = {name: value for name, value in os.environ.items() if name not in UNSET}
     ours, theirs = pty.openpty()
     resize(ours, columns)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [str(word) for word in command],
         stdin=theirs,
         stdout=subprocess.PIPE if pipe_stdout else theirs,
         stderr=theirs,
         cwd=cwd,
-        env={**inside, "TERM": "xterm-256color", **outside},
+        env={**given, "TERM": "xterm-256color", **(environment or {})},
         start_new_session=True,
-    )
-    os.close(theirs)
-    written = {ours: b""}
+    ) as process:
+        os.close(theirs)
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        try:
+            written, piped = _read(process, ours, watch)
+        finally:
+            killer.cancel()
+            process.kill()
+            os.close(ours)
+    return Shown(process.returncode, written, piped)
+
+
+def _read(process: subprocess.Popen[bytes], terminal: int, watch: Watch) -> tuple[str, str]:
+    """Returns what a process wrote to its terminal and to its pipe, if it has one."""
+    written = {terminal: b""}
     if process.stdout is not None:
         written[process.stdout.fileno()] = b""
-    open_ones = list(written)
-    limit = time.monotonic() + 60
-    while open_ones:
-        ready, _, _ = select.select(open_ones, [], [], max(0.0, limit - time.monotonic()))
-        if not ready:
-            process.kill()
-            raise TimeoutError(written[ours].decode(errors="replace"))
-        for descriptor in ready:
+    waiting = list(written)
+    while waiting:
+        for descriptor in select.select(waiting, [], [])[0]:
             try:
-                data = os.read(descriptor, 65536)
-            except OSError:  # Linux's end of a terminal that nobody has open
+                data = os.read(descriptor, 1 << 16)
+            except OSError:  # so Linux says that nobody has the terminal open any more
                 data = b""
             if not data:
-                open_ones.remove(descriptor)
+                waiting.remove(descriptor)
             written[descriptor] += data
-            if until is not None and descriptor == ours:
-                until(written[ours].decode(errors="replace"), process, ours)
-    status = process.wait()
-    os.close(ours)
-    piped = b""
-    if process.stdout is not None:
-        piped = written[process.stdout.fileno()]
-        process.stdout.close()
-    return Shown(status, written[ours].decode(errors="replace"), piped.decode())
+            if descriptor == terminal:
+                watch(written[terminal].decode(errors="replace"), process, terminal)
+    process.wait()
+    texts = [text.decode(errors="replace") for text in written.values()]
+    return texts[0], "".join(texts[1:])
 
 
 def resize(terminal: int, columns: int) -> None:
     """Gives a terminal a size; its programs hear of it."""
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-
-
-def interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Sends what Ctrl-C sends."""
-    process.send_signal(signal.SIGINT)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from gradline.errors import InputError
 from gradline.interrupts import ending_at_once
@@ -34,6 +35,12 @@ class NumberOrAuto(click.ParamType["float | str"]):
             return float(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return what a shell can complete."""
+        return [CompletionItem("auto")] if "auto".startswith(incomplete) else []
 
 
 class Number(click.ParamType["float"]):

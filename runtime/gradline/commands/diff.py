@@ -27,7 +27,9 @@ SHOWN = 12  # coefficients of each target, those that change predictions most
 )
 @click.argument("first", type=click.Path())
 @click.argument("second", type=click.Path())
-@click.option("--data", metavar="TABLE", help="Also measure the change on these rows.")
+@click.option(
+    "--data", metavar="TABLE", type=click.Path(), help="Also measure the change on these rows."
+)
 @click.option(
     "--max-change",
     "limits",

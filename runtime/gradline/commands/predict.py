@@ -37,7 +37,11 @@ STREAM = "-"  # stdin, stdout
 @click.argument("data", type=click.Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here, not to stdout.")
 @click.option(
-    "--format", "kind", metavar="EXT", help="csv, tsv, csv.gz, csv.zst, parquet, arrow or ndjson."
+    "--format",
+    "kind",
+    metavar="EXT",
+    help="csv, tsv, csv.gz, csv.zst, parquet, arrow or ndjson.",
+    shell_complete=lambda _context, _option, typed: _formats(typed),
 )
 @click.option(
     "--keep", multiple=True, metavar="COLUMN", help="Pass a column through, or all; repeat."
@@ -108,6 +112,13 @@ def command(
             check_output(to_file, table.paths)
         scoring = Scoring(model, table, _kept(keep, table, model), unknown_category, explain, check)
         _answer(scoring, to_file, kind, as_json=as_json, quiet=quiet)
+
+
+def _formats(typed: str) -> list[str]:
+    """Return the formats that what was typed may become."""
+    from gradline.writing import FORMATS
+
+    return [name for name in FORMATS if name.startswith(typed.lower().removeprefix("."))]
 
 
 def _kind(given: str | None, output: Path | None) -> str:
