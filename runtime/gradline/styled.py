@@ -55,7 +55,7 @@ def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
             head = Text(f"  {name}".ljust(part.start), "yellow" if name == "warning" else "cyan")
             yield from _broken(head, text, console)
     elif isinstance(part, Heading):
-        yield Text(part.text, "bold")
+        yield from _broken(Text(), part.text, console, "bold")
     elif isinstance(part, Verbatim):
         yield Text(part.text)
     else:
@@ -63,7 +63,7 @@ def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
         yield from _broken(Text(part[: len(part) - len(text)]), text, console)
 
 
-def _broken(head: Text, text: str, console: Console) -> Iterator[Text]:
+def _broken(head: Text, text: str, console: Console, style: str = "") -> Iterator[Text]:
     """Yield the lines of a text behind its head; a word longer than a line stays whole."""
     start = head.cell_len
     if start > console.width // 2:  # the head has a line of its own
@@ -71,7 +71,7 @@ def _broken(head: Text, text: str, console: Console) -> Iterator[Text]:
         start = 4
         head = Text(" " * start)
     for line in _lines(text, console.width - start):
-        yield Text.assemble(head, line)
+        yield Text.assemble(head, (line, style))
         head = Text(" " * start)
 
 
