@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -397,8 +398,7 @@ def test_the_manifest_and_inspect_have_them(orchard_fit: Fit, orchard_package: P
         assert found == {k: getattr(expected.targets[target], k) for k in found}
         assert {"standard_error", "t", "p", "residual_sd", "f_p", "bic"} <= set(found)
     shown = CliRunner().invoke(cli, ["inspect", str(orchard_package)])
-    assert "  rainfall           0.848          0.0447      19  0.0335\n" in shown.output
-    assert "F(3, 1) 410, p 0.0363" in shown.output
+    assert set(str(expected).splitlines()) <= set(shown.output.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -422,7 +422,8 @@ def test_the_manifest_has_them_where_they_are_defined_and_not_too_many(
     assert ("statistics" in (read_package(path).manifest or {})) == recorded
     shown = CliRunner().invoke(cli, ["inspect", str(path)])
     assert shown.exit_code == 0
-    assert "standard error" not in shown.output  # none of these is a small model that has them
+    assert ("no standard errors" in shown.output) != recorded
+    assert re.search("coefficient +standard error +t +p ", shown.output) or not recorded
 
 
 def test_a_model_without_a_bias_is_inspected_without_one(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def needs_extra() -> Iterator[None]:
         ) from error
 
 
-OPTION = re.compile(
+OPTION = (
     r"--([a-z][a-z-]*)"
     r"(?: (\d\S*\b|'[^']*'|[A-Z]+\b|(?:auto|cpu|fast|standardize|whiten|drop|float64|zero)\b))?"
 )
@@ -127,7 +127,7 @@ def _in_python(hint: str) -> str:
         is_word = value.isalnum() and value.islower() and not value.isdigit()
         return f"{name}={value!r}" if is_word else f"{name}={value}"
 
-    return OPTION.sub(keyword, hint)
+    return re.sub(OPTION, keyword, hint)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

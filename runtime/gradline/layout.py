@@ -10,11 +10,12 @@ from gradline.wording import aligned
 __all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "as_text"]
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(str):
     """A line above what belongs together."""
 
-    text: str
+
+class Verbatim(str):
+    """A line to be copied, which no terminal may break."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,7 @@ class Facts:
         return 2 + max([self.width, *(len(name) for name, _ in self.pairs)]) + self.gap
 
 
-@dataclass(frozen=True)
-class Verbatim:
-    """A line to be copied, which no terminal may break."""
-
-    text: str
-
-
-Part = str | Heading | Table | Facts | Verbatim  # a str is a line of prose
+Part = str | Heading | Verbatim | Table | Facts  # a mere str is a line of prose
 
 
 def as_text(parts: Sequence[Part]) -> str:
@@ -70,4 +64,4 @@ def _lines(part: Part) -> list[str]:
         return aligned(part.rows, " " * part.indent)
     if isinstance(part, Facts):
         return [f"  {name}".ljust(part.start) + text for name, text in part.pairs]
-    return [part if isinstance(part, str) else part.text]
+    return [part]

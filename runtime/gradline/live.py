@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from gradline.terminal import before_printing
+
 __all__ = ["bar", "can_draw", "draw", "sparkline", "wipe"]
 
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -67,6 +69,9 @@ def sparkline(heights: Sequence[float]) -> str:
     least = min(heights, default=0.0)
     span = max(heights, default=0.0) - least or 1.0
     return "".join(LEVELS[round((h - least) / span * (len(LEVELS) - 1))] for h in heights)
+
+
+before_printing.append(wipe)
 
 
 def _columns() -> int:

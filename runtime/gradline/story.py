@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -133,6 +132,8 @@ def how_to_predict(
         means: Theirs, shape (d,).
         table: A file's name.
     """
+    import shlex
+
     shown = [f"{mean:.4g}" for mean in means]
     dots = ", …" * (len(inputs or features) > SHOWN_INPUTS)
     if not inputs or list(features) == [column.name for column in inputs]:

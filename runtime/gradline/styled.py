@@ -55,9 +55,9 @@ def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
             head = Text(f"  {name}".ljust(part.start), "yellow" if name == "warning" else "cyan")
             yield from _broken(head, text, console)
     elif isinstance(part, Heading):
-        yield from _broken(Text(), part.text, console, "bold")
+        yield from _broken(Text(), part, console, "bold")
     elif isinstance(part, Verbatim):
-        yield Text(part.text)
+        yield Text(part)
     else:
         text = part.lstrip(" ")
         yield from _broken(Text(part[: len(part) - len(text)]), text, console)

@@ -13,15 +13,13 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from gradline.errors import OutputError
-from gradline.live import wipe
 
 if TYPE_CHECKING:
     from gradline.layout import Part
@@ -33,6 +31,10 @@ SPELLED = {
     "·": "*", "×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "→": "->", "≤": "<=",
     "≥": ">=", "±": "+-", "²": "2", "λ": "lambda ", "─": "-", "━": "-",
 }  # fmt: skip
+
+
+# What is done before anything is printed: a live line makes room.
+before_printing: list[Callable[[], object]] = []
 
 
 def prepare() -> None:
@@ -66,9 +68,11 @@ def show(parts: Sequence[Part]) -> None:
 
     if _is_rich(sys.stdout):
         with contextlib.suppress(ImportError):  # a light install prints plain text
+            from shutil import get_terminal_size
+
             from gradline.styled import as_styled
 
-            width = shutil.get_terminal_size().columns
+            width = get_terminal_size().columns
             say(as_styled(parts, width, color=_may_color()), styled=True)
             return
     say(as_text(parts))
@@ -87,7 +91,7 @@ def say(answer: str | bytes, *, styled: bool = False) -> None:
     """
     if sys.stdout is None:
         raise unwritten("it is closed")
-    wipe()
+    _make_room()
     try:  # click's own idea of stdout would be UTF-8 where ASCII is asked for
         click.echo(answer, sys.stdout, nl=isinstance(answer, str), color=styled or None)
     except BrokenPipeError:
@@ -111,7 +115,7 @@ def say_json(record: Mapping[str, Any]) -> None:
 
 def tell(text: str) -> None:
     """Print text on stderr, where there is someone to read it."""
-    wipe()
+    _make_room()
     try:
         click.echo(text, sys.stderr)
     except OSError:
@@ -146,6 +150,11 @@ def unwritten(reason: str) -> OutputError:
         code="cannot-write",
         hint="give it a place with room to write to",
     )
+
+
+def _make_room() -> None:
+    for act in before_printing:
+        act()
 
 
 def _is_rich(stream: TextIO | None) -> bool:

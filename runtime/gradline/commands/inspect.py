@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -143,6 +142,8 @@ def _columns(package: Package) -> list[Part]:
 
 def _use(package: Package) -> list[Part]:
     """Return how to use the package."""
+    import shlex
+
     from gradline.layout import Verbatim
     from gradline.reasons import column_figures
     from gradline.story import how_to_predict
