@@ -16,7 +16,11 @@ LIVE_PATIENCE = 0.5  # before one is drawn
 PLAIN_EVERY = 5.0  # seconds between lines where stderr is no terminal
 DRAWN_EVERY = 0.1  # where it is one
 MOST_POINTS = 512  # of the loss curve that are kept
-NAMES = {"passes": "passes for λmax"}
+NAMES = {  # of one and of many
+    "rows": ("row", "rows"),
+    "passes": ("pass for λmax", "passes for λmax"),
+    "epochs": ("epoch", "epochs"),
+}
 
 
 class Progress:
@@ -28,8 +32,8 @@ class Progress:
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._live = not quiet and can_draw()
-        self._stage, self._count = "", 0
-        self._started = self._due = 0.0
+        self._stage, self._count, self._before = "", 0, 0
+        self._started = self._told = self._due = 0.0
         self._expected: dict[str, int] = {}
         self._curve: list[float] = []
         self._loss = math.nan
@@ -58,10 +62,14 @@ class Progress:
         now = time.monotonic()
         if stage != self._stage or count < self._count:  # another stage, or another pass
             patience = LIVE_PATIENCE if self._live else PATIENCE
-            follows = self._live and self._stage  # the line that is there goes on
-            self._stage, self._started = stage, now
-            self._due = self._due if follows else now + patience
-        self._count = count
+            if self._stage:  # it began when the one before it ended
+                self._started, self._before = self._told, 0
+            else:
+                self._started, self._before = now, count
+            if not (self._stage and self._live):  # else the line that is there goes on
+                self._due = now + patience
+            self._stage = stage
+        self._count, self._told = count, now
         if now < self._due:
             return
         facts = self._facts(count, now - self._started)
@@ -74,15 +82,16 @@ class Progress:
 
     def _facts(self, count: int, seconds: float) -> list[str]:
         """Return what there is to say, the most important first."""
-        facts = [f"{count:,} {NAMES.get(self._stage, self._stage)}"]
+        facts = [f"{count:,} {NAMES[self._stage][count != 1]}"]
         if self._stage == "epochs" and not math.isnan(self._loss):
             facts.append(f"loss {number(self._loss)}")
-        rate = count / max(seconds, 1e-9)
-        facts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
-        left = (self._expected.get(self._stage, 0) - count) / max(rate, 1e-9)
-        if left > 0:
-            about = "at most" if self._stage == "epochs" else "about"
-            facts.append(f"{about} {_duration(left)} left")
+        if count > self._before and seconds > 0:
+            rate = (count - self._before) / seconds
+            facts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
+            left = (self._expected.get(self._stage, 0) - count) / rate
+            if left > 0:
+                about = "at most" if self._stage == "epochs" else "about"
+                facts.append(f"{about} {_duration(left)} left")
         return facts
 
     def _graph(self, count: int) -> str:
