@@ -216,10 +216,16 @@ def test_rows_on_a_terminal_have_no_line_between_them(
     orchard_package: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "t.csv"
-    table.write_text("temperature,rainfall,humidity\n" + "73,67,43\n" * 100_000)
-    shown = on_terminal(*GRADLINE, "predict", orchard_package, table)
+    table.write_text("temperature,rainfall,humidity\n" + "73,67,43\n" * 200_000)
+    arguments = ["predict", str(orchard_package), str(table)]
+    code = "import gradline.progress as p\np.LIVE_PATIENCE = p.DRAWN_EVERY = 0.0\n"
+    code += RUN.format(blocked=[], arguments=arguments)
+    shown = on_terminal(sys.executable, "-c", code)
     assert shown.status == 0
-    assert shown.text == "apples,oranges\n" + "56.89084,69.93756\n" * 100_000
+    assert shown.text == "apples,oranges\n" + "56.89084,69.93756\n" * 200_000
+    elsewhere = on_terminal(sys.executable, "-c", code, pipe_stdout=True)
+    assert elsewhere.piped == shown.text
+    assert any("rows" in line for line in elsewhere.drawn)
 
 
 class Report:

@@ -61,14 +61,7 @@ class Progress:
             return
         now = time.monotonic()
         if stage != self._stage or count < self._count:  # another stage, or another pass
-            patience = LIVE_PATIENCE if self._live else PATIENCE
-            if self._stage:  # it began when the one before it ended
-                self._started, self._before = self._told, 0
-            else:
-                self._started, self._before = now, count
-            if not (self._stage and self._live):  # else the line that is there goes on
-                self._due = now + patience
-            self._stage = stage
+            self._begin(stage, count, now)
         self._count, self._told = count, now
         if now < self._due:
             return
@@ -79,6 +72,13 @@ class Progress:
         else:
             self._due = now + PLAIN_EVERY
             tell(", ".join(facts))
+
+    def _begin(self, stage: str, count: int, now: float) -> None:
+        """Note that a stage has begun: the first by now, another when the one before it ended."""
+        first, self._stage = not self._stage, stage
+        self._started, self._before = (now, count) if first else (self._told, 0)
+        if first or not self._live:  # else the line that is there goes on
+            self._due = now + (LIVE_PATIENCE if self._live else PATIENCE)
 
     def _facts(self, count: int, seconds: float) -> list[str]:
         """Return what there is to say, the most important first."""
