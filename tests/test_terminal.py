@@ -390,6 +390,17 @@ def test_names_are_neither_markup_nor_emoji_codes() -> None:
     assert as_styled(parts, 120, color=False).count(name) == as_text(parts).count(name) == 5
 
 
+def test_nothing_in_a_package_moves_the_cursor() -> None:
+    hostile = "a\x1b[2J\r\nb\u202ec\xa0d"
+    parts: list[Part] = [
+        Heading(hostile), Table([[hostile], [hostile]]), Facts([("note", hostile)]), hostile,
+        Verbatim(hostile),
+    ]  # fmt: skip
+    for text in (as_text(parts), as_styled(parts, 120, color=False)):
+        assert text.count("a�[2J  b�c d") == 6
+        assert not set(text) & set("\x1b\r\u202e")
+
+
 def test_lines_are_broken_behind_their_label_and_paths_never() -> None:
     parts: list[Part] = [
         Facts([("package", "artifacts/" + "x" * 60), ("note", "one two three four five six")]),

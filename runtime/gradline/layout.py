@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gradline.wording import aligned
 
-__all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "as_text"]
+__all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "as_text", "printable"]
 
 
 class Heading(str):
@@ -61,7 +61,14 @@ def as_text(parts: Sequence[Part]) -> str:
 
 def _lines(part: Part) -> list[str]:
     if isinstance(part, Table):
-        return aligned(part.rows, " " * part.indent)
+        return aligned([[*map(printable, row)] for row in part.rows], " " * part.indent)
     if isinstance(part, Facts):
-        return [f"  {name}".ljust(part.start) + text for name, text in part.pairs]
-    return [part]
+        return [f"  {name}".ljust(part.start) + printable(text) for name, text in part.pairs]
+    return [printable(part)]
+
+
+def printable(text: str) -> str:
+    """Return a text without what could move a cursor or color a screen: a manifest is anyone's."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)

@@ -95,6 +95,6 @@ def origin(manifest: Mapping[str, Any]) -> list[Part]:
         ("weights", f"{training['arithmetic']} arithmetic: {training['arithmetic_reason']}"),
         ("versions", versions),
         *(("note", f"{label(key)}: {value}") for key, value in training["notes"].items()),
-        *(("warning", warning) for warning in training["warnings"]),
+        *(("warning", f"{warning}") for warning in training["warnings"]),
     ]
     return [Heading("Origin"), Facts(pairs), ""]

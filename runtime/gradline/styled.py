@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from gradline.layout import Facts, Heading, Part, Table, Verbatim
+from gradline.layout import Facts, Heading, Part, Table, Verbatim, printable
 
 __all__ = ["as_styled"]
 
@@ -49,17 +49,18 @@ def as_styled(parts: Sequence[Part], width: int, *, color: bool) -> str:
 
 def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
     if isinstance(part, Table):
-        yield from _grids(part, console.width)
+        rows = [[*map(printable, row)] for row in part.rows]
+        yield from _grids(Table(rows, part.indent), console.width)
     elif isinstance(part, Facts):
         for name, text in part.pairs:
             head = Text(f"  {name}".ljust(part.start), "yellow" if name == "warning" else "cyan")
-            yield from _broken(head, text, console)
+            yield from _broken(head, printable(text), console)
     elif isinstance(part, Heading):
-        yield from _broken(Text(), part, console, "bold")
+        yield from _broken(Text(), printable(part), console, "bold")
     elif isinstance(part, Verbatim):
-        yield Text(part)
+        yield Text(printable(part))
     else:
-        text = part.lstrip(" ")
+        text = printable(part).lstrip(" ")
         yield from _broken(Text(part[: len(part) - len(text)]), text, console)
 
 
