@@ -99,7 +99,7 @@ def _finite(values: Array) -> list[float | None]:
 
 def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None]]:
     """Return the ends of each coefficient's 95 % interval."""
-    half = half_width(dof)
+    half = half_width(dof) if dof > 0 else 0.0  # without a degree of freedom no error is known
     pairs = list(zip(known["coefficient"], known["standard_error"], strict=True))
     return {
         end: [None if error is None else c + sign * half * error for c, error in pairs]
