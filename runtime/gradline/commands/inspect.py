@@ -114,17 +114,16 @@ def _title(package: Package) -> list[Part]:
 
 
 def _left_out(shown: Shown, package: Package) -> list[Part]:
+    """Return the line on what is shown of a large model, and how to see the rest."""
     features, targets = len(package.graph.features), len(package.graph.targets)
     chosen = []
     if len(shown.targets) < targets:
-        chosen.append(f"{len(shown.targets)} of {targets} targets, those predicted worst,")
+        chosen.append(f"{len(shown.targets)} of {targets} targets, those predicted worst")
     if shown.most < features:
         chosen.append(f"{shown.most} of {features:,} features, those that weigh most")
-    return (
-        [f"  Shown are {' and '.join(chosen).rstrip(',')}; --all shows every one.", ""]
-        if chosen
-        else []
-    )
+    if not chosen:
+        return []
+    return [f"  Shown are {', and '.join(chosen)}; --all shows every one.", ""]
 
 
 def _columns(package: Package) -> list[Part]:
