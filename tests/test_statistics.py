@@ -355,11 +355,11 @@ def test_a_wide_table_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_summary_as_text(orchard_fit: Fit) -> None:
     lines = str(orchard_fit.summary()).splitlines()
     assert lines[:5] == [
-        "  apples       coefficient  standard error       t       p   2.5 %  97.5 %",
-        "  temperature       -0.388          0.0914   -4.24   0.147   -1.55   0.774",
-        "  rainfall           0.848          0.0447      19  0.0335    0.28    1.42",
-        "  humidity           0.698           0.116    6.01   0.105  -0.779    2.18",
-        "  bias               -1.64            10.8  -0.151   0.904    -139     136",
+        "  apples       coefficient  standard error       t       p   2.5 %  97.5 %  standardized",
+        "  temperature       -0.388          0.0914   -4.24   0.147   -1.55   0.774        -0.136",
+        "  rainfall           0.848          0.0447      19  0.0335    0.28    1.42         0.749",
+        "  humidity           0.698           0.116    6.01   0.105  -0.779    2.18         0.254",
+        "  bias               -1.64            10.8  -0.151   0.904    -139     136             –",
     ]
     assert lines[6:8] == [
         "  residual standard deviation 2.19 with 1 degree of freedom; R² 0.999188, "
@@ -399,8 +399,7 @@ def test_the_manifest_and_inspect_have_them(orchard_fit: Fit, orchard_package: P
         assert found == {k: getattr(expected.targets[target], k) for k in found}
         assert {"standard_error", "t", "p", "residual_sd", "f_p", "bic"} <= set(found)
     shown = CliRunner().invoke(cli, ["inspect", str(orchard_package)])
-    assert "  rainfall           0.848          0.0447      19  0.0335\n" in shown.output
-    assert "F(3, 1) 410, p 0.0363" in shown.output
+    assert set(str(expected).splitlines()) <= set(shown.output.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -424,7 +423,8 @@ def test_the_manifest_has_them_where_there_are_some_and_not_too_many(
     assert ("statistics" in (read_package(path).manifest or {})) == recorded
     shown = CliRunner().invoke(cli, ["inspect", str(path)])
     assert shown.exit_code == 0
-    assert "standard error" not in shown.output  # none of these is a small model that has them
+    assert ("no standard errors" in shown.output) != recorded
+    assert re.search("coefficient +standard error +t +p ", shown.output) or not recorded
 
 
 def undefined_fits() -> dict[str, Fit]:

@@ -11,7 +11,7 @@ from gradline.errors import InputError, OutputError
 from gradline.files import stem
 from gradline.interrupts import ignore_interrupts
 from gradline.progress import Progress
-from gradline.terminal import say, say_json, tell
+from gradline.terminal import say, say_json, show, warn
 from gradline_export.packaging import Frozen, freeze
 from gradline_export.publishing import check_name, check_place, publish
 from gradline_export.statistics_record import begin
@@ -58,7 +58,7 @@ def run(
     with Progress(quiet=quiet or for_programs) as progress:
         trained = _train(data, targets, progress, options)
     for warning in trained.warnings * (not as_json):
-        tell(f"Warning: {warning}")
+        warn(f"{warning}")
     frozen = freeze(
         trained,
         package,
@@ -73,7 +73,7 @@ def run(
     try:
         _say(trained, frozen, path, as_json, quiet)
     except OutputError as error:
-        tell(f"Warning: {error}; the package is published as {path}")
+        warn(f"{error}; the package is published as {path}")
 
 
 def _train(
@@ -98,4 +98,4 @@ def _say(fit: Fit, frozen: Frozen, path: Path, as_json: bool, quiet: bool) -> No
     elif quiet:
         say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
     else:
-        say("\n".join(summary(fit, frozen, path)))
+        show(summary(fit, frozen, path))

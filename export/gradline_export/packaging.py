@@ -30,7 +30,7 @@ from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
 from gradline_trainer.fitting import Fit
 
-__all__ = ["Frozen", "export_package", "freeze"]
+__all__ = ["Frozen", "export_package", "freeze", "metrics_record"]
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 
@@ -235,10 +235,7 @@ def _manifest(
         "schema": schema if columns is None else {**schema, "columns": columns},
         "training": _training_record(fit, fingerprint, notes),
         "columns": _column_record(fit),
-        "metrics": {
-            which: found and {target: asdict(m) for target, m in found.items()}
-            for which, found in fit.metrics.items()
-        },
+        "metrics": metrics_record(fit),
         **statistics_record(fit),
         **leverage_record(fit, dtype),
         "parity": {
@@ -251,6 +248,14 @@ def _manifest(
             "optimality": {"converged": fit.converged, **asdict(fit.optimality)},
             **_exactness(fit),
         },
+    }
+
+
+def metrics_record(fit: Fit) -> dict[str, Any]:
+    """Return the metrics of the training rows and the held-out rows, by target."""
+    return {
+        which: found and {target: asdict(m) for target, m in found.items()}
+        for which, found in fit.metrics.items()
     }
 
 

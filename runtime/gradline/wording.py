@@ -19,6 +19,7 @@ __all__ = [
     "label",
     "number",
     "scientific",
+    "sides",
 ]
 
 TERMS = 8  # an equation shows so many and counts the rest
@@ -49,8 +50,8 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}{'s' * (amount != 1)}"
 
 
-def categories(columns: Sequence[Column]) -> list[str]:
-    """Return one line for each category column: its levels, and which is the reference."""
+def categories(columns: Sequence[Column]) -> list[tuple[str, str]]:
+    """Return a label and a line for each category: its levels, and which is the reference."""
     lines = []
     for column in columns:
         if column.kind == "category":
@@ -59,7 +60,7 @@ def categories(columns: Sequence[Column]) -> list[str]:
             shown += f", … ({more} more)" if more > 0 else ""
             reference = column.reference
             said = "no reference" if reference is None else f"reference {label(reference)}"
-            lines.append(f"  one-hot  {label(column.name)}: {shown}; {said}")
+            lines.append(("one-hot", f"{label(column.name)}: {shown}; {said}"))
     return lines
 
 
@@ -97,7 +98,16 @@ def float32_error(error: float | None, target: str, limit: float, column: str) -
 def equations(
     weights: NDArray[Any], bias: NDArray[Any], features: Sequence[str], targets: Sequence[str]
 ) -> list[str]:
-    """Return one equation for each target in the columns' own names.
+    """Return one equation for each target in the columns' own names; see `sides`."""
+    both = sides(weights, bias, features, targets)
+    width = max(len(left) for left, _ in both)
+    return [f"{left:<{width}} = {right}" for left, right in both]
+
+
+def sides(
+    weights: NDArray[Any], bias: NDArray[Any], features: Sequence[str], targets: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return the two sides of each target's equation.
 
     Args:
         weights: W, shape (k, d).
@@ -105,11 +115,9 @@ def equations(
         features: The d input names.
         targets: The k output names.
     """
-    labels = [label(target) for target in targets]
-    width = max(map(len, labels))
     return [
-        f"{target:<{width}} = {_right_side(row, offset, features)}"
-        for target, row, offset in zip(labels, weights, bias, strict=True)
+        (label(target), _right_side(row, offset, features))
+        for target, row, offset in zip(targets, weights, bias, strict=True)
     ]
 
 

@@ -18,10 +18,12 @@ from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
 from gradline_trainer.gathering import (
     Progress,
+    expect,
     gather,
     gather_exactly,
     read_again,
     refuse_unlearnable,
+    report_epochs,
 )
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
@@ -76,8 +78,10 @@ def fit(
         separator: Of CSV files, by default the extension's.
         decimal_comma: Whether 1,5 means one and a half.
         null: Further texts that mean a missing value.
-        progress: Called with ("rows", count) and ("epochs", count). A method `expect` of it is
-            called with ("rows", about how many there are).
+        progress: Called with ("rows", count) and ("epochs", count), and of a wide table with
+            ("passes", count) over the rows in search of the largest stable rate. A method
+            `expect` of it is called with each of the three and about how many there are to be (of
+            epochs, at most), a method `loss` with each epoch's loss, before the epoch.
         **options: See `Options`.
 
     Raises:
@@ -99,8 +103,7 @@ def fit(
     source, columns = open_table(
         table, targets, features, exclude or (), sample_weight, dialect, one_hot
     )
-    if expect := getattr(progress, "expect", None):
-        expect("rows", source.expected_rows() or 0)
+    expect(report, "rows", source.expected_rows() or 0)
     source, columns = learn_encoding(source, columns, chosen, max_categories, report)
     reader = RowReader(source, columns, chosen)
     return learn(reader, report, refuse_trivial=True)
@@ -145,7 +148,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         )
     loss, moments, arithmetic = _state_loss(reader, rows, moments, problem, chosen, report)
     problem = loss.coordinates.problem
-    trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
+    trained = train(loss, chosen, columns.features, report_epochs(report, chosen.epochs))
     again = read_again(reader, rows, moments, report)
     robust = measure_robust(chosen.robust, again, moments, trained, problem)
     residuals = {"training": Residuals(), "held_out": Residuals()}

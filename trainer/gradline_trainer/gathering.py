@@ -18,15 +18,38 @@ from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = [
     "Progress",
+    "expect",
     "gather",
     "gather_exactly",
     "read_again",
     "refuse_few_rows",
     "refuse_unlearnable",
     "refuse_useless",
+    "report_epochs",
 ]
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int], None]  # see `fit`
+
+
+def expect(report: Progress, stage: str, count: int) -> None:
+    """Tell a report that listens about how many of a stage's units there are to be."""
+    if listens := getattr(report, "expect", None):
+        listens(stage, count)
+
+
+def report_epochs(report: Progress, most: int) -> Callable[[int, float], None]:
+    """Return what tells a report of each epoch, and one that listens of its loss before."""
+    expect(report, "epochs", most)
+    of_loss = getattr(report, "loss", None)
+
+    def epoch_done(epoch: int, loss: float) -> None:
+        if of_loss is not None:
+            of_loss(loss)
+        report("epochs", epoch + 1)
+
+    return epoch_done
+
+
 # The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
 CHUNK = 1 << 22  # numbers
 LEAST_ROWS = 8192

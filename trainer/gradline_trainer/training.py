@@ -52,7 +52,7 @@ def train(
     loss: Loss,
     options: Options,
     features: list[str],
-    progress: Callable[[int], None],
+    progress: Callable[[int, float], None],
 ) -> Trained:
     """Run the loop from its start and return what it learned.
 
@@ -60,7 +60,7 @@ def train(
         loss: With the coordinates that the loop runs in.
         options: Of the run.
         features: The d input names.
-        progress: Called with the number of each epoch.
+        progress: Called with the number of each epoch, the first is 0, and its loss.
 
     Raises:
         RefusedError: Where the run diverged, saying why.
