@@ -38,7 +38,6 @@ def as_styled(parts: Sequence[Part], width: int, *, color: bool) -> str:
         color_system="standard" if color else None,
         no_color=not color,
         legacy_windows=False,
-        _environ={},  # whoever calls has read it
     )
     for part in parts:
         for item in _renderables(part, console):
