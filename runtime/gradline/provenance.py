@@ -69,10 +69,15 @@ def proofs(manifest: Mapping[str, Any]) -> list[Part]:
         )
     if found := manifest.get("intervals"):
         pairs.append(("intervals", _intervals(found)))
-    if found := manifest.get("leverage"):
-        said = "the largest of a training row" if found["rule"] == "largest" else found["rule"]
-        pairs.append(("leverage", f"up to {number(found['limit'])}, {said}"))
+    if leverage := manifest.get("leverage"):
+        pairs.append(("leverage", _leverage(leverage)))
     return [Heading("Proofs"), Facts(pairs), ""]
+
+
+def _leverage(found: Mapping[str, Any]) -> str:
+    """Return up to which leverage a prediction is no hidden extrapolation."""
+    said = "the largest of a training row" if found["rule"] == "largest" else found["rule"]
+    return f"up to {number(found['limit'])}, {said}"
 
 
 def _intervals(found: Mapping[str, Any]) -> str:

@@ -45,7 +45,8 @@ def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> li
 
 def _columns(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
     """Return the heads of the columns and the members that they show."""
-    error = f"{found['robust']} error" if found.get("robust") else "standard error"
+    robust = found.get("robust")
+    error = f"{robust} error" if robust else "standard error"
     heads = {"coefficient": "coefficient", error: "standard_error", "t": "t", "p": "p"}
     if "level" in found:
         tail = 50 * (1 - found["level"])
