@@ -385,7 +385,7 @@ def test_the_data_cannot_end_their_script(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((20, len(HOSTILE)))
     found = fit((x, x[:, :2]), HOSTILE_TARGETS, HOSTILE)
     page = (export_package(found, tmp_path, "model") / "report.html").read_text()
-    (data,) = re.findall(r'<script type="application/json" id="model">(.*?)</script>', page)
+    (data,) = re.findall(r'<script type="application/json" id="panel-data">(.*?)</script>', page)
     assert not set(data) & set("<>&'\u2028\u2029")
     assert json.loads(data)["schema"] == {
         "features": HOSTILE, "targets": HOSTILE_TARGETS, "dtype": "float32",
