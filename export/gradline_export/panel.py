@@ -33,6 +33,10 @@ __all__ = ["panel"]
 
 LEVEL = 0.95  # which the component says
 MOST_FEATURES = 100  # of an interval: the factor has a number for each two of them
+INTERVAL = (
+    "Below each prediction stands its 95 % prediction interval: where a new row with these values "
+    "would lie, if its error is normal and like those of the training rows."
+)
 MOST_NUMBERS = 40_000  # of W, about 0.8 MB
 
 
@@ -64,9 +68,7 @@ def panel(
         data |= _interval(fit, data)
     except RefusedError as refused:
         return _section(data, f"No interval stands beside the predictions: {refused}.")
-    return _section(
-        data, "Below each prediction stands the interval that holds 95 % of new observations."
-    )
+    return _section(data, INTERVAL)
 
 
 def _section(data: dict[str, Any] | None, said: str) -> Markup:
