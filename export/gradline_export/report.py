@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
@@ -54,7 +55,7 @@ def to_report(
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "label": label}
+    environment.filters |= {"number": number, "label": _isolated}
     template = environment.from_string(
         files("gradline_export").joinpath("report.html.jinja").read_text(encoding="utf-8")
     )
@@ -84,6 +85,11 @@ def to_report(
         use=_use(manifest, fit),
     )
     return page.encode()
+
+
+def _isolated(name: str) -> Markup:
+    """Return a name that turns no text around it, whatever it is written in."""
+    return Markup("<bdi>{}</bdi>").format(label(name))
 
 
 def _standardized(manifest: Mapping[str, Any], fit: Fit) -> NDArray[np.float64]:

@@ -117,7 +117,8 @@ def _weights_error(coordinates: Coordinates, weights: Tensor, error: Tensor) -> 
         return None
     scaled = coordinates.weights(weights.double()) * problem.scale
     moved = reach * (math.sqrt(r) * problem.power.sqrt().norm() + r * scaled.norm())
-    return float((error.norm() + moved / problem.scale.min()) / (1 - reach * r))
+    bound = float((error.norm() + moved / problem.scale.min()) / (1 - reach * r))
+    return bound if math.isfinite(bound) else None
 
 
 def _epochs_to_go(

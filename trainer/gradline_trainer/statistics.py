@@ -111,12 +111,14 @@ def _refuse_unfinished(fit: Fit, problem: Problem) -> None:
 def _design(fit: Fit, moments: Moments, problem: Problem, level: float) -> Design:
     d, bias = len(fit.features), fit.options.bias
     whitening = Whitening.of(moments, problem, fit.exact)
+    with np.errstate(over="ignore"):  # what overflows is not defined
+        inverse = whitening.root.T @ whitening.root
     return Design(
         bias=bias,
         rows=moments.rows,
         terms=d + bias,
         active=[*whitening.active, *[d] * bias],
-        inverse=whitening.root.T @ whitening.root,
+        inverse=inverse,
         log_weights=math.log(2) * math.ldexp(moments.log_weights, -LOG_BITS),
         level=level,
     )
