@@ -1,8 +1,8 @@
 """`python -m benchmarks [--quick] [NAME …]`: run the benches and print one table.
 
-Without names all are run. What was found is kept in benchmarks/results.json, in place of what the same
-bench found before. --quick takes few turns and small tables, to see in a minute that everything
-works, and keeps nothing.
+Without names all are run. What was found is kept in benchmarks/results.json, in place of what the
+same bench found before. --quick takes few turns and small tables, to see in a minute that
+everything works, and keeps nothing.
 """
 
 from __future__ import annotations
