@@ -132,7 +132,7 @@ def open_file(
     Args:
         path: Of the file.
         dialect: Of a text file.
-        numbers: Columns of a text file that are numbers: reading fails where they are not.
+        numbers: Columns of a text file to read as numbers, None where one is missing or no number.
 
     Raises:
         InputError: For an unknown format, an empty file, or one that cannot be read.
@@ -192,6 +192,8 @@ def _open_text(
         path,
         infer_schema=False,
         schema_overrides=dict.fromkeys(numbers, pl.Float64),
+        # Before Polars raises for a value, it may let later rows pass in the place of earlier ones.
+        ignore_errors=bool(numbers),
         separator=separator,
         null_values=list(dialect.nulls),
         # Polars leaves doubled quotes in a header as they are; row 0, read above, has them undone.

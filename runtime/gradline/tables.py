@@ -95,6 +95,8 @@ class Part:
         text: Whether it is a text file, whose strings are to be read as numbers.
         state: The file's size and time of change when it was opened.
         given: Columns that stand before the file's own, each the same in every row.
+        numbers: Columns of a text file that are read as numbers at once, None where one's text is
+            missing or no number.
     """
 
     path: Path | None
@@ -103,6 +105,7 @@ class Part:
     text: bool
     state: tuple[int, int] | None = None
     given: Mapping[str, pl.Expr] = field(default_factory=dict)
+    numbers: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -187,7 +190,7 @@ class FrameTable:
         done = 0
         as_numbers = self._as_numbers(part, columns, keep)
         if as_numbers is not None:
-            # Whatever is odd in a file is looked at more closely, and told, in its text.
+            # What is odd or missing in a file is looked at more closely, and told, in its text.
             with suppress(InputError):
                 for values, kept in self._read(as_numbers, columns, size, keep):
                     if (values >= LARGEST_INTEGER).any() or (values <= -LARGEST_INTEGER).any():
@@ -209,8 +212,9 @@ class FrameTable:
         if self.dialect.decimal_comma or not numbers:
             return None
         frame, *_ = open_file(part.path, self.dialect, sorted(numbers))
-        given = part.given.values()
-        return replace(part, frame=frame.select(*given, pl.all()) if given else frame)
+        if part.given:
+            frame = frame.select(*part.given.values(), pl.all())
+        return replace(part, frame=frame, numbers=sorted(numbers))
 
     def _read(
         self,
@@ -218,14 +222,12 @@ class FrameTable:
         columns: Sequence[str],
         size: int,
         keep: Sequence[str],
-        done: int = 0,
+        start: int = 0,
     ) -> Iterator[tuple[NDArray[Any], pl.DataFrame | None]]:
-        """Yield what `_rows` does from the row `done` on, which a block starts with."""
-        start = 0
-        for frame in self._frames(part, list(dict.fromkeys([*columns, *keep])), size):
-            if start >= done:
-                values = self._numbers(part, _picked(frame, columns), start)
-                yield values, _picked(frame, keep) if keep else None
+        """Yield what `_rows` does, from a row on."""
+        for frame in self._frames(part, list(dict.fromkeys([*columns, *keep])), size, start):
+            values = self._numbers(part, _picked(frame, columns), start)
+            yield values, _picked(frame, keep) if keep else None
             start += len(frame)
 
     def kept_schema(self, names: Sequence[str]) -> dict[str, pl.DataType]:
@@ -307,14 +309,16 @@ class FrameTable:
                         hint="give files whose columns have the same types",
                     )
 
-    def _frames(self, part: Part, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
+    def _frames(
+        self, part: Part, columns: Sequence[str], size: int, start: int
+    ) -> Iterator[pl.DataFrame]:
         """Yield the part's columns in frames of `size` rows, the last one shorter."""
         import polars as pl
 
         kept: list[pl.DataFrame] = []
         rows = 0
         with readable(part.path, self.dialect.separator):
-            for batch in self._batches(part, columns, size):
+            for batch in self._batches(part, columns, size, start):
                 kept.append(batch)
                 rows += len(batch)
                 while rows >= size:
@@ -325,11 +329,20 @@ class FrameTable:
         if rows:
             yield pl.concat(kept)
 
-    def _batches(self, part: Part, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
+    def _batches(
+        self, part: Part, columns: Sequence[str], size: int, start: int
+    ) -> Iterator[pl.DataFrame]:
         """Yield the part's columns in frames of any length, blank lines of a text left out.
 
+        Args:
+            part: To read.
+            columns: To yield.
+            size: Rows of a frame, about.
+            start: The first row's place, before which there is no blank line.
+
         Raises:
-            InputError: For a text file with a row of another length than its header.
+            InputError: For a text file with a row of another length than its header, or whose
+                numbers were to be read at once and are not all there.
         """
         from polars import selectors
 
@@ -337,8 +350,10 @@ class FrameTable:
         last = part.frame.collect_schema().names()[-1:] if part.text else []
         wanted = selectors.by_name(dict.fromkeys([*columns, *last]))
         blank: NDArray[np.int64] | None = None
-        start = 0
-        for batch in self._in_pieces(part, part.frame.select(wanted), size):
+        frames = part.frame.select(wanted)
+        for batch in self._in_pieces(part, frames.slice(start) if start else frames, size):
+            if any(batch[name].has_nulls() for name in part.numbers):
+                raise InputError(f"{part.label} is to be read as text", code="not-at-once")
             if last and blank is None and batch[last[0]].has_nulls():
                 ragged, lines = odd_rows(part.path, self.dialect.separator)
                 if ragged:
