@@ -11,6 +11,7 @@ import sys
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -105,6 +106,14 @@ def test_what_a_user_has_set_of_the_plots_changes_nothing(orchards: str) -> None
     with mpl.rc_context(theirs):
         assert written(orchard(), TARGETS, name="orchard") == orchards
         assert mpl.rcParams["font.size"] == 20
+
+
+def test_threads_do_not_spoil_each_others_plots(orchards: str) -> None:
+    found = fit(orchard(), TARGETS)
+    with ThreadPoolExecutor(4) as pool:
+        frozen = pool.map(lambda _: freeze(found, "orchard").files["report.html"], range(8))
+    assert {text.decode() for text in frozen} == {orchards}
+    assert mpl.rcParams["svg.hashsalt"] is None
 
 
 def test_nothing_is_loaded_and_no_script_runs_but_the_panels(orchards: str) -> None:
@@ -232,6 +241,14 @@ def test_how_to_use_it_can_be_copied(tmp_path: Path, monkeypatch: pytest.MonkeyP
     body = json.loads(shlex.split(found["HTTP"])[-1])
     assert body["inputs"][0]["data"] == means
     assert body["inputs"][0]["shape"] == [1, 8]
+
+
+def test_every_language_predicts_the_same_row_of_a_category() -> None:
+    table = {"shop": ["a", "b", "c"] * 10, "size": np.arange(30.0), "sales": RNG.random(30)}
+    found = snippets(written(table, "sales", one_hot="shop"))
+    assert '{"shop": ["a"], "size": [14.5]}' in found["Python"]
+    assert json.loads(shlex.split(found["HTTP"])[-1])["inputs"][0]["data"] == [0, 0, 14.5]
+    assert ".of(0.0, 0.0, 14.5), [1, 3])" in found["JavaScript"]
 
 
 def test_a_file_is_known_by_its_hash() -> None:

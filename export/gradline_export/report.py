@@ -16,6 +16,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from gradline.encoding import expand
 from gradline.errors import RefusedError
 from gradline.wording import (
     chosen_ridge,
@@ -248,14 +249,16 @@ def _float32(manifest: Mapping[str, Any]) -> str:
 
 
 def _use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
-    """Return how to predict one row of means with this very model, in each language."""
-    name, figures = manifest["name"], manifest["columns"]
-    row = {
-        column.name: [column.levels[0] if column.levels else _shown(figures[column.name])]
-        for column in fit.columns.inputs[:WRITTEN]
-    }
-    more = ", …" * (len(fit.columns.inputs) > len(row))
-    values = [_shown(figures[feature]) for feature in fit.features[:WRITTEN]]
+    """Return how to predict one row with this very model, in each language.
+
+    The row has the means, and of each category the first level.
+    """
+    name, columns = manifest["name"], fit.columns.inputs
+    means = [0.0 if c.levels else _shown(manifest["columns"][c.name]) for c in columns]
+    pairs = list(zip(columns, means, strict=True))[:WRITTEN]
+    row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
+    more = ", …" * (len(columns) > len(row))
+    values = expand(np.array([means]), columns)[0, :WRITTEN].tolist()
     shape = [1, len(fit.features)]
     dtype = manifest["schema"]["dtype"]
     array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from io import StringIO
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
@@ -49,6 +50,7 @@ STYLE: dict[Any, Any] = {
 }
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 POINTS = 72  # to an inch
+DRAWING = Lock()  # matplotlib's settings are the whole process's
 
 
 def draw(
@@ -69,7 +71,7 @@ def draw(
         from matplotlib import rc_context, rcdefaults, rcParams
         from matplotlib.figure import Figure
     written = StringIO()
-    with rc_context(), warnings.catch_warnings():
+    with DRAWING, rc_context(), warnings.catch_warnings():
         # matplotlib measures names with a font of its own, which has not every letter.
         warnings.simplefilter("ignore")
         rcdefaults()  # whatever a matplotlibrc of the user's says
