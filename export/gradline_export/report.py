@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import shlex
 from base64 import b64encode
 from collections.abc import Mapping
 from importlib.resources import files
@@ -16,7 +14,6 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from gradline.encoding import expand
 from gradline.errors import RefusedError
 from gradline.wording import (
     chosen_ridge,
@@ -37,6 +34,7 @@ from gradline_export.plots import (
     residual_plot,
     ridge_plot,
 )
+from gradline_export.use import examples_of_use
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments import Moments
 from gradline_trainer.whitening import MOST_FEATURES
@@ -47,7 +45,6 @@ SHOWN_TARGETS = 8  # with a section of their own
 SHOWN_FEATURES = 30  # in a table; the most important ones
 IN_PLOT = 20  # coefficients of a picture, columns of the map of correlations
 LISTED = 3_000  # coefficients that the list of them all may have
-WRITTEN = 40  # values that an example of its use writes out
 LEAST = 1e-300  # a probability below it is said to be, also where it is no number of float64
 
 
@@ -101,7 +98,7 @@ def to_report(
         ridge=training["ridge_path"] and chosen_ridge(training["ridge_path"]),
         ridge_curve=training["ridge_path"] and ridge_plot(training["ridge_path"]),
         float32=_float32(manifest),
-        use=_use(manifest, fit),
+        use=examples_of_use(manifest, fit),
     )
     return page.encode()
 
@@ -246,49 +243,3 @@ def _float32(manifest: Mapping[str, Any]) -> str:
     found = manifest["certificates"]["float32"]
     said = float32_error(found["error"], found["target"], found["limit"], found["column"])
     return f"The certificate of float32 {found['verdict']}: it {said}."
-
-
-def _use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
-    """Return how to predict one row with this very model, in each language.
-
-    The row has the means, and of each category the first level.
-    """
-    name, columns = manifest["name"], fit.columns.inputs
-    means = [0.0 if c.levels else _shown(manifest["columns"][c.name]) for c in columns]
-    pairs = list(zip(columns, means, strict=True))[:WRITTEN]
-    row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
-    more = ", …" * (len(columns) > len(row))
-    values = expand(np.array([means]), columns)[0, :WRITTEN].tolist()
-    shape = [1, len(fit.features)]
-    dtype = manifest["schema"]["dtype"]
-    array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
-    numbers = ", ".join(map(repr, values)) + ", …" * (shape[1] > len(values))
-    tensor = f'"name": "x", "shape": {shape}, "datatype": "{dtype.replace("float", "FP")}"'
-    body = f'{{"inputs": [{{{tensor}, "data": [{numbers}]}}]}}'
-    mapping = _visible(json.dumps(row, ensure_ascii=False)[:-1] + more + "}")
-    return {
-        "Command line": f"gradline predict {shlex.quote(f'artifacts/{name}')} new.csv",
-        "Python": (
-            f'import gradline\nmodel = gradline.load("artifacts/{name}")\nmodel.predict({mapping})'
-        ),
-        "JavaScript": (
-            'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
-            'const session = await InferenceSession.create("model.onnx");\n'
-            f'const x = new Tensor("{dtype}", {array}.of({numbers}), {shape});\n'
-            "const { y } = await session.run({ x });"
-        ),
-        "HTTP": (
-            f"gradline serve {shlex.quote(f'artifacts/{name}')}\n"
-            f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {shlex.quote(body)}"
-        ),
-    }
-
-
-def _visible(code: str) -> str:
-    """Return code of Python with the characters escaped that would not show, or turn the others."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in code)
-
-
-def _shown(figures: Mapping[str, float]) -> float:
-    """Return a column's mean to four digits."""
-    return float(f"{figures['mean']:.4g}")
