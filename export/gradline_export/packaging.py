@@ -156,11 +156,12 @@ def freeze(
     document = _manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
     if intervals:
         document["intervals"], files["intervals.onnx"] = _intervals(fit, golden)
+    document["files"] = {file: file_record(data) for file, data in files.items()}
     if report:
         from gradline_export.report import to_report
 
-        files["report.html"] = to_report(document, fit, weights, bias)
-    document["files"] = {file: file_record(data) for file, data in files.items()}
+        files["report.html"] = page = to_report(document, fit, weights, bias)
+        document["files"]["report.html"] = file_record(page)
     files["manifest.json"] = _loadable(dump_manifest(document))
     return Frozen(name, files, weights, bias, certificate, parity)
 

@@ -38,6 +38,7 @@ INTERVAL = (
     "would lie, if its error is normal and like those of the training rows."
 )
 MOST_NUMBERS = 40_000  # of W, about 0.8 MB
+MOST_LETTERS = 2_500_000  # of all that the panel is told
 
 
 def panel(
@@ -51,9 +52,9 @@ def panel(
         weights: W as frozen, shape (k, d).
         bias: b as frozen, shape (k,).
     """
+    too_many = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
     if weights.size > MOST_NUMBERS:
-        said = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
-        return _section(data=None, said=said)
+        return _section(None, too_many)
     columns = fit.columns.inputs if "columns" in manifest["schema"] else []
     data = {
         "schema": manifest["schema"],
@@ -62,6 +63,8 @@ def panel(
         "weights": weights.astype(np.float64).tolist(),
         "bias": bias.astype(np.float64).tolist(),
     }
+    if len(json.dumps(data)) > MOST_LETTERS:
+        return _section(None, too_many)
     if "leverage" in manifest:
         data["leverage"] = manifest["leverage"]
     try:

@@ -10,8 +10,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from gradline.wording import label, number, scientific
-from gradline_export.svg import ACCENT, GROUND, LINE, TEXT, WARN, draw
+from gradline.wording import isolated, number, scientific
+from gradline_export.svg import ACCENT, LINE, TEXT, WARN, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,8 @@ POINTS = 200  # rows; more are counted
 BINS = 24  # each way
 SHADES = (0.12, 0.25, 0.4, 0.6, 0.85)  # of the counts, each twice as large a power
 LETTERS = 24  # of a name beside a plot
+FEW = 10  # columns of a map that has its numbers written in it
+FAINT = 0.45  # the strongest colour that text in it can be read on, in either theme
 PLAIN = range(-3, 6)  # decades whose numbers are written as they are
 
 
@@ -125,16 +127,12 @@ def correlation_plot(names: Sequence[str], correlations: Array) -> Markup:
             value = float(correlations[i, j])
             if i > j and math.isfinite(value):
                 colour = ACCENT if value > 0 else WARN
-                axes.add_patch(Rectangle((j, i), 0.94, 0.94, color=colour, alpha=abs(value)))
-                if p <= 10:
-                    shown = TEXT if abs(value) < 0.5 else GROUND
-                    axes.text(
-                        *(j + 0.47, i + 0.47, f"{value:.2f}"),
-                        color=shown,
-                        ha="center",
-                        va="center",
-                        fontsize=8,
-                    )
+                alpha = abs(value) * (FAINT if p <= FEW else 1)
+                axes.add_patch(Rectangle((j, i), 0.94, 0.94, color=colour, alpha=alpha))
+                if p <= FEW:
+                    middle = (j + 0.47, i + 0.47)
+                    shown = f"{round(value, 2) + 0.0:.2f}"  # no -0.00
+                    axes.text(*middle, shown, ha="center", va="center", fontsize=8)
         axes.set(xlim=(0, p - 1), ylim=(p, 1))
         axes.set_xticks(np.arange(p - 1) + 0.5, [_short(n) for n in names[:-1]], rotation=90)
         axes.set_yticks(np.arange(1, p) + 0.5, [_short(n) for n in names[1:]])
@@ -159,7 +157,7 @@ def ridge_plot(path: Mapping[str, Any]) -> Markup:
         _decade_ticks(axes, penalties, "x")
         axes.set(xlabel="penalty", ylabel="error")
 
-    return draw("ridge", "Cross-validated error by ridge penalty", paint, 440)
+    return draw("ridge", "Cross-validated error by ridge penalty", paint)
 
 
 def _cloud(axes: Axes, x: Array, y: Array) -> None:
@@ -198,12 +196,28 @@ def _decade_ticks(axes: Axes, shown: Array, which: str = "y") -> None:
         low, high = low - 0.05, high + 0.05
     margin = 0.06 * (high - low)
     limits = (low - margin, high + margin)
-    step = math.ceil((high - low) / 6)
-    whole = np.arange(math.ceil(low / step) * step, high + 1e-9, step)
-    ticks = whole if len(whole) > 2 else np.linspace(low, high, 4)
-    texts = [f"1e{t:.0f}" if len(whole) > 2 else number(10.0**t) for t in ticks]
+    ticks = _round_numbers(low, high)
+    if len(ticks) < 2:
+        ticks = np.linspace(low, high, 4).tolist()
+    plain = all(math.floor(tick) in PLAIN for tick in ticks)
+    texts = [number(10.0**tick) if plain else _power(tick) for tick in ticks]
     (axes.set_yticks if which == "y" else axes.set_xticks)(ticks, texts)
     (axes.set_ylim if which == "y" else axes.set_xlim)(*limits)
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Return the decimal logarithms of a few round numbers between two of them."""
+    step = math.ceil((high - low) / 6)
+    digits = (1,) if high - low > 2 else (1, 3) if high - low > 1 else (1, 2, 5)
+    decades = range(math.floor(low / step) * step, math.ceil(high) + 1, step)
+    found = [decade + math.log10(digit) for decade in decades for digit in digits]
+    return [tick for tick in found if low - 1e-9 <= tick <= high + 1e-9]
+
+
+def _power(tick: float) -> str:
+    """Return the number of a decimal logarithm, even where it is none of float64's."""
+    decade = math.floor(tick + 1e-9)
+    return f"{10 ** (tick - decade):.3g}e{decade}"
 
 
 def _whole_ticks(axes: Axes, epochs: int) -> None:
@@ -229,5 +243,4 @@ def _of(target: str, decade: float) -> str:
 
 
 def _short(name: str) -> str:
-    shown = label(name)
-    return shown if len(shown) <= LETTERS else shown[: LETTERS - 1] + "…"
+    return isolated(name if len(name) <= LETTERS else name[: LETTERS - 1] + "…")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import shlex
+import hashlib
+import re
+from base64 import b64encode
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
@@ -14,7 +15,15 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
-from gradline.wording import chosen_ridge, count, equations, float32_error, label, number
+from gradline.wording import (
+    chosen_ridge,
+    count,
+    equations,
+    float32_error,
+    isolated,
+    label,
+    number,
+)
 from gradline_export.panel import panel
 from gradline_export.plots import (
     POINTS,
@@ -25,8 +34,10 @@ from gradline_export.plots import (
     residual_plot,
     ridge_plot,
 )
+from gradline_export.use import examples_of_use
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments import Moments
+from gradline_trainer.whitening import MOST_FEATURES
 
 __all__ = ["to_report"]
 
@@ -34,6 +45,7 @@ SHOWN_TARGETS = 8  # with a section of their own
 SHOWN_FEATURES = 30  # in a table; the most important ones
 IN_PLOT = 20  # coefficients of a picture, columns of the map of correlations
 LISTED = 3_000  # coefficients that the list of them all may have
+LEAST = 1e-300  # a probability below it is said to be, also where it is no number of float64
 
 
 def to_report(
@@ -42,38 +54,42 @@ def to_report(
     """Return the page; the same run gives the same bytes.
 
     Args:
-        manifest: All but its list of files.
+        manifest: With the files that are there so far.
         fit: What it is about.
         weights: W as frozen, shape (k, d).
         bias: b as frozen, shape (k,).
     """
     standardized = _standardized(manifest, fit)
-    importance = np.argsort(-np.abs(standardized).max(axis=0), kind="stable")
+    importance = _by_size(np.abs(standardized).max(axis=0))
     statistics, undefined = _statistics(manifest, fit)
     training = manifest["training"]
     optimum = fit.optimality.rmse_at_optimum
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "label": _isolated}
+    environment.filters |= {"number": number, "label": _isolated, "chance": _chance}
     template = environment.from_string(
         files("gradline_export").joinpath("report.html.jinja").read_text(encoding="utf-8")
     )
+    tried = panel(fit, manifest, weights, bias)
     page = template.render(
+        policy=_policy(tried),
         manifest=manifest,
         name=manifest["name"],
         features=fit.features,
         targets=fit.targets,
         count=count,
-        equations=equations(weights, bias, fit.features, fit.targets)[:SHOWN_TARGETS],
-        panel=panel(fit, manifest, weights, bias),
+        equations=equations(weights, bias, fit.features, fit.targets, isolated)[:SHOWN_TARGETS],
+        panel=tried,
         loss=loss_plot(fit.history, None if optimum is None else optimum**2),
         optimum=optimum,
+        ridged=fit.options.ridge != 0,
+        measured=MOST_FEATURES,
         clouds=_clouds(fit),
         shown=fit.targets[:SHOWN_TARGETS],
         undefined=undefined,
         robust=fit.options.robust,
-        sections=_sections(fit, standardized, importance, statistics),
+        sections=_sections(fit, standardized, statistics),
         further=max(len(fit.features) - SHOWN_FEATURES, 0),
         weights=weights.T.tolist() if weights.size <= LISTED else None,
         bias=bias.tolist(),
@@ -82,9 +98,32 @@ def to_report(
         ridge=training["ridge_path"] and chosen_ridge(training["ridge_path"]),
         ridge_curve=training["ridge_path"] and ridge_plot(training["ridge_path"]),
         float32=_float32(manifest),
-        use=_use(manifest, fit),
+        use=examples_of_use(manifest, fit),
     )
     return page.encode()
+
+
+def _policy(panel: str) -> str:
+    """Return what the page may do: nothing may be loaded, and no script run but the panel's own.
+
+    Each of those is named by its hash (https://www.w3.org/TR/CSP3/).
+    """
+    scripts = re.findall(r"<script>(.*?)</script>", panel, re.DOTALL)
+    hashes = [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    allowed = " ".join(f"'sha256-{found}'" for found in hashes) or "'none'"
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+def _by_size(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the places of the largest sizes first."""
+    return np.argsort(-np.abs(values), kind="stable")
+
+
+def _chance(value: float | None) -> str:
+    return number(value) if value is None or value >= LEAST else f"<{LEAST:g}"
 
 
 def _isolated(name: str) -> Markup:
@@ -126,7 +165,6 @@ def _statistics(manifest: Mapping[str, Any], fit: Fit) -> tuple[dict[str, Any] |
 def _sections(
     fit: Fit,
     standardized: NDArray[np.float64],
-    importance: NDArray[np.intp],
     statistics: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
     """Return for each target that is shown its coefficients, in a picture and a table."""
@@ -135,7 +173,7 @@ def _sections(
     for k, target in enumerate(fit.targets[:SHOWN_TARGETS]):
         known = statistics["targets"][target] if statistics else {}
         rows = []
-        for j in importance[:SHOWN_FEATURES].tolist():
+        for j in _by_size(standardized[k])[:SHOWN_FEATURES].tolist():
             row = {"term": fit.features[j], "weight": weights[k, j], "scaled": standardized[k, j]}
             row |= {name: known[name][j] for name in _BY_TERM if name in known}
             row["vif"] = statistics["vif"][j] if statistics else None
@@ -174,7 +212,7 @@ def _clouds(fit: Fit) -> dict[str, Any]:
     if not residuals.rows:
         return found
     actual, predicted = residuals.targets, residuals.predictions
-    found |= {"shown": len(actual), "counted": len(actual) > POINTS}
+    found |= {"step": residuals.step, "counted": len(actual) > POINTS}
     for k, target in enumerate(fit.targets[:SHOWN_TARGETS]):
         pair = actual[:, k], predicted[:, k]
         if np.isfinite(pair).all():
@@ -205,42 +243,3 @@ def _float32(manifest: Mapping[str, Any]) -> str:
     found = manifest["certificates"]["float32"]
     said = float32_error(found["error"], found["target"], found["limit"], found["column"])
     return f"The certificate of float32 {found['verdict']}: it {said}."
-
-
-def _use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
-    """Return how to predict one row of means with this very model, in each language."""
-    name, figures = manifest["name"], manifest["columns"]
-    row = {
-        column.name: [column.levels[0] if column.levels else _shown(figures[column.name])]
-        for column in fit.columns.inputs[:SHOWN_TARGETS]
-    }
-    more = ", …" * (len(fit.columns.inputs) > len(row))
-    values = [_shown(figures[feature]) for feature in fit.features[:SHOWN_TARGETS]]
-    shape = [1, len(fit.features)]
-    dtype = manifest["schema"]["dtype"]
-    array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
-    numbers = ", ".join(map(repr, values)) + ", …" * (shape[1] > len(values))
-    tensor = f'"name": "x", "shape": {shape}, "datatype": "{dtype.replace("float", "FP")}"'
-    body = f'{{"inputs": [{{{tensor}, "data": [{numbers}]}}]}}'
-    mapping = json.dumps(row, ensure_ascii=False)[:-1] + more + "}"
-    return {
-        "Command line": f"gradline predict {shlex.quote(f'artifacts/{name}')} new.csv",
-        "Python": (
-            f'import gradline\nmodel = gradline.load("artifacts/{name}")\nmodel.predict({mapping})'
-        ),
-        "JavaScript": (
-            'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
-            'const session = await InferenceSession.create("model.onnx");\n'
-            f'const x = new Tensor("{dtype}", {array}.of({numbers}), {shape});\n'
-            "const { y } = await session.run({ x });"
-        ),
-        "HTTP": (
-            f"gradline serve {shlex.quote(f'artifacts/{name}')}\n"
-            f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {shlex.quote(body)}"
-        ),
-    }
-
-
-def _shown(figures: Mapping[str, float]) -> float:
-    """Return a column's mean to four digits."""
-    return float(f"{figures['mean']:.4g}")

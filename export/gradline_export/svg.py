@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from io import StringIO
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
@@ -15,18 +16,17 @@ from gradline.errors import needs_extra
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ACCENT", "GROUND", "LINE", "QUIET", "TEXT", "WARN", "draw"]
+__all__ = ["ACCENT", "LINE", "QUIET", "TEXT", "WARN", "draw"]
 
 # What stands for a colour of the page while matplotlib draws.
 TEXT, QUIET, LINE = "#010101", "#020202", "#030303"
-ACCENT, WARN, GROUND = "#040404", "#050505", "#060606"
+ACCENT, WARN = "#040404", "#050505"
 COLOURS = {
     TEXT: "text",
     QUIET: "quiet",
     LINE: "line",
     ACCENT: "accent",
     WARN: "warn",
-    GROUND: "ground",
 }
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": LINE,
@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.facecolor": "none",
+    "font.family": "DejaVu Sans",  # matplotlib's own: text has the same width on any machine
     "font.size": 9,
     "lines.linewidth": 1.5,
     "svg.fonttype": "none",  # text stays text
@@ -49,6 +50,7 @@ STYLE: dict[Any, Any] = {
 }
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 POINTS = 72  # to an inch
+DRAWING = Lock()  # matplotlib's settings are the whole process's
 
 
 def draw(
@@ -66,12 +68,14 @@ def draw(
         height: Likewise.
     """
     with needs_extra():
-        from matplotlib import rc_context
+        from matplotlib import rc_context, rcdefaults, rcParams
         from matplotlib.figure import Figure
     written = StringIO()
-    with rc_context(STYLE), warnings.catch_warnings():
+    with DRAWING, rc_context(), warnings.catch_warnings():
         # matplotlib measures names with a font of its own, which has not every letter.
         warnings.simplefilter("ignore")
+        rcdefaults()  # whatever a matplotlibrc of the user's says
+        rcParams.update(STYLE)
         figure = Figure(figsize=(width / POINTS, height / POINTS), layout="constrained")
         paint(figure.subplots())
         figure.savefig(written, format="svg", metadata=NO_METADATA)
@@ -89,10 +93,10 @@ def _inline(document: str, name: str, title: str, width: float) -> str:
     body = re.sub(r'( id="|href="#|url\(#)([\w.-]+)', rf"\1{name}-\2", body)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
-    body = re.sub(r"#0[1-6]0\d0\d", lambda m: f"var(--{COLOURS[m[0]]})", body)
+    body = re.sub(r"#0[1-5]0\d0\d", lambda m: f"var(--{COLOURS[m[0]]})", body)
     body = re.sub(r"\s*\n\s*", "\n", body)
     return (
-        f'<svg viewBox="{box[1]}" style="width: {1.3 * width:g}px" role="img" '
-        f'aria-labelledby="{name}-title">'
+        f'<svg viewBox="{box[1]}" style="width: {1.3 * width:g}px; min-width: {width:g}px" '
+        f'role="img" aria-labelledby="{name}-title">'
         f'<title id="{name}-title">{escape(title)}</title>{body}'
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ __all__ = [
     "chosen_ridge",
     "count",
     "equations",
+    "isolated",
     "label",
     "number",
     "scientific",
@@ -43,6 +45,17 @@ def label(name: str) -> str:
     """Return a column's name as it can stand in a line of a terminal: short, and printable."""
     shown = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
     return "".join(c if c.isprintable() else "�" for c in shown)
+
+
+def isolated(name: str) -> str:
+    """Return a name's label such that one written from right to left turns no text around it.
+
+    Such a name stands between the marks that Unicode has for this (UAX #9, FSI and PDI); a
+    program that writes to pages knows them, a terminal seldom does.
+    """
+    shown = label(name)
+    turns = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown)
+    return f"\u2068{shown}\u2069" if turns else shown
 
 
 def count(amount: int, noun: str) -> str:
@@ -96,16 +109,24 @@ def float32_error(error: float | None, target: str, limit: float, column: str) -
 
 
 def equations(
-    weights: NDArray[Any], bias: NDArray[Any], features: Sequence[str], targets: Sequence[str]
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    features: Sequence[str],
+    targets: Sequence[str],
+    shown: Callable[[str], str] = label,
 ) -> list[str]:
     """Return one equation for each target in the columns' own names; see `sides`."""
-    both = sides(weights, bias, features, targets)
+    both = sides(weights, bias, features, targets, shown)
     width = max(len(left) for left, _ in both)
     return [f"{left:<{width}} = {right}" for left, right in both]
 
 
 def sides(
-    weights: NDArray[Any], bias: NDArray[Any], features: Sequence[str], targets: Sequence[str]
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    features: Sequence[str],
+    targets: Sequence[str],
+    shown: Callable[[str], str] = label,
 ) -> list[tuple[str, str]]:
     """Return the two sides of each target's equation.
 
@@ -114,16 +135,19 @@ def sides(
         bias: b, shape (k,).
         features: The d input names.
         targets: The k output names.
+        shown: What a name is written as.
     """
     return [
-        (label(target), _right_side(row, offset, features))
+        (shown(target), _right_side(row, offset, features, shown))
         for target, row, offset in zip(targets, weights, bias, strict=True)
     ]
 
 
-def _right_side(weights: NDArray[Any], bias: float, features: Sequence[str]) -> str:
+def _right_side(
+    weights: NDArray[Any], bias: float, features: Sequence[str], shown: Callable[[str], str]
+) -> str:
     terms = [
-        (float(weight), f"{number(abs(float(weight)))}·{label(feature)}")
+        (float(weight), f"{number(abs(float(weight)))}·{shown(feature)}")
         for weight, feature in zip(weights[:TERMS], features, strict=False)
         if weight
     ]
