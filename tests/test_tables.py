@@ -388,7 +388,8 @@ def test_a_file_is_read_on_as_text_behind_lines_within_quotes(tmp_path: Path, od
     np.testing.assert_array_equal(np.concatenate([b.values[:, 0] for b in blocks]), places)
     names = [name for block in blocks for name in block.kept["name"]]
     assert names.pop(BLOCK_ROWS + 70) == "\n"
-    assert names[-1] == f'a{LONG - 1}\n,"b"' and len(set(names)) == LONG - 1
+    assert names[-1] == f'a{LONG - 1}\n,"b"'
+    assert len(set(names)) == LONG - 1
 
 
 @pytest.mark.parametrize("blank", [3, BLOCK_ROWS + 70])
