@@ -301,10 +301,21 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
             "trained": fit.moments.rows,
         },
         "files": [_input_record(path, fingerprint) for path in fit.paths],
+        **_moments_record(fit, fingerprint),
         "versions": {"python": platform.python_version(), **{n: version(n) for n in libraries}},
         "notes": dict(notes),
         "warnings": fit.warnings,
     }
+
+
+def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
+    """Return which file of saved moments the fit was learned from, if it was."""
+    if fit.gathered is None or fit.gathered.file is None:
+        return {}
+    record = asdict(fit.gathered.file)
+    if not fingerprint:
+        del record["sha256"]
+    return {"moments": record}
 
 
 def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
@@ -322,12 +333,13 @@ def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
 def _column_record(fit: Fit) -> dict[str, Any]:
     moments = fit.moments
     deviation = np.sqrt(np.maximum(moments.squares / moments.weight, 0))
+    known = not np.isnan(moments.minimum).any()
     return {
         name: {
             "mean": float(moments.mean[j]),
             "deviation": float(deviation[j]),
-            "minimum": float(moments.minimum[j]),
-            "maximum": float(moments.maximum[j]),
+            "minimum": float(moments.minimum[j]) if known else None,
+            "maximum": float(moments.maximum[j]) if known else None,
         }
         for j, name in enumerate([*fit.features, *fit.targets])
     }

@@ -18,6 +18,7 @@ from gradline_trainer.options import Options
 from gradline_trainer.residuals import Residuals
 from gradline_trainer.ridge_path import RidgePath
 from gradline_trainer.robust import Robust
+from gradline_trainer.saved_moments import SavedMoments
 from gradline_trainer.whitening import Leverage
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
@@ -56,6 +57,8 @@ class Fit:
         columns: What the table's columns were used for.
         warnings: What a person should know before they trust the model.
         robust: The covariances behind robust standard errors, where those were asked for.
+        gathered: What `save_moments` writes: the moments of the first pass, where they were to be
+            kept, or those given in the table's place; else None.
         leverage: How far the training rows are from their centre; None for many features.
         partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
     """
@@ -83,6 +86,7 @@ class Fit:
     columns: Columns
     warnings: list[str]
     robust: Robust | None = None
+    gathered: SavedMoments | None = None
     leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
 
