@@ -11,6 +11,7 @@ from typing import Any
 from gradline.errors import InputError, OutputError
 from gradline.files import stem, table_files
 from gradline.interrupts import ignore_interrupts
+from gradline.objects import is_remote
 from gradline.progress import Progress
 from gradline.terminal import say, say_json, show, warn
 from gradline.writing import check_output, check_writable
@@ -67,7 +68,8 @@ def run(
     package = check_name(name or (stem(source) if source else "orchard"))
     check_place(output, package)
     if save_moments is not None:
-        check_output(save_moments, [] if source is None else table_files(source))
+        local = source is not None and not is_remote(source)
+        check_output(save_moments, table_files(source) if source and local else [])
         check_writable(save_moments)
     for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
     with Progress(quiet=quiet or for_programs) as progress:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from gradline.bound import rounding_bound
 from gradline.encoding import dump_columns
 from gradline.errors import InputError, PackageError, RefusedError
+from gradline.files import TableFile
 from gradline.golden import Golden
 from gradline.graph import FORMAT, parse_graph
 from gradline.manifest import dump_manifest, file_record, parse_manifest
+from gradline.objects import ObjectFile
 from gradline.wording import float32_error
 from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs
@@ -318,7 +320,14 @@ def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
     return {"moments": record}
 
 
-def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
+def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
+    """Return what is recorded of a file.
+
+    Of one in an object store neither size nor hash: it is read in pieces, and some not at all, so
+    that to hash it would be to read it once more.
+    """
+    if isinstance(path, ObjectFile):
+        return {"name": path.name, "store": path.store}
     record: dict[str, Any] = {"name": path.name, "bytes": path.stat().st_size}
     if fingerprint:
         try:

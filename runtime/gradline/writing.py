@@ -60,13 +60,13 @@ def output_format(path: Path) -> str:
     return max(found, key=len)
 
 
-def check_output(path: Path, inputs: Sequence[Path]) -> None:
+def check_output(path: Path, inputs: Sequence[object]) -> None:
     """Check that a file of this name overwrites none of those that are read.
 
     Raises:
         InputError: Where it would.
     """
-    if path.exists() and any(path.samefile(file) for file in inputs):
+    if path.exists() and any(path.samefile(f) for f in inputs if isinstance(f, Path)):
         raise InputError(
             f"{path} is both input and output", code="same-file", hint="give another output"
         )

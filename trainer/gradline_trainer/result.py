@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from gradline.files import TableFile
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
@@ -80,7 +80,7 @@ class Fit:
     rows_read: int
     rows_dropped: int
     rows_held_out: int
-    paths: list[Path]
+    paths: list[TableFile]
     options: Options
     ridge_path: RidgePath | None
     columns: Columns
