@@ -39,7 +39,11 @@ def reference() -> str:
 def _section(title: str, called: str, command: click.Command) -> str:
     settings = {**command.context_settings, "terminal_width": WIDTH - 2}
     shown = command.get_help(click.Context(command, info_name=called, **settings))
-    return f"\n## {title}\n\n```console\n$ {called} --help\n{shown}\n```"
+    section = f"\n## {title}\n\n```console\n$ {called} --help\n{shown}\n```"
+    if not isinstance(command, click.Group) or command is cli:
+        return section
+    own = command.commands.items()
+    return "\n".join([section, *(_section(f"{title} {n}", f"{called} {n}", c) for n, c in own)])
 
 
 if __name__ == "__main__":

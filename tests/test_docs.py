@@ -17,7 +17,7 @@ import pytest
 
 from gradline.program import COMMANDS, import_command
 from gradline_export import export_package
-from gradline_trainer import fit
+from gradline_trainer import fit, load_moments, save_moments
 from hosts import ROOT
 from pages import blocks, is_as_shown
 from walk import DECLARED, SYNTAX_ALONE, Walk, is_slow
@@ -160,8 +160,11 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
     pl.DataFrame(shops).write_csv(tmp_path / "shops.csv")
     filled = fit(tmp_path / "shops.csv", "y", one_hot=["region"], missing="mean")
     penalised = fit({"b": b, "y": a + b}, "y", ridge="auto", holdout=0.2)
+    kept = fit({"b": b, "y": a + b}, "y", keep_moments=True)
+    save_moments(kept, tmp_path / "t.moments")
     versions = [
         export_package(filled, tmp_path, notes={"by": "me"}),
+        export_package(fit(load_moments(tmp_path / "t.moments")), tmp_path),
         export_package(penalised, tmp_path),
         export_package(fit({"b": b, "y": a + b}, "y"), tmp_path, intervals=True),
     ]

@@ -239,6 +239,18 @@ def choice(*values: str) -> click.Choice[str]:
     type=choice("HC0", "HC1", "HC2", "HC3"),
     help="Standard errors that hold for errors of any variance; alone it means HC3.",
 )
+@click.option(
+    "--from-moments",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Learn from saved moments instead of DATA, without the rows.",
+)
+@click.option(
+    "--save-moments",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write what was learned from, to merge, subtract and learn from later.",
+)
 @click.option("--torch-export", is_flag=True, help="Add model.pt2 (takes some seconds).")
 @click.option("--intervals", is_flag=True, help="Add intervals.onnx, with prediction intervals.")
 @click.option("--no-report", is_flag=True, help="Write no report.html.")
@@ -266,6 +278,8 @@ def command(**options: Any) -> None:
       train-and-export sales.csv -t revenue --holdout 0.2 --ridge 1 --json
       train-and-export sales.csv -t revenue --ridge auto --folds 10
       train-and-export shops.csv -t revenue --one-hot region --missing mean
+      train-and-export sales.csv -t revenue --save-moments sales.moments
+      train-and-export --from-moments sales.moments
 
     The tutorial's own run, bit for bit:
 

@@ -17,8 +17,8 @@ UP = 1e-8  # of the limit, which is rounded up: its last digits vary with the or
 def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Return the manifest's member `leverage`; see `gradline.leverage`.
 
-    Empty for wide tables and for more features than `gradline_trainer.whitening` measures: the
-    factor has a number for each two of them.
+    Empty for wide tables and for more features than `gradline_trainer.whitening` measures, since
+    the factor has a number for each two of them; and where the features' ranges are not known.
 
     With a ridge penalty α, the p coefficients count as the trace of the hat matrix, p − α·‖R‖².
 
@@ -26,7 +26,7 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
         fit: That was trained.
         dtype: The graph's, to which a training row is rounded before it is judged.
     """
-    if fit.leverage is None:
+    if fit.leverage is None or np.isnan(fit.moments.minimum).any():
         return {}
     whitening, d = fit.leverage.whitening, len(fit.features)
     active = whitening.active

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from gradline.bound import rounding_bound
 from gradline.encoding import dump_columns
 from gradline.errors import InputError, PackageError, RefusedError
+from gradline.files import TableFile
 from gradline.golden import Golden
 from gradline.graph import FORMAT, parse_graph
 from gradline.manifest import dump_manifest, file_record, parse_manifest
+from gradline.objects import ObjectFile
 from gradline.wording import float32_error
 from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs
@@ -302,13 +304,31 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
             "trained": fit.moments.rows,
         },
         "files": [_input_record(path, fingerprint) for path in fit.paths],
+        **_moments_record(fit, fingerprint),
         "versions": {"python": platform.python_version(), **{n: version(n) for n in libraries}},
         "notes": dict(notes),
         "warnings": fit.warnings,
     }
 
 
-def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
+def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
+    """Return which file of saved moments the fit was learned from, if it was."""
+    if fit.gathered is None or fit.gathered.file is None:
+        return {}
+    record = asdict(fit.gathered.file)
+    if not fingerprint:
+        del record["sha256"]
+    return {"moments": record}
+
+
+def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
+    """Return what is recorded of a file.
+
+    Of one in an object store neither size nor hash: it is read in pieces, and some not at all, so
+    that to hash it would be to read it once more.
+    """
+    if isinstance(path, ObjectFile):
+        return {"name": path.name, "store": path.store}
     record: dict[str, Any] = {"name": path.name, "bytes": path.stat().st_size}
     if fingerprint:
         try:
@@ -323,12 +343,13 @@ def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
 def _column_record(fit: Fit) -> dict[str, Any]:
     moments = fit.moments
     deviation = np.sqrt(np.maximum(moments.squares / moments.weight, 0))
+    known = not np.isnan(moments.minimum).any()
     return {
         name: {
             "mean": float(moments.mean[j]),
             "deviation": float(deviation[j]),
-            "minimum": float(moments.minimum[j]),
-            "maximum": float(moments.maximum[j]),
+            "minimum": float(moments.minimum[j]) if known else None,
+            "maximum": float(moments.maximum[j]) if known else None,
         }
         for j, name in enumerate([*fit.features, *fit.targets])
     }

@@ -96,6 +96,8 @@ def origin(manifest: Mapping[str, Any]) -> list[Part]:
     rows = training["rows"]
     counts = f"{rows['read']:,} read, {rows['dropped']:,} dropped, {rows['held_out']:,} held out"
     files = ", ".join(label(file["name"]) for file in training["files"])
+    if moments := training.get("moments"):
+        files = f"none but the saved moments {label(moments['name'])}"
     versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
     pairs = [
         ("rows", counts),

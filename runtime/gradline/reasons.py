@@ -77,7 +77,15 @@ def column_figures(manifest: Mapping[str, Any], names: Sequence[str], figure: st
         PackageError: Where the manifest has none, as that of a bare ONNX file.
     """
     try:
-        return np.array([float(manifest["columns"][name][figure]) for name in names])
+        found = [manifest["columns"][name][figure] for name in names]
+        if None in found:
+            raise PackageError(
+                f"no {figure} of the columns is known: rows were taken out of the moments that the "
+                "model was trained on",
+                code="no-record",
+                hint="train from the table itself",
+            )
+        return np.array([float(value) for value in found])
     except (LookupError, TypeError, ValueError) as error:
         raise PackageError(
             "there is no record of the columns that the model was trained on",

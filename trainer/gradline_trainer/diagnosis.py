@@ -111,7 +111,8 @@ def _weights_error(coordinates: Coordinates, weights: Tensor, error: Tensor) -> 
     problem, r = coordinates.problem, len(coordinates.problem.scale)
     if not r:
         return 0.0
-    noise = 2 * (r + 2) * EPSILON  # in the scaled normal matrix and its right side
+    # In the scaled normal matrix and its right side.
+    noise = 2 * (r + 2) * EPSILON + problem.rounding
     reach = noise * problem.condition**2
     if not reach * r < 1 / 2:
         return None

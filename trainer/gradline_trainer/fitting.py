@@ -16,6 +16,7 @@ from gradline_trainer.arithmetic import Arithmetic, choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
+from gradline_trainer.from_moments import chosen_moments, reader_of
 from gradline_trainer.gathering import (
     Progress,
     expect,
@@ -36,6 +37,7 @@ from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.robust import measure_robust, refuse_robust, robust_warnings
 from gradline_trainer.rows import RowReader, Rows
+from gradline_trainer.saved_moments import SavedMoments, refuse_wide
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
 from gradline_trainer.whitening import measure_leverage
@@ -58,6 +60,7 @@ def fit(
     separator: str | None = None,
     decimal_comma: bool = False,
     null: Sequence[str] = (),
+    keep_moments: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Fit:
@@ -65,10 +68,12 @@ def fit(
 
     Args:
         table: A path, a glob or a folder; a polars, pandas or pyarrow table; a mapping of
-            columns; or a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,).
-        targets: The columns to predict; for a pair (X, Y) their names, y0… by default.
+            columns; a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,); or
+            saved moments, from `gradline_trainer.load_moments`.
+        targets: The columns to predict; for a pair (X, Y) their names, y0… by default; of saved
+            moments by default those that were saved.
         features: The columns to predict from, in the graph's order; by default every other
-            numeric column, and for a pair (X, Y) the names x0….
+            numeric column, for a pair (X, Y) the names x0…, and of saved moments those saved.
         exclude: Columns that are not to be features.
         one_hot: Features that are categories (text, integers or booleans): each becomes one
             indicator NAME=level per level, but for the most frequent one where there is a bias
@@ -78,6 +83,8 @@ def fit(
         separator: Of CSV files, by default the extension's.
         decimal_comma: Whether 1,5 means one and a half.
         null: Further texts that mean a missing value.
+        keep_moments: Whether the fit is to keep what `gradline_trainer.save_moments` writes; a wide
+            table, which has no co-moments, is refused then.
         progress: Called with ("rows", count) and ("epochs", count), and of a wide table with
             ("passes", count) over the rows in search of the largest stable rate. A method
             `expect` of it is called with each of the three and about how many there are to be (of
@@ -99,6 +106,15 @@ def fit(
         )
     report = progress or (lambda stage, count: None)
     nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
+    if isinstance(table, SavedMoments):
+        of_rows = {"sample_weight": sample_weight, "one_hot": one_hot, "null": null}
+        of_rows |= {"separator": separator, "decimal_comma": decimal_comma}
+        saved, chosen = chosen_moments(
+            table, targets, features, exclude, chosen, of_rows, options.get("folds")
+        )
+        learned = learn(reader_of(saved, chosen), report, refuse_trivial=True, gathered=saved)
+        reason = "from saved moments, without the rows"
+        return replace(learned, arithmetic=replace(learned.arithmetic, reason=reason))
     dialect = Dialect(separator, decimal_comma, nulls)
     source, columns = open_table(
         table, targets, features, exclude or (), sample_weight, dialect, one_hot
@@ -106,10 +122,17 @@ def fit(
     expect(report, "rows", source.expected_rows() or 0)
     source, columns = learn_encoding(source, columns, chosen, max_categories, report)
     reader = RowReader(source, columns, chosen)
-    return learn(reader, report, refuse_trivial=True)
+    return learn(reader, report, refuse_trivial=True, keep_moments=keep_moments)
 
 
-def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
+def learn(
+    reader: RowReader,
+    report: Progress,
+    *,
+    refuse_trivial: bool,
+    keep_moments: bool = False,
+    gathered: SavedMoments | None = None,
+) -> Fit:
     """Return the linear model that gradient descent learns from rows; see `fit`.
 
     Args:
@@ -118,9 +141,13 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         refuse_trivial: Whether to refuse a single row, a constant target, and features that are all
             constant. Otherwise their solution is what it is: W = 0, and b the targets' mean. A
             wide table's are always refused.
+        keep_moments: See `fit`.
+        gathered: What an earlier pass over the rows gathered; they are read where it is None.
     """
     columns, chosen = reader.columns, reader.options
     if is_wide(columns, chosen):
+        if keep_moments:
+            raise refuse_wide(len(columns.features))
         return fit_wide(reader, report)
     if chosen.fixed_momentum and chosen.preconditioning == "whiten":
         raise InputError(
@@ -130,7 +157,7 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
         )
     if chosen.robust is not None:
         refuse_robust(len(columns.features), len(columns.targets))
-    moments, folds, rows = gather(reader, report)
+    moments, folds, rows, gathered = _gathered(reader, report, gathered, keep_moments)
     if refuse_trivial:
         refuse_unlearnable(moments, reader)
     d = len(columns.features)
@@ -186,8 +213,22 @@ def learn(reader: RowReader, report: Progress, *, refuse_trivial: bool) -> Fit:
             *(robust_warnings(robust) if robust else []),
         ],
         robust=robust,
+        gathered=gathered,
         leverage=measure_leverage(rows, moments, problem),
     )
+
+
+def _gathered(
+    reader: RowReader, report: Progress, known: SavedMoments | None, keep: bool
+) -> tuple[Moments, list[Moments], list[Rows] | None, SavedMoments | None]:
+    """Return what `gather` does, or what is known of it, and what is to be kept of that."""
+    if known is not None:
+        return known.moments, known.folds, None, known
+    moments, folds, rows = gather(reader, report)
+    if not keep:
+        return moments, folds, rows, None
+    counts = reader.read, reader.dropped, reader.held_out, reader.filled
+    return moments, folds, rows, SavedMoments(moments, folds, reader.columns, *counts)
 
 
 def _state_loss(
@@ -238,7 +279,7 @@ def _metrics(
     else:
         training = metrics_from_moments(moments, W, b, problem.resolution.numpy())
     held_out = None
-    if reader.held_out:
+    if reader.options.holdout:
         held = (held for _, held in reader)
         held_out = metrics_over_rows(held, W, b, centre, residuals["held_out"])
     names = reader.columns.targets

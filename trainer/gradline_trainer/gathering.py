@@ -11,7 +11,7 @@ from gradline.errors import InputError
 from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
-from gradline_trainer.moments import Moments, merge_all
+from gradline_trainer.moments import Moments, merge_all, one_value
 from gradline_trainer.parallel import in_order
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.wide.column_moments import ColumnMoments
@@ -196,9 +196,9 @@ def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
 def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> None:
     """Raise for a single row, and for a constant target."""
     refuse_few_rows(reader, moments.rows, least=2)
-    squares = moments.squares
+    squares, constant = moments.squares, one_value(moments)
     for j, name in enumerate(reader.columns.targets, len(reader.columns.features)):
-        if moments.minimum[j] == moments.maximum[j]:
+        if constant[j]:
             raise InputError(
                 f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
                 "learn",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from gradline.files import TableFile
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
@@ -18,6 +18,7 @@ from gradline_trainer.options import Options
 from gradline_trainer.residuals import Residuals
 from gradline_trainer.ridge_path import RidgePath
 from gradline_trainer.robust import Robust
+from gradline_trainer.saved_moments import SavedMoments
 from gradline_trainer.whitening import Leverage
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
@@ -56,6 +57,8 @@ class Fit:
         columns: What the table's columns were used for.
         warnings: What a person should know before they trust the model.
         robust: The covariances behind robust standard errors, where those were asked for.
+        gathered: What `save_moments` writes: the moments of the first pass, where they were to be
+            kept, or those given in the table's place; else None.
         leverage: How far the training rows are from their centre; None for many features.
         partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
     """
@@ -77,12 +80,13 @@ class Fit:
     rows_read: int
     rows_dropped: int
     rows_held_out: int
-    paths: list[Path]
+    paths: list[TableFile]
     options: Options
     ridge_path: RidgePath | None
     columns: Columns
     warnings: list[str]
     robust: Robust | None = None
+    gathered: SavedMoments | None = None
     leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gradline.errors import InputError, RefusedError
 from gradline.wording import count
 from gradline_trainer.inference import Design, target_statistics
-from gradline_trainer.moments import LOG_BITS, Moments
+from gradline_trainer.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.summary import Summary
@@ -142,7 +142,7 @@ def _robust(fit: Fit, design: Design, residual: float, t: int) -> tuple[Array, f
 def _second_moments(moments: Moments, bias: bool) -> Array:
     """Return Σw·z² of each column about its mean, or about 0 without a bias."""
     if bias:
-        return np.where(moments.minimum == moments.maximum, 0.0, moments.squares)
+        return np.where(one_value(moments), 0.0, moments.squares)
     return moments.squares + moments.weight * moments.mean**2
 
 
