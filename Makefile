@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv run test test-slow check bench clean
+.PHONY: venv run test test-slow check docs bench clean
 
 venv: .venv/installed
 
@@ -26,6 +26,9 @@ check: venv ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: venv ## write docs/commands.md anew from the commands' own help
+	$(BIN)/python docs/commands.py
 
 bench: venv ## speed side by side with peers, as ratios
 	$(BIN)/pip install --quiet -c constraints.txt --group bench

@@ -1,7 +1,8 @@
 """`python -m benchmarks [--quick] [NAME …]`: run the benches and print one table.
 
-Without names all are run, and the table is kept as benchmarks/results.json too. --quick takes few
-turns and small tables, to see in a minute that everything works, and keeps nothing.
+Without names all are run. What was found is kept in benchmarks/results.json, in place of what the
+same bench found before. --quick takes few turns and small tables, to see in a minute that
+everything works, and keeps nothing.
 """
 
 from __future__ import annotations
@@ -46,16 +47,26 @@ def main() -> None:
     for name in names:
         if name not in BENCHES:
             parser.error(f"no bench named {name!r}, there are {', '.join(BENCHES)}")
-    found: list[Comparison] = []
+    found: dict[str, list[Comparison]] = {}
     for name in names or BENCHES:
         print(f"{name} …", file=sys.stderr, flush=True)
-        found += importlib.import_module(f"benchmarks.{name}").run(given.quick)
+        found[name] = importlib.import_module(f"benchmarks.{name}").run(given.quick)
     machine = describe_machine()
-    print(_first_line(machine), "", *table(found), sep="\n")
-    if not names and not given.quick:
-        results = [asdict(line) | {"reached": line.reached} for line in found]
-        document = {"machine": machine, "results": results}
-        RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    lines = [line for part in found.values() for line in part]
+    print(_first_line(machine), "", *table(lines), sep="\n")
+    if not given.quick:
+        _keep(found, machine)
+
+
+def _keep(found: dict[str, list[Comparison]], machine: dict[str, Any]) -> None:
+    """Write what each bench found in place of what it found before."""
+    before = json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else []
+    kept = {name: [line for line in before if line.get("bench") == name] for name in BENCHES}
+    for name, part in found.items():
+        results = [asdict(line) | {"reached": line.reached} for line in part]
+        kept[name] = [{"bench": name, **line} for line in results]
+    document = {"machine": machine, "results": [line for part in kept.values() for line in part]}
+    RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def describe_machine() -> dict[str, Any]:

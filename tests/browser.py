@@ -19,6 +19,8 @@ OPTIONS = [
     "--remote-debugging-pipe", "--window-size=900,760",
 ]  # fmt: skip
 PATIENCE = 60.0  # seconds
+KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowDown": 40, "Delete": 46}
+TEXTS = {"Enter": "\r", " ": " "}  # that keys bring, as the page is told
 
 
 class Page:
@@ -118,9 +120,14 @@ class Page:
         if text:
             self.call("Input.insertText", text=text)
             return
-        for kind in ("keyDown", "keyUp"):
-            key = {"key": "Delete", "code": "Delete", "windowsVirtualKeyCode": 46}
-            self.call("Input.dispatchKeyEvent", type=kind, **key)
+        self.press("Delete")
+
+    def press(self, key: str) -> None:
+        """Press a key and let it go."""
+        told = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key]}
+        text = {"text": TEXTS[key]} if key in TEXTS else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **told, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **told)
 
     def prefer(self, scheme: str) -> None:
         """Let the user's preference be a `light` or a `dark` colour scheme."""

@@ -22,10 +22,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Server:
-    """A server's process and port."""
+    """A server's process, port, and the address that it told."""
 
     process: subprocess.Popen[str]
     port: int
+    address: str
 
     def peak(self) -> int:
         """Return the most memory that it held, in MB."""
@@ -65,7 +66,7 @@ def serving(*words: object, program: tuple[str, ...] = ("-m", "gradline")) -> It
         address = process.stderr.readline().strip()
         assert address.startswith("http"), address + process.stderr.read()
         try:
-            yield Server(process, int(address.rsplit(":", 1)[1]))
+            yield Server(process, int(address.rsplit(":", 1)[1]), address)
         finally:
             process.terminate()
             process.communicate(timeout=20)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.slow
 
 VERDICT = "document.getElementById('verdict').textContent"
 SETTLED = f"document.getElementById('verdict') && !{VERDICT}.startsWith('Loading') && {VERDICT}"
-ROOT = "document.getElementById('predictor').shadowRoot"
-STATUS = f"{ROOT}.querySelector('[role=status]')"
+PANEL = "document.querySelector('gradline-panel')"
+STATUS = f"{PANEL}.querySelector('output')"
 OLD = """<!doctype html>
 <p id="verdict">Loading</p>
 <script src="old/ort.min.js"></script>
@@ -68,6 +69,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     web = shutil.copytree(EXAMPLES / "web", folder / "examples" / "web", ignore=left)
     (web / "node_modules").symlink_to(npm("web") / "node_modules")
     shutil.copytree(REFERENCE, folder / "artifacts" / "orchard" / "1")
+    runtime = folder / "runtime" / "gradline"
+    runtime.mkdir(parents=True)
+    shutil.copy(files("gradline").joinpath("panel.html"), runtime)  # type: ignore[arg-type]
     with ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
     ) as server:
@@ -100,14 +104,14 @@ def fields(page: Page) -> list[tuple[str, str]]:
 def predictions(page: Page) -> dict[str, float]:
     """Return the answers that stand on the page, by target."""
     found = page.evaluate(
-        f"[...{ROOT}.querySelectorAll('[role=status] dt')]"
-        ".map(t => [t.textContent, t.nextSibling.querySelector('data').value])"
+        f"[...{PANEL}.querySelectorAll('output dt')]"
+        ".map(t => [t.textContent, t.nextSibling.dataset.value])"
     )
     return {name: float(value) for name, value in found}
 
 
 def enter(page: Page, field: int, text: str) -> None:
-    page.evaluate(f"{ROOT}.querySelectorAll('input')[{field}].select()")
+    page.evaluate(f"{PANEL}.querySelectorAll('input')[{field}].select()")
     page.type(text)
 
 
@@ -126,16 +130,16 @@ def test_a_page_that_computes_wrongly_says_so_and_predicts_nothing(site: Site, p
         spoil(site.put(REFERENCE, f"spoilt{row}"))
         page.open(f"{site.address}?package=/spoilt{row}")
         assert f"golden row {row}, target oranges" in page.wait_for(SETTLED)
-        assert page.evaluate(ROOT) is None
+        assert page.evaluate(f"{PANEL}.childElementCount") == 0
 
 
 def test_the_fields_have_the_features_names_means_and_ranges(orchard_page: Page) -> None:
     assert fields(orchard_page) == [
-        ("temperature", "69 to 102"),
-        ("rainfall", "43 to 134"),
-        ("humidity", "37 to 70"),
+        ("temperature", "trained on 69 to 102, mean 84.4"),
+        ("rainfall", "trained on 43 to 134, mean 85.6"),
+        ("humidity", "trained on 37 to 70, mean 54.4"),
     ]
-    values = orchard_page.evaluate(f"[...{ROOT}.querySelectorAll('input')].map(i => i.value)")
+    values = orchard_page.evaluate(f"[...{PANEL}.querySelectorAll('input')].map(i => i.value)")
     assert values == ["84.4", "85.6", "54.4"]
 
 
@@ -147,23 +151,27 @@ def test_what_is_typed_is_predicted(orchard_page: Page) -> None:
         before = predictions(orchard_page)["apples"]
         row[field] = float(text)
         enter(orchard_page, field, text)
-        orchard_page.wait_for(f"Number({ROOT}.querySelector('data').value) !== {before!r}")
+        orchard_page.wait_for(f"Number({PANEL}.querySelector('dd').dataset.value) !== {before!r}")
         x = np.array([row], np.float32)
         answers = predictions(orchard_page)
         assert list(answers) == ["apples", "oranges"]
         # Each of the two is within the bound of the exact value.
         apart = np.abs(np.array([*answers.values()]) - model.predict(x)[0])
         assert (apart <= 2 * rounding_bound(x, graph.weights, graph.bias, graph.dtype)[0]).all()
-    text = orchard_page.evaluate(f"{ROOT}.querySelector('data').textContent")
+    text = orchard_page.evaluate(f"{PANEL}.querySelector('dd').textContent")
     assert text == f"{answers['apples']:.6g}"
 
 
 def test_fields_say_what_is_wrong_with_them(orchard_page: Page) -> None:
+    told = "outside the range: trained on 43 to 134, mean 85.6"
     for text in ("200", "42"):
         enter(orchard_page, 1, text)
-        assert fields(orchard_page)[1] == ("rainfall", "outside the training range, 43 to 134")
+        assert fields(orchard_page)[1] == ("rainfall", told)
+        orchard_page.wait_for(
+            f"{STATUS}.textContent.startsWith('Outside the training range: rain')"
+        )
     enter(orchard_page, 2, "")
-    orchard_page.wait_for(f"{STATUS}.textContent === 'humidity needs a number'")
+    orchard_page.wait_for(f"{STATUS}.textContent === 'humidity: give a number'")
     enter(orchard_page, 2, "50")
     orchard_page.wait_for(f"{STATUS}.querySelectorAll('dt').length === 2")
 
@@ -176,33 +184,35 @@ def test_predictions_are_announced(orchard_page: Page) -> None:
     assert len(live) == 2  # the predictions, and the verdict
 
 
+PANEL_OF_ITS_OWN = """
+    const panel = document.body.appendChild(document.createElement("gradline-panel"));
+    const schema = { features: ["a"], targets: ["b"] };
+    const columns = { a: { mean: 1, minimum: 0, maximum: 2 } };
+"""
+
+
 def test_an_answer_that_a_later_one_overtook_is_dropped(orchard_page: Page) -> None:
-    shown = orchard_page.evaluate("""(async () => {
-        const { showPredictor } = await import("./predictor.js");
-        const place = document.body.appendChild(document.createElement("div"));
+    shown = orchard_page.evaluate(f"""(async () => {{ {PANEL_OF_ITS_OWN}
         const waiting = [];
         const predict = ([x]) => new Promise((resolve) => waiting.push(() => resolve([x])));
-        const model = { features: ["a"], targets: ["b"], means: [1], ranges: [[0, 2]] };
-        const first = showPredictor(place, model, predict);
-        const input = place.shadowRoot.querySelector("input");
+        const first = panel.show({{ schema, columns, predict }});
+        const input = panel.querySelector("input");
         input.value = "2";
-        input.dispatchEvent(new Event("input", { bubbles: true }));
+        input.dispatchEvent(new Event("input", {{ bubbles: true }}));
         waiting[1]();
         waiting[0]();
         await first;
-        return place.shadowRoot.querySelector("data").value;
-    })()""")
+        return panel.querySelector("dd").dataset.value;
+    }})()""")
     assert shown == "2"
 
 
 def test_a_prediction_that_fails_says_why(orchard_page: Page) -> None:
-    shown = orchard_page.evaluate("""(async () => {
-        const { showPredictor } = await import("./predictor.js");
-        const place = document.body.appendChild(document.createElement("div"));
-        const model = { features: ["a"], targets: ["b"], means: [1], ranges: [[0, 2]] };
-        await showPredictor(place, model, () => Promise.reject(new Error("the server is gone")));
-        return place.shadowRoot.querySelector("[role=status]").textContent;
-    })()""")
+    shown = orchard_page.evaluate(f"""(async () => {{ {PANEL_OF_ITS_OWN}
+        const predict = () => Promise.reject(new Error("the server is gone"));
+        await panel.show({{ schema, columns, predict }});
+        return panel.querySelector("output").textContent;
+    }})()""")
     assert shown == "the server is gone"
 
 
@@ -210,7 +220,7 @@ def test_light_and_dark_differ(orchard_page: Page) -> None:
     colours = {}
     for scheme in ("light", "dark"):
         orchard_page.prefer(scheme)
-        field = f"getComputedStyle({ROOT}.querySelector('input'))"
+        field = f"getComputedStyle({PANEL}.querySelector('input'))"
         colours[scheme] = orchard_page.evaluate(f"[{field}.color, {field}.backgroundColor]")
     assert colours["light"] != colours["dark"]
     assert all(len(set(pair)) == 2 for pair in colours.values())

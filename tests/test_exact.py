@@ -24,7 +24,8 @@ from gradline_trainer.arrays import ArrayTable
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.gathering import gather_exactly
 from gradline_trainer.options import Options
-from gradline_trainer.rows import RowReader, Rows, held_out_rows
+from gradline_trainer.passes import Walk
+from gradline_trainer.rows import RowReader, held_out_rows
 
 Array = NDArray[np.float64]
 NIST = Path(__file__).parent / "nist"
@@ -327,13 +328,11 @@ def test_values_that_span_too_many_bits_are_refused_or_computed_fast() -> None:
 
 def test_a_table_that_changes_between_the_passes_is_refused() -> None:
     found = fit((ILL, ANSWERS), arithmetic="fast")
+    names = found.features + found.targets
+    reader = RowReader(ArrayTable([ILL, ANSWERS], names), found.columns, found.options)
+    reader.counts.training = len(ILL) - 1
     with pytest.raises(InputError, match="the table changed while it was read"):
-        gather_exactly(
-            RowReader(ArrayTable([ILL, ANSWERS], []), found.columns, found.options),
-            [Rows((ILL[:50], ANSWERS[:50]), 4, None)],
-            found.moments,
-            lambda stage, count: None,
-        )
+        gather_exactly(Walk(reader, lambda stage, count: None))
 
 
 @given(st.floats(-1e30, 1e30), st.floats(-0.49, 0.49))

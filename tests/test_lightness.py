@@ -89,7 +89,7 @@ try:
 except SystemExit as end:
     assert end.code == 0
 """
-    allowed = {"gradline", "gradline_export", "click", "numpy"}
+    allowed = {"gradline", "gradline_trainer", "gradline_export", "click", "numpy"}
     assert imported_by(statements) <= allowed
 
 

@@ -33,7 +33,7 @@ def test_the_loop_is_nesterovs_recurrence() -> None:
         learning_rate=rate,
         epochs=epochs,
         enough=lambda *_: False,
-        progress=lambda epoch: None,
+        progress=lambda *_: None,
         momentum=constant_momentum(momentum),
     )
     x = y = start.numpy()

@@ -40,6 +40,7 @@ def test_the_defaults_are_the_designs() -> None:
         "dtype": "auto",
         "missing": "error",
         "holdout": 0,
+        "robust": None,
         "device": "auto",
     }
 

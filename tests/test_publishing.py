@@ -224,7 +224,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 96 KiB."""
     mount = tmp_path / "disk"
     mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(mount)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=384k", "tmpfs", str(mount)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -264,7 +264,7 @@ def test_a_full_disk_is_one_error_and_the_earlier_version_still_predicts(small_d
 def test_a_dead_publishers_room_is_free_for_the_next(small_disk: Path) -> None:
     left = small_disk / "letters" / ".building-0123456789abcdef"
     left.mkdir(parents=True)
-    (left / "a").write_bytes(b"\0" * 80_000)
+    (left / "a").write_bytes(b"\0" * 368_000)
     assert contents(publish(FILES, small_disk, "letters")) == FILES
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from gradline.errors import GradlineError, InputError, MissingExtraError
 from gradline.shares import shares, uncut
 from gradline.tables import open_files
 from gradline_export import export_package
-from gradline_trainer import fit
+from gradline_trainer import fit, save_moments
 
 ray: Any = pytest.importorskip("ray")
 pytestmark = [
@@ -61,8 +62,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cuts a table of a few megabytes as one of many gigabytes would be."""
-    defaults = {"blocks": 2, "together": 100_000}
-    monkeypatch.setattr(shares, "__kwdefaults__", defaults)
+    monkeypatch.setitem(shares.__kwdefaults__, "blocks", 2)
+    monkeypatch.setitem(shares.__kwdefaults__, "together", 100_000)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "one-hot": {"features": [*FEATURES, "g"], "one_hot": "g", "sample_weight": "w"},
     "holdout": {"features": FEATURES, "holdout": 0.13, "seed": 4},
     "folds": {"features": FEATURES, "ridge": "auto", "folds": 3, "holdout": 0.1},
+    "robust": {"features": FEATURES, "robust": "HC3", "sample_weight": "w", "holdout": 0.5},
 }
 
 
@@ -106,6 +108,42 @@ def test_the_package_is_the_local_one_byte_for_byte(name: str, files: Path, tmp_
     there = published(files, tmp_path / "there", engine="ray", **OPTIONS[name])
     assert "manifest.json" in here
     assert there == here
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+@pytest.mark.parametrize("options", [{"holdout": 0.3, "sample_weight": "w"}, {"missing": "drop"}])
+def test_so_is_that_of_a_table_too_wide_for_co_moments(
+    options: dict[str, Any], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 2)
+    monkeypatch.setattr("gradline_trainer.wide.fitting.FILE_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("gradline_trainer.wide.fitting.BLOCK_BYTES", 1 << 18)
+    options = {"features": [*FEATURES, "z"], "epochs": 3, "missing": "drop", **options}
+    here = published(files, tmp_path / "here", **options)
+    assert b"a wide table" in here["manifest.json"]
+    assert published(files, tmp_path / "there", engine="ray", **options) == here
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+def test_so_are_the_saved_moments(files: Path, tmp_path: Path) -> None:
+    for engine in ("local", "ray"):
+        found = fit(files, "y", FEATURES, engine=engine, keep_moments=True, holdout=0.1)
+        save_moments(found, tmp_path / engine)
+    assert (tmp_path / "ray").read_bytes() == (tmp_path / "local").read_bytes()
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+def test_a_table_that_changes_between_passes_is_refused(files: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    shutil.copytree(files, folder)
+
+    def change(stage: str, count: int) -> None:
+        if stage == "epochs" and count == 1:
+            pl.read_parquet(folder / "4.parquet").head(500).write_parquet(folder / "4.parquet")
+
+    with pytest.raises(InputError, match="changed while it was read") as caught:
+        fit(folder, "y", FEATURES, engine="ray", robust="HC1", progress=change)
+    assert caught.value.code == "changed-data"
 
 
 @pytest.mark.usefixtures("cut_small", "cluster")
@@ -197,8 +235,8 @@ def corrupt(files: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preconditioning": "none"}, "preconditioning 'none' walks over the rows"),
-        ({"gradient": "rows"}, "gradient 'rows' walks over the rows"),
+        ({"preconditioning": "none"}, "preconditioning 'none' keeps the rows"),
+        ({"gradient": "rows"}, "gradient 'rows' keeps the rows"),
     ],
 )
 @pytest.mark.usefixtures("cluster")

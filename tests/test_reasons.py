@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import gradline
 from gradline.bound import rounding_bound
+from gradline.leverage import Leverage
+from gradline.package import read_package
 from gradline.program import run
 from gradline.ranges import Ranges
 from gradline_export import export_package
+from gradline_export.leverage_record import leverage_record
 from gradline_trainer import fit
 
+Array = NDArray[np.float64]
 NUMBERS = st.floats(-1e6, 1e6, width=32)
 
 
@@ -102,11 +108,14 @@ def test_the_training_rows_are_inside_whatever_the_graphs_dtype(tmp_path: Path) 
 
 
 def test_what_is_outside_is_named_with_how_far(model: gradline.Model) -> None:
-    rows = [[84, 80, 50], [114.06, 80, 30], [np.nan, 80, 50]]
+    rows = [[84, 80, 50], [114.06, 80, 30], [np.nan, 80, 50], [72, 60, 65]]
     answers, outside = model.predict(rows, check=True)
     assert (answers[:2] == model.predict(rows)[:2]).all()
-    assert outside.rows.tolist() == [1]
-    assert outside.told(0) == "temperature +1 deviations; humidity -0.56 deviations"
+    assert outside.rows.tolist() == [1, 3]
+    assert outside.told(0) == (
+        "temperature +1 deviations; humidity -0.56 deviations; leverage 2.08 (limit 0.986)"
+    )
+    assert outside.told(1) == "leverage 1.22 (limit 0.986)"  # within each range, but not together
 
 
 def test_predict_explains_and_checks_a_table(
@@ -116,7 +125,9 @@ def test_predict_explains_and_checks_a_table(
     out = tmp_path / "out.csv"
     words = ["predict", str(orchard_package), str(tmp_path / "new.csv"), "-o", str(out)]
     assert run([*words, "--explain", "--check"]) == 0
-    assert "2 rows outside the ranges" in capsys.readouterr().err
+    assert (
+        "2 rows outside the ranges that the model was trained on, alone" in capsys.readouterr().err
+    )
     found = pl.read_csv(out)
     assert found["outside"].to_list()[0] is None
     assert found["outside"].to_list()[1].startswith("temperature +8.13 deviations")
@@ -126,3 +137,135 @@ def test_predict_explains_and_checks_a_table(
         assert len(parts) == 4
         total = found.head(2).select(pl.sum_horizontal(parts)).to_series()
         assert total.to_list() == pytest.approx(found[target].head(2).to_list(), rel=1e-6)
+
+
+# All features together
+
+
+def leverage_of(rows: Array, X: Array, w: Array, bias: bool, ridge: float) -> Array:
+    """Return the leverage of rows, at weight 1, among training rows X of weights w."""
+    centre = w @ X / w.sum() * bias
+    steps = X - centre
+    moment = steps.T @ (steps * w[:, None]) + ridge * np.eye(X.shape[1])
+    away = rows - centre
+    found: Array = np.einsum("ij,ij->i", away, np.linalg.solve(moment, away.T).T) + bias / w.sum()
+    return found
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    d=st.integers(1, 5),
+    bias=st.booleans(),
+    ridge=st.sampled_from([0.0, 3.0]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    offset=st.sampled_from([0.0, 1e3]),
+)
+@settings(max_examples=25, deadline=None)
+def test_the_limit_is_the_largest_leverage_of_a_training_row(
+    seed: int, d: int, bias: bool, ridge: float, dtype: str, offset: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((60, d)) @ (np.eye(d) + rng.random((d, d)) / d) + offset
+    w = rng.random(60) + 0.1
+    options: dict[str, Any] = {"bias": bias, "ridge": ridge, "sample_weight": w}
+    trained = fit((X, rng.standard_normal(60)), **options)
+    recorded = leverage_record(trained, np.dtype(dtype))
+    figures = zip(trained.features, trained.moments.mean, strict=False)
+    columns = {name: {"mean": float(mean)} for name, mean in figures}
+    found = Leverage.of({**recorded, "columns": columns}, trained.features)
+    assert found is not None
+    for rows in (X, 3 * rng.standard_normal((10, d)) + offset):
+        expected = leverage_of(rows, X, w, bias, ridge)
+        np.testing.assert_allclose(found(rows), expected, rtol=1e-8)
+    assert recorded["leverage"]["rule"] == "largest"
+    assert (found(X.astype(dtype)) <= found.limit).all()
+    assert found.limit <= found(X).max() * (1 + (1e-2 if dtype == "float32" else 1e-7))
+
+
+def test_a_row_that_no_training_row_is_like_is_outside(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    height = rng.normal(175, 10, 500)
+    people = {
+        "height": height,
+        "weight": 75 + (height - 175) + rng.normal(0, 2, 500),
+        "constant": np.full(500, 7.0),
+        "y": rng.random(500),
+    }
+    model = gradline.load(export_package(fit(people, "y"), tmp_path, "people", report=False))
+    _, outside = model.predict(pl.DataFrame(people), check=True)
+    assert len(outside) == 0
+    rows = [[160, 60, 7], [190, 90, 7], [160, 90, 7], [190, 60, 7], [np.nan, 60, 7], [175, 75, 8]]
+    _, outside = model.predict(rows, check=True)
+    assert outside.rows.tolist() == [2, 3, 5]
+    assert not outside.beyond[:2].any()  # within the range of each feature
+    assert outside.told(0).startswith("leverage ")
+    assert outside.told(2) == "constant +1 deviations"
+    infinite = [[1e30, 75, 7], [np.inf, 75, 7], [-np.inf, np.inf, 7]]
+    assert len(model.predict(np.array(infinite), check=True)[1]) == 3
+
+
+def test_many_rows_have_a_limit_from_their_moments_and_ranges(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = 70_000
+    table = {
+        "a": rng.standard_normal(rows),
+        "b": rng.standard_normal(rows),
+        "rare": (np.arange(rows) % 700 == 3).astype(float),  # as a category that 100 rows have
+        "y": rng.standard_normal(rows),
+    }
+    pl.DataFrame(table).write_parquet(tmp_path / "t.parquet")
+    # A penalty far above every sum of squares leaves the bias alone, and its 1/n.
+    for ridge, bias, p, single in (
+        (0, True, 4, 1 / 100),
+        (0, False, 3, 1 / 100),
+        (1e9, True, 1, 1 / rows),
+    ):
+        trained = fit(tmp_path / "t.parquet", "y", ridge=ridge, bias=bias)
+        recorded = leverage_record(trained, np.dtype(np.float32))["leverage"]
+        assert recorded["rule"] == "3p/n beyond a single feature"
+        assert recorded["limit"] == pytest.approx(
+            3 * p / rows + single, rel=1e-2 if ridge else 1e-6
+        )
+    model = gradline.load(
+        export_package(fit(tmp_path / "t.parquet", "y"), tmp_path, "many", report=False)
+    )
+    _, outside = model.predict(pl.DataFrame(table), check=True)
+    assert len(outside) == 0
+    _, outside = model.predict([[0, 0, 1], [4, -4, 1]], check=True)
+    assert outside.rows.tolist() == [1]
+    assert not outside.beyond.any()
+
+
+@pytest.mark.parametrize("features", [1, 32, 33])
+def test_only_a_package_of_few_features_has_a_leverage(features: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, features)), rng.standard_normal(50)
+    path = export_package(fit((X, y)), tmp_path, "few", report=False)
+    assert ("leverage" in (read_package(path).manifest or {})) == (features <= 32)
+    _, outside = gradline.load(path).predict(np.vstack([X, 99 * X[:1]]), check=True)
+    assert outside.rows.tolist() == [50]
+    assert (outside.leverage is not None) == (features <= 32)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        7,
+        {},
+        {"limit": 1, "least": 0.1, "factor": [[1, 2]]},
+        {"limit": 1, "least": 0.1, "factor": [[1, 2], [3, 4]]},
+        {"limit": 1, "least": 0.1, "factor": [[1, 2], [3], []]},
+        {"limit": "x", "least": 0.1, "factor": [[1, 2], [3]]},
+        {"limit": 1, "least": 0.1, "factor": [[1, "x"], [3]]},
+        {"limit": 1, "least": None, "factor": 3},
+    ],
+)
+def test_a_leverage_that_can_not_be_computed_is_refused(said: object) -> None:
+    with pytest.raises(gradline.PackageError) as caught:
+        Leverage.of({"leverage": said}, ["a", "b"])
+    assert caught.value.code == "bad-manifest"
+
+
+def test_inspect_shows_the_limit(orchard_package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["inspect", str(orchard_package)]) == 0
+    assert "  leverage   up to 0.986, the largest of a training row\n" in capsys.readouterr().out

@@ -345,12 +345,14 @@ def test_the_package_records_and_draws_the_curve(tmp_path: Path) -> None:
     assert training["ridge_path"] == vars(path)
     page = (package / "report.html").read_text()
     assert "(chosen by 5-fold cross-validation from 100)" in page
-    line = re.search(r'<polyline class="line" points="([^"]*)"', page)
-    mark = re.search(r'<circle class="chosen" cx="([^"]*)" cy="([^"]*)"', page)
-    assert line is not None
+    drawn = page.partition("Cross-validated error by ridge penalty")[2].partition("</svg>")[0]
+    paths = re.findall(r'<path d="([^"]*)"[^>]*stroke: var\(--accent\)', drawn)
+    points = [tuple(map(float, p)) for p in re.findall(r"[ML] ([\d.]+) ([\d.]+)", paths[-1])]
+    assert len(points) > 10
+    lowest = max(points, key=lambda point: point[1])  # y is down
+    mark = re.search(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*var\(--warn\)', drawn)
     assert mark is not None
-    points = [tuple(map(float, point.split(","))) for point in line[1].split()]
-    assert tuple(map(float, mark.groups())) == max(points, key=lambda point: point[1])  # y is down
+    assert tuple(map(float, mark.groups())) == pytest.approx(lowest, abs=1)
     plain = export_package(fit((X, Y), ridge=1), tmp_path)
     assert json.loads((plain / "manifest.json").read_text())["training"]["ridge_path"] is None
-    assert "<svg" not in (plain / "report.html").read_text()
+    assert "The ridge penalty" not in (plain / "report.html").read_text()

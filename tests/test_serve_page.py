@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 import gradline
@@ -33,6 +35,16 @@ def root(orchard_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         shutil.copytree(orchard_package, folder / "orchard" / version)
     odd = fit({NAME: [1.0, 2, 4], "“q”": [0.0, 1, 5], "y & z": [1.0, 2, 3]}, "y & z")
     export_package(odd, folder, "zz-odd", report=False)
+    random = np.random.default_rng(0)
+    table = pl.DataFrame(
+        {
+            "region": random.choice(["Basel, CH", '"Z"', "O'Hara"], 60),
+            "area": pl.Series(random.uniform(40, 400, 60).round(1)).scatter([5], None),
+            "price": random.normal(0, 1, 60),
+        }
+    )
+    encoded = fit(table, "price", one_hot="region", missing="mean")
+    export_package(encoded, folder, "shops", report=False)
     return folder
 
 
@@ -107,7 +119,7 @@ def test_rows_of_csv_in_any_order_of_names(page: Page, root: Path) -> None:
     assert cells[1:3] + cells[4:6] == pytest.approx(exact.ravel().tolist(), rel=1e-5)
     put(page, "#rows", "humidity,temperature\n43,73")
     page.evaluate("document.getElementById('go').click()")
-    page.wait_for("document.getElementById('fault').textContent === "
+    page.wait_for("document.getElementById('wrong').textContent === "
                   "'the line of names lacks rainfall'")  # fmt: skip
 
 
@@ -127,6 +139,69 @@ def test_its_snippets_make_this_very_request(page: Page, root: Path) -> None:
     node = [need("node"), "--input-type=module", "-e", script]
     shown = subprocess.run(node, capture_output=True, check=True)
     assert json.loads(shown.stdout) == exact
+
+
+def choose(page: Page, model: str) -> None:
+    put(page, "#model", model)
+    page.wait_for(f"document.title === '{model} · gradline'")
+
+
+def test_a_model_with_categories_is_asked_by_the_tables_columns(page: Page, root: Path) -> None:
+    model = gradline.load(root / "shops")
+    choose(page, "shops")
+    levels = "[...document.querySelectorAll('gradline-panel option')].map(o => o.value)"
+    assert page.evaluate(levels) == list(model.columns[0].levels)
+    for level in model.columns[0].levels:
+        for area, given in (("99.5", 99.5), ("", None)):
+            put(page, "#feature-0", level)
+            put(page, "#feature-1", area)
+            answer = model.predict({"region": [level], "area": [given]})[0].astype(float).tolist()
+            wait_for_values(page, answer)
+            for place, run in enumerate((["sh", "-c"], [sys.executable, "-c"])):
+                page.evaluate(f"document.querySelectorAll('#tabs button')[{place}].click()")
+                code = page.evaluate("document.getElementById('snippet').textContent")
+                code += " --silent" if place == 0 else ""
+                told = subprocess.run([*run, code], capture_output=True, check=True).stdout
+                assert json.dumps(answer)[1:-1].encode() in told
+
+
+def test_rows_of_csv_with_quotes_categories_and_gaps(page: Page, root: Path) -> None:
+    model = gradline.load(root / "shops")
+    choose(page, "shops")
+    rows = 'area,region\r\n100,"Basel, CH"\r\n,"""Z"""\r\n\r\n42.5,O\'Hara\r\n'
+    given = {"region": ["Basel, CH", '"Z"', "O'Hara"], "area": [100.0, None, 42.5]}
+    put(page, "#rows", rows)
+    page.evaluate("document.getElementById('go').click()")
+    cells = page.wait_for(
+        "(() => { const cells = [...document.querySelectorAll('#table td:last-child')]"
+        ".map(c => Number(c.textContent)); return cells.length === 3 && cells; })()"
+    )
+    assert cells == pytest.approx(model.predict(given).ravel().tolist(), rel=1e-5)
+    for wrong, said in {
+        "nowhere,1": "nowhere",
+        "O'Hara,much": "row 1: area: much is no number",
+        "O'Hara": "row 1: 1 values, expected 2",
+        "region,area": "there is no row below the line of names",
+        "region,size\nO'Hara,1": "the line of names lacks area",
+        " ": "paste a row first",
+    }.items():
+        put(page, "#rows", wrong)
+        page.evaluate("document.getElementById('wrong').textContent = ''")
+        page.evaluate("document.getElementById('go').click()")
+        page.wait_for(f"document.getElementById('wrong').textContent.includes({json.dumps(said)})")
+        assert page.evaluate("document.getElementById('wrong').checkVisibility()")
+
+
+def test_the_arrows_go_from_tab_to_tab(page: Page) -> None:
+    page.evaluate("document.querySelector('#tabs button').focus()")
+    label = "document.getElementById('snippet').getAttribute('aria-labelledby')"
+    named = f"document.getElementById({label}).textContent"
+    for language in ("Python", "JavaScript", "curl"):
+        page.press("ArrowRight")
+        assert page.evaluate("document.activeElement.textContent") == language
+        assert page.evaluate(named) == language
+    page.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "snippet"
 
 
 def test_models_and_versions_are_chosen_and_names_are_never_html(page: Page) -> None:

@@ -376,6 +376,34 @@ def test_an_odd_value_is_read_as_it_would_be_in_a_file_full_of_them(
         assert [z for block in blocks for z in block.kept["z"]][-1] == str((LONG - 1) % 5)
 
 
+@pytest.mark.parametrize("odd", [" 7", ""])
+def test_a_file_is_read_on_as_text_behind_lines_within_quotes(tmp_path: Path, odd: str) -> None:
+    lines = [f'{place},"a{place}\n,""b"""' for place in range(LONG)]
+    lines[BLOCK_ROWS + 70] = f'{odd},"\n"'
+    table = open_files(write(tmp_path / "t.csv", "\n".join(["x,name", *lines, ""])))
+    blocks = list(table.blocks(["x"], keep=["name"]))
+    assert [block.start for block in blocks] == [0, BLOCK_ROWS, 2 * BLOCK_ROWS]
+    places = np.arange(LONG, dtype=np.float64)
+    places[BLOCK_ROWS + 70] = float(odd or "nan")
+    np.testing.assert_array_equal(np.concatenate([b.values[:, 0] for b in blocks]), places)
+    names = [name for block in blocks for name in block.kept["name"]]
+    assert names.pop(BLOCK_ROWS + 70) == "\n"
+    assert names[-1] == f'a{LONG - 1}\n,"b"'
+    assert len(set(names)) == LONG - 1
+
+
+@pytest.mark.parametrize("blank", [3, BLOCK_ROWS + 70])
+def test_blank_lines_are_no_rows_wherever_they_stand(tmp_path: Path, blank: int) -> None:
+    lines = [f"{place},{place % 7}" for place in range(LONG)]
+    lines[blank] += "\n"
+    lines[-3] = " 5,1"
+    table = open_files(write(tmp_path / "t.csv", "\n".join(["x,z", *lines, ""])))
+    found = np.concatenate([block.values[:, 0] for block in table.blocks(["x", "z"])])
+    expected = np.arange(LONG, dtype=np.float64)
+    expected[-3] = 5
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("odd", ["2026-01-01", "0x10", "1_000", "--1", "true", "1 000", "１"])
 def test_what_is_no_number_is_named_wherever_it_stands(tmp_path: Path, odd: str) -> None:
     lines = [f"{place},{place}" for place in range(LONG)]

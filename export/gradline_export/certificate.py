@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments import Moments, extremes
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.partial_sums import PartialSums
 
@@ -69,7 +69,7 @@ def certify_float32(
     variance = moments.squares[:d] / moments.weight
     deviation = np.sqrt(moments.squares[d:] / moments.weight)
     limits = np.maximum(0.01 * residual_deviation, np.sqrt(d) * 1e-6 * deviation)
-    reach = np.maximum(np.abs(moments.minimum[:d]), np.abs(moments.maximum[:d]))
+    reach = np.abs(extremes(moments)).max(axis=0)[:d]
     with np.errstate(over="ignore", invalid="ignore"):
         shares = np.array(
             [

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradline.errors import InputError
 from gradline.interrupts import ending_at_once
 from gradline_export.fingerprints import begin
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["command"]
 
@@ -34,6 +37,14 @@ class NumberOrAuto(click.ParamType["float | str"]):
             return float(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return what a shell can complete."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem("auto")] if "auto".startswith(incomplete) else []
 
 
 class Number(click.ParamType["float"]):
@@ -233,6 +244,25 @@ def choice(*values: str) -> click.Choice[str]:
     metavar="HOST:PORT",
     help="Of the Ray cluster. Default: RAY_ADDRESS, else one started here.",
 )
+@click.option(
+    "--robust",
+    is_flag=False,
+    flag_value="HC3",
+    type=choice("HC0", "HC1", "HC2", "HC3"),
+    help="Standard errors that hold for errors of any variance; alone it means HC3.",
+)
+@click.option(
+    "--from-moments",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Learn from saved moments instead of DATA, without the rows.",
+)
+@click.option(
+    "--save-moments",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write what was learned from, to merge, subtract and learn from later.",
+)
 @click.option("--torch-export", is_flag=True, help="Add model.pt2 (takes some seconds).")
 @click.option("--intervals", is_flag=True, help="Add intervals.onnx, with prediction intervals.")
 @click.option("--no-report", is_flag=True, help="Write no report.html.")
@@ -260,6 +290,8 @@ def command(**options: Any) -> None:
       train-and-export sales.csv -t revenue --holdout 0.2 --ridge 1 --json
       train-and-export sales.csv -t revenue --ridge auto --folds 10
       train-and-export shops.csv -t revenue --one-hot region --missing mean
+      train-and-export sales.csv -t revenue --save-moments sales.moments
+      train-and-export --from-moments sales.moments
 
     The tutorial's own run, bit for bit:
 

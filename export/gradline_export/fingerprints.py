@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gradline.errors import GradlineError
 from gradline.files import table_files
+from gradline.objects import is_remote
 
 __all__ = ["begin", "sha256"]
 
@@ -22,7 +23,9 @@ _begun: dict[State, Future[str]] = {}
 def begin(data: str) -> None:
     """Start to hash the files that `data` means, in the background; what can't be read is left."""
     try:
-        files = {_state(path): path for path in table_files(data)}
+        if is_remote(data):
+            return
+        files = {_state(path): path for path in table_files(data) if isinstance(path, Path)}
     except (GradlineError, OSError):
         return  # whoever reads them says why
     _begun.update({state: Future() for state in files})

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gradline.errors import InputError, OutputError
-from gradline.files import stem
+from gradline.files import stem, table_files
 from gradline.interrupts import ignore_interrupts
+from gradline.objects import is_remote
 from gradline.progress import Progress
-from gradline.terminal import say, say_json, tell
+from gradline.terminal import say, say_json, show, warn
+from gradline.writing import check_output, check_writable
 from gradline_export.packaging import Frozen, freeze
 from gradline_export.publishing import check_name, check_place, publish
+from gradline_export.statistics_record import begin
 from gradline_export.summary import summary, summary_record
 from gradline_trainer.fitting import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
+from gradline_trainer.saved_moments import PRIVATE, SavedMoments, load_moments, save_moments
 
 __all__ = ["run"]
 
@@ -28,6 +33,8 @@ def run(
     output: Path,
     targets: tuple[str, ...],
     notes: dict[str, str],
+    from_moments: Path | None = None,
+    save_moments: Path | None = None,
     torch_export: bool,
     intervals: bool = False,
     no_report: bool,
@@ -41,6 +48,12 @@ def run(
     Raises:
         GradlineError: With nothing published.
     """
+    if data is not None and from_moments is not None:
+        raise InputError(
+            f"--from-moments {from_moments} and DATA {data!r}: which is to be learned from?",
+            code="bad-option",
+            hint="give one of the two",
+        )
     if data is not None and not targets:
         raise InputError(
             "no target: which columns of DATA are to be predicted?",
@@ -51,13 +64,20 @@ def run(
         from gradline_export.intervals import refuse_intervals
 
         refuse_intervals(options.get("ridge", 0))
-    package = check_name(name or (stem(data) if data else "orchard"))
+    source = data or from_moments
+    package = check_name(name or (stem(source) if source else "orchard"))
     check_place(output, package)
+    if save_moments is not None:
+        local = source is not None and not is_remote(source)
+        check_output(save_moments, table_files(source) if source and local else [])
+        check_writable(save_moments)
     for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
     with Progress(quiet=quiet or for_programs) as progress:
-        trained = _train(data, targets, progress, options)
+        table = data if from_moments is None else load_moments(from_moments)
+        options["keep_moments"] = save_moments is not None
+        trained = _train(table, targets, progress, options)
     for warning in trained.warnings * (not as_json):
-        tell(f"Warning: {warning}")
+        warn(f"{warning}")
     frozen = freeze(
         trained,
         package,
@@ -67,20 +87,27 @@ def run(
         fingerprint=not no_fingerprint,
         notes=notes,
     )
+    if save_moments is not None:
+        trained = _save(trained, save_moments, as_json)
     # From the rename on the package is there, and the exit status must say so.
     path = publish(frozen.files, output, package, before_rename=ignore_interrupts)
     try:
         _say(trained, frozen, path, as_json, quiet)
     except OutputError as error:
-        tell(f"Warning: {error}; the package is published as {path}")
+        warn(f"{error}; the package is published as {path}")
 
 
 def _train(
-    data: str | None, targets: tuple[str, ...], progress: Progress, options: dict[str, Any]
+    table: str | SavedMoments | None,
+    targets: tuple[str, ...],
+    progress: Progress,
+    options: dict[str, Any],
 ) -> Fit:
+    if table is not None and not options["ridge"]:
+        begin()
     return fit(
-        orchard() if data is None else data,
-        targets or TARGETS,
+        orchard() if table is None else table,
+        targets or (TARGETS if table is None else None),
         options.pop("features") or None,
         null=options.pop("nulls"),
         bias=not options.pop("no_bias"),
@@ -89,10 +116,21 @@ def _train(
     )
 
 
+def _save(fit: Fit, path: Path, as_json: bool) -> Fit:
+    """Write what the fit was learned from; return the fit, with a warning more for the summary."""
+    save_moments(fit, path)
+    if fit.gathered is None or not fit.gathered.reconstructible:
+        return fit
+    warning = f"{path}: {PRIVATE}"
+    if not as_json:
+        warn(warning)
+    return replace(fit, warnings=[*fit.warnings, warning])
+
+
 def _say(fit: Fit, frozen: Frozen, path: Path, as_json: bool, quiet: bool) -> None:
     if as_json:
         say_json(summary_record(fit, frozen, path))
     elif quiet:
         say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
     else:
-        say("\n".join(summary(fit, frozen, path)))
+        show(summary(fit, frozen, path))

@@ -15,21 +15,24 @@ from numpy.typing import NDArray
 from gradline.bound import rounding_bound
 from gradline.encoding import dump_columns
 from gradline.errors import InputError, PackageError, RefusedError
+from gradline.files import TableFile
 from gradline.golden import Golden
 from gradline.graph import FORMAT, parse_graph
 from gradline.manifest import dump_manifest, file_record, parse_manifest
+from gradline.objects import ObjectFile
 from gradline.wording import float32_error
 from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs
 from gradline_export.fingerprints import sha256
 from gradline_export.frozen import rounded, to_onnx, to_torch_export, to_torchscript
+from gradline_export.leverage_record import leverage_record
 from gradline_export.parity import HostParity, check_parity, frozen_hosts
 from gradline_export.publishing import check_name, publish
 from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
 from gradline_trainer.fitting import Fit
 
-__all__ = ["Frozen", "export_package", "freeze"]
+__all__ = ["Frozen", "export_package", "freeze", "metrics_record"]
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 
@@ -155,11 +158,12 @@ def freeze(
     document = _manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
     if intervals:
         document["intervals"], files["intervals.onnx"] = _intervals(fit, golden)
+    document["files"] = {file: file_record(data) for file, data in files.items()}
     if report:
         from gradline_export.report import to_report
 
-        files["report.html"] = to_report(document, weights, bias)
-    document["files"] = {file: file_record(data) for file, data in files.items()}
+        files["report.html"] = page = to_report(document, fit, weights, bias)
+        document["files"]["report.html"] = file_record(page)
     files["manifest.json"] = _loadable(dump_manifest(document))
     return Frozen(name, files, weights, bias, certificate, parity)
 
@@ -234,11 +238,9 @@ def _manifest(
         "schema": schema if columns is None else {**schema, "columns": columns},
         "training": _training_record(fit, fingerprint, notes),
         "columns": _column_record(fit),
-        "metrics": {
-            which: found and {target: asdict(m) for target, m in found.items()}
-            for which, found in fit.metrics.items()
-        },
+        "metrics": metrics_record(fit),
         **statistics_record(fit),
+        **leverage_record(fit, dtype),
         "parity": {
             "rows": parity[0].rows,
             "bound": "(d+2)u/(1-(d+2)u) * (|x||W|^T + |b|) + 2(d+2)w",
@@ -249,6 +251,14 @@ def _manifest(
             "optimality": {"converged": fit.converged, **asdict(fit.optimality)},
             **_exactness(fit),
         },
+    }
+
+
+def metrics_record(fit: Fit) -> dict[str, Any]:
+    """Return the metrics of the training rows and the held-out rows, by target."""
+    return {
+        which: found and {target: asdict(m) for target, m in found.items()}
+        for which, found in fit.metrics.items()
     }
 
 
@@ -294,13 +304,31 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
             "trained": fit.moments.rows,
         },
         "files": [_input_record(path, fingerprint) for path in fit.paths],
+        **_moments_record(fit, fingerprint),
         "versions": {"python": platform.python_version(), **{n: version(n) for n in libraries}},
         "notes": dict(notes),
         "warnings": fit.warnings,
     }
 
 
-def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
+def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
+    """Return which file of saved moments the fit was learned from, if it was."""
+    if fit.gathered is None or fit.gathered.file is None:
+        return {}
+    record = asdict(fit.gathered.file)
+    if not fingerprint:
+        del record["sha256"]
+    return {"moments": record}
+
+
+def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
+    """Return what is recorded of a file.
+
+    Of one in an object store neither size nor hash: it is read in pieces, and some not at all, so
+    that to hash it would be to read it once more.
+    """
+    if isinstance(path, ObjectFile):
+        return {"name": path.name, "store": path.store}
     record: dict[str, Any] = {"name": path.name, "bytes": path.stat().st_size}
     if fingerprint:
         try:
@@ -315,12 +343,13 @@ def _input_record(path: Path, fingerprint: bool) -> dict[str, Any]:
 def _column_record(fit: Fit) -> dict[str, Any]:
     moments = fit.moments
     deviation = np.sqrt(np.maximum(moments.squares / moments.weight, 0))
+    known = not np.isnan(moments.minimum).any()
     return {
         name: {
             "mean": float(moments.mean[j]),
             "deviation": float(deviation[j]),
-            "minimum": float(moments.minimum[j]),
-            "maximum": float(moments.maximum[j]),
+            "minimum": float(moments.minimum[j]) if known else None,
+            "maximum": float(moments.maximum[j]) if known else None,
         }
         for j, name in enumerate([*fit.features, *fit.targets])
     }

@@ -1,25 +1,40 @@
-"""What the manifest says of a fit's statistics, where they are defined and not too many."""
+"""What the manifest says of a fit's statistics, where it has some and they are not too many."""
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from gradline.errors import RefusedError
 from gradline_trainer.fitting import Fit
 
-__all__ = ["statistics_record"]
+__all__ = ["begin", "statistics_record"]
 
 MOST_FEATURES = 300
 MOST_COEFFICIENTS = 3000
 LEFT_OUT = ("coefficient", "lower", "upper", "standardized")  # the graph and the rest tell them
 
 
+def begin() -> None:
+    """Start to import the distributions that tests take, while there are rows to wait for.
+
+    Beside PyTorch's own import it would only slow that down: both are Python's work.
+    """
+    threading.Thread(target=_import_distributions).start()
+
+
+def _import_distributions() -> None:
+    with suppress(ImportError):  # whoever needs them says what is missing
+        import scipy.special  # noqa: F401
+
+
 def statistics_record(fit: Fit) -> dict[str, Any]:
     """Return the manifest's member `statistics`: each list by term, the features and the bias.
 
-    Empty for a fit that has none (see `Fit.summary`), without a degree of freedom left, and for
-    more features or coefficients than a person would look at.
+    What is not defined is None. Empty for a fit that has none (see `Fit.summary`), and for more
+    features or coefficients than a person would look at.
     """
     if len(fit.features) > MOST_FEATURES or fit.weights.numel() > MOST_COEFFICIENTS:
         return {}
@@ -27,12 +42,11 @@ def statistics_record(fit: Fit) -> dict[str, Any]:
         summary = fit.summary()
     except RefusedError:
         return {}
-    if summary.residual_dof <= 0:
-        return {}
     return {
         "statistics": {
             "model_dof": summary.model_dof,
             "residual_dof": summary.residual_dof,
+            **({"robust": summary.robust} if summary.robust else {}),
             "terms": summary.terms,
             "targets": {
                 target: {k: v for k, v in asdict(found).items() if k not in LEFT_OUT}

@@ -4,51 +4,53 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from gradline.errors import PackageError
+from gradline.layout import Facts, Heading, Part
+from gradline.story import equations, how_to_predict, metrics
 from gradline.versions import locate
-from gradline.wording import (
-    aligned,
-    categories,
-    chosen_ridge,
-    count,
-    equations,
-    float32_error,
-    label,
-    number,
-)
-from gradline_export.packaging import Frozen
+from gradline.wording import categories, chosen_ridge, count, float32_error, number
+from gradline_export.packaging import Frozen, metrics_record
 from gradline_trainer.fitting import Fit
 
 __all__ = ["summary", "summary_record"]
 
 
-def summary(fit: Fit, frozen: Frozen, path: Path) -> list[str]:
-    """Return the closing summary's lines."""
+def summary(fit: Fit, frozen: Frozen, path: Path) -> list[Part]:
+    """Return the closing summary."""
+    features, targets = fit.features, fit.targets
     return [
-        f"{frozen.name}: {count(fit.moments.rows, 'row')}, {count(len(fit.features), 'feature')}, "
-        f"{count(len(fit.targets), 'target')}",
-        "",
-        *(
-            f"  {line}"
-            for line in equations(frozen.weights, frozen.bias, fit.features, fit.targets)
+        Heading(
+            f"{frozen.name}: {count(fit.moments.rows, 'row')}, {count(len(features), 'feature')}, "
+            f"{count(len(targets), 'target')}"
         ),
         "",
-        *_metrics(fit),
-        *categories(fit.columns.inputs),
-        *([f"  ridge    {chosen_ridge(asdict(fit.ridge_path))}"] if fit.ridge_path else []),
-        f"  descent  {_descent(fit)}",
-        *_exactness(fit),
-        f"  parity   {_parity(frozen)}",
-        f"  dtype    {_dtype(frozen)}",
-        f"  package  {path}",
-        *_pin(path.parent),
+        *equations(frozen.weights, frozen.bias, features, targets),
+        *metrics(metrics_record(fit), targets),
+        Facts(
+            [
+                *categories(fit.columns.inputs),
+                *([("ridge", chosen_ridge(asdict(fit.ridge_path)))] if fit.ridge_path else []),
+                ("descent", _descent(fit)),
+                *_exactness(fit),
+                ("parity", _parity(frozen)),
+                ("dtype", _dtype(frozen)),
+                ("package", str(path)),
+                *_pin(path.parent),
+            ],
+            width=7,
+        ),
         "",
-        *_how_to_predict(fit, path),
+        *how_to_predict(
+            str(path.parent),
+            fit.columns.inputs,
+            features,
+            fit.moments.mean[: len(features)],
+            str(fit.paths[0]) if fit.paths else "new.csv",
+        ),
     ]
 
 
@@ -78,31 +80,10 @@ def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
         "largest_stable_rate": fit.largest_stable_rate,
         "converged": fit.converged,
         "optimality": asdict(fit.optimality),
-        "metrics": {
-            which: found and {target: asdict(m) for target, m in found.items()}
-            for which, found in fit.metrics.items()
-        },
+        "metrics": metrics_record(fit),
         "parity": [asdict(host) for host in frozen.parity],
         "warnings": fit.warnings,
     }
-
-
-def _metrics(fit: Fit) -> list[str]:
-    lines = []
-    for which, found in fit.metrics.items():
-        if found:
-            title = "training rows" if which == "training" else "held-out rows"
-            rows = [
-                [
-                    label(target),
-                    number(m.rmse),
-                    number(m.mae),
-                    "–" if m.r2 is None else f"{m.r2:.6f}",
-                ]
-                for target, m in found.items()
-            ]
-            lines += [*aligned([[title, "RMSE", "MAE", "R²"], *rows]), ""]
-    return lines
 
 
 def _descent(fit: Fit) -> str:
@@ -115,14 +96,14 @@ def _descent(fit: Fit) -> str:
     )
 
 
-def _exactness(fit: Fit) -> list[str]:
+def _exactness(fit: Fit) -> list[tuple[str, str]]:
     if fit.exact is None:
         return []
     total = fit.weights.numel() + fit.options.bias * len(fit.targets)
     certified = total - len(fit.exact.uncertified)
     said = "every coefficient" if certified == total else f"{certified} of {total} coefficients"
     zeros = f", {len(fit.exact.zeros)} of them 0" if fit.exact.zeros else ""
-    return [f"  exact    {said} certified as the correctly rounded optimum{zeros}"]
+    return [("exact", f"{said} certified as the correctly rounded optimum{zeros}")]
 
 
 def _parity(frozen: Frozen) -> str:
@@ -144,31 +125,12 @@ def _dtype(frozen: Frozen) -> str:
     return f"float64, as asked; float32 {said}"
 
 
-def _pin(folder: Path) -> list[str]:
+def _pin(folder: Path) -> list[tuple[str, str]]:
     """Return what `load` does with a pin: publishing never moves one."""
     if not os.path.lexists(folder / "pinned"):
         return []
     try:
         version = locate(folder).version
     except PackageError as error:
-        return [f"           {error}"]
-    return [f"           pinned to version {version}: `load` keeps using it"]
-
-
-def _how_to_predict(fit: Fit, path: Path) -> list[str]:
-    package = str(path.parent)
-    means = [f"{mean:.4g}" for mean in fit.moments.mean[: len(fit.features)]]
-    if fit.features == [column.name for column in fit.columns.inputs]:
-        row = f"[[{', '.join(means[:8])}{', …' * (len(means) > 8)}]]"
-    else:
-        shown = dict(zip(fit.features, means, strict=True))
-        pairs = [
-            f"{column.name!r}: [{repr(column.levels[0]) if column.levels else shown[column.name]}]"
-            for column in fit.columns.inputs
-        ]
-        row = f"{{{', '.join(pairs[:8])}{', …' * (len(pairs) > 8)}}}"
-    return [
-        "  to predict, from a table:  "
-        f"gradline predict {shlex.quote(package)} {fit.paths[0].name if fit.paths else 'new.csv'}",
-        f"             from Python:  gradline.load({package!r}).predict({row})",
-    ]
+        return [("", str(error))]
+    return [("", f"pinned to version {version}: `load` keeps using it")]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.golden import row_count
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments import Moments, extremes
 from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = ["golden_rows", "parity_rows"]
@@ -30,7 +30,7 @@ def golden_rows(
     """
     d = weights.shape[1]
     count = row_count(d)
-    low, high = moments.minimum[:d], moments.maximum[:d]
+    low, high = (ends[:d] for ends in extremes(moments))
     draws = _draws(low, high, count - 4, seed)
     rows = np.vstack([moments.mean[:d], low, high, np.zeros(d), draws])
     return admissible(rows, weights, bias)

@@ -10,6 +10,7 @@ GradlineError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -30,7 +31,8 @@ class GradlineError(Exception):
 
     Attributes:
         code: A stable kebab-case name of the fault, for programs.
-        hint: The next thing to do, for people; may be empty.
+        hint: The next thing to do, for people, in the commands' options; may be empty. A traceback
+            ends with it too, in Python's.
         exit_code: What a command ends with.
     """
 
@@ -40,6 +42,8 @@ class GradlineError(Exception):
         super().__init__(message)
         self.code = code
         self.hint = hint
+        if hint:
+            self.add_note(_in_python(hint))
 
 
 class InputError(GradlineError, ValueError):
@@ -102,6 +106,29 @@ def needs_extra() -> Iterator[None]:
             code="missing-extra",
             hint=f'pip install "gradline[{extra}]"',
         ) from error
+
+
+OPTION = (
+    r"--([a-z][a-z-]*)"
+    r"(?: (\d\S*\b|'[^']*'|[A-Z]+\b|(?:auto|cpu|fast|standardize|whiten|drop|float64|zero)\b))?"
+)
+KEYWORDS = {"target": "targets", "feature": "features", "output": "root"}
+
+
+def _in_python(hint: str) -> str:
+    """Return a hint with `--one-hot 'name'` as `one_hot='name'`, as `fit` and others take it."""
+    if hint.startswith(("pip ", "gradline ")):  # a line for the shell
+        return hint
+
+    def keyword(option: re.Match[str]) -> str:
+        name, value = option[1].replace("-", "_"), option[2]
+        name = KEYWORDS.get(name, name)
+        if value is None:
+            return name
+        is_word = value.isalnum() and value.islower() and not value.isdigit()
+        return f"{name}={value!r}" if is_word else f"{name}={value}"
+
+    return re.sub(OPTION, keyword, hint)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

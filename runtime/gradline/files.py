@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradline.errors import InputError, needs_extra
+from gradline.objects import ObjectFile, is_glob, is_remote, list_objects, reachable
 from gradline.partitions import walk
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "COMPRESSED",
     "RAGGED_HINT",
     "Dialect",
+    "TableFile",
     "odd_rows",
     "open_file",
     "readable",
@@ -40,6 +42,7 @@ FORMATS = {
     ".jsonl": "ndjson",
 }
 COMPRESSED = (".gz", ".zst")
+TableFile = Path | ObjectFile
 RAGGED_HINT = "give every row the header's number of fields; quote fields that hold the separator"
 
 
@@ -75,7 +78,7 @@ class Dialect:
             )
 
 
-def table_files(data: str | Path) -> list[Path]:
+def table_files(data: str | Path) -> Sequence[TableFile]:
     """Return the files that `data` (a file, a glob or a folder) means, in sorted order.
 
     Of a folder those that lie in it, and in its subfolders named KEY=VALUE.
@@ -83,15 +86,14 @@ def table_files(data: str | Path) -> list[Path]:
     Raises:
         InputError: Where there is none.
     """
+    if is_remote(data):
+        return _remote_files(str(data))
     path = Path(data)
+    files: list[Path]
     if path.is_dir():
         files = sorted(p for p in walk(path) if file_format(p))
         if not files:
-            raise InputError(
-                f"no table in the folder {path}",
-                code="no-data",
-                hint=f"expected files named *{', *'.join(FORMATS)}",
-            )
+            raise _no_table(path)
     elif path.exists():
         files = [path]
     else:
@@ -101,11 +103,39 @@ def table_files(data: str | Path) -> list[Path]:
     return files
 
 
+def _remote_files(url: str) -> list[ObjectFile]:
+    """Return what `table_files` does of an object store; an object's name has an extension."""
+    file = ObjectFile(url)
+    if is_glob(url):
+        if found := list_objects(url):
+            return found
+        raise InputError(f"no such file: {url}", code="no-data", hint="check the path")
+    if file_format(file) and not url.endswith("/"):
+        return [file]
+    if found := [file for file in list_objects(url) if file_format(file)]:
+        return found
+    if file.suffix and not url.endswith("/"):
+        return [file]  # opening it says what is wrong with it
+    raise _no_table(url)
+
+
+def _no_table(folder: object) -> InputError:
+    return InputError(
+        f"no table in the folder {folder}",
+        code="no-data",
+        hint=f"expected files named *{', *'.join(FORMATS)}",
+    )
+
+
 def stem(data: str | Path) -> str:
     """Return the name of a table: the file's name without extensions, or the folder's.
 
     A glob takes the name of the folder that it looks into.
     """
+    if is_remote(data):
+        file = ObjectFile(str(data))
+        wild = next((p for p in (file.path, *file.path.parents) if not is_glob(p.name)), file.path)
+        return wild.name.partition(".")[0]
     path = Path(data)
     if any(c in path.name for c in "*?[") and not path.exists():
         path = path.parent
@@ -113,7 +143,7 @@ def stem(data: str | Path) -> str:
     return path.name if path.is_dir() else path.name.partition(".")[0]
 
 
-def file_format(path: Path) -> str | None:
+def file_format(path: TableFile) -> str | None:
     """Return the format that the extension means, or None where it is not a known one."""
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
@@ -123,7 +153,10 @@ def file_format(path: Path) -> str | None:
 
 
 def open_file(
-    path: Path, dialect: Dialect, numbers: Sequence[str] = ()
+    path: TableFile,
+    dialect: Dialect,
+    numbers: Sequence[str] = (),
+    storage: dict[str, Any] | None = None,
 ) -> tuple[pl.LazyFrame, list[str], bool]:
     """Return the file as a lazy frame, its column names as written, and whether it is text.
 
@@ -132,7 +165,8 @@ def open_file(
     Args:
         path: Of the file.
         dialect: Of a text file.
-        numbers: Columns of a text file that are numbers: reading fails where they are not.
+        numbers: Columns of a text file to read as numbers, None where one is missing or no number.
+        storage: Of an object store, what Polars is to be told beside its environment.
 
     Raises:
         InputError: For an unknown format, an empty file, or one that cannot be read.
@@ -151,28 +185,39 @@ def open_file(
     with readable(path):
         if kind in ("csv", "tsv"):
             separator = dialect.separator or default_separator(path)
-            return _open_text(path, separator, dialect, numbers)
+            return _open_text(path, separator, dialect, numbers, storage)
         if kind == "parquet":
-            frame = pl.scan_parquet(path, glob=False)
+            frame = pl.scan_parquet(_source(path), glob=False, storage_options=storage)
         elif kind == "arrow":
-            frame = pl.scan_ipc(path, glob=False)
+            frame = pl.scan_ipc(_source(path), glob=False, storage_options=storage)
         else:
-            if path.stat().st_size == 0:
+            if isinstance(path, Path) and path.stat().st_size == 0:
                 raise InputError(
                     f"{path.name} is empty", code="empty-file", hint="give a file with rows"
                 )
             # Every line counts: a column's first decimal may stand in the last one.
-            frame = pl.scan_ndjson(path, infer_schema_length=None)
+            source = _source(path)
+            frame = pl.scan_ndjson(source, infer_schema_length=None, storage_options=storage)
         return frame, frame.collect_schema().names(), False
 
 
+def _source(path: TableFile) -> Path | str:
+    """Return what Polars calls a file."""
+    return path if isinstance(path, Path) else str(path)
+
+
 def _open_text(
-    path: Path, separator: str, dialect: Dialect, numbers: Sequence[str]
+    path: TableFile,
+    separator: str,
+    dialect: Dialect,
+    numbers: Sequence[str],
+    storage: dict[str, Any] | None,
 ) -> tuple[pl.LazyFrame, list[str], bool]:
     import polars as pl
 
     header = pl.scan_csv(
-        path,
+        _source(path),
+        storage_options=storage,
         has_header=False,
         infer_schema=False,
         separator=separator,
@@ -188,15 +233,24 @@ def _open_text(
             code="wrong-separator",
             hint=f"is the separator another one? --separator {other!r}",
         )
+    kinds: dict[str, Any] = {
+        "infer_schema": False,
+        "schema_overrides": dict.fromkeys(numbers, pl.Float64),
+        # Polars leaves doubled quotes in a header as they are; row 0, read above, has them undone.
+        "with_column_names": lambda _: _distinct(names),
+    }
+    if isinstance(path, ObjectFile):  # of which Polars looks for a header on this disk
+        number = set(numbers)
+        kinds = {"schema": {n: pl.Float64 if n in number else pl.String for n in _distinct(names)}}
     frame = pl.scan_csv(
-        path,
-        infer_schema=False,
-        schema_overrides=dict.fromkeys(numbers, pl.Float64),
+        _source(path),
+        storage_options=storage,
+        # Before Polars raises for a value, it may let later rows pass in the place of earlier ones.
+        ignore_errors=bool(numbers),
         separator=separator,
         null_values=list(dialect.nulls),
-        # Polars leaves doubled quotes in a header as they are; row 0, read above, has them undone.
-        with_column_names=lambda _: _distinct(names),
         glob=False,
+        **kinds,
     )
     return frame, names, True
 
@@ -210,13 +264,14 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 @contextmanager
-def readable(path: Path | None, separator: str | None = None) -> Iterator[None]:
+def readable(path: TableFile | None, separator: str | None = None) -> Iterator[None]:
     """Turn what goes wrong while a file is read into an InputError that names the file."""
     import polars as pl
 
     name = path.name if path else "the table"
     try:
-        yield
+        with reachable(path):
+            yield
     except pl.exceptions.NoDataError as error:
         raise InputError(
             f"{name} is empty", code="empty-file", hint="give a file with a header and rows"
@@ -225,7 +280,9 @@ def readable(path: Path | None, separator: str | None = None) -> Iterator[None]:
         raise _unreadable(path, name, str(error), separator) from error
 
 
-def _unreadable(path: Path | None, name: str, reason: str, separator: str | None) -> InputError:
+def _unreadable(
+    path: TableFile | None, name: str, reason: str, separator: str | None
+) -> InputError:
     if "utf-8" in reason.lower() or "utf8" in reason.lower():
         return InputError(
             f"{name} is not UTF-8 text",
@@ -243,7 +300,7 @@ def _unreadable(path: Path | None, name: str, reason: str, separator: str | None
     return InputError(f"{name} cannot be read: {first_line}", code="unreadable-data")
 
 
-def odd_rows(path: Path | None, separator: str | None = None) -> tuple[str | None, list[int]]:
+def odd_rows(path: TableFile | None, separator: str | None = None) -> tuple[str | None, list[int]]:
     """Return what is wrong with the first row of another length than the header's, and blank lines.
 
     Polars reads absent fields, and those of blank lines, as missing values and does not say where
@@ -265,14 +322,14 @@ def odd_rows(path: Path | None, separator: str | None = None) -> tuple[str | Non
 
 
 @contextmanager
-def _lines(path: Path) -> Iterator[Iterable[str]]:
+def _lines(path: TableFile) -> Iterator[Iterable[str]]:
     """Open a text file, compressed or not, for its lines with their ends."""
-    if path.name.endswith(".zst"):
+    if isinstance(path, ObjectFile) or path.name.endswith(".zst"):
         import polars as pl
 
         # Python before 3.14 has no zstd; a separator that no text has leaves lines whole.
         whole = pl.scan_csv(
-            path,
+            _source(path),
             has_header=False,
             infer_schema=False,
             separator="\x01",
@@ -288,6 +345,6 @@ def _lines(path: Path) -> Iterator[Iterable[str]]:
         yield file
 
 
-def default_separator(path: Path) -> str:
+def default_separator(path: TableFile) -> str:
     """Return the separator that a text file's extension means."""
     return "\t" if file_format(path) == "tsv" else ","

@@ -157,6 +157,16 @@ class Model:
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
         return explain(matrix, weights, bias, means)
 
+    def by_effect(self) -> list[int]:
+        """Return the places of the table's columns, the most telling first.
+
+        Raises:
+            PackageError: Where the package has no record of the columns' deviations.
+        """
+        from gradline.reasons import by_effect
+
+        return by_effect(self.package.graph.weights, self.manifest, self.columns)
+
     @cached_property
     def _ranges(self) -> Ranges:
         from gradline.ranges import Ranges

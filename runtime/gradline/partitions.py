@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["partition_columns", "partitions", "walk"]
+__all__ = ["is_walked", "partition_columns", "partitions", "walk"]
 
 MISSING = "__HIVE_DEFAULT_PARTITION__"
 
@@ -26,7 +26,13 @@ def walk(folder: Path) -> Iterator[Path]:
             yield from walk(path)
 
 
-def partitions(path: Path, root: Path) -> dict[str, str]:
+def is_walked(path: PurePath) -> bool:
+    """Return whether `walk` yields a file of this path, relative to the folder."""
+    hidden = any(part.startswith((".", "_")) for part in path.parts)
+    return not hidden and all("=" in folder for folder in path.parts[:-1])
+
+
+def partitions(path: PurePath, root: PurePath) -> dict[str, str]:
     """Return the values by key that the folders between `root` and the file `path` name."""
     folders = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
     pairs = (folder.partition("=") for folder in folders if "=" in folder)

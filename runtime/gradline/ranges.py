@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.leverage import Leverage
 from gradline.reasons import column_figures
 
 __all__ = ["Outside", "Ranges"]
@@ -25,11 +27,15 @@ class Outside:
         beyond: How far each of them lies beyond each feature's range, in that feature's training
             standard deviations, below the range negative, inside it 0, shape (m, d).
         features: The d names.
+        leverage: The leverage of each of them, shape (m,); None where the package has no limit.
+        limit: Beyond which a row is outside, whatever its features are one by one.
     """
 
     rows: NDArray[np.intp]
     beyond: NDArray[np.float64]
     features: list[str]
+    leverage: NDArray[np.float64] | None = None
+    limit: float = np.inf
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -38,21 +44,33 @@ class Outside:
         """Return in words what is outside in the row that is `place`th among those outside."""
         from gradline.wording import label
 
-        return "; ".join(
+        parts = [
             f"{label(self.features[j])} {self.beyond[place, j]:+.3g} deviations"
-            for j in np.flatnonzero(self.beyond[place])
-        )
+            for j in self._beyond.get(place, ())
+        ]
+        if self.leverage is not None and self.leverage[place] > self.limit:
+            parts.append(f"leverage {self.leverage[place]:.3g} (limit {self.limit:.3g})")
+        return "; ".join(parts)
+
+    @cached_property
+    def _beyond(self) -> dict[int, list[int]]:
+        """The features that each row is beyond the range of."""
+        found: dict[int, list[int]] = {}
+        for place, j in np.argwhere(self.beyond).tolist():
+            found.setdefault(place, []).append(j)
+        return found
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """The ranges that a model was trained on.
+    """The ranges that a model was trained on, of each feature and of all together.
 
     Attributes:
         features: The d names.
         minimum, maximum: Shape (d,).
         deviation: The standard deviations, shape (d,).
         lower, upper: The limits in the graph's dtype, none of whose own values they leave outside.
+        leverage: What a row's leverage follows from, where the package says so.
     """
 
     features: list[str]
@@ -61,18 +79,20 @@ class Ranges:
     deviation: NDArray[np.float64]
     lower: NDArray[Any]
     upper: NDArray[Any]
+    leverage: Leverage | None = None
 
     @classmethod
     def of(cls, manifest: dict[str, Any], features: list[str], dtype: np.dtype[Any]) -> Ranges:
         """Return the ranges in a manifest.
 
         Raises:
-            PackageError: Where it has none.
+            PackageError: Where it has none, or a leverage that can't be computed.
         """
         figures = ("minimum", "maximum", "deviation")
         least, most, deviation = (column_figures(manifest, features, f) for f in figures)
         lower, upper = _within(least, dtype, np.inf), _within(most, dtype, -np.inf)
-        return cls(features, least, most, deviation, lower, upper)
+        leverage = Leverage.of(manifest, features)
+        return cls(features, least, most, deviation, lower, upper, leverage)
 
     def outside(self, rows: NDArray[Any]) -> Outside:
         """Return which rows, shape (n, d), C-contiguous, are outside; a NaN is outside nothing."""
@@ -80,17 +100,27 @@ class Ranges:
         found = []
         for start in range(0, len(rows), size):
             block = rows[start : start + size]
-            least, most = _column_extremes(block)
-            if (least < self.lower).any() or (most > self.upper).any():
-                out = ((block < self.lower) | (block > self.upper)).any(axis=1)
-                found.append(start + np.flatnonzero(out))
+            found.append(start + np.flatnonzero(self._outside(block)))
         places = np.concatenate(found) if found else np.zeros(0, np.intp)
         chosen = rows[places]
         wide = chosen.astype(np.float64)
         below, above = np.minimum(wide - self.minimum, 0), np.maximum(wide - self.maximum, 0)
         beyond = np.where(chosen < self.lower, below, np.where(chosen > self.upper, above, 0))
         scale = np.where(self.deviation > 0, self.deviation, 1.0)  # one value has no deviation
-        return Outside(places, beyond / scale, self.features)
+        if self.leverage is None:
+            return Outside(places, beyond / scale, self.features)
+        leverage = self.leverage(chosen)
+        return Outside(places, beyond / scale, self.features, leverage, self.leverage.limit)
+
+    def _outside(self, block: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which rows of a block are outside."""
+        least, most = _column_extremes(block)
+        out = np.zeros(len(block), np.bool_)
+        if (least < self.lower).any() or (most > self.upper).any():
+            out |= ((block < self.lower) | (block > self.upper)).any(axis=1)
+        if self.leverage is not None:
+            out |= self.leverage(block) > self.leverage.limit
+        return out
 
 
 def _column_extremes(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -130,10 +130,10 @@ class Scoring:
             ]
         if outside is not None:
             self.outside += len(outside)
-            told: list[str | None] = [None] * len(inputs)
-            for place, row in enumerate(outside.rows):
-                told[row] = outside.told(place)
-            columns.append(pl.Series(OUTSIDE, told, pl.String))
+            told = pl.Series(OUTSIDE, [None], pl.String).new_from_index(0, len(inputs))
+            if len(outside):
+                told = told.scatter(outside.rows, [*map(outside.told, range(len(outside)))])
+            columns.append(told)
         return columns
 
     def _count(self, inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> None:

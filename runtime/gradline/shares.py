@@ -7,6 +7,7 @@ binary tree over all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -38,12 +39,17 @@ class Share:
 
 
 def shares(
-    table: FrameTable, *, blocks: int = SHARE_BLOCKS, together: int = SHARE_BYTES
+    table: FrameTable,
+    *,
+    block_rows: int = BLOCK_ROWS,
+    blocks: int = SHARE_BLOCKS,
+    together: int = SHARE_BYTES,
 ) -> Iterator[Share]:
     """Yield a table's shares in order.
 
     Args:
         table: Of files.
+        block_rows: How many rows of it are read at a time.
         blocks: The most blocks of a share, a power of two, where a file can be cut.
         together: Bytes of files, up to which they are not cut, and are worked on together.
 
@@ -55,7 +61,7 @@ def shares(
     while place < len(parts):
         part = parts[place]
         if _bytes(part) > together and _can_be_cut(part):
-            for piece in _pieces(part, blocks * BLOCK_ROWS):
+            for piece in _pieces(part, blocks * block_rows):
                 yield Share(table.with_parts([piece], place), 0, place, piece=True)
             place += 1
             continue
@@ -68,7 +74,7 @@ def shares(
 def uncut(table: FrameTable) -> str | None:
     """Return a note on a large file that only one task can read, where there is one."""
     for part in table.parts:
-        if _bytes(part) > SHARE_BYTES and not _can_be_cut(part):
+        if SHARE_BYTES < _bytes(part) < math.inf and not _can_be_cut(part):
             return f"{part.label} is read by one task: of files, only Parquet can be cut"
     return None
 
@@ -92,8 +98,9 @@ def _together(parts: list[Part], place: int, together: int) -> int:
     return level
 
 
-def _bytes(part: Part) -> int:
-    return part.state[0] if part.state else 0
+def _bytes(part: Part) -> float:
+    """Return a file's size; of what an object store does not say, as if it were a large one."""
+    return part.state[0] if part.state else math.inf
 
 
 def _pieces(part: Part, rows: int) -> Iterator[Part]:

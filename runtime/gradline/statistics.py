@@ -1,13 +1,14 @@
-"""A fit's statistics as people read them: of a summary, or of a package's manifest."""
+"""A fit's coefficients and statistics as people read them: of a summary, or of a manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradline.wording import aligned, count, label, number
+from gradline.layout import Part, Table, as_text
+from gradline.wording import count, label, number
 
-__all__ = ["statistics_lines"]
+__all__ = ["of_target", "statistics_lines"]
 
 
 def statistics_lines(found: Mapping[str, Any]) -> list[str]:
@@ -15,42 +16,62 @@ def statistics_lines(found: Mapping[str, Any]) -> list[str]:
 
     Args:
         found: With model_dof, residual_dof, terms, and by target the lists coefficient,
-            standard_error, t, p and the fit's statistics; lower and upper where there is a level.
+            standard_error, t, p and the fit's statistics; lower and upper where there is a level;
+            robust where the standard errors are.
     """
-    lines: list[str] = []
-    for target, of_target in found["targets"].items():
-        lines += [*_coefficients(target, of_target, found), "", *_fit(of_target, found), ""]
-    return lines[:-1]
+    terms = range(len(found["terms"]))
+    parts = [part for target in found["targets"] for part in (*of_target(target, found, terms), "")]
+    return as_text(parts[:-1]).split("\n")
 
 
-def _coefficients(target: str, of_target: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    columns = {"coefficient": "coefficient", "standard error": "standard_error", "t": "t", "p": "p"}
+def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> list[Part]:
+    """Return a target's table of coefficients, and how well they fit where that is known.
+
+    Args:
+        target: One of those found.
+        found: See `statistics_lines`; of a fit without statistics, terms and coefficients alone.
+        terms: The places of those to show, in this order.
+    """
+    known = found["targets"][target]
+    columns = _columns(found, known)
+    cells = [[number(known[member][j]) for member in columns.values()] for j in terms]
+    names = [label(found["terms"][j]) for j in terms]
+    rows = [[name, *figures] for name, figures in zip(names, cells, strict=True)]
+    more = len(found["terms"]) - len(rows)
+    rest = [f"  … ({count(more, 'more feature')})"] if more else []
+    fit = ["", *_fit(known, found)] if "residual_dof" in found else []
+    return [Table([[label(target), *columns], *rows]), *rest, *fit]
+
+
+def _columns(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
+    """Return the heads of the columns and the members that they show."""
+    robust = found.get("robust")
+    error = f"{robust} error" if robust else "standard error"
+    heads = {"coefficient": "coefficient", error: "standard_error", "t": "t", "p": "p"}
     if "level" in found:
         tail = 50 * (1 - found["level"])
-        columns |= {f"{tail:g} %": "lower", f"{100 - tail:g} %": "upper"}
-    cells = [map(number, of_target[member]) for member in columns.values()]
-    rows = zip(map(label, found["terms"]), *cells, strict=True)
-    return aligned([[label(target), *columns], *map(list, rows)])
+        heads |= {f"{tail:g} %": "lower", f"{100 - tail:g} %": "upper"}
+    heads["standardized"] = "standardized"
+    return {head: member for head, member in heads.items() if member in known}
 
 
-def _fit(of_target: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+def _fit(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[Part]:
     model, dof = found["model_dof"], found["residual_dof"]
     r2, adjusted = (
-        "–" if value is None else f"{value:.6f}"
-        for value in (of_target["r2"], of_target["adjusted_r2"])
+        "–" if value is None else f"{value:.6f}" for value in (known["r2"], known["adjusted_r2"])
     )
     if dof <= 0:
         return [f"  R² {r2}; no degree of freedom is left: nothing else is defined"]
-    deviation = of_target["residual_sd"]
+    deviation = known["residual_sd"]
     said = [
         f"  residual standard deviation {number(deviation)} with "
         f"{count(dof, 'degree')} of freedom; R² {r2}, adjusted {adjusted}"
     ]
     if deviation == 0:
         return [*said, "  a perfect fit: tests and likelihood are not defined"]
-    test = f"F({model}, {dof}) {number(of_target['f'])}, p {number(of_target['f_p'])}; "
+    test = f"F({model}, {dof}) {number(known['f'])}, p {number(known['f_p'])}; "
     criteria = ", ".join(
-        f"{name} {number(of_target[member])}"
+        f"{name} {number(known[member])}"
         for name, member in (("log-likelihood", "log_likelihood"), ("AIC", "aic"), ("BIC", "bic"))
     )
     return [*said, f"  {test}{criteria}"]

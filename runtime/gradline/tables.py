@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,11 +28,13 @@ from gradline.files import (
     COMPRESSED,
     RAGGED_HINT,
     Dialect,
+    TableFile,
     odd_rows,
     open_file,
     readable,
     table_files,
 )
+from gradline.objects import FIRST, ObjectFile, is_remote
 from gradline.partitions import partition_columns, partitions
 from gradline.text import category_texts, clean, guess, parse
 
@@ -52,6 +55,7 @@ COUNTED = (
     ".ipc",
 )  # files that say how many rows they have
 SAMPLE_BYTES = 1 << 16
+AT_ONCE = 32  # files of an object store that are opened
 HEAD_ROWS = 1_000  # what the kinds of a text file's columns are first guessed from
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
@@ -93,18 +97,21 @@ class Part:
         frame: Its columns, all strings where `text`.
         names: The column names as written, duplicates included.
         text: Whether it is a text file, whose strings are to be read as numbers.
-        state: The file's size and time of change when it was opened.
+        state: The file's size and time of change when it was opened; None in an object store.
         given: Columns that stand before the file's own, each the same in every row.
         start: The place in the file of the frame's first row.
+        numbers: Columns of a text file that are read as numbers at once, None where one's text is
+            missing or no number.
     """
 
-    path: Path | None
+    path: TableFile | None
     frame: pl.LazyFrame
     names: list[str]
     text: bool
     state: tuple[int, int] | None = None
     given: Mapping[str, pl.Expr] = field(default_factory=dict)
     start: int = 0
+    numbers: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -144,12 +151,12 @@ class FrameTable:
         self.dialect = dialect
         self.names = parts[0].names
         self.kinds = self._kinds(parts[0])
-        self._odd: set[Path] = set()  # text files that can't be read as numbers at once
+        self._odd: set[TableFile] = set()  # text files that can't be read as numbers at once
         for part in parts[1:]:
             self._check_same(part)
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[TableFile]:
         """The files, in the order in which they are read."""
         return [part.path for part in self.parts if part.path]
 
@@ -197,7 +204,7 @@ class FrameTable:
         done = 0
         as_numbers = self._as_numbers(part, columns, keep)
         if as_numbers is not None:
-            # Whatever is odd in a file is looked at more closely, and told, in its text.
+            # What is odd or missing in a file is looked at more closely, and told, in its text.
             with suppress(InputError):
                 for values, kept in self._read(as_numbers, columns, size, keep):
                     if (values >= LARGEST_INTEGER).any() or (values <= -LARGEST_INTEGER).any():
@@ -219,8 +226,9 @@ class FrameTable:
         if self.dialect.decimal_comma or not numbers:
             return None
         frame, *_ = open_file(part.path, self.dialect, sorted(numbers))
-        given = part.given.values()
-        return replace(part, frame=frame.select(*given, pl.all()) if given else frame)
+        if part.given:
+            frame = frame.select(*part.given.values(), pl.all())
+        return replace(part, frame=frame, numbers=sorted(numbers))
 
     def _read(
         self,
@@ -228,14 +236,12 @@ class FrameTable:
         columns: Sequence[str],
         size: int,
         keep: Sequence[str],
-        done: int = 0,
+        start: int = 0,
     ) -> Iterator[tuple[NDArray[Any], pl.DataFrame | None]]:
-        """Yield what `_rows` does from the row `done` on, which a block starts with."""
-        start = 0
-        for frame in self._frames(part, list(dict.fromkeys([*columns, *keep])), size):
-            if start >= done:
-                values = self._numbers(part, _picked(frame, columns), part.start + start)
-                yield values, _picked(frame, keep) if keep else None
+        """Yield what `_rows` does, from a row on."""
+        for frame in self._frames(part, list(dict.fromkeys([*columns, *keep])), size, start):
+            values = self._numbers(part, _picked(frame, columns), part.start + start)
+            yield values, _picked(frame, keep) if keep else None
             start += len(frame)
 
     def kept_schema(self, names: Sequence[str]) -> dict[str, pl.DataType]:
@@ -246,12 +252,15 @@ class FrameTable:
     def expected_rows(self) -> int | None:
         """Return about how many rows there are, None where only reading them would tell.
 
-        Parquet and Arrow files say it; of other files a sample tells the length of a line.
+        Parquet and Arrow files say it; of other files a sample tells the length of a line. Of an
+        object store it is None: it would be asked once more for each file.
         """
         import polars as pl
 
         total = 0.0
         for part in self.parts:
+            if isinstance(part.path, ObjectFile):
+                return None
             if part.path is None or part.path.suffix.lower() in COUNTED:
                 with readable(part.path):
                     total += part.frame.select(pl.len()).collect().item()
@@ -317,14 +326,16 @@ class FrameTable:
                         hint="give files whose columns have the same types",
                     )
 
-    def _frames(self, part: Part, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
+    def _frames(
+        self, part: Part, columns: Sequence[str], size: int, start: int
+    ) -> Iterator[pl.DataFrame]:
         """Yield the part's columns in frames of `size` rows, the last one shorter."""
         import polars as pl
 
         kept: list[pl.DataFrame] = []
         rows = 0
         with readable(part.path, self.dialect.separator):
-            for batch in self._batches(part, columns, size):
+            for batch in self._batches(part, columns, size, start):
                 kept.append(batch)
                 rows += len(batch)
                 while rows >= size:
@@ -335,11 +346,20 @@ class FrameTable:
         if rows:
             yield pl.concat(kept)
 
-    def _batches(self, part: Part, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
+    def _batches(
+        self, part: Part, columns: Sequence[str], size: int, start: int
+    ) -> Iterator[pl.DataFrame]:
         """Yield the part's columns in frames of any length, blank lines of a text left out.
 
+        Args:
+            part: To read.
+            columns: To yield.
+            size: Rows of a frame, about.
+            start: The first row's place, before which there is no blank line.
+
         Raises:
-            InputError: For a text file with a row of another length than its header.
+            InputError: For a text file with a row of another length than its header, or whose
+                numbers were to be read at once and are not all there.
         """
         from polars import selectors
 
@@ -347,8 +367,10 @@ class FrameTable:
         last = part.frame.collect_schema().names()[-1:] if part.text else []
         wanted = selectors.by_name(dict.fromkeys([*columns, *last]))
         blank: NDArray[np.int64] | None = None
-        start = 0
-        for batch in self._in_pieces(part, part.frame.select(wanted), size):
+        frames = part.frame.select(wanted)
+        for batch in self._in_pieces(part, frames.slice(start) if start else frames, size):
+            if any(batch[name].has_nulls() for name in part.numbers):
+                raise InputError(f"{part.label} is to be read as text", code="not-at-once")
             if last and blank is None and batch[last[0]].has_nulls():
                 ragged, lines = odd_rows(part.path, self.dialect.separator)
                 if ragged:
@@ -510,20 +532,28 @@ def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
         InputError: For a path, format, encoding or schema that does not fit, naming the file.
     """
     dialect = dialect or Dialect()
-    parts = []
-    for path in table_files(data):
+    files = table_files(data)
+    if isinstance(files[0], ObjectFile):
+        open_file(files[0], dialect, storage=FIRST)
+
+    def opened(path: TableFile) -> Part:
         frame, names, text = open_file(path, dialect)
-        parts.append(Part(path, frame, names, text, _state(path)))
-    return FrameTable(_with_partitions(parts, Path(data)), dialect)
+        return Part(path, frame, names, text, _state(path) if isinstance(path, Path) else None)
+
+    if is_remote(data):
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # mostly waiting for answers
+            parts = list(pool.map(opened, files))
+        return FrameTable(_with_partitions(parts, ObjectFile(str(data)).path), dialect)
+    return FrameTable(_with_partitions([opened(file) for file in files], Path(data)), dialect)
 
 
-def _with_partitions(parts: list[Part], data: Path) -> list[Part]:
+def _with_partitions(parts: list[Part], data: PurePath) -> list[Part]:
     """Return the parts with the columns that the names of their folders give, before the others."""
     import polars as pl
 
     fixed = takewhile(lambda name: not any(c in name for c in "*?["), data.parts)
-    root = data if data.is_dir() else Path(*fixed)
-    found = [partitions(part.path, root) if part.path else {} for part in parts]
+    root = data if isinstance(data, Path) and data.is_dir() else type(data)(*fixed)
+    found = [partitions(_pure(part.path), root) if part.path else {} for part in parts]
     if not any(found):
         return parts
     given = partition_columns(found, text=parts[0].text)
@@ -539,9 +569,13 @@ def _with_partitions(parts: list[Part], data: Path) -> list[Part]:
     ]
 
 
+def _pure(path: TableFile) -> PurePath:
+    return path.path if isinstance(path, ObjectFile) else path
+
+
 def _check_unchanged(part: Part) -> None:
     """Raise for a file that is not as it was when it was opened."""
-    if part.path is None or part.state is None:
+    if not isinstance(part.path, Path) or part.state is None:
         return
     if not part.path.exists() or _state(part.path) != part.state:
         raise InputError(

@@ -2,24 +2,39 @@
 
 A reader that has seen enough (`head`) ends a command quietly; a full disk under stdout is an error
 of ours; a stderr that nobody reads changes nothing. Data are UTF-8 whatever the terminal's
-encoding is, and a character that it can't show never ends a command.
+encoding is, and a character that it can't show never ends a command. What people read bears colours
+and the terminal's width where a terminal shows it, and is plain text anywhere else.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from gradline.errors import OutputError
 
-__all__ = ["fail", "prepare", "say", "say_json", "silence", "tell", "unwritten"]
+if TYPE_CHECKING:
+    from gradline.layout import Part
+
+__all__ = ["fail", "prepare", "say", "say_json", "show", "silence", "tell", "unwritten", "warn"]
+
+# What the commands' own sentences and tables are written with, for encodings without it.
+SPELLED = {
+    "·": "*", "×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "→": "->", "≤": "<=",
+    "≥": ">=", "±": "+-", "²": "2", "λ": "lambda ", "─": "-", "━": "-",
+}  # fmt: skip
+
+
+# What is done before anything is printed: a live line makes room.
+before_printing: list[Callable[[], object]] = []
 
 
 def prepare() -> None:
@@ -28,11 +43,47 @@ def prepare() -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)
+            codecs.register_error(f"spell-or-{errors}", _Speller(errors))
+            stream.reconfigure(errors=f"spell-or-{errors}")
 
 
-def say(answer: str | bytes) -> None:
+class _Speller:
+    """Handles characters that an encoding lacks: spelled where they are ours, else as `other`."""
+
+    def __init__(self, other: str) -> None:
+        self._other = codecs.lookup_error(other)
+
+    def __call__(self, error: UnicodeError) -> tuple[str | bytes, int]:
+        assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - nothing is decoded
+        spelled = SPELLED.get(error.object[error.start])
+        if spelled is not None:
+            return spelled, error.start + 1
+        error.end = error.start + 1
+        return self._other(error)
+
+
+def show(parts: Sequence[Part]) -> None:
+    """Print what people read on stdout: as a terminal shows it where it is one, else plain."""
+    from gradline.layout import as_text
+
+    if _is_rich(sys.stdout):
+        with contextlib.suppress(ImportError):  # a light install prints plain text
+            from shutil import get_terminal_size
+
+            from gradline.styled import as_styled
+
+            width = get_terminal_size().columns
+            say(as_styled(parts, width, color=_may_color()), styled=True)
+            return
+    say(as_text(parts))
+
+
+def say(answer: str | bytes, *, styled: bool = False) -> None:
     """Print text for people in the terminal's encoding, or data as they are, on stdout.
+
+    Args:
+        answer: Text, or data.
+        styled: Whether its escape codes are to stay wherever it goes.
 
     Raises:
         OutputError: Where stdout is closed or full.
@@ -40,8 +91,9 @@ def say(answer: str | bytes) -> None:
     """
     if sys.stdout is None:
         raise unwritten("it is closed")
-    try:
-        click.echo(answer, nl=isinstance(answer, str))
+    _make_room()
+    try:  # click's own idea of stdout would be UTF-8 where ASCII is asked for
+        click.echo(answer, sys.stdout, nl=isinstance(answer, str), color=styled or None)
     except BrokenPipeError:
         silence(sys.stdout)
         raise click.exceptions.Exit(0) from None
@@ -63,10 +115,16 @@ def say_json(record: Mapping[str, Any]) -> None:
 
 def tell(text: str) -> None:
     """Print text on stderr, where there is someone to read it."""
+    _make_room()
     try:
-        click.echo(text, err=True)
+        click.echo(text, sys.stderr)
     except OSError:
         silence(sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    tell(_marked("Warning:", "yellow", text))
 
 
 def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
@@ -75,7 +133,7 @@ def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
         report = {"error": code, "message": message, "hint": hint}
         tell(json.dumps(report, ensure_ascii=False))
     else:
-        tell(f"Error: {message}" + (f"\n  {hint}" if hint else ""))
+        tell(_marked("Error:", "red", message) + (f"\n  {hint}" if hint else ""))
 
 
 def silence(stream: TextIO | None) -> None:
@@ -92,3 +150,28 @@ def unwritten(reason: str) -> OutputError:
         code="cannot-write",
         hint="give it a place with room to write to",
     )
+
+
+def _make_room() -> None:
+    for act in before_printing:
+        act()
+
+
+def _is_rich(stream: TextIO | None) -> bool:
+    """Return whether what people read is to be more than plain text there."""
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return (
+        stream is not None and stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    )
+
+
+def _may_color() -> bool:
+    return not os.environ.get("NO_COLOR")
+
+
+def _marked(mark: str, color: str, text: str) -> str:
+    """Return a line for stderr that a mark opens."""
+    if _may_color() and sys.stderr.isatty() and _is_rich(sys.stderr):
+        mark = click.style(mark, fg=color, bold=True)
+    return f"{mark} {text}"

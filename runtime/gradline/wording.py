@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -16,9 +17,11 @@ __all__ = [
     "chosen_ridge",
     "count",
     "equations",
+    "isolated",
     "label",
     "number",
     "scientific",
+    "sides",
 ]
 
 TERMS = 8  # an equation shows so many and counts the rest
@@ -44,13 +47,24 @@ def label(name: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in shown)
 
 
+def isolated(name: str) -> str:
+    """Return a name's label such that one written from right to left turns no text around it.
+
+    Such a name stands between the marks that Unicode has for this (UAX #9, FSI and PDI); a
+    program that writes to pages knows them, a terminal seldom does.
+    """
+    shown = label(name)
+    turns = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown)
+    return f"\u2068{shown}\u2069" if turns else shown
+
+
 def count(amount: int, noun: str) -> str:
     """Return an amount with its noun: "1 row", "2,000 rows"."""
     return f"{amount:,} {noun}{'s' * (amount != 1)}"
 
 
-def categories(columns: Sequence[Column]) -> list[str]:
-    """Return one line for each category column: its levels, and which is the reference."""
+def categories(columns: Sequence[Column]) -> list[tuple[str, str]]:
+    """Return a label and a line for each category: its levels, and which is the reference."""
     lines = []
     for column in columns:
         if column.kind == "category":
@@ -59,7 +73,7 @@ def categories(columns: Sequence[Column]) -> list[str]:
             shown += f", … ({more} more)" if more > 0 else ""
             reference = column.reference
             said = "no reference" if reference is None else f"reference {label(reference)}"
-            lines.append(f"  one-hot  {label(column.name)}: {shown}; {said}")
+            lines.append(("one-hot", f"{label(column.name)}: {shown}; {said}"))
     return lines
 
 
@@ -95,27 +109,45 @@ def float32_error(error: float | None, target: str, limit: float, column: str) -
 
 
 def equations(
-    weights: NDArray[Any], bias: NDArray[Any], features: Sequence[str], targets: Sequence[str]
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    features: Sequence[str],
+    targets: Sequence[str],
+    shown: Callable[[str], str] = label,
 ) -> list[str]:
-    """Return one equation for each target in the columns' own names.
+    """Return one equation for each target in the columns' own names; see `sides`."""
+    both = sides(weights, bias, features, targets, shown)
+    width = max(len(left) for left, _ in both)
+    return [f"{left:<{width}} = {right}" for left, right in both]
+
+
+def sides(
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    features: Sequence[str],
+    targets: Sequence[str],
+    shown: Callable[[str], str] = label,
+) -> list[tuple[str, str]]:
+    """Return the two sides of each target's equation.
 
     Args:
         weights: W, shape (k, d).
         bias: b, shape (k,).
         features: The d input names.
         targets: The k output names.
+        shown: What a name is written as.
     """
-    labels = [label(target) for target in targets]
-    width = max(map(len, labels))
     return [
-        f"{target:<{width}} = {_right_side(row, offset, features)}"
-        for target, row, offset in zip(labels, weights, bias, strict=True)
+        (shown(target), _right_side(row, offset, features, shown))
+        for target, row, offset in zip(targets, weights, bias, strict=True)
     ]
 
 
-def _right_side(weights: NDArray[Any], bias: float, features: Sequence[str]) -> str:
+def _right_side(
+    weights: NDArray[Any], bias: float, features: Sequence[str], shown: Callable[[str], str]
+) -> str:
     terms = [
-        (float(weight), f"{number(abs(float(weight)))}·{label(feature)}")
+        (float(weight), f"{number(abs(float(weight)))}·{shown(feature)}")
         for weight, feature in zip(weights[:TERMS], features, strict=False)
         if weight
     ]

@@ -21,6 +21,7 @@ __all__ = [
     "BUILDING",
     "FORMATS",
     "check_output",
+    "check_writable",
     "output_format",
     "table_bytes",
     "write_table",
@@ -61,16 +62,31 @@ def output_format(path: Path) -> str:
     return max(found, key=len)
 
 
-def check_output(path: Path, inputs: Sequence[Path]) -> None:
+def check_output(path: Path, inputs: Sequence[object]) -> None:
     """Check that a file of this name overwrites none of those that are read.
 
     Raises:
         InputError: Where it would.
     """
-    if path.exists() and any(path.samefile(file) for file in inputs):
+    if path.exists() and any(path.samefile(f) for f in inputs if isinstance(f, Path)):
         raise InputError(
             f"{path} is both input and output", code="same-file", hint="give another output"
         )
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file could be put under `path`, before anyone waits for what it is to hold.
+
+    Raises:
+        OutputError: Where it is a folder, or its own folder is none that may be written to.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise _unwritable(path, "it is a folder")
+    if not folder.is_dir():
+        raise _unwritable(path, f"there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(path, "permission denied")
 
 
 def write_table(
@@ -132,11 +148,15 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}",
-            code="cannot-write",
-            hint="give a path in a folder with room that you may write to",
-        ) from error
+        raise _unwritable(path, error.strerror or str(error)) from error
+
+
+def _unwritable(path: Path, reason: str) -> OutputError:
+    return OutputError(
+        f"cannot write {path}: {reason}",
+        code="cannot-write",
+        hint="give a path in a folder with room that you may write to",
+    )
 
 
 def _sink(

@@ -10,10 +10,17 @@ from gradline.errors import needs_extra
 if TYPE_CHECKING:
     from gradline_trainer.estimator import LinearRegression
     from gradline_trainer.fitting import Fit, fit
+    from gradline_trainer.saved_moments import load_moments, save_moments
 
-__all__ = ["Fit", "LinearRegression", "fit"]
+__all__ = ["Fit", "LinearRegression", "fit", "load_moments", "save_moments"]
 
-MODULES = {"Fit": "fitting", "LinearRegression": "estimator", "fit": "fitting"}
+MODULES = {
+    "Fit": "fitting",
+    "LinearRegression": "estimator",
+    "fit": "fitting",
+    "load_moments": "saved_moments",
+    "save_moments": "saved_moments",
+}
 
 
 def __getattr__(name: str) -> Any:

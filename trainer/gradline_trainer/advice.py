@@ -7,7 +7,7 @@ from gradline_trainer.arithmetic import ILL_CONDITIONED
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.exact_loss import ExactSolution
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments import Moments, one_value
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader
 from gradline_trainer.wide.column_moments import ColumnMoments
@@ -94,8 +94,9 @@ def advise_on_columns(
             f"{counts.dropped} of {counts.read} rows dropped for missing values"
             + " or unknown categories" * bool(counts.unknown)
         )
-    tiny = [j for j in constant if moments.minimum[j] < moments.maximum[j]]
-    same = [j for j in constant if moments.minimum[j] == moments.maximum[j]]
+    alike = one_value(moments)
+    tiny = [j for j in constant if not alike[j]]
+    same = [j for j in constant if alike[j]]
     if same:
         found.append(f"constant, so their weight is 0: {named(same)}")
     if tiny:

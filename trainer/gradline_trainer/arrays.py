@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
+from gradline.files import TableFile
 from gradline.inputs import kind_of
 from gradline.tables import BLOCK_ROWS, LARGEST_INTEGER, Block
 
@@ -29,7 +29,7 @@ class ArrayTable:
         place_of: For each category column, what turns its text into the number that is read.
     """
 
-    paths: Sequence[Path] = ()
+    paths: Sequence[TableFile] = ()
     place_of: Mapping[str, PlaceOf] = MappingProxyType({})
 
     def __init__(self, parts: Sequence[NDArray[Any]], names: list[str]) -> None:

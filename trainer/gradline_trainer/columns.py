@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol, Self
 
 from gradline.categories import PlaceOf
 from gradline.encoding import Column
 from gradline.errors import InputError, nearest
+from gradline.files import TableFile
 from gradline.tables import Block, FrameTable
 
 __all__ = ["Columns", "Table", "choose_columns"]
@@ -28,7 +28,7 @@ class Table(Protocol):
     kinds: dict[str, str]
 
     @property
-    def paths(self) -> Sequence[Path]:
+    def paths(self) -> Sequence[TableFile]:
         """The files."""
 
     def label(self, part: int) -> str:

@@ -24,7 +24,7 @@ def descend(
     learning_rate: float,
     epochs: int,
     enough: Callable[[Tensor, Tensor, float], bool],
-    progress: Callable[[int], None],
+    progress: Callable[[int, float], None],
     momentum: Momentum,
 ) -> tuple[Tensor, Tensor, list[float]]:
     """Run the tutorial's loop and return the weights, the bias and the loss of each epoch.
@@ -41,7 +41,7 @@ def descend(
         learning_rate: Of the step `parameter -= learning_rate * gradient`.
         epochs: The most steps.
         enough: Whether to stop, from the gradients by weights and bias and the loss.
-        progress: Called with the number of each epoch.
+        progress: Called with the number of each epoch, the first is 0, and its loss.
         momentum: Nesterov's, from the losses so far; 0 is the tutorial.
     """
     weights, bias = weights.clone().requires_grad_(), bias.clone().requires_grad_()
@@ -60,7 +60,7 @@ def descend(
                 parameter -= learning_rate * gradient(parameter)
             for parameter in (weights, bias):
                 gradient(parameter).zero_()
-        progress(epoch)
+        progress(epoch, history[-1])
         if done or epoch == epochs - 1:
             break
         ahead = momentum(history)

@@ -111,13 +111,15 @@ def _weights_error(coordinates: Coordinates, weights: Tensor, error: Tensor) -> 
     problem, r = coordinates.problem, len(coordinates.problem.scale)
     if not r:
         return 0.0
-    noise = 2 * (r + 2) * EPSILON  # in the scaled normal matrix and its right side
+    # In the scaled normal matrix and its right side.
+    noise = 2 * (r + 2) * EPSILON + problem.rounding
     reach = noise * problem.condition**2
     if not reach * r < 1 / 2:
         return None
     scaled = coordinates.weights(weights.double()) * problem.scale
     moved = reach * (math.sqrt(r) * problem.power.sqrt().norm() + r * scaled.norm())
-    return float((error.norm() + moved / problem.scale.min()) / (1 - reach * r))
+    bound = float((error.norm() + moved / problem.scale.min()) / (1 - reach * r))
+    return bound if math.isfinite(bound) else None
 
 
 def _epochs_to_go(

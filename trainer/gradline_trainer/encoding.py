@@ -7,15 +7,17 @@ nothing to a mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from gradline.categories import PlaceOf
 from gradline.encoding import Column, in_order
+from gradline.engine import Engine
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns, Table
 from gradline_trainer.options import Options
-from gradline_trainer.rows import RowReader
+from gradline_trainer.passes import Progress, each_share
+from gradline_trainer.rows import Counts, RowReader
 from gradline_trainer.tally import Tally
 
 __all__ = ["MAX_CATEGORIES", "learn_encoding"]
@@ -29,7 +31,8 @@ def learn_encoding(
     columns: Columns,
     options: Options,
     max_categories: int,
-    report: Callable[[str, int], None],
+    report: Progress,
+    engine: Engine | None,
 ) -> tuple[Table, Columns]:
     """Return the table and the columns, with levels and fill values learned where asked for.
 
@@ -41,6 +44,7 @@ def learn_encoding(
         options: Of the run.
         max_categories: The most levels that a column may have.
         report: Called with ("rows", how many were read so far).
+        engine: That reads the rows; None for this process.
 
     Raises:
         InputError: For missing values that `options.missing` does not allow, a category column
@@ -53,7 +57,7 @@ def learn_encoding(
         )
     if options.missing != "mean" and all(column.kind == "number" for column in columns.inputs):
         return table, columns
-    tallies = _tally(table, columns, options, max_categories, report)
+    tallies = _tally(RowReader(table, columns, options), max_categories, report, engine)
     inputs = []
     for column in columns.inputs:
         if column.kind == "category":
@@ -67,27 +71,57 @@ def learn_encoding(
 
 
 def _tally(
-    table: Table,
-    columns: Columns,
-    options: Options,
-    max_categories: int,
-    report: Callable[[str, int], None],
+    whole: RowReader, max_categories: int, report: Progress, engine: Engine | None
 ) -> dict[str, Tally]:
     """Return what one pass sees of each column, by its name."""
-    categories = [column for column in columns.inputs if column.kind == "category"]
+    columns = whole.columns
     # With `error`, no other column decides which rows are trained on.
-    wanted = replace(columns, inputs=categories) if options.missing == "error" else columns
-    tallies = {column.name: Tally() for column in wanted.inputs}
-    growing: dict[str, PlaceOf] = {c.name: tallies[c.name].place_of for c in categories}
-    reader = RowReader(table.with_categories(growing), wanted, options)
-    for rows, _ in reader:
-        report("rows", reader.counts.read)
-        for j, column in enumerate(wanted.inputs):
-            tally = tallies[column.name]
-            tally.add(rows, j, column.kind)
-            if sum(map(bool, tally.counts)) > max_categories:
-                raise _too_many(column.name, tally, max_categories, table)
+    if whole.options.missing == "error":
+        inputs = [column for column in columns.inputs if column.kind == "category"]
+        columns = replace(columns, inputs=inputs)
+    reader = replace(whole, columns=columns)
+    work = partial(_tally_of, max_categories=max_categories)
+    if engine is None:
+        tallies, _ = work(reader, report=report)
+        reader.refuse_faults()
+        return tallies
+    tallies = {column.name: Tally() for column in columns.inputs}
+    for _, (of_share, _) in each_share(work, reader, report, engine):
+        for name, tally in of_share.items():
+            tallies[name].add_all(tally)
+            _check_few(name, tallies[name], max_categories, whole.table)
     return tallies
+
+
+def _tally_of(
+    reader: RowReader, max_categories: int, report: Progress = lambda stage, count: None
+) -> tuple[dict[str, Tally], Counts]:
+    """Return what is seen of each column of a reader's rows, faults being counted alone."""
+    inputs = reader.columns.inputs
+    tallies = {column.name: Tally() for column in inputs}
+    growing: dict[str, PlaceOf] = {
+        c.name: tallies[c.name].place_of for c in inputs if c.kind == "category"
+    }
+    seen = replace(reader, table=reader.table.with_categories(growing))
+    for _, rows, _ in seen.blocks():
+        report("rows", seen.counts.read)
+        for j, column in enumerate(inputs):
+            tallies[column.name].add(rows, j, column.kind)
+            _check_few(column.name, tallies[column.name], max_categories, reader.table)
+    reader.counts = seen.counts
+    return tallies, seen.counts
+
+
+def _check_few(name: str, tally: Tally, most: int, table: Table) -> None:
+    if sum(map(bool, tally.counts)) <= most:
+        return
+    _check_whole(name, list(tally.levels()), table)
+    raise InputError(
+        f"the column {name!r} has more than {most} categories",
+        code="too-many-categories",
+        hint=f"leave --one-hot {name!r} out (an identifier is no feature), or give "
+        "--max-categories N: each is a feature",
+    )
 
 
 def _finder(levels: tuple[str, ...]) -> PlaceOf:
@@ -123,16 +157,6 @@ def _check_whole(name: str, levels: list[str], table: Table) -> None:
                 code="not-a-category",
                 hint=f"leave --one-hot {name!r} out, or store the column as text",
             )
-
-
-def _too_many(name: str, tally: Tally, most: int, table: Table) -> InputError:
-    _check_whole(name, list(tally.levels()), table)
-    return InputError(
-        f"the column {name!r} has more than {most} categories",
-        code="too-many-categories",
-        hint=f"leave --one-hot {name!r} out (an identifier is no feature), or give "
-        "--max-categories N: each is a feature",
-    )
 
 
 def _check_names(inputs: list[Column], table: Table) -> None:

@@ -19,6 +19,7 @@ from gradline.files import Dialect
 from gradline.inputs import column_labels
 from gradline_trainer.fitting import learn
 from gradline_trainer.options import Options
+from gradline_trainer.passes import Walk
 from gradline_trainer.result import Fit
 from gradline_trainer.rows import RowReader
 from gradline_trainer.sources import open_table
@@ -112,7 +113,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             targets = [f"{target}_" for target in targets]
         table = open_table((features, wanted), targets, names, (), sample_weight, Dialect())
         reader = RowReader(*table, options)
-        self.fit_ = learn(reader, lambda stage, count: None, refuse_trivial=False)
+        walk = Walk(reader, lambda stage, count: None)
+        self.fit_ = learn(walk, refuse_trivial=False)
         self._take(self.fit_, single=wanted.ndim == 1)
         return self
 

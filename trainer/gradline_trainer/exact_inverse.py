@@ -9,7 +9,9 @@ takes less time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +28,7 @@ T_BITS = 60  # after the point of T
 FEW_BITS = 36  # where T need not be that near
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExactNormal:
     """The exact normal equations of the r active features, and what inverts them.
 
@@ -36,12 +38,13 @@ class ExactNormal:
         active: The r features' places among the d, ascending.
     """
 
-    system: ExactSystem
-    inverse: Array
+    system: ExactSystem = field(repr=False)
+    inverse: Array = field(repr=False)
     active: list[int]
 
+    @cached_property
     def root(self) -> Array:
-        """Return U with UᵀU = (XᵀWX)⁻¹ in raw units, the bias last; see `inverse_root`."""
+        """U with UᵀU = (XᵀWX)⁻¹ in raw units, the bias last; see `inverse_root`."""
         system = self.system
         integers = whole(self.inverse, FEW_BITS)
         inverse = (integers / (1 << FEW_BITS)).astype(np.float64)
@@ -64,6 +67,10 @@ class ExactNormal:
             system.feature_scale(),
             ratio(system.weight, 1, 2 * system.unit),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The integers are many times as large as what they are kept for.
+        return {"active": self.active, "root": self.root}
 
 
 def inverse_root(whitening: Array, centre: Array | None, scale: Array, weight: float) -> Array:

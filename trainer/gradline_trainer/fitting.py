@@ -8,28 +8,40 @@ from typing import Any
 
 import torch
 
-from gradline.engine import Engine, open_engine
+from gradline.engine import open_engine
 from gradline.errors import InputError, RefusedError
 from gradline.files import Dialect
+from gradline.shares import uncut
 from gradline_trainer.advice import advise
 from gradline_trainer.arguments import check_arguments
 from gradline_trainer.arithmetic import Arithmetic, choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
 from gradline_trainer.exact_loss import ExactLoss
-from gradline_trainer.gathering import Progress, gather, gather_exactly, refuse_unlearnable
+from gradline_trainer.from_moments import chosen_moments, reader_of
+from gradline_trainer.gathering import (
+    gather,
+    gather_exactly,
+    refuse_unlearnable,
+    report_epochs,
+)
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over_rows
 from gradline_trainer.moments import Moments
 from gradline_trainer.momentum import largest_stable_rate
 from gradline_trainer.options import Options
+from gradline_trainer.passes import Progress, Walk, expect
 from gradline_trainer.problem import Problem, state_problem
+from gradline_trainer.residuals import Residuals
 from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
+from gradline_trainer.robust import measure_robust, refuse_robust, robust_warnings
 from gradline_trainer.rows import RowReader, Rows
-from gradline_trainer.shared import check_shareable, metrics_held_out, note_uncut, refuse_wide
+from gradline_trainer.saved_moments import SavedMoments, refuse_wide
+from gradline_trainer.shared import check_shareable
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train
+from gradline_trainer.whitening import measure_leverage
 from gradline_trainer.wide.fitting import fit_wide, is_wide
 
 __all__ = ["Fit", "fit", "learn"]
@@ -49,6 +61,7 @@ def fit(
     separator: str | None = None,
     decimal_comma: bool = False,
     null: Sequence[str] = (),
+    keep_moments: bool = False,
     progress: Progress | None = None,
     engine: str = "local",
     address: str | None = None,
@@ -58,10 +71,12 @@ def fit(
 
     Args:
         table: A path, a glob or a folder; a polars, pandas or pyarrow table; a mapping of
-            columns; or a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,).
-        targets: The columns to predict; for a pair (X, Y) their names, y0… by default.
+            columns; a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,); or
+            saved moments, from `gradline_trainer.load_moments`.
+        targets: The columns to predict; for a pair (X, Y) their names, y0… by default; of saved
+            moments by default those that were saved.
         features: The columns to predict from, in the graph's order; by default every other
-            numeric column, and for a pair (X, Y) the names x0….
+            numeric column, for a pair (X, Y) the names x0…, and of saved moments those saved.
         exclude: Columns that are not to be features.
         one_hot: Features that are categories (text, integers or booleans): each becomes one
             indicator NAME=level per level, but for the most frequent one where there is a bias
@@ -71,8 +86,13 @@ def fit(
         separator: Of CSV files, by default the extension's.
         decimal_comma: Whether 1,5 means one and a half.
         null: Further texts that mean a missing value.
-        progress: Called with ("rows", count) and ("epochs", count). A method `expect` of it is
-            called with ("rows", about how many there are), and a method `note` with a text.
+        keep_moments: Whether the fit is to keep what `gradline_trainer.save_moments` writes; a wide
+            table, which has no co-moments, is refused then.
+        progress: Called with ("rows", count) and ("epochs", count), and of a wide table with
+            ("passes", count) over the rows in search of the largest stable rate. A method
+            `expect` of it is called with each of the three and about how many there are to be (of
+            epochs, at most), a method `loss` with each epoch's loss, before the epoch, and a method
+            `note` with what makes the run take longer than it might.
         engine: What reads the rows: this process, or "ray", a cluster whose machines can all read
             the files; the answer is the same, bit for bit.
         address: Of the Ray cluster; None for the one that Ray's own environment names, else for
@@ -96,45 +116,62 @@ def fit(
         )
     report = progress or (lambda stage, count: None)
     nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
+    if isinstance(table, SavedMoments):
+        of_rows = {"sample_weight": sample_weight, "one_hot": one_hot, "null": null}
+        of_rows |= {"separator": separator, "decimal_comma": decimal_comma}
+        saved, chosen = chosen_moments(
+            table, targets, features, exclude, chosen, of_rows, options.get("folds")
+        )
+        learned = learn(Walk(reader_of(saved, chosen), report), refuse_trivial=True, gathered=saved)
+        reason = "from saved moments, without the rows"
+        return replace(learned, arithmetic=replace(learned.arithmetic, reason=reason))
     dialect = Dialect(separator, decimal_comma, nulls)
     source, columns = open_table(
         table, targets, features, exclude or (), sample_weight, dialect, one_hot
     )
-    if expect := getattr(progress, "expect", None):
-        expect("rows", source.expected_rows() or 0)
-    with open_engine(engine, address) as reading:
-        if reading is not None:
-            note_uncut(check_shareable(source, chosen), progress)
-        source, columns = learn_encoding(source, columns, chosen, max_categories, report)
-        reader = RowReader(source, columns, chosen)
-        return learn(reader, report, refuse_trivial=True, engine=reading)
+    expect(report, "rows", source.expected_rows() or 0)
+    with open_engine(engine, address) as lent:
+        if lent is not None:
+            note = uncut(check_shareable(source, chosen))
+            if note and (tell := getattr(progress, "note", None)):
+                tell(note)
+        source, columns = learn_encoding(source, columns, chosen, max_categories, report, lent)
+        walk = Walk(RowReader(source, columns, chosen), report, lent)
+        return learn(walk, refuse_trivial=True, keep_moments=keep_moments)
 
 
 def learn(
-    reader: RowReader, report: Progress, *, refuse_trivial: bool, engine: Engine | None = None
+    walk: Walk,
+    *,
+    refuse_trivial: bool,
+    keep_moments: bool = False,
+    gathered: SavedMoments | None = None,
 ) -> Fit:
     """Return the linear model that gradient descent learns from rows; see `fit`.
 
     Args:
-        reader: Of the table's rows.
-        report: Called with ("rows", count) and ("epochs", count).
+        walk: Over the table's rows.
         refuse_trivial: Whether to refuse a single row, a constant target, and features that are all
             constant. Otherwise their solution is what it is: W = 0, and b the targets' mean. A
             wide table's are always refused.
-        engine: That reads the rows; None for this process.
+        keep_moments: See `fit`.
+        gathered: What an earlier pass over the rows gathered; they are read where it is None.
     """
+    reader, report = walk.reader, walk.report
     columns, chosen = reader.columns, reader.options
     if is_wide(columns, chosen):
-        if engine is not None:
-            raise refuse_wide(columns)
-        return fit_wide(reader, report)
+        if keep_moments:
+            raise refuse_wide(len(columns.features))
+        return fit_wide(walk)
     if chosen.fixed_momentum and chosen.preconditioning == "whiten":
         raise InputError(
             "momentum speeds up slow directions, and a whitened descent has none",
             code="bad-option",
             hint="leave --momentum out, or use --preconditioning standardize",
         )
-    moments, folds, rows = gather(reader, report, engine)
+    if chosen.robust is not None:
+        refuse_robust(len(columns.features), len(columns.targets))
+    moments, folds, gathered = _gathered(walk, gathered, keep_moments)
     if refuse_trivial:
         refuse_unlearnable(moments, reader)
     d = len(columns.features)
@@ -150,16 +187,19 @@ def learn(
             code="constant-features",
             hint="choose other features",
         )
-    loss, moments, arithmetic = _state_loss(reader, rows, moments, problem, chosen, report, engine)
+    loss, moments, arithmetic = _state_loss(walk, moments, problem, chosen)
     problem = loss.coordinates.problem
-    trained = train(loss, chosen, columns.features, lambda epoch: report("epochs", epoch + 1))
+    trained = train(loss, chosen, columns.features, report_epochs(report, chosen.epochs))
+    robust = measure_robust(chosen.robust, walk, moments, trained, problem)
+    metrics, residuals = _metrics(walk, moments, trained, problem)
     return Fit(
         weights=trained.weights,
         bias=trained.bias,
         features=columns.features,
         targets=columns.targets,
         history=trained.history,
-        metrics=_metrics(reader, moments, rows, trained, problem, engine),
+        metrics=metrics,
+        residuals=residuals,
         converged=trained.converged,
         optimality=trained.optimality,
         learning_rate=trained.learning_rate,
@@ -183,26 +223,46 @@ def learn(
                 trained.exact,
             ),
             *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
+            *(robust_warnings(robust) if robust else []),
         ],
+        robust=robust,
+        gathered=gathered,
+        leverage=measure_leverage(_at_hand(walk), moments, problem),
     )
 
 
+def _gathered(
+    walk: Walk, known: SavedMoments | None, keep: bool
+) -> tuple[Moments, list[Moments], SavedMoments | None]:
+    """Return what `gather` does, or what is known of it, and what is to be kept of that."""
+    if known is not None:
+        return known.moments, known.folds, known
+    moments, folds = gather(walk)
+    if not keep:
+        return moments, folds, None
+    counts = walk.reader.counts
+    saved = SavedMoments(
+        moments,
+        folds,
+        walk.reader.columns,
+        counts.read,
+        counts.dropped,
+        counts.held_out,
+        counts.filled,
+    )
+    return moments, folds, saved
+
+
 def _state_loss(
-    reader: RowReader,
-    rows: list[Rows] | None,
-    moments: Moments,
-    problem: Problem,
-    chosen: Options,
-    report: Progress,
-    engine: Engine | None,
+    walk: Walk, moments: Moments, problem: Problem, chosen: Options
 ) -> tuple[Loss, Moments, Arithmetic]:
     """Return the loss that the loop is given, the moments, exact where it is, and why it is."""
     arithmetic = choose_arithmetic(chosen, problem, moments)
     if arithmetic.used == "exact":
         try:
-            exact = gather_exactly(reader, rows, moments, report, engine)
+            exact = gather_exactly(walk)
             moments = exact.rounded(moments)
-            loss = ExactLoss.of(exact, moments, len(reader.columns.features), chosen)
+            loss = ExactLoss.of(exact, moments, len(walk.reader.columns.features), chosen)
             return loss, moments, arithmetic
         except RefusedError as error:
             if chosen.arithmetic == "exact":
@@ -211,7 +271,7 @@ def _state_loss(
     coordinates = Coordinates(problem, chosen.preconditioning)
     if chosen.gradient_source == "moments":
         return MomentsLoss(coordinates), moments, arithmetic
-    over_rows = RowsLoss.over(rows or [], coordinates, in_float32=chosen.in_float32)
+    over_rows = RowsLoss.over(_at_hand(walk) or [], coordinates, in_float32=chosen.in_float32)
     return over_rows, moments, arithmetic
 
 
@@ -220,26 +280,32 @@ def _are_few(rows: list[Rows]) -> bool:
     return sum(piece.size for block in rows for piece in block.pieces) <= FEW
 
 
+def _at_hand(walk: Walk) -> list[Rows] | None:
+    """Return the training rows, where they are in memory."""
+    return None if walk.kept is None else [rows for *_, rows in walk.kept]
+
+
 def _metrics(
-    reader: RowReader,
-    moments: Moments,
-    rows: list[Rows] | None,
-    trained: Trained,
-    problem: Problem,
-    engine: Engine | None,
-) -> dict[str, dict[str, Metrics] | None]:
-    """Return the metrics on the training rows and, where there are some, the held-out rows."""
+    walk: Walk, moments: Moments, trained: Trained, problem: Problem
+) -> tuple[dict[str, dict[str, Metrics] | None], dict[str, Residuals]]:
+    """Return the metrics on the training rows and, where there are some, the held-out rows.
+
+    And of rows that were passed over for them, the residuals.
+    """
     W, b = trained.weights.numpy(), trained.bias.numpy()
     centre = moments.mean[W.shape[1] :]
-    if rows is not None and (reader.options.gradient_source == "rows" or _are_few(rows)):
-        training = metrics_over_rows(rows, W, b, centre)
+    options, rows = walk.reader.options, _at_hand(walk)
+    if rows is not None and (options.gradient_source == "rows" or _are_few(rows)):
+        training, of_training = metrics_over_rows(walk, W, b, centre)
     else:
         training = metrics_from_moments(moments, W, b, problem.resolution.numpy())
-    held_out = None
-    if reader.counts.held_out:
-        held_out = metrics_held_out(reader, W, b, centre, engine)
-    names = reader.columns.targets
-    return {
-        "training": dict(zip(names, training or [], strict=True)),
+        of_training = Residuals()
+    held_out, of_held_out = None, Residuals()
+    if options.holdout:
+        held_out, of_held_out = metrics_over_rows(walk, W, b, centre, held_out=True)
+    names = walk.reader.columns.targets
+    metrics = {
+        "training": dict(zip(names, training, strict=True)),
         "held_out": dict(zip(names, held_out, strict=True)) if held_out else None,
     }
+    return metrics, {"training": of_training, "held_out": of_held_out}

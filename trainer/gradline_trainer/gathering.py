@@ -1,30 +1,30 @@
-"""The pass over the table: rows in, moments out."""
+"""The passes over the table that training takes: rows in, moments out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
-from gradline.engine import Engine
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns
 from gradline_trainer.exact_moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
-from gradline_trainer.moments import Moments
-from gradline_trainer.passes import Pass, Progress, total
+from gradline_trainer.moments import Moments, one_value
+from gradline_trainer.passes import Pass, Progress, Walk, expect
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = [
-    "Progress",
     "gather",
     "gather_exactly",
     "refuse_few_rows",
     "refuse_unlearnable",
     "refuse_useless",
+    "report_epochs",
 ]
 
 # The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
@@ -32,56 +32,41 @@ CHUNK = 1 << 22  # numbers
 LEAST_ROWS = 8192
 
 
-def gather(
-    reader: RowReader, report: Progress, engine: Engine | None = None
-) -> tuple[Moments, list[Moments], list[Rows] | None]:
-    """Return the moments of the training rows and of each fold, and the rows if they are at hand.
+def report_epochs(report: Progress, most: int) -> Callable[[int, float], None]:
+    """Return what tells a report of each epoch, and one that listens of its loss before."""
+    expect(report, "epochs", most)
+    of_loss = getattr(report, "loss", None)
 
-    They are where the loop needs them, or where one block holds them all.
+    def epoch_done(epoch: int, loss: float) -> None:
+        if of_loss is not None:
+            of_loss(loss)
+        report("epochs", epoch + 1)
+
+    return epoch_done
+
+
+def gather(walk: Walk) -> tuple[Moments, list[Moments]]:
+    """Return the moments of the training rows and of each fold, from the first pass.
+
+    The rows are kept at hand where the loop needs them, or where one block holds them all.
 
     Args:
-        reader: Of the table's rows.
-        report: Called with ("rows", how many were read so far).
-        engine: That reads them; None for this process.
+        walk: Over the rows.
 
     Raises:
         InputError: For rows that can't be trained on, where none is left, or none for a fold,
             and for columns whose squares overflow.
     """
+    reader = walk.reader
     width = len(reader.columns.features) + len(reader.columns.targets)
     folds, device = reader.options.folds or 0, reader.options.torch_device
+    walk.kept = []
+    walk.most = 1 if reader.options.gradient_source == "moments" else math.inf
     of = partial(FoldedMoments.of, folds=folds, device=device)
-    job = Pass(of, max(LEAST_ROWS, CHUNK // width))
-    kept: list[Rows] | None
-    if engine is None:
-        merged, kept = _here(job, reader, report)
-    else:
-        merged = total(job, reader, report, engine)
-        kept = [rows for rows, _ in reader] if reader.counts.blocks == 1 else None
+    merged = walk.gather(Pass(of, max(LEAST_ROWS, CHUNK // width)))
     whole = refuse_useless(None if merged is None else merged.whole, reader)
     assert merged is not None  # noqa: S101 - of no rows, which are refused
-    return whole, _filled(merged), kept
-
-
-def _here(
-    job: Pass[FoldedMoments], reader: RowReader, report: Progress
-) -> tuple[FoldedMoments | None, list[Rows] | None]:
-    """Return what this process finds of the training rows, and the rows if they are at hand."""
-    keep_all = reader.options.gradient_source == "rows"
-    kept: list[Rows] = []
-
-    def training() -> Iterator[tuple[int, int, Rows]]:
-        for block, rows, _ in reader.blocks():
-            report("rows", reader.counts.read)
-            if keep_all or reader.counts.blocks == 1:
-                kept.append(rows)
-            else:
-                kept.clear()
-            yield block.part, block.start, rows
-        reader.refuse_faults()
-
-    merged = job.over(training())
-    return merged, kept if keep_all or reader.counts.blocks == 1 else None
+    return whole, _filled(merged)
 
 
 AnyMoments = TypeVar("AnyMoments", Moments, ColumnMoments)
@@ -118,57 +103,20 @@ def _filled(merged: FoldedMoments) -> list[Moments]:
     return folds
 
 
-def gather_exactly(
-    reader: RowReader,
-    rows: list[Rows] | None,
-    moments: Moments,
-    report: Progress,
-    engine: Engine | None = None,
-) -> ExactMoments:
+def gather_exactly(walk: Walk) -> ExactMoments:
     """Return the exact moments of the training rows, from a further pass where not at hand.
-
-    Args:
-        reader: Of the table's rows, after `gather`.
-        rows: What `gather` kept, or None.
-        moments: What `gather` found.
-        report: Called with ("rows", how many were read so far).
-        engine: That reads them; None for this process.
 
     Raises:
         InputError: Where the table has changed since.
         RefusedError: Where values span too many bits.
     """
-    job = Pass(partial(_exact, device=reader.options.torch_device))
-    count = 0
-
-    def training() -> Iterator[tuple[int, int, Rows]]:
-        nonlocal count
-        for place, block in enumerate(rows if rows is not None else _reported(reader, report)):
-            count += len(block)
-            yield 0, place, block
-
-    if engine is None or rows is not None:
-        found = job.over(training())
-    else:
-        found = total(job, reader, report, engine)
-        count = reader.counts.training
-    if found is None or count != moments.rows:
-        raise InputError(
-            f"the table changed while it was read: {moments.rows} rows to train on, then {count}",
-            code="changed-data",
-            hint="run again when nothing writes to it",
-        )
+    found = walk.total(Pass(partial(_exact, device=walk.reader.options.torch_device)))
+    assert found is not None  # noqa: S101 - of no rows, which are refused
     return found
 
 
 def _exact(rows: Rows, device: str) -> ExactMoments:
     return ExactMoments.of(rows.values, rows.weights, device)
-
-
-def _reported(reader: RowReader, report: Progress) -> Iterator[Rows]:
-    for rows, _ in reader:
-        report("rows", reader.counts.read)
-        yield rows
 
 
 def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
@@ -186,9 +134,9 @@ def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
 def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> None:
     """Raise for a single row, and for a constant target."""
     refuse_few_rows(reader, moments.rows, least=2)
-    squares = moments.squares
+    squares, constant = moments.squares, one_value(moments)
     for j, name in enumerate(reader.columns.targets, len(reader.columns.features)):
-        if moments.minimum[j] == moments.maximum[j]:
+        if constant[j]:
             raise InputError(
                 f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
                 "learn",

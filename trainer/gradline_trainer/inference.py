@@ -57,7 +57,12 @@ class Design:
 
 
 def target_statistics(
-    design: Design, weights: Array, residual: float, total: float, standardized: Array
+    design: Design,
+    weights: Array,
+    residual: float,
+    total: float,
+    standardized: Array,
+    robust: tuple[Array, float | None] | None = None,
 ) -> TargetStatistics:
     """Return the statistics of one target.
 
@@ -67,13 +72,17 @@ def target_statistics(
         residual: Σw·residual².
         total: Σw·y² about the mean, or about 0 without a bias.
         standardized: Its weights in units of deviations, shape (d,).
+        robust: Its robust covariance, shape (p, p), and F, in place of those of equal variance.
     """
     with needs_extra():
         from scipy.special import stdtr, stdtrit
     dof = design.residual_dof
     estimated = weights[design.active]
     blank = np.full(len(estimated), math.nan)
-    error = np.sqrt(residual / dof * design.inverse.diagonal()) if dof > 0 else blank
+    error = blank
+    if dof > 0:
+        covariance = residual / dof * design.inverse if robust is None else robust[0]
+        error = np.sqrt(covariance.diagonal())
     t = np.divide(estimated, error, out=blank.copy(), where=error > 0)
     reach = -float(stdtrit(dof, (1 - design.level) / 2)) * error if dof > 0 else blank
     known = [*standardized, *[math.nan] * design.bias]
@@ -86,12 +95,14 @@ def target_statistics(
         upper=design.placed(estimated + reach),
         standardized=design.placed(np.array(known)[design.active]),
         residual_sd=math.sqrt(residual / dof) if dof > 0 else None,
-        **_determination(design, residual, total),
+        **_determination(design, residual, total, robust),
         **_likelihood(design, residual),
     )
 
 
-def _determination(design: Design, residual: float, total: float) -> dict[str, float | None]:
+def _determination(
+    design: Design, residual: float, total: float, robust: tuple[Array, float | None] | None
+) -> dict[str, float | None]:
     """Return R², the adjusted one, F and its p."""
     from scipy.special import fdtrc
 
@@ -102,8 +113,10 @@ def _determination(design: Design, residual: float, total: float) -> dict[str, f
         if dof > 0:
             found["adjusted_r2"] = float(1 - (model + dof) / dof * (residual / total))
         if model > 0 and dof > 0 and residual > 0:
-            found["f"] = f = float(max(total - residual, 0.0) / model / (residual / dof))
-            found["f_p"] = float(fdtrc(model, dof, f))
+            f = float(max(total - residual, 0.0) / model / (residual / dof))
+            found["f"] = f if robust is None else robust[1]
+    if found["f"] is not None:
+        found["f_p"] = float(fdtrc(model, dof, found["f"]))
     return found
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gradline_trainer.moments import Moments
-from gradline_trainer.parallel import one_thread_each
+from gradline_trainer.passes import Pass, Walk
+from gradline_trainer.residuals import Residuals, step_among
 from gradline_trainer.rows import Rows
 
-__all__ = [
-    "Metrics",
-    "ResidualSums",
-    "metrics_from_moments",
-    "metrics_from_sums",
-    "metrics_over_rows",
-]
+__all__ = ["Metrics", "metrics_from_moments", "metrics_over_rows"]
 
 Array = NDArray[np.float64]
 
@@ -42,60 +37,78 @@ class Metrics:
 
 @dataclass(frozen=True)
 class ResidualSums:
-    """Weighted sums over the rows of a block.
+    """Weighted sums over rows.
 
     Attributes:
         total: Σw.
         sums: Of the squared and the absolute residuals, and of the targets' offsets from a centre
             and their squares; shape (4, k).
+        residuals: Of some of the rows.
     """
 
     total: float
     sums: Array
+    residuals: Residuals
 
     @classmethod
-    def of(cls, block: Rows, weights: Array, bias: Array, centre: Array) -> ResidualSums:
-        """Return those of a block; see `metrics_over_rows`."""
-        w = np.ones(len(block)) if block.weights is None else block.weights
-        residual = _product(block.features, weights.T) + bias - block.targets
-        offset = block.targets - centre
+    def of(cls, rows: Rows, weights: Array, bias: Array, centre: Array, step: int) -> ResidualSums:
+        """Return those of rows; see `metrics_over_rows` and `Residuals`."""
+        rows = rows.laid_out()
+        w = np.ones(len(rows)) if rows.weights is None else rows.weights
+        residual = _product(rows.features, weights.T) + bias - rows.targets
+        offset = rows.targets - centre
         parts = residual**2, np.abs(residual), offset, offset**2
-        return cls(float(w.sum()), np.stack([_product(w, part) for part in parts]))
+        return cls(
+            float(w.sum()),
+            np.stack([(w[:, None] * part).sum(axis=0) for part in parts]),
+            Residuals.of(rows.targets, residual, rows.first, step),
+        )
+
+    def merge(self, other: ResidualSums) -> ResidualSums:
+        """Return those of both sets of rows."""
+        return ResidualSums(
+            self.total + other.total,
+            self.sums + other.sums,
+            self.residuals.merge(other.residuals),
+        )
 
 
 def _product(a: Array, b: Array) -> Array:
-    """Return a @ b by PyTorch, whose threads, unlike NumPy's, are one here: they change bits."""
-    with one_thread_each():
-        product: Array = (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
+    """Return a @ b by PyTorch, of whose threads a pass has one: their number changes bits."""
+    left = torch.from_numpy(a if a.flags.writeable else a.copy())  # it warns of others
+    product: Array = (left @ torch.from_numpy(b)).numpy()
     return product
 
 
 def metrics_over_rows(
-    rows: Iterable[Rows], weights: Array, bias: Array, centre: Array
-) -> list[Metrics] | None:
-    """Return the metrics of each target over all the rows, or None where there is no row.
+    walk: Walk,
+    weights: Array,
+    bias: Array,
+    centre: Array,
+    *,
+    held_out: bool = False,
+    chunk_rows: int | None = None,
+) -> tuple[list[Metrics], Residuals]:
+    """Return the metrics of each target over all the rows, and the residuals of some.
+
+    Without a row there are none.
 
     Args:
-        rows: In blocks.
+        walk: Over the rows.
         weights: W, shape (k, d).
         bias: b, shape (k,).
         centre: Values near the targets' means, shape (k,), about which sums lose no digits.
+        held_out: Whether to pass over the rows held out rather than those trained on.
+        chunk_rows: The most rows that are taken at a time; None for a block's.
     """
-    return metrics_from_sums(ResidualSums.of(block, weights, bias, centre) for block in rows)
-
-
-def metrics_from_sums(blocks: Iterable[ResidualSums]) -> list[Metrics] | None:
-    """Return the metrics of each target from the blocks' sums, in their order; None for no row."""
-    total = 0.0
-    sums = np.zeros((4, 1))
-    for block in blocks:
-        total += block.total
-        sums = sums + block.sums
-    if not total:
-        return None
-    squared, absolute, first, second = sums
-    variance = second / total - (first / total) ** 2
-    return _collect(squared / total, absolute / total, variance)
+    counts = walk.reader.counts
+    step = step_among(counts.held_out if held_out else counts.training, len(bias))
+    of = partial(ResidualSums.of, weights=weights, bias=bias, centre=centre, step=step)
+    found = walk.total(Pass(of, chunk_rows), held_out=held_out)
+    if found is None or not found.total:
+        return [], Residuals()
+    squared, absolute, first, second = found.sums / found.total
+    return _collect(squared, absolute, second - first**2), found.residuals
 
 
 def metrics_from_moments(

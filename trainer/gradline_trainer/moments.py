@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradline_trainer.crossproducts import CrossProducts, cross_products
 
-__all__ = ["LOG_BITS", "Moments", "merge_all", "merge_subtrees", "two_sum"]
+if TYPE_CHECKING:
+    from gradline_trainer.wide.column_moments import ColumnMoments
+
+__all__ = ["LOG_BITS", "Moments", "extremes", "merge_all", "merge_subtrees", "one_value", "two_sum"]
 
 Array = NDArray[np.float64]
 CHUNK = 16  # rows that are taken together, and summed before sums are compensated
@@ -35,10 +38,12 @@ class Moments:
         mean_rest: What rounding took from the mean, shape (p,): blocks of a column of large offset
             and small spread differ by little more than that.
         comoment: Σw·(z − mean)(z − mean)ᵀ, shape (p, p).
-        minimum: Shape (p,).
-        maximum: Shape (p,).
+        minimum: Shape (p,); NaN where rows were taken out, so that the ranges are not known.
+        maximum: Shape (p,); likewise.
         float32: Whether every value of the column is a float32, shape (p,).
         log_weights: Σ log₂ w in units of 2⁻³², since whole numbers add up the same in any order.
+        rounding: The relative rounding of a variance beyond that of summing it: 0, unless rows were
+            taken out.
     """
 
     rows: int
@@ -50,6 +55,7 @@ class Moments:
     maximum: Array
     float32: NDArray[np.bool_]
     log_weights: int
+    rounding: float = 0.0
 
     @classmethod
     def of(
@@ -112,7 +118,29 @@ class Moments:
             np.maximum(self.maximum, other.maximum),
             self.float32 & other.float32,
             self.log_weights + other.log_weights,
+            max(self.rounding, other.rounding),
         )
+
+
+def one_value(moments: Moments | ColumnMoments) -> NDArray[np.bool_]:
+    """Return which columns have one value, or no variance where the range is not known, (p,)."""
+    unknown = np.isnan(moments.minimum)
+    alike: NDArray[np.bool_] = moments.minimum == moments.maximum
+    same: NDArray[np.bool_] = alike | (unknown & (moments.squares == 0))
+    return same
+
+
+def extremes(moments: Moments | ColumnMoments) -> tuple[Array, Array]:
+    """Return each column's least and largest value, or bounds where the range is not known.
+
+    Of n rows none is further from their mean than √(n − 1) deviations (Samuelson, 1968).
+    """
+    reach = np.sqrt((moments.rows - 1) * (moments.squares / moments.weight))
+    unknown = np.isnan(moments.minimum)
+    return (
+        np.where(unknown, moments.mean - reach, moments.minimum),
+        np.where(unknown, moments.mean + reach, moments.maximum),
+    )
 
 
 def _log_weights(weights: Array) -> int:

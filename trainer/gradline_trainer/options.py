@@ -20,6 +20,7 @@ CHOICES = {
     "device": ("cpu", "cuda", "auto"),
 }
 FOLDS = 5
+ROBUST = ("HC0", "HC1", "HC2", "HC3")
 MOST_FOLDS = 1_000  # each one's moments are held in memory
 
 
@@ -51,6 +52,8 @@ class Options:
             features, be filled with the "mean" of the training rows; rows without a target or
             weight are dropped then.
         holdout: The fraction of rows that only measure.
+        robust: The standard errors that hold where the errors' variance differs from row to row,
+            "HC0" to "HC3", for a further pass over the rows; None for those of equal variance.
         device: Where the products over the rows are computed, in fast and in exact arithmetic;
             "auto" is the CPU. What is left of a descent over moments has the table's width alone.
     """
@@ -69,6 +72,7 @@ class Options:
     dtype: Literal["auto", "float32", "float64"] = "auto"
     missing: Literal["error", "drop", "mean"] = "error"
     holdout: float = 0.0
+    robust: Literal["HC0", "HC1", "HC2", "HC3"] | None = None
     device: Literal["cpu", "cuda", "auto"] = "auto"
 
     def __post_init__(self) -> None:
@@ -99,6 +103,8 @@ class Options:
             raise _bad("bias", self.bias, "True or False")
         if self.arithmetic == "exact":
             self._check_exact()
+        if self.robust is not None:
+            self._check_robust()
 
     def _ridge_numbers(self) -> dict[str, float]:
         """Return the penalty, if it is a number, or the folds that are to choose one, checked."""
@@ -121,6 +127,17 @@ class Options:
                 f"{self.gradient_source}",
                 code="bad-option",
                 hint="leave --preconditioning and --gradient out, or use --arithmetic fast",
+            )
+
+    def _check_robust(self) -> None:
+        if self.robust not in ROBUST:
+            raise _bad("robust", self.robust, f"None or one of {', '.join(ROBUST)}")
+        if self.ridge:
+            raise InputError(
+                f"robust = {self.robust!r} with ridge = {self.ridge!r}: a penalty draws the "
+                "weights towards 0 by an unknown amount, which no standard error tells of",
+                code="bad-option",
+                hint="leave out one of --robust and --ridge",
             )
 
     @classmethod

@@ -35,7 +35,9 @@ def in_order(
         return
     threads = threads or os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
-    with one_thread_each(), ThreadPoolExecutor(threads) as pool:
+    # A thread's first product may take all of PyTorch's threads, unless it is told itself.
+    pools = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    with one_thread_each(), pools as pool:
         for item in chain(first, source):
             waiting.append(pool.submit(work, item))
             if len(waiting) > threads:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments import Moments, one_value
 from gradline_trainer.options import Options
 
 __all__ = ["Problem", "cholesky", "state_problem"]
@@ -45,6 +45,7 @@ class Problem:
         bias: Whether there is a bias.
         resolution: A target's mean squared residual below this can't be told from 0 by the moments,
             shape (k,).
+        rounding: The relative rounding of N, beyond that of summing it.
     """
 
     active: Tensor
@@ -61,6 +62,7 @@ class Problem:
     factor: Tensor
     bias: bool
     resolution: Tensor
+    rounding: float = 0.0
 
     @cached_property
     def condition(self) -> float:
@@ -99,15 +101,16 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     diagonal = second.diagonal()
     noise = 2 * (d + 2) * EPSILON
     penalty = float(options.ridge) / moments.weight
-    one_value = (moments.minimum == moments.maximum)[:d] & options.bias
-    informative = ~(one_value | (diagonal[:d] == 0))
+    constant = one_value(moments)[:d] & options.bias
+    informative = ~(constant | (diagonal[:d] == 0))
     candidates = np.flatnonzero(informative)
     scale = np.sqrt(diagonal[candidates] + penalty)
     scaled = second[np.ix_(candidates, candidates)]
     np.fill_diagonal(scaled, scale**2)
     scaled /= np.outer(scale, scale)
     rank = len(candidates) if penalty else min(len(candidates), moments.rows - int(options.bias))
-    kept, factor = _factorise(torch.from_numpy(scaled), rank)
+    limit = len(candidates) * (2.0**-50 + moments.rounding)
+    kept, factor = _factorise(torch.from_numpy(scaled), rank, limit)
     active = candidates[kept]
     rows = second[active]
     return Problem(
@@ -124,7 +127,10 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         scale=torch.from_numpy(scale[kept]),
         factor=factor,
         bias=options.bias,
-        resolution=torch.from_numpy(noise * diagonal[d:] + (noise * mean[d:]) ** 2),
+        resolution=torch.from_numpy(
+            (noise + moments.rounding) * diagonal[d:] + (noise * mean[d:]) ** 2
+        ),
+        rounding=moments.rounding,
     )
 
 
@@ -139,14 +145,13 @@ def cholesky(matrix: NDArray[np.float64]) -> Tensor | None:
         return None
 
 
-def _factorise(matrix: Tensor, rank: int) -> tuple[list[int], Tensor]:
+def _factorise(matrix: Tensor, rank: int, limit: float) -> tuple[list[int], Tensor]:
     """Return which columns are independent of earlier ones, and their Cholesky factor.
 
-    A column counts as dependent when what is left of its unit diagonal is below p·2⁻⁵⁰, which is
-    what rounding leaves of a dependent one.
+    A column counts as dependent when what is left of its unit diagonal is below `limit`: rounding
+    leaves p·2⁻⁵⁰ of a dependent one, and more where rows were taken out of the moments.
     """
     p = len(matrix)
-    limit = p * 2.0**-50
     found = cholesky(matrix.numpy())
     if rank == p and found is not None and bool((found.diagonal() ** 2 > limit).all()):
         return list(range(p)), found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from gradline.files import TableFile
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
@@ -15,7 +15,11 @@ from gradline_trainer.exact_loss import ExactSolution
 from gradline_trainer.metrics import Metrics
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
+from gradline_trainer.residuals import Residuals
 from gradline_trainer.ridge_path import RidgePath
+from gradline_trainer.robust import Robust
+from gradline_trainer.saved_moments import SavedMoments
+from gradline_trainer.whitening import Leverage
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
 from gradline_trainer.wide.partial_sums import PartialSums
@@ -37,6 +41,7 @@ class Fit:
         targets: The k output names.
         history: The loss of each epoch, before its step.
         metrics: "training" and "held_out" (None without a holdout): Metrics by target name.
+        residuals: The same keys: of rows that were at hand, what the metrics were computed from.
         converged: Whether the loss gap is within the tolerance, the loss can't be told from 0, or
             every coefficient is certified.
         optimality: How far from the optimum the run ended.
@@ -51,6 +56,10 @@ class Fit:
         ridge_path: How it was chosen, with ridge "auto"; else None.
         columns: What the table's columns were used for.
         warnings: What a person should know before they trust the model.
+        robust: The covariances behind robust standard errors, where those were asked for.
+        gathered: What `save_moments` writes: the moments of the first pass, where they were to be
+            kept, or those given in the table's place; else None.
+        leverage: How far the training rows are from their centre; None for many features.
         partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
     """
 
@@ -60,6 +69,7 @@ class Fit:
     targets: list[str]
     history: list[float]
     metrics: dict[str, dict[str, Metrics] | None]
+    residuals: dict[str, Residuals]
     converged: bool
     optimality: Optimality | WideOptimality
     learning_rate: float
@@ -70,11 +80,14 @@ class Fit:
     rows_read: int
     rows_dropped: int
     rows_held_out: int
-    paths: list[Path]
+    paths: list[TableFile]
     options: Options
     ridge_path: RidgePath | None
     columns: Columns
     warnings: list[str]
+    robust: Robust | None = None
+    gathered: SavedMoments | None = None
+    leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
 
     def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:
@@ -84,6 +97,9 @@ class Fit:
 
     def summary(self, level: float = 0.95) -> Summary:
         """Return standard errors, tests, confidence intervals and statistics of the fit.
+
+        Standard errors, tests, intervals and covariances are robust where the fit was asked for
+        that with the option `robust`.
 
         Args:
             level: Of the confidence intervals, above 0 and below 1.

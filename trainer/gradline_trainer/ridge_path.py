@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gradline.errors import InputError
 from gradline.wording import number
 from gradline_trainer.folds import training_moments
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments import Moments, one_value
 
 __all__ = ["RidgePath", "choose_ridge", "path_warnings"]
 
@@ -143,7 +143,7 @@ def path_warnings(path: RidgePath, whole: Moments, features: list[str]) -> list[
             f"{said} smallest that cross-validation tried: less may be better still, try --ridge 0"
         )
     squares = whole.comoment.diagonal()[: len(features)]
-    varies = (whole.minimum < whole.maximum)[: len(features)]
+    varies = ~one_value(whole)[: len(features)]
     tiny = np.flatnonzero(varies & (squares < path.penalties[-1]))
     if len(tiny):
         found.append(

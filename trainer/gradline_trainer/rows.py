@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,12 +33,14 @@ class Rows:
         split: d.
         weights: Shape (n,); None where every row weighs 1.
         folds: The fold of each row, shape (n,); None where there are none.
+        first: How many rows of their kind, to train on or held out, come before them.
     """
 
     pieces: tuple[NDArray[Any], ...]
     split: int
     weights: Array | None
     folds: NDArray[np.intp] | None = None
+    first: int = 0
 
     @cached_property
     def values(self) -> Array:
@@ -68,6 +70,12 @@ class Rows:
     def __len__(self) -> int:
         return len(self.pieces[0])
 
+    def laid_out(self) -> Rows:
+        """Return the same in float64, each row in one piece: a sum's bits depend on the layout."""
+        apart = tuple(np.ascontiguousarray(p, np.float64) for p in (self.features, self.targets))
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights)
+        return replace(self, pieces=apart, weights=weights)
+
     def chunks(self, size: int) -> Iterator[Rows]:
         """Yield `size` rows at a time, the last ones fewer."""
         if len(self) <= size:
@@ -80,6 +88,7 @@ class Rows:
                 self.split,
                 None if self.weights is None else self.weights[part],
                 None if self.folds is None else self.folds[part],
+                self.first + start,
             )
 
 
@@ -129,6 +138,7 @@ class RowReader:
     Attributes:
         block_rows: How many rows are read at a time, GROUP_ROWS or more; None for the table's own.
         counts: Of the latest pass.
+        before: What is known of the rows before the table's, where it is a share of another.
     """
 
     table: Table
@@ -136,6 +146,7 @@ class RowReader:
     options: Options
     block_rows: int | None = None
     counts: Counts = field(default_factory=Counts)
+    before: Counts = field(default_factory=Counts)
 
     def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
         """Yield each block's training rows and held-out rows.
@@ -154,10 +165,14 @@ class RowReader:
         for block in self.table.blocks(self.columns.all, self.block_rows):
             counts.blocks += 1
             counts.read += len(block)
+            firsts = (
+                self.before.training + counts.training,
+                self.before.held_out + counts.held_out,
+            )
             if self._is_plain(block):
                 counts.training += len(block)
                 if not counts.faults:
-                    rows = Rows(block.pieces, len(self.columns.features), None)
+                    rows = Rows(block.pieces, len(self.columns.features), None, None, firsts[0])
                     none = tuple(piece[:0] for piece in block.pieces)
                     yield block, rows, Rows(none, rows.split, None)
                 continue
@@ -168,9 +183,9 @@ class RowReader:
             counts.held_out += int((held & keep).sum())
             if counts.faults:
                 continue  # only the count goes on
-            training = self._rows(block.values, folds, keep & ~held)
+            training = self._rows(block.values, folds, keep & ~held, firsts[0])
             counts.training += len(training)
-            yield block, training, self._rows(block.values, None, keep & held)
+            yield block, training, self._rows(block.values, None, keep & held, firsts[1])
 
     def refuse_faults(self) -> None:
         """Raise for what the latest pass found wrong; see `__iter__`."""
@@ -195,7 +210,7 @@ class RowReader:
         return all(map(_is_finite, block.pieces))
 
     def _rows(
-        self, values: Array, folds: NDArray[np.intp] | None, chosen: NDArray[np.bool_]
+        self, values: Array, folds: NDArray[np.intp] | None, chosen: NDArray[np.bool_], first: int
     ) -> Rows:
         """Return the chosen rows; one of weight 0 is as if it were not there."""
         if self.columns.weight:
@@ -207,7 +222,7 @@ class RowReader:
         inputs = rows[:, :d]
         features = expand(inputs, self.columns.inputs)
         whole = (rows[:, : d + k],) if features is inputs else (features, rows[:, d : d + k])
-        return Rows(whole, features.shape[1], weights, folds)
+        return Rows(whole, features.shape[1], weights, folds, first)
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Return which rows are complete, faults noted."""

@@ -1,10 +1,12 @@
 """Standard errors, tests and statistics of a least-squares fit, from its moments alone.
 
-The formulas are those of ordinary and weighted least squares (Greene, Econometric Analysis, ch. 4
-and 5), the conventions statsmodels': n counts the rows of positive weight, AIC and BIC count the
-coefficients but not σ, and without a bias R² and F are about 0. Where exact arithmetic ran,
-Σw·residual² and (XᵀWX)⁻¹ are good to nearly every digit of float64; in fast arithmetic the latter
-loses twice as many digits as the condition number has.
+The formulas are those of ordinary and weighted least squares (Seber and Lee, Linear Regression
+Analysis, 2nd ed.: ch. 3 for the estimates, 4 for the F test, 5 for intervals; Akaike, 1974, and
+Schwarz, 1978, for AIC and BIC; Belsley, Kuh and Welsch, Regression Diagnostics, ch. 3, for variance
+inflation; `gradline_trainer.robust` for robust errors), the conventions statsmodels': n counts the
+rows of positive weight, AIC and BIC count the coefficients but not σ, and without a bias R² and F
+are about 0. Where exact arithmetic ran, Σw·residual² and (XᵀWX)⁻¹ are good to nearly every digit of
+float64; in fast arithmetic the latter loses twice as many digits as the condition number has.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError, RefusedError
 from gradline.wording import count
-from gradline_trainer.exact_inverse import inverse_root
 from gradline_trainer.inference import Design, target_statistics
-from gradline_trainer.moments import LOG_BITS, Moments
+from gradline_trainer.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.summary import Summary
+from gradline_trainer.whitening import Whitening
 
 __all__ = ["summarize"]
 
@@ -47,13 +49,16 @@ def summarize(fit: Fit, level: float) -> Summary:
     residual = _residual_squares(fit, moments, problem)
     deviations = np.sqrt(moments.squares)
     weights = np.column_stack([fit.weights.numpy(), *[fit.bias.numpy()] * fit.options.bias])
-    targets = {}
+    targets, covariances = {}, []
     for t, name in enumerate(fit.targets):
         with np.errstate(divide="ignore", invalid="ignore"):
             standardized = weights[t, :d] * deviations[:d] / deviations[d + t]
+        robust = _robust(fit, design, residual[t], t)
         targets[name] = target_statistics(
-            design, weights[t], residual[t], second[d + t], standardized
+            design, weights[t], residual[t], second[d + t], standardized, robust
         )
+        if robust is not None:
+            covariances.append(robust[0])
     features = [j for j in design.active if j < d]
     inflation = second[features] * design.inverse.diagonal()[: len(features)]
     return Summary(
@@ -67,6 +72,8 @@ def summarize(fit: Fit, level: float) -> Summary:
         targets=targets,
         active=design.active,
         inverse=design.inverse,
+        robust=fit.options.robust,
+        covariances=covariances or None,
     )
 
 
@@ -103,28 +110,39 @@ def _refuse_unfinished(fit: Fit, problem: Problem) -> None:
 
 def _design(fit: Fit, moments: Moments, problem: Problem, level: float) -> Design:
     d, bias = len(fit.features), fit.options.bias
-    if fit.exact is not None and fit.exact.normal is not None:
-        active, root = fit.exact.normal.active, fit.exact.normal.root()
-    else:
-        active, scale = problem.active.tolist(), problem.scale.numpy()
-        whitening = np.linalg.solve(problem.factor.numpy(), np.eye(len(scale)))
-        centre = whitening @ (problem.centre.numpy() / scale)
-        root = inverse_root(whitening, centre if bias else None, scale, moments.weight)
+    whitening = Whitening.of(moments, problem, fit.exact)
+    with np.errstate(over="ignore"):  # what overflows is not defined
+        inverse = whitening.root.T @ whitening.root
     return Design(
         bias=bias,
         rows=moments.rows,
         terms=d + bias,
-        active=[*active, *[d] * bias],
-        inverse=root.T @ root,
+        active=[*whitening.active, *[d] * bias],
+        inverse=inverse,
         log_weights=math.log(2) * math.ldexp(moments.log_weights, -LOG_BITS),
         level=level,
     )
 
 
+def _robust(fit: Fit, design: Design, residual: float, t: int) -> tuple[Array, float | None] | None:
+    """Return a target's robust covariance, NaN where it is undefined, and Wald's F.
+
+    None where they were not asked for, or no degree of freedom is left.
+    """
+    if fit.robust is None:
+        return None
+    p = len(design.active)
+    if fit.robust.covariance is None:
+        return np.full((p, p), math.nan), None
+    if residual == 0:
+        return np.zeros((p, p)), None
+    return fit.robust.covariance[t], fit.robust.f[t]
+
+
 def _second_moments(moments: Moments, bias: bool) -> Array:
     """Return Σw·z² of each column about its mean, or about 0 without a bias."""
     if bias:
-        return np.where(moments.minimum == moments.maximum, 0.0, moments.squares)
+        return np.where(one_value(moments), 0.0, moments.squares)
     return moments.squares + moments.weight * moments.mean**2
 
 

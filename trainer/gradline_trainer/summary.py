@@ -38,7 +38,7 @@ class TargetStatistics:
         residual_sd: √(Σw·residual² / residual_dof), in the target's units.
         r2: 1 − Σw·residual² / Σw·y², about the mean, or about 0 without a bias.
         adjusted_r2: The same of mean squares by their degrees of freedom.
-        f: Of the test that every weight is 0.
+        f: Of the test that every weight is 0; Wald's where the standard errors are robust.
         f_p: The probability of a larger F if so.
         log_likelihood: Of normal errors of variance σ²/w, at its largest.
         aic, bic: Akaike's and Schwarz's criterion, of as many parameters as coefficients.
@@ -78,6 +78,9 @@ class Summary:
         targets: Of each target, by name.
         active: The places of the p estimated terms among `terms`.
         inverse: (XᵀWX)⁻¹ of the estimated terms, shape (p, p), float64.
+        robust: "HC0" to "HC3" where standard errors, t, p, intervals, F and covariances are those
+            (see `gradline_trainer.robust`), None where they take the errors' variance as equal.
+        covariances: Of each target, where robust.
     """
 
     level: float
@@ -90,11 +93,13 @@ class Summary:
     targets: dict[str, TargetStatistics]
     active: list[int]
     inverse: NDArray[np.float64]
+    robust: str | None = None
+    covariances: list[NDArray[np.float64]] | None = None
 
     def covariance(self, target: str) -> NDArray[np.float64] | None:
         """Return the covariance of a target's estimated coefficients, shape (p, p), as `active`.
 
-        None without a degree of freedom left.
+        None without a degree of freedom left, or where a robust one is not defined.
 
         Raises:
             InputError: For a target that there is not.
@@ -103,12 +108,17 @@ class Summary:
             raise InputError(
                 f"no target {target!r}", code="unknown-target", hint=nearest(target, self.targets)
             )
+        if self.covariances is not None:
+            found = self.covariances[list(self.targets).index(target)]
+            return None if np.isnan(found).any() else found
         deviation = self.targets[target].residual_sd
         return None if deviation is None else deviation**2 * self.inverse
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the covariances as JSON has it."""
-        names = ("level", "rows", "model_dof", "residual_dof", "condition", "terms", "vif")
+        names = (
+            "level", "rows", "model_dof", "residual_dof", "condition", "robust", "terms", "vif",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {
             "targets": {target: asdict(found) for target, found in self.targets.items()}
         }

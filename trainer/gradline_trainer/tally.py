@@ -46,6 +46,16 @@ class Tally:
             self.sums.append(float(np.sum((values * weights)[present])))
         self.weights.append(float(np.sum(weights[present])))
 
+    def add_all(self, other: Tally) -> None:
+        """Count what was seen of later rows."""
+        counts = other.counts + [0] * (len(other.places) - len(other.counts))
+        for text, count in zip(other.places, counts, strict=True):
+            place = self.place_of(text)
+            self.counts += [0] * (place + 1 - len(self.counts))
+            self.counts[place] += count
+        self.sums += other.sums
+        self.weights += other.weights
+
     def levels(self) -> dict[str, int]:
         """Return how many training rows have each level; levels that none has are left out."""
         return {t: n for t, n in zip(self.places, self.counts, strict=False) if n}

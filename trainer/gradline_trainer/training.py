@@ -52,7 +52,7 @@ def train(
     loss: Loss,
     options: Options,
     features: list[str],
-    progress: Callable[[int], None],
+    progress: Callable[[int, float], None],
 ) -> Trained:
     """Run the loop from its start and return what it learned.
 
@@ -60,7 +60,7 @@ def train(
         loss: With the coordinates that the loop runs in.
         options: Of the run.
         features: The d input names.
-        progress: Called with the number of each epoch.
+        progress: Called with the number of each epoch, the first is 0, and its loss.
 
     Raises:
         RefusedError: Where the run diverged, saying why.
@@ -94,7 +94,7 @@ def train(
     exact = loss.solution(len(features)) if isinstance(loss, ExactLoss) else None
     if exact is not None:
         weights, bias = exact.weights, exact.bias
-        rounding = None if exact.uncertified else EPSILON * float(weights.norm())
+        rounding = None if exact.uncertified else EPSILON * _norm(weights)
         optimality = replace(optimality, weights_error=rounding)
     else:
         weights, bias = coordinates.fold(weights, bias, len(features))
@@ -109,6 +109,12 @@ def train(
         or optimality.loss <= resolution,
         exact=exact,
     )
+
+
+def _norm(weights: Tensor) -> float:
+    """Return the Frobenius norm, also of weights whose squares overflow."""
+    most = weights.abs().max()
+    return float(most * (weights / most).norm()) if most else 0.0
 
 
 def _judge(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradline.errors import InputError, RefusedError, nearest
-from gradline.terminal import say, say_json
+from gradline.terminal import say_json, show
 
 if TYPE_CHECKING:
     from gradline.difference import Difference
+    from gradline.layout import Part
     from gradline.package import Package
 
 __all__ = ["command"]
@@ -26,7 +27,9 @@ SHOWN = 12  # coefficients of each target, those that change predictions most
 )
 @click.argument("first", type=click.Path())
 @click.argument("second", type=click.Path())
-@click.option("--data", metavar="TABLE", help="Also measure the change on these rows.")
+@click.option(
+    "--data", metavar="TABLE", type=click.Path(), help="Also measure the change on these rows."
+)
 @click.option(
     "--max-change",
     "limits",
@@ -59,7 +62,7 @@ def command(
     if as_json:
         say_json(_record(packages, found, measured))
     else:
-        say("\n".join(_lines(packages, found, measured)))
+        show(_parts(packages, found, measured))
     _judge(found, measured, allowed)
 
 
@@ -130,30 +133,31 @@ def _judge(
             )
 
 
-def _lines(
+def _parts(
     packages: tuple[Package, Package],
     found: Difference,
     measured: dict[str, dict[str, float]] | None,
-) -> list[str]:
+) -> list[Part]:
+    from gradline.layout import Heading
     from gradline.wording import label, number
 
-    lines = [" → ".join(str(package.path) for package in packages)]
+    parts: list[Part] = [Heading(" → ".join(str(package.path) for package in packages))]
     for names, package in zip((found.only_first, found.only_second), packages, strict=True):
-        lines += [f"  only in {package.path}: {', '.join(map(label, names))}"] * bool(names)
+        parts += [f"  only in {package.path}: {', '.join(map(label, names))}"] * bool(names)
     for j, target in enumerate(found.targets):
-        lines += ["", *_coefficients(found, j)]
+        parts += ["", *_coefficients(found, j)]
         if found.bound is not None and found.shares is not None:
             bound = number(float(found.bound[j]))
-            lines.append(
+            parts.append(
                 f"  predictions change by at most {bound} (root mean square){_behind(found, j)}"
             )
         if measured is not None:
             change = measured[target]
-            lines.append(
+            parts.append(
                 f"  on {change['rows']:,.0f} rows by {number(change['rms'])} (root mean square), "
                 f"at most {number(change['largest'])}"
             )
-    return lines
+    return parts
 
 
 def _behind(found: Difference, target: int) -> str:
@@ -169,11 +173,12 @@ def _behind(found: Difference, target: int) -> str:
     return f": {said}" if said else ""
 
 
-def _coefficients(found: Difference, target: int) -> list[str]:
+def _coefficients(found: Difference, target: int) -> list[Part]:
     """Return a table of a target's coefficients, those first that change predictions most."""
     import numpy as np
 
-    from gradline.wording import aligned, label, number
+    from gradline.layout import Table
+    from gradline.wording import count, label, number
 
     before, after = found.weights[:, target]
     weight = np.abs(after - before) if found.shares is None else found.shares[target]
@@ -184,9 +189,9 @@ def _coefficients(found: Difference, target: int) -> list[str]:
     ]
     bias = found.bias[:, target]
     rows.append(["bias", *map(number, (bias[0], bias[1], bias[1] - bias[0]))])
-    lines = aligned([[label(found.targets[target]), "first", "second", "change"], *rows])
+    table = Table([[label(found.targets[target]), "first", "second", "change"], *rows])
     more = len(order) - SHOWN
-    return [*lines, f"  … ({more} more features)"] if more > 0 else lines
+    return [table, f"  … ({count(more, 'more feature')})"] if more > 0 else [table]
 
 
 def _record(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gradline.errors import PackageError
-from gradline.terminal import say, say_json
+from gradline.terminal import say_json, show
+
+if TYPE_CHECKING:
+    from gradline.layout import Part
+    from gradline.package import Package
+    from gradline.shown import Shown
 
 __all__ = ["command"]
-
-# Of a model whose coefficients are shown one by one.
-MOST_FEATURES = 20
-MOST_TARGETS = 8
 
 
 @click.command(
@@ -22,20 +23,24 @@ MOST_TARGETS = 8
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("package", type=click.Path())
+@click.option(
+    "--all", "everything", is_flag=True, help="Every feature and target of a large model."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(package: str, as_json: bool) -> None:
-    """Show the model in PACKAGE: its equations, its metrics and how it was made.
+def command(package: str, everything: bool, as_json: bool) -> None:
+    """Show the model in PACKAGE: its equations, how well and how surely it predicts, its origin.
 
-    Seal, hashes and graph are checked first; nothing is computed.
+    Seal, hashes and graph are checked first; nothing is computed. Of a large model, the features
+    that weigh most and the targets that are predicted worst are shown.
 
     \b
       gradline inspect artifacts/orchard
       gradline inspect artifacts/orchard/1 --json
       gradline inspect model.onnx
     """
-    from gradline.package import Package, read_package
+    from gradline.package import read_package
 
-    read: Package = read_package(package)
+    read = read_package(package)
     if as_json:
         graph = read.graph
         report = {
@@ -49,139 +54,102 @@ def command(package: str, as_json: bool) -> None:
         say_json(report)
         return
     try:
-        lines = describe(read)
+        parts = describe(read, everything=everything)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise PackageError(
             f"manifest.json lacks what a package says of itself ({error!r})",
             code="bad-manifest",
             hint="get the package again from where it was published",
         ) from error
-    say("\n".join(lines))
+    show(parts)
 
 
-def describe(package: Any) -> list[str]:
-    """Return the lines that describe a package."""
-    from gradline.wording import count, equations
+def describe(package: Package, *, everything: bool) -> list[Part]:
+    """Return what a package says, in the order of its report."""
+    from gradline import provenance, story
+    from gradline.shown import Shown
 
     graph, manifest = package.graph, package.manifest
-    version = "" if package.version is None else f" version {package.version}"
-    lines = [
-        f"{graph.name}{version}: {count(len(graph.features), 'feature')}, "
-        f"{count(len(graph.targets), 'target')}, "
-        f"{graph.dtype}",
-        "",
-        *(
-            f"  {line}"
-            for line in equations(graph.weights, graph.bias, graph.features, graph.targets)
-        ),
-        "",
-        *_columns(graph.columns),
-    ]
     if not manifest:
-        return [*lines, "  a bare ONNX file: no seal, no golden rows, no training record"]
+        return [
+            *_title(package),
+            *story.equations(graph.weights, graph.bias, graph.features, graph.targets),
+            *_columns(package),
+            "  a bare ONNX file: no seal, no golden rows, no training record",
+        ]
+    shown = Shown.of(graph, manifest, everything=everything)
+    features, targets = shown.features(), shown.targets
+    # An equation is cut short, so that its features are in the order of their weight as well.
+    order = [*features, *sorted(set(range(len(graph.features))) - set(features))]
+    names = [graph.features[j] for j in order]
+    shown_targets = [graph.targets[j] for j in targets]
     return [
-        *lines,
-        *_metrics(manifest),
-        *_statistics(graph, manifest),
-        *_record(manifest),
-        f"  at         {package.path}",
+        *_title(package),
+        *story.equations(
+            graph.weights[targets][:, order], graph.bias[targets], names, shown_targets
+        ),
+        *_left_out(shown, package),
+        *_columns(package),
+        *story.metrics(manifest["metrics"], shown_targets),
+        *provenance.descent(manifest),
+        *story.coefficients(graph, manifest, shown),
+        *story.ranges(manifest["columns"], names[: len(features)], shown_targets),
+        *provenance.proofs(manifest),
+        *provenance.origin(manifest),
+        *_use(package),
     ]
 
 
-def _columns(columns: list[Any]) -> list[str]:
+def _title(package: Package) -> list[Part]:
+    from gradline.layout import Heading
+    from gradline.wording import count
+
+    graph = package.graph
+    version = "" if package.version is None else f" version {package.version}"
+    said = (
+        f"{graph.name}{version}: {count(len(graph.features), 'feature')}, "
+        f"{count(len(graph.targets), 'target')}, {graph.dtype}"
+    )
+    return [Heading(said), ""]
+
+
+def _left_out(shown: Shown, package: Package) -> list[Part]:
+    """Return the line on what is shown of a large model, and how to see the rest."""
+    features, targets = len(package.graph.features), len(package.graph.targets)
+    chosen = []
+    if len(shown.targets) < targets:
+        chosen.append(f"{len(shown.targets)} of {targets} targets, those predicted worst")
+    if shown.most < features:
+        chosen.append(f"{shown.most} of {features:,} features, those that weigh most")
+    if not chosen:
+        return []
+    return [f"  Shown are {', and '.join(chosen)}; --all shows every one.", ""]
+
+
+def _columns(package: Package) -> list[Part]:
     """Return the lines on categories and fill values."""
+    from gradline.layout import Facts
     from gradline.wording import categories, label, number
 
-    lines = categories(columns)
+    columns = package.graph.columns
+    pairs = categories(columns)
     fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]
     if fills:
-        shown = "; ".join(fills[:8]) + ("; …" if len(fills) > 8 else "")
-        lines.append(f"  missing  filled with {shown}")
-    return [*lines, ""] if lines else []
+        pairs.append(("missing", f"filled with {'; '.join(fills[:8])}{'; …' * (len(fills) > 8)}"))
+    return [Facts(pairs, width=7), ""] if pairs else []
 
 
-def _metrics(manifest: dict[str, Any]) -> list[str]:
-    from gradline.wording import aligned, label, number
+def _use(package: Package) -> list[Part]:
+    """Return how to use the package."""
+    import shlex
 
-    lines = []
-    for which, found in manifest["metrics"].items():
-        if found:
-            rows = [[label(target), *map(number, m.values())] for target, m in found.items()]
-            lines += [*aligned([[which.replace("_", " "), "RMSE", "MAE", "R²"], *rows]), ""]
-    return lines
+    from gradline.layout import Verbatim
+    from gradline.reasons import column_figures
+    from gradline.story import how_to_predict
 
-
-def _statistics(graph: Any, manifest: dict[str, Any]) -> list[str]:
-    """Return the tables of coefficients with their standard errors, of a small model."""
-    from gradline.statistics import statistics_lines
-
-    found = manifest.get("statistics")
-    if not found or len(graph.features) > MOST_FEATURES or len(graph.targets) > MOST_TARGETS:
-        return []
-    targets = {}
-    for target, weights, bias in zip(graph.targets, graph.weights, graph.bias, strict=True):
-        coefficients = [*weights.tolist(), float(bias)][: len(found["terms"])]
-        targets[target] = {**found["targets"][target], "coefficient": coefficients}
-    return [*statistics_lines({**found, "targets": targets}), ""]
-
-
-def _record(manifest: dict[str, Any]) -> list[str]:
-    from gradline.wording import chosen_ridge, count, float32_error, label, number
-
-    training, certificate = manifest["training"], manifest["certificates"]["float32"]
-    told = {name: certificate[name] for name in ("error", "target", "limit", "column")}
-    rows, path = training["rows"], training.get("ridge_path")
-    ranges = [
-        f"{label(name)} {number(c['minimum'])} … {number(c['maximum'])}"
-        for name, c in list(manifest["columns"].items())[:8]
-    ]
-    files = ", ".join(file["name"] for file in training["files"]) or "none, a table in memory"
+    graph, path = package.graph, str(package.path)
+    means = column_figures(package.manifest, graph.features, "mean")
     return [
-        f"  rows       {rows['read']:,} read, {rows['dropped']:,} dropped, "
-        f"{rows['held_out']:,} held out",
-        f"  ranges     {'; '.join(ranges)}" + ("; …" if len(manifest["columns"]) > 8 else ""),
-        f"  trained    {count(training['epochs'], 'epoch')}, {_coordinates(training)}, rate "
-        f"{number(training['learning_rate'])}",
-        *([f"  ridge      {chosen_ridge(path)}"] if path else []),
-        f"  optimum    {_optimum(manifest)}",
-        *_intervals(manifest.get("intervals")),
-        f"  files      {files}",
-        f"  float32    {certificate['verdict']}: {float32_error(**told)}",
-        f"  parity     {', '.join(manifest['parity']['within'])} within the rounding bound on "
-        f"{manifest['parity']['rows']} rows",
-        *(f"  note       {key}: {value}" for key, value in training["notes"].items()),
-        *(f"  warning    {warning}" for warning in training["warnings"]),
+        *how_to_predict(path, graph.columns, graph.features, means, "new.csv"),
+        Verbatim(f"               over HTTP:  gradline serve {shlex.quote(path)}"),
     ]
-
-
-def _intervals(found: dict[str, Any] | None) -> list[str]:
-    """Return the line on prediction intervals, where the package has them."""
-    from gradline.wording import label, number
-
-    if found is None:
-        return []
-    most = list(found["residual_deviation"].items())[:8]
-    half = "; ".join(
-        f"{label(name)} ± {number(value * found['quantiles']['0.95'])}" for name, value in most
-    )
-    return [
-        f"  intervals  at 95 % at least {half} ({found['degrees_of_freedom']:,} degrees of freedom)"
-    ]
-
-
-def _optimum(manifest: dict[str, Any]) -> str:
-    """Return how near the weights are to the optimum, and how they were computed."""
-    from gradline.wording import number
-
-    training, certificates = manifest["training"], manifest["certificates"]
-    found, exact = certificates["optimality"], certificates.get("exact")
-    said = "reached" if found["converged"] else "not reached"
-    if found.get("weights_error") is not None:
-        said += f", W in float64 within {number(found['weights_error'])} of it"
-    if exact:
-        said += f"; {exact['certified']} of {exact['coefficients']} coefficients correctly rounded"
-    return f"{said} ({training['arithmetic']} arithmetic: {training['arithmetic_reason']})"
-
-
-def _coordinates(training: dict[str, Any]) -> str:
-    return f"{training['options']['preconditioning']}, {training['gradient']}"

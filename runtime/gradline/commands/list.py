@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gradline.errors import InputError, PackageError
-from gradline.terminal import say, say_json
+from gradline.terminal import say, say_json, show
 
 __all__ = ["command"]
 
@@ -30,8 +30,8 @@ def command(root: Path, as_json: bool) -> None:
       gradline list artifacts
       gradline list artifacts/orchard --json
     """
+    from gradline.layout import Table
     from gradline.versions import published_versions
-    from gradline.wording import aligned
 
     if not root.is_dir():
         raise InputError(f"no folder {root}", code="no-package", hint="give artifacts")
@@ -45,8 +45,8 @@ def command(root: Path, as_json: bool) -> None:
         return
     head = ["package", "version", "rows", "features", "targets", "dtype", "R²", "signed"]
     rows = [_row(package, found) for package in packages for found in package["versions"]]
-    lines = aligned([head, *rows], indent="")
-    say("\n".join([*lines, *(f"Error: {p['problem']}" for p in packages if p["problem"])]))
+    problems = [f"Error: {p['problem']}" for p in packages if p["problem"]]
+    show([Table([head, *rows], indent=0), *problems])
 
 
 def _package(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradline.errors import InputError
-from gradline.terminal import say, say_json, tell
+from gradline.terminal import say, say_json, tell, warn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,7 +39,11 @@ STREAM = "-"  # stdin, stdout
 @click.argument("data", type=click.Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here, not to stdout.")
 @click.option(
-    "--format", "kind", metavar="EXT", help="csv, tsv, csv.gz, csv.zst, parquet, arrow or ndjson."
+    "--format",
+    "kind",
+    metavar="EXT",
+    help="csv, tsv, csv.gz, csv.zst, parquet, arrow or ndjson.",
+    shell_complete=lambda _context, _option, typed: _formats(typed),
 )
 @click.option(
     "--keep", multiple=True, metavar="COLUMN", help="Pass a column through, or all; repeat."
@@ -152,6 +156,13 @@ def _check_shared(data: str, output: Path | None) -> None:
         )
 
 
+def _formats(typed: str) -> list[str]:
+    """Return the formats that what was typed may become."""
+    from gradline.writing import FORMATS
+
+    return [name for name in FORMATS if name.startswith(typed.lower().removeprefix("."))]
+
+
 def _kind(given: str | None, output: Path | None) -> str:
     """Return the output's format: the given one, or that of the file's name; CSV on stdout."""
     from gradline.writing import FORMATS, output_format
@@ -173,7 +184,7 @@ def _kept(keep: tuple[str, ...], table: FrameTable, model: Model) -> list[str]:
     hidden = [name for name in table.names if name in model.targets]
     if hidden:
         names = ", ".join(map(repr, hidden))
-        tell(f"Warning: the table's own {names} left out, whose name the predictions have")
+        warn(f"the table's own {names} left out, whose name the predictions have")
     return [name for name in table.names if name not in hidden]
 
 
@@ -185,7 +196,9 @@ def _answer(
     from gradline.writing import table_bytes, write_table
 
     name = scoring.model.name
-    frames = _with_progress(scoring, quiet=quiet or (as_json and not sys.stderr.isatty()))
+    for_programs = as_json and not sys.stderr.isatty()
+    shown = output is None and not as_json and sys.stdout is not None and sys.stdout.isatty()
+    frames = _with_progress(scoring, quiet=quiet or for_programs or shown)
     report = {"name": name, "version": scoring.model.version}
     if output is not None:
         write_table(frames, scoring.schema(), output, kind)
@@ -237,10 +250,10 @@ def _warn(found: Scoring | Scored) -> None:
     for rows, what in (
         (found.missing, "with missing values got no prediction"),
         (found.infinite, "with infinite or huge values got infinite or no predictions"),
-        (found.outside, "outside the ranges that the model was trained on"),
+        (found.outside, "outside the ranges that the model was trained on, alone or together"),
     ):
         if rows:
-            tell(f"Warning: {count(rows, 'row')} {what}")
+            warn(f"{count(rows, 'row')} {what}")
 
 
 def _with_progress(scoring: Scoring, *, quiet: bool) -> Iterator[pl.DataFrame]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.terminal import say, say_json
+from gradline.terminal import say_json, show
 
 if TYPE_CHECKING:
     from gradline.package import Package
@@ -40,6 +40,7 @@ def command(package: str, public_key: Path | None, as_json: bool) -> None:
       gradline verify artifacts/orchard --public-key key.pub
     """
     from gradline.golden import host_versions
+    from gradline.layout import Facts, Heading
     from gradline.model import Model
     from gradline.package import check_files, read_package
 
@@ -65,23 +66,23 @@ def command(package: str, public_key: Path | None, as_json: bool) -> None:
         say_json(report)
         return
     version = "" if model.version is None else f" version {model.version}"
-    lines = [
-        f"{model.name}{version} at {read.path}",
-        "  graph      y = x @ W.T + b and nothing else",
-    ]
+    proofs = [("graph", "y = x @ W.T + b and nothing else")]
     if share is None:
-        lines += ["  a bare ONNX file: no seal, no hashes, no golden rows to check"]
+        proofs.append(("", "a bare ONNX file: no seal, no hashes, no golden rows to check"))
     else:
-        lines += [
-            "  seal       matches manifest.json",
-            f"  files      {', '.join(files)}: sizes and SHA-256 match",
-            f"  signature  {_signature(read, public_key)}",
-            f"  golden     {rows} rows predicted on this machine, the furthest uses {share:.0%} of "
-            "its rounding bound",
-            *(f"  {file:<9}  {_told(found)}" for file, found in others.items()),
-            f"  host       {host_versions()}",
+        proofs += [
+            ("seal", "matches manifest.json"),
+            ("files", f"{', '.join(files)}: sizes and SHA-256 match"),
+            ("signature", _signature(read, public_key)),
+            (
+                "golden",
+                f"{rows} rows predicted on this machine, the furthest uses {share:.0%} of its "
+                "rounding bound",
+            ),
+            *((file, _told(found)) for file, found in others.items()),
+            ("host", host_versions()),
         ]
-    say("\n".join(lines))
+    show([Heading(f"{model.name}{version} at {read.path}"), Facts(proofs)])
 
 
 def _rerun(package: Package) -> dict[str, float | str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
+from gradline.encoding import dump_columns
+from gradline.errors import PackageError
 from gradline.serve.inference import INPUT, OUTPUT, Served
 
 __all__ = ["model_metadata", "server_metadata"]
@@ -19,7 +22,12 @@ def server_metadata() -> dict[str, Any]:
 
 
 def model_metadata(served: Served, versions: list[str]) -> dict[str, Any]:
-    """Return the protocol's model metadata; names and ranges are among its properties."""
+    """Return the protocol's model metadata.
+
+    Its properties, each but the version as JSON: names; where they are known, the ranges of the
+    training rows and what a row's leverage follows from; the table's columns where some have
+    categories or a fill value; the columns' places, the most telling first; and the proofs.
+    """
     model = served.model
     properties = {
         "features": json.dumps(model.features, ensure_ascii=False),
@@ -31,6 +39,12 @@ def model_metadata(served: Served, versions: list[str]) -> dict[str, Any]:
             name: columns[name] for name in (*model.features, *model.targets) if name in columns
         }
         properties["columns"] = json.dumps(ranges, ensure_ascii=False)
+    if encoding := dump_columns(model.columns):
+        properties["encoding"] = json.dumps(encoding, ensure_ascii=False)
+    if leverage := model.manifest.get("leverage"):
+        properties["leverage"] = json.dumps(leverage)
+    with suppress(PackageError):  # of a bare graph, or deviations that are none
+        properties["order"] = json.dumps(model.by_effect())
     if proofs := _proofs(model.manifest):
         properties["proofs"] = json.dumps(proofs, ensure_ascii=False)
     shape = {"datatype": served.datatype}

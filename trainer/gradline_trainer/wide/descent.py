@@ -11,12 +11,13 @@ from torch import Tensor
 from gradline.errors import RefusedError
 from gradline.wording import count, scientific
 from gradline_trainer.descent import descend
-from gradline_trainer.gathering import Progress
+from gradline_trainer.gathering import report_epochs
 from gradline_trainer.momentum import RestartingMomentum, constant_momentum, largest_stable_rate
 from gradline_trainer.options import Options
+from gradline_trainer.passes import Progress, expect
 from gradline_trainer.wide.loss import StreamedLoss
 from gradline_trainer.wide.problem import WideProblem
-from gradline_trainer.wide.spectrum import largest_eigenvalue
+from gradline_trainer.wide.spectrum import STEPS, largest_eigenvalue
 
 __all__ = ["Learned", "WideOptimality", "learn"]
 
@@ -90,14 +91,13 @@ def learn(loss: StreamedLoss, options: Options, features: list[str], report: Pro
         loss: With the problem and its rows.
         options: Of the run.
         features: The d input names.
-        report: Called with ("epochs", how many).
+        report: Called with ("passes", count) and ("epochs", count); see `gradline_trainer.fit`.
 
     Raises:
         RefusedError: Where the run diverged, saying why.
     """
     problem = loss.problem
-    size = len(problem.scale) + problem.bias
-    steepest = min(largest_eigenvalue(loss.curvature_times, size, options.seed), problem.trace)
+    steepest = min(_largest_eigenvalue(loss, options.seed, report), problem.trace)
     rate = 1 / steepest if options.learning_rate == "auto" else float(options.learning_rate)
     momentum = None if options.momentum == "auto" else float(options.momentum)
 
@@ -111,7 +111,7 @@ def learn(loss: StreamedLoss, options: Options, features: list[str], report: Pro
         learning_rate=rate,
         epochs=options.epochs,
         enough=enough,
-        progress=lambda epoch: report("epochs", epoch + 1),
+        progress=report_epochs(report, options.epochs),
         momentum=RestartingMomentum() if momentum is None else constant_momentum(momentum),
     )
     value, by_weights, by_bias = loss.gradient(weights, bias)
@@ -126,6 +126,22 @@ def learn(loss: StreamedLoss, options: Options, features: list[str], report: Pro
         optimality=optimality,
         converged=optimality.within(options.tolerance or CONVERGED),
     )
+
+
+def _largest_eigenvalue(loss: StreamedLoss, seed: int, report: Progress) -> float:
+    """Return about λmax of one target's Hessian, telling of each pass over the rows."""
+    size = len(loss.problem.scale) + loss.problem.bias
+    expect(report, "passes", min(STEPS, size))
+    passes = 0
+
+    def times(direction: Tensor) -> Tensor:
+        nonlocal passes
+        image = loss.curvature_times(direction)
+        passes += 1
+        report("passes", passes)
+        return image
+
+    return largest_eigenvalue(times, size, seed)
 
 
 def _measure(

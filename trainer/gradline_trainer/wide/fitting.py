@@ -7,9 +7,9 @@ anything else is parsed once, into a temporary file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS
@@ -18,10 +18,11 @@ from gradline_trainer.advice import advise_on_columns
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.arrays import ArrayTable
 from gradline_trainer.columns import Columns
-from gradline_trainer.gathering import Progress, refuse_unlearnable, refuse_useless
+from gradline_trainer.gathering import refuse_unlearnable, refuse_useless
 from gradline_trainer.metrics import Metrics, metrics_over_rows
-from gradline_trainer.moments import merge_all
 from gradline_trainer.options import Options
+from gradline_trainer.passes import Pass, Walk
+from gradline_trainer.residuals import Residuals
 from gradline_trainer.result import Fit
 from gradline_trainer.rows import GROUP_ROWS, RowReader, Rows
 from gradline_trainer.wide.column_moments import ColumnMoments
@@ -49,39 +50,30 @@ def is_wide(columns: Columns, options: Options) -> bool:
     return len(columns.features) > WIDE and not asked
 
 
-@dataclass(frozen=True)
-class WideRows:
-    """A wide table's rows, in blocks as often as asked.
-
-    Attributes:
-        training: Gives the training rows from the first on.
-        held_out: Gives the held-out rows.
-        moments: Of the training rows' columns.
-    """
-
-    training: Callable[[], Iterable[Rows]]
-    held_out: Callable[[], Iterable[Rows]]
-    moments: ColumnMoments
-
-
-def fit_wide(asked: RowReader, report: Progress) -> Fit:
+def fit_wide(asked: Walk) -> Fit:
     """Return the linear model that streamed gradient descent learns; see `fit`.
 
     Args:
-        asked: Reads the table; its block size is made to fit.
-        report: See `fit`.
+        asked: Over the table's rows; the size of its blocks is made to fit.
 
     Raises:
         InputError: For rows or columns that can't be trained on.
         RefusedError: Where the run diverged, saying why.
     """
-    options = asked.options
+    options, columns = asked.reader.options, asked.reader.columns
     if options.ridge == "auto":
         raise InputError(
-            f"ridge = 'auto' chooses by the co-moments, which {len(asked.columns.features)} "
+            f"ridge = 'auto' chooses by the co-moments, which {len(columns.features)} "
             "features have no room for",
             code="bad-option",
             hint="give a number, or fewer features",
+        )
+    if options.robust is not None:
+        raise InputError(
+            f"robust = {options.robust!r} takes the co-moments, which "
+            f"{len(columns.features)} features have no room for",
+            code="bad-option",
+            hint="leave --robust out, or give fewer features",
         )
     whiten = options.preconditioning == "whiten"
     options = replace(
@@ -89,30 +81,44 @@ def fit_wide(asked: RowReader, report: Progress) -> Fit:
         gradient="rows",
         preconditioning="standardize" if whiten else options.preconditioning,
     )
-    reader = RowReader(asked.table, asked.columns, options, asked.block_rows)
+    in_memory = isinstance(asked.reader.table, ArrayTable)
+    row_bytes = 8 * len(columns.all)
+    fitting = (BLOCK_BYTES if in_memory else FILE_BLOCK_BYTES) // row_bytes
+    size = max(GROUP_ROWS, min(asked.reader.block_rows or BLOCK_ROWS, fitting))
+    walk = replace(asked, reader=replace(asked.reader, options=options, block_rows=size))
+    chunk_rows = max(1, BLOCK_BYTES // row_bytes)
     with ExitStack() as files:
-        return _fit_rows(_gather(reader, files, report), reader, report)
+        if asked.engine is None and not in_memory:
+            walk.kept, walk.held = (files.enter_context(Scratch(chunk_rows)) for _ in range(2))
+        return _fit_rows(walk, chunk_rows)
 
 
-def _fit_rows(rows: WideRows, reader: RowReader, report: Progress) -> Fit:
-    """Return what is learned from rows that are ready to be read again."""
+def _fit_rows(walk: Walk, chunk_rows: int) -> Fit:
+    """Return what is learned from rows, so many taken at a time."""
+    reader = walk.reader
     columns, options = reader.columns, reader.options
-    problem = state_wide_problem(rows.moments, len(columns.features), options)
+    moments = refuse_useless(walk.gather(Pass(_moments, chunk_rows)), reader)
+    refuse_unlearnable(moments, reader)
+    problem = state_wide_problem(moments, len(columns.features), options)
     if not len(problem.active):
         raise InputError(
             "every feature has one value only: there is nothing to learn from",
             code="constant-features",
             hint="choose other features",
         )
-    learned = learn(StreamedLoss(problem, rows.training), options, columns.features, report)
-    sums = PartialSums.of(learned.weights, learned.bias)
+    report, walk.report = walk.report, lambda stage, count: None  # of every pass's rows again
+    loss = StreamedLoss(problem, walk, chunk_rows)
+    learned = learn(loss, options, columns.features, report)
+    metrics, residuals = _metrics(walk, learned, moments, chunk_rows)
+    of = partial(PartialSums.of, weights=learned.weights, bias=learned.bias)
     return Fit(
         weights=learned.weights,
         bias=learned.bias,
         features=columns.features,
         targets=columns.targets,
         history=learned.history,
-        metrics=_metrics(rows, reader, sums),
+        metrics=metrics,
+        residuals=residuals,
         converged=learned.converged,
         optimality=learned.optimality,
         learning_rate=learned.learning_rate,
@@ -120,61 +126,39 @@ def _fit_rows(rows: WideRows, reader: RowReader, report: Progress) -> Fit:
         arithmetic=Arithmetic("fast", "a wide table, whose moments would not fit", None),
         exact=None,
         ridge_path=None,
-        moments=rows.moments,
-        partial_sums=sums,
+        moments=moments,
+        partial_sums=walk.total(Pass(of, chunk_rows)),
         rows_read=reader.counts.read,
         rows_dropped=reader.counts.dropped,
         rows_held_out=reader.counts.held_out,
         paths=list(reader.table.paths),
         options=options,
         columns=columns,
-        warnings=_warnings(reader, problem, rows.moments, learned),
+        warnings=_warnings(reader, problem, moments, learned),
     )
 
 
-def _gather(reader: RowReader, files: ExitStack, report: Progress) -> WideRows:
-    """Return the rows, ready to be read again, after the pass that checks them."""
-    in_memory = isinstance(reader.table, ArrayTable)
-    row_bytes = 8 * len(reader.columns.all)
-    fitting = (BLOCK_BYTES if in_memory else FILE_BLOCK_BYTES) // row_bytes
-    reader.block_rows = max(GROUP_ROWS, min(reader.block_rows or BLOCK_ROWS, fitting))
-    kept, held = (files.enter_context(Scratch(max(1, BLOCK_BYTES // row_bytes))) for _ in range(2))
-
-    def moments() -> Iterator[ColumnMoments]:
-        for training, held_out in reader:
-            report("rows", reader.counts.read)
-            if not in_memory:
-                kept.append(training)
-                held.append(held_out)
-            if len(training):
-                yield ColumnMoments.of(training.values, training.weights)
-
-    found = refuse_useless(merge_all(moments()), reader)
-    refuse_unlearnable(found, reader)
-    if in_memory:
-        return WideRows(lambda: (t for t, _ in reader), lambda: (h for _, h in reader), found)
-    return WideRows(lambda: kept, lambda: held, found)
+def _moments(rows: Rows) -> ColumnMoments:
+    return ColumnMoments.of(rows.values, rows.weights)
 
 
 def _metrics(
-    rows: WideRows, reader: RowReader, sums: PartialSums
-) -> dict[str, dict[str, Metrics] | None]:
-    """Return the metrics, and the partial sums from the same pass over the training rows."""
-    W, b = sums.weights.numpy(), sums.bias.numpy()
-    centre = rows.moments.mean[W.shape[1] :]
-
-    def summed() -> Iterator[Rows]:
-        for block in rows.training():
-            sums.add(block)
-            yield block
-
-    names = reader.columns.targets
-    training = metrics_over_rows(summed(), W, b, centre) or []
-    held_out = metrics_over_rows(rows.held_out(), W, b, centre) if reader.counts.held_out else None
-    return {
+    walk: Walk, learned: Learned, moments: ColumnMoments, chunk_rows: int
+) -> tuple[dict[str, dict[str, Metrics] | None], dict[str, Residuals]]:
+    """Return the metrics on the training rows and those held out, and residuals of some rows."""
+    W, b = learned.weights.numpy(), learned.bias.numpy()
+    centre = moments.mean[W.shape[1] :]
+    over_rows = partial(metrics_over_rows, walk, W, b, centre, chunk_rows=chunk_rows)
+    training, of_training = over_rows()
+    held_out, of_held_out = None, Residuals()
+    if walk.reader.counts.held_out:
+        held_out, of_held_out = over_rows(held_out=True)
+    names = walk.reader.columns.targets
+    metrics = {
         "training": dict(zip(names, training, strict=True)),
         "held_out": dict(zip(names, held_out, strict=True)) if held_out else None,
     }
+    return metrics, {"training": of_training, "held_out": of_held_out}
 
 
 def _warnings(

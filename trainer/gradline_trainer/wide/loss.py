@@ -1,33 +1,75 @@
-"""The loss over rows that are read anew for each epoch, block by block."""
+"""The loss over rows that are passed over anew for each epoch, block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from gradline_trainer.exact_loss import Quadratic
+from gradline_trainer.passes import Pass, Walk
 from gradline_trainer.rows import Rows
 from gradline_trainer.wide.problem import WideProblem
 
 __all__ = ["StreamedLoss"]
 
 
+@dataclass(frozen=True)
+class GradientSums:
+    """Weighted sums over rows, at some weights (k, r) and bias (k,).
+
+    Attributes:
+        squares: Of the residuals, over all targets.
+        by_weights: Of residual times feature, shape (k, r).
+        by_bias: Of the residuals, shape (k,).
+    """
+
+    squares: Tensor
+    by_weights: Tensor
+    by_bias: Tensor
+
+    @classmethod
+    def of(
+        cls, rows: Rows, problem: WideProblem, raw: Tensor, bias: Tensor, *, of_predictions: bool
+    ) -> GradientSums:
+        """Return those of rows; see `StreamedLoss.gradient`."""
+        rows = rows.laid_out()
+        x = problem.shifted(rows)
+        residual = torch.addmm(bias, x, raw.t())
+        if not of_predictions:
+            residual -= torch.from_numpy(rows.targets)
+        weighted = residual
+        if rows.weights is not None:
+            weighted = residual * torch.from_numpy(rows.weights)[:, None]
+        return cls((weighted * residual).sum(), weighted.t() @ x, weighted.sum(0))
+
+    def merge(self, other: GradientSums) -> GradientSums:
+        """Return those of both sets of rows."""
+        return GradientSums(
+            self.squares + other.squares,
+            self.by_weights + other.by_weights,
+            self.by_bias + other.by_bias,
+        )
+
+
 class StreamedLoss:
-    """The loss of `RowsLoss`, with one block in memory at a time: O(n·d·k) an epoch.
+    """The loss of `RowsLoss`, with a few blocks in memory at a time: O(n·d·k) an epoch.
 
     A quadratic's gradient is had from the same residuals as its value, so that a pass over the rows
     gives both and the backward pass reads none.
 
     Attributes:
         problem: With the coordinates that the weights are in.
-        rows: Each call gives the training rows' blocks from the first on, new arrays each time.
+        walk: Over the rows.
+        chunk_rows: How many of them are taken at a time.
     """
 
-    def __init__(self, problem: WideProblem, rows: Callable[[], Iterable[Rows]]) -> None:
+    def __init__(self, problem: WideProblem, walk: Walk, chunk_rows: int) -> None:
         self.problem = problem
-        self.rows = rows
+        self.walk = walk
+        self.chunk_rows = chunk_rows
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Return the loss at weights (k, r) and bias (k,), differentiably."""
@@ -45,24 +87,16 @@ class StreamedLoss:
         """
         problem = self.problem
         raw = weights / problem.scale
-        squares = torch.zeros((), dtype=torch.float64)
-        by_raw, by_bias = torch.zeros_like(raw), torch.zeros_like(bias)
-        for block in self.rows():
-            x = problem.shifted(block)
-            residual = torch.addmm(bias, x, raw.t())
-            if not of_predictions:
-                residual -= torch.from_numpy(block.targets)
-            weighted = residual
-            if block.weights is not None:
-                weighted = residual * torch.from_numpy(block.weights)[:, None]
-            squares += (weighted * residual).sum()
-            by_raw.addmm_(weighted.t(), x)
-            by_bias += weighted.sum(0)
+        of = partial(
+            GradientSums.of, problem=problem, raw=raw, bias=bias, of_predictions=of_predictions
+        )
+        sums = self.walk.total(Pass(of, self.chunk_rows))
+        assert sums is not None  # noqa: S101 - of no rows, which are refused
         share = problem.weight * problem.targets
         shrinkage = problem.penalty / problem.targets
-        loss = squares / share + shrinkage * raw.square().sum()
-        by_raw = 2 / share * by_raw + 2 * shrinkage * raw
-        return loss, by_raw / problem.scale, 2 / share * by_bias
+        loss = sums.squares / share + shrinkage * raw.square().sum()
+        by_raw = 2 / share * sums.by_weights + 2 * shrinkage * raw
+        return loss, by_raw / problem.scale, 2 / share * sums.by_bias
 
     def curvature_times(self, direction: Tensor) -> Tensor:
         """Return the Hessian of one target times `direction`: its r weights and, if any, bias."""

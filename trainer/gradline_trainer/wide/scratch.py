@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import OutputError
+from gradline_trainer.passes import Placed
 from gradline_trainer.rows import Rows
 
 __all__ = ["Scratch"]
 
 Array = NDArray[np.float64]
-Place = tuple[type[np.floating], tuple[int, ...]]
+Written = tuple[type[np.floating], tuple[int, ...]]
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Scratch:
 
     block_rows: int
     file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
-    blocks: list[list[Place]] = field(default_factory=list)
+    blocks: list[tuple[int, int, int, list[Written]]] = field(default_factory=list)
 
     def __enter__(self) -> Scratch:
         return self
@@ -42,18 +43,20 @@ class Scratch:
         with suppress(OSError):  # of what a full disk could not take
             self.file.close()
 
-    def append(self, rows: Rows) -> None:
-        """Write some rows.
+    def append(self, placed: Placed) -> None:
+        """Write rows of a block.
 
         Raises:
             OutputError: Where the disk is full.
         """
+        number, first, rows = placed
         arrays = [rows.features, rows.targets, *([] if rows.weights is None else [rows.weights])]
         for start in range(0, len(rows), self.block_rows):
-            stop = start + self.block_rows
-            self.blocks.append([self._write(array[start:stop]) for array in arrays])
+            part = slice(start, start + self.block_rows)
+            written = [self._write(array[part]) for array in arrays]
+            self.blocks.append((number, first, rows.first + start, written))
 
-    def _write(self, array: Array) -> Place:
+    def _write(self, array: Array) -> Written:
         with np.errstate(over="ignore"):
             narrow = array.astype(np.float32, order="C")
         exact = bool((narrow == array).all())
@@ -69,13 +72,14 @@ class Scratch:
             ) from error
         return (np.float32 if exact else np.float64), array.shape
 
-    def __iter__(self) -> Iterator[Rows]:
-        """Yield the blocks, one in memory at a time."""
+    def __iter__(self) -> Iterator[Placed]:
+        """Yield the rows in pieces, one in memory at a time."""
         self.file.seek(0)
-        for places in self.blocks:
-            arrays = [self._read(*place) for place in places]
+        for part, start, first, written in self.blocks:
+            arrays = [self._read(*each) for each in written]
             weights = arrays[2] if len(arrays) > 2 else None
-            yield Rows((arrays[0], arrays[1]), arrays[0].shape[1], weights)
+            rows = Rows((arrays[0], arrays[1]), arrays[0].shape[1], weights, None, first)
+            yield part, start, rows
 
     def _read(self, dtype: type[np.floating], shape: tuple[int, ...]) -> Array:
         values = np.empty(shape, dtype)

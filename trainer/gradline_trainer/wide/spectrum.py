@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["largest_eigenvalue"]
+__all__ = ["STEPS", "largest_eigenvalue"]
 
-STEPS = 16
+STEPS = 16  # at most
 
 
 def largest_eigenvalue(times: Callable[[Tensor], Tensor], size: int, seed: int) -> float:

@@ -1,0 +1,50 @@
+"""Writes docs/commands.md from the commands themselves: `make docs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gradline.program import COMMANDS, cli, import_command
+
+__all__ = ["reference"]
+
+PAGE = Path(__file__).with_name("commands.md")
+WIDTH = 80
+OPENING = """\
+# Commands
+
+Written by `make docs` from the commands themselves: change their help, not this page.
+
+Exit codes, of every command: 0 done; 1 it ran and the answer is no (diverged, refused,
+verification failed); 2 bad input or usage; 130 interrupted. What a command answers is on stdout;
+progress, warnings and errors are on stderr. With `--json`, where a command has it, the answer is
+one JSON object on stdout, and an error one on stderr, with the members `error` (a code that stays
+the same), `message` and `hint`.
+"""
+
+
+def reference() -> str:
+    """Return the page: each command's help, as a console shows it."""
+    index = [
+        f"- [`{name}`](#{name}): {import_command(name).get_short_help_str(WIDTH)}"
+        for name in COMMANDS
+    ]
+    sections = [_section("gradline", "gradline", cli)]
+    sections += [_section(name, f"gradline {name}", import_command(name)) for name in COMMANDS]
+    return "\n".join([OPENING, *index, *sections])
+
+
+def _section(title: str, called: str, command: click.Command) -> str:
+    settings = {**command.context_settings, "terminal_width": WIDTH - 2}
+    shown = command.get_help(click.Context(command, info_name=called, **settings))
+    section = f"\n## {title}\n\n```console\n$ {called} --help\n{shown}\n```"
+    if not isinstance(command, click.Group) or command is cli:
+        return section
+    own = command.commands.items()
+    return "\n".join([section, *(_section(f"{title} {n}", f"{called} {n}", c) for n, c in own)])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(reference() + "\n")

@@ -1,0 +1,102 @@
+"""Plots as SVG that stands in a page: in its colours, light or dark, and with its letters."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from io import StringIO
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+from gradline.errors import needs_extra
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ACCENT", "LINE", "QUIET", "TEXT", "WARN", "draw"]
+
+# What stands for a colour of the page while matplotlib draws.
+TEXT, QUIET, LINE = "#010101", "#020202", "#030303"
+ACCENT, WARN = "#040404", "#050505"
+COLOURS = {
+    TEXT: "text",
+    QUIET: "quiet",
+    LINE: "line",
+    ACCENT: "accent",
+    WARN: "warn",
+}
+STYLE: dict[Any, Any] = {
+    "axes.edgecolor": LINE,
+    "axes.facecolor": "none",
+    "axes.labelcolor": QUIET,
+    "axes.labelsize": 9,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "font.family": "DejaVu Sans",  # matplotlib's own: text has the same width on any machine
+    "font.size": 9,
+    "lines.linewidth": 1.5,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "gradline",  # the same names in every run
+    "text.color": TEXT,
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "xtick.color": LINE,
+    "xtick.labelcolor": QUIET,
+    "ytick.color": LINE,
+    "ytick.labelcolor": QUIET,
+}
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+POINTS = 72  # to an inch
+DRAWING = Lock()  # matplotlib's settings are the whole process's
+
+
+def draw(
+    name: str, title: str, paint: Callable[[Axes], None], width: float = 320, height: float = 230
+) -> Markup:
+    """Return a plot as an element of a page.
+
+    The same plot gives the same bytes.
+
+    Args:
+        name: What makes the identifiers in this plot others than those in the page's other plots.
+        title: What it shows, for whoever can't see it.
+        paint: What draws it.
+        width: In the page's pixels, where it is not scaled.
+        height: Likewise.
+    """
+    with needs_extra():
+        from matplotlib import rc_context, rcdefaults, rcParams
+        from matplotlib.figure import Figure
+    written = StringIO()
+    with DRAWING, rc_context(), warnings.catch_warnings():
+        # matplotlib measures names with a font of its own, which has not every letter.
+        warnings.simplefilter("ignore")
+        rcdefaults()  # whatever a matplotlibrc of the user's says
+        rcParams.update(STYLE)
+        figure = Figure(figsize=(width / POINTS, height / POINTS), layout="constrained")
+        paint(figure.subplots())
+        figure.savefig(written, format="svg", metadata=NO_METADATA)
+    return Markup(_inline(written.getvalue(), name, title, width))  # noqa: S704 - escaped by both
+
+
+def _inline(document: str, name: str, title: str, width: float) -> str:
+    """Return the SVG without what only a file of its own needs."""
+    body = document[document.index("<svg") :].partition(">")[2]
+    box = re.search(r'viewBox="([^"]*)"', document)
+    assert box is not None  # noqa: S101 - matplotlib writes one
+    body = re.sub(r"<(metadata|style)[ >].*?</\1>", "", body, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="#|url\(#)([\w.-]+)', body))
+    body = re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in used else "", body)
+    body = re.sub(r'( id="|href="#|url\(#)([\w.-]+)', rf"\1{name}-\2", body)
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    body = re.sub(r"#0[1-5]0\d0\d", lambda m: f"var(--{COLOURS[m[0]]})", body)
+    body = re.sub(r"\s*\n\s*", "\n", body)
+    return (
+        f'<svg viewBox="{box[1]}" style="width: {1.3 * width:g}px; min-width: {width:g}px" '
+        f'role="img" aria-labelledby="{name}-title">'
+        f'<title id="{name}-title">{escape(title)}</title>{body}'
+    )

@@ -1,0 +1,74 @@
+"""What a command prints, before it is known whether a terminal or a program reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradline.wording import aligned
+
+__all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "as_text", "printable"]
+
+
+class Heading(str):
+    """A line above what belongs together."""
+
+
+class Verbatim(str):
+    """A line to be copied, which no terminal may break."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells, the first of them the head; the first column to the left, others right.
+
+    Attributes:
+        rows: All of the same length.
+        indent: Spaces before each line.
+    """
+
+    rows: Sequence[Sequence[str]]
+    indent: int = 2
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Lines of a label and a text.
+
+    Attributes:
+        pairs: Label and text.
+        width: Of the labels, at least.
+        gap: Spaces between label and text.
+    """
+
+    pairs: Sequence[tuple[str, str]]
+    width: int = 9
+    gap: int = 2
+
+    @property
+    def start(self) -> int:
+        """Where a text starts in its line."""
+        return 2 + max([self.width, *(len(name) for name, _ in self.pairs)]) + self.gap
+
+
+Part = str | Heading | Verbatim | Table | Facts  # a mere str is a line of prose
+
+
+def as_text(parts: Sequence[Part]) -> str:
+    """Return the parts as text, one line a line whatever its length."""
+    return "\n".join(line for part in parts for line in _lines(part))
+
+
+def _lines(part: Part) -> list[str]:
+    if isinstance(part, Table):
+        return aligned([[*map(printable, row)] for row in part.rows], " " * part.indent)
+    if isinstance(part, Facts):
+        return [f"  {name}".ljust(part.start) + printable(text) for name, text in part.pairs]
+    return [printable(part)]
+
+
+def printable(text: str) -> str:
+    """Return a text without what could move a cursor or color a screen: a manifest is anyone's."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)

@@ -1,0 +1,93 @@
+"""Pages of Markdown: their fenced code blocks, and whether what they show is what comes.
+
+What is shown may have an ellipsis …: alone in its line it stands for any lines, else for a part of
+one.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from hosts import ROOT
+
+__all__ = ["CONTINUED", "Block", "blocks", "commands", "is_as_shown"]
+
+CONTINUED = re.compile(r"\\\n *")
+FENCE = re.compile(r"^```([^\n`]+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        page: Where it stands.
+        line: Of its first fence.
+        language: The first word behind that.
+        more: The words after it.
+        text: Between the fences.
+        follows: Whether nothing but a blank line is between it and the block before.
+    """
+
+    page: Path
+    line: int
+    language: str
+    more: str
+    text: str
+    follows: bool
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return a page's blocks, in order."""
+    text = page.read_text()
+    found, end = [], -1
+    for match in FENCE.finditer(text):
+        language, _, more = match[1].partition(" ")
+        line = text.count("\n", 0, match.start()) + 1
+        follows = end >= 0 and not text[end : match.start()].strip()
+        found.append(Block(page, line, language, more, match[2], follows))
+        end = match.end()
+    fences = re.findall(r"^\s*(?:```|~~~)|^ {4,}\S", FENCE.sub("", text), re.MULTILINE)
+    assert not fences, f"{page.name}: a block without a language, or indented"
+    return found
+
+
+def is_as_shown(shown: str, printed: str) -> bool:
+    """Return whether the text that a page shows is what was printed, but for its ellipses."""
+    lines = [
+        "(?s:.*?)" if line.strip() == "…" else "[^\n]*?".join(map(re.escape, line.split("…")))
+        for line in _lines(shown)
+    ]
+    return re.fullmatch("\n".join(lines), "\n".join(_lines(printed))) is not None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip("\n").split("\n")]
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """Return a console block's commands, each with the output shown below it."""
+    assert text.startswith("$ "), "a console block begins with a command"
+    found = []
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines(keepends=True)
+        command = lines.pop(0)
+        while not _is_whole(command):
+            command += lines.pop(0)
+        found.append((CONTINUED.sub("", command), "".join(lines)))
+    return found
+
+
+def _is_whole(command: str) -> bool:
+    """Return whether a command goes on in no further line."""
+    try:
+        shlex.split(command)
+    except ValueError:  # a quotation is open
+        return False
+    return not command.endswith("\\\n")

@@ -1,0 +1,87 @@
+"""Whether moments can be those of a table: what is read of a file, or left by a subtraction."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.errors import InputError
+from gradline_trainer.moments import Moments
+from gradline_trainer.problem import cholesky
+from gradline_trainer.saved_moments import SavedMoments
+
+__all__ = ["check_moments", "is_semidefinite"]
+
+ROUNDING = 2.0**-40  # of a co-moment, relative, that no sum of a table's blocks comes near
+
+
+def check_moments(saved: SavedMoments, name: str) -> None:
+    """Check that moments are finite, in range and positive semidefinite within rounding.
+
+    Args:
+        saved: Their shapes checked.
+        name: What messages call them.
+
+    Raises:
+        InputError: Naming what is wrong, and the column where there is one.
+    """
+    names = [*saved.columns.features, *saved.columns.targets]
+    for moments in (saved.moments, *saved.folds):
+        fault = _fault(moments, names, weighted=saved.columns.weight is not None)
+        if fault:
+            raise _impossible(name, fault)
+    left = saved.rows_read - saved.rows_dropped - saved.rows_held_out
+    if saved.moments.rows > left:
+        raise _impossible(name, f"{saved.moments.rows} rows to train on, of {left}")
+    if saved.folds and sum(fold.rows for fold in saved.folds) != saved.moments.rows:
+        raise _impossible(name, "the folds' rows do not add up")
+    if len(saved.folds) == 1:
+        raise _impossible(name, "a single fold")
+
+
+def _fault(m: Moments, names: list[str], *, weighted: bool) -> str | None:
+    """Return what is wrong with moments, or None."""
+    if m.rows < 1 or not 0 < m.weight < np.inf or (not weighted and m.weight != m.rows):
+        return f"{m.rows} rows of the weight {m.weight:g}"
+    ranges = [] if np.isnan(m.minimum).all() else [m.minimum, m.maximum]
+    for what, found in zip(
+        ("mean", "mean", "co-moment", "range", "range"),
+        (m.mean, m.mean_rest, m.comoment, *ranges),
+        strict=False,
+    ):
+        if not np.isfinite(found).all():
+            j = int(np.argwhere(~np.isfinite(found))[0][0])
+            return f"a {what} of {names[j]!r} is not finite"
+    if (m.squares < 0).any():
+        return f"the variance of {names[int(np.argmin(m.squares))]!r} is negative"
+    far = ~(m.minimum <= m.maximum) if ranges else np.zeros(len(names), np.bool_)
+    if far.any():
+        return f"the range of {names[int(np.argmax(far))]!r} is empty"
+    if not is_semidefinite(m):
+        return "the co-moments are not positive semidefinite"
+    return None
+
+
+def is_semidefinite(moments: Moments) -> bool:
+    """Return whether the co-moments are positive semidefinite within their rounding.
+
+    Judged by the Cholesky factor of the matrix with a unit diagonal, a little added to it. A column
+    without a variance is left out: its products may be above 0 where its squares underflow.
+    """
+    varies = np.flatnonzero(moments.squares > 0)
+    deviation = np.sqrt(moments.squares[varies])
+    scaled: NDArray[np.float64] = moments.comoment[np.ix_(varies, varies)]
+    with np.errstate(over="ignore"):
+        scaled = scaled / deviation / deviation[:, None]
+    if not np.isfinite(scaled).all():
+        return False
+    np.fill_diagonal(scaled, 1 + len(varies) * (ROUNDING + moments.rounding))
+    return cholesky(scaled) is not None
+
+
+def _impossible(name: str, what: str) -> InputError:
+    return InputError(
+        f"{name} holds the moments of no table: {what}",
+        code="bad-moments",
+        hint="get the file again from where it was made",
+    )

@@ -1,0 +1,109 @@
+"""`gradline moments`: several tables' saved moments as one, or without some of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gradline.terminal import say, say_json, warn
+
+if TYPE_CHECKING:
+    from gradline_trainer.saved_moments import SavedMoments
+
+__all__ = ["command"]
+
+HELP = {"help_option_names": ["-h", "--help"]}
+OUTPUT = click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path)
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+@click.group("moments", short_help="Merge or subtract saved moments.", context_settings=HELP)
+def command() -> None:
+    """Merge or subtract what train-and-export --save-moments wrote.
+
+    Training from moments that were merged is training on all of their rows, which are no longer
+    needed: for a monthly refresh, for sites that may not share rows, and to forget some.
+
+    \b
+      train-and-export may.csv -t revenue --save-moments may.moments
+      gradline moments merge april.moments may.moments -o spring.moments
+      gradline moments subtract spring.moments withdrawn.moments -o kept.moments
+      train-and-export --from-moments kept.moments --name revenue
+    """
+
+
+@command.command("merge", short_help="Write the moments of all rows.", context_settings=HELP)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@OUTPUT
+@AS_JSON
+def merge(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
+    """Write the moments of all the rows that FILES are of.
+
+    They are merged in a binary tree over their order, so that the same files in the same order
+    give the same bytes.
+
+    \b
+      gradline moments merge april.moments may.moments -o spring.moments
+      gradline moments merge sites/*.moments -o all.moments
+    """
+    from gradline_trainer.moments_algebra import merge_moments
+
+    _write(files, output, merge_moments, as_json=as_json)
+
+
+@command.command(
+    "subtract", short_help="Write the moments without some rows.", context_settings=HELP
+)
+@click.argument("whole", type=click.Path(path_type=Path))
+@click.argument("part", type=click.Path(path_type=Path))
+@OUTPUT
+@AS_JSON
+def subtract(whole: Path, part: Path, output: Path, as_json: bool) -> None:
+    """Write the moments of WHOLE's rows but those of PART, which must be some of the same rows.
+
+    The columns' ranges and the folds can't be subtracted, and are left out. It is refused where a
+    variance would lose more digits than it keeps: then gather the moments of what is left anew.
+
+    \b
+      gradline moments subtract all.moments withdrawn.moments -o kept.moments
+    """
+    from gradline_trainer.moments_algebra import subtract_moments
+
+    _write((whole, part), output, lambda saved: subtract_moments(*saved), as_json=as_json)
+
+
+def _write(
+    files: Sequence[Path],
+    output: Path,
+    combine: Callable[[Sequence[SavedMoments]], SavedMoments],
+    *,
+    as_json: bool,
+) -> None:
+    """Write what becomes of some files' moments, and say what it is."""
+    from gradline.wording import count
+    from gradline.writing import check_output, check_writable
+    from gradline_trainer.saved_moments import PRIVATE, load_moments, save_moments
+
+    check_output(output, [file for file in files if file.exists()])
+    check_writable(output)
+    saved = [load_moments(file) for file in files]
+    found = combine(saved)
+    save_moments(found, output)
+    warnings = [f"{output}: {PRIVATE}"] * found.reconstructible
+    if any(one.folds for one in saved) and not found.folds:
+        warnings.append(f"{output} has no folds, so that --ridge auto can't choose from it")
+    rows, columns = found.moments.rows, found.columns
+    if as_json:
+        names = {"features": columns.features, "targets": columns.targets}
+        quality = {"rounding": found.moments.rounding, "warnings": warnings}
+        say_json({"path": str(output), "rows": rows, **names, **quality})
+        return
+    for warning in warnings:
+        warn(warning)
+    said = f"{count(len(columns.features), 'feature')}, {count(len(columns.targets), 'target')}"
+    say(f"{output}: the moments of {count(rows, 'row')}, {said}")
