@@ -117,7 +117,7 @@ def test_so_is_that_of_a_table_too_wide_for_co_moments(
 ) -> None:
     monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 2)
     monkeypatch.setattr("gradline_trainer.wide.fitting.FILE_BLOCK_BYTES", 1 << 20)
-    monkeypatch.setattr("gradline_trainer.wide.fitting.BLOCK_BYTES", 1 << 18)
+    monkeypatch.setattr("gradline_trainer.wide.fitting.CHUNK_BYTES", 1 << 18)
     options = {"features": [*FEATURES, "z"], "epochs": 3, "missing": "drop", **options}
     here = published(files, tmp_path / "here", **options)
     assert b"a wide table" in here["manifest.json"]

@@ -35,7 +35,9 @@ from gradline_trainer.wide.scratch import Scratch
 __all__ = ["WIDE", "fit_wide", "is_wide"]
 
 WIDE = 12_000  # features; beyond, a co-moment matrix and its factor take more than 2 GB
-BLOCK_BYTES = 1 << 24  # of a block in float64; what is larger is returned to the system each time
+BLOCK_BYTES = 1 << 24  # of a block in float64
+CHUNK_BYTES = 1 << 22  # that a thread takes; what is larger is returned to the system each time
+CHUNK_ROWS = 16  # at least: to merge two chunks' sums is to walk over three rows or so
 FILE_BLOCK_BYTES = 1 << 26  # of a block that is parsed: the more columns, the dearer each block
 
 
@@ -86,7 +88,7 @@ def fit_wide(asked: Walk) -> Fit:
     fitting = (BLOCK_BYTES if in_memory else FILE_BLOCK_BYTES) // row_bytes
     size = max(GROUP_ROWS, min(asked.reader.block_rows or BLOCK_ROWS, fitting))
     walk = replace(asked, reader=replace(asked.reader, options=options, block_rows=size))
-    chunk_rows = max(1, BLOCK_BYTES // row_bytes)
+    chunk_rows = max(CHUNK_ROWS, CHUNK_BYTES // row_bytes)
     with ExitStack() as files:
         if asked.engine is None and not in_memory:
             walk.kept, walk.held = (files.enter_context(Scratch(chunk_rows)) for _ in range(2))
@@ -97,7 +99,7 @@ def _fit_rows(walk: Walk, chunk_rows: int) -> Fit:
     """Return what is learned from rows, so many taken at a time."""
     reader = walk.reader
     columns, options = reader.columns, reader.options
-    moments = refuse_useless(walk.gather(Pass(_moments, chunk_rows)), reader)
+    moments = refuse_useless(walk.gather(Pass(_moments, 4 * chunk_rows)), reader)
     refuse_unlearnable(moments, reader)
     problem = state_wide_problem(moments, len(columns.features), options)
     if not len(problem.active):
