@@ -475,6 +475,22 @@ def test_no_cluster_at_the_address_is_said_within_seconds(files: Path) -> None:
     assert time.monotonic() - started < 6
 
 
+def test_what_listens_but_lets_nobody_in_is_told_with_what_it_may_want(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    ray.shutdown()
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(InputError, match=f"at {address} is no Ray cluster, or refuses") as told:
+            fit(files, "y", FEATURES, engine="ray")
+    assert "RAY_AUTH_MODE=token" in told.value.hint
+
+
 def test_other_versions_on_a_worker_are_named() -> None:
     assert on_ray._check_versions(on_ray._versions()) is None
     with pytest.raises(InputError, match=r"polars .* and not 0\.1"):

@@ -49,10 +49,11 @@ def cluster(address: str | None) -> Iterator[Engine]:
 def _connect(address: str | None) -> None:
     import ray
 
-    if address is not None:
-        _check_reachable(address)
+    address = address or os.environ.get("RAY_ADDRESS")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None and "RAY_ADDRESS" not in os.environ:
+    if address:
+        _check_reachable(address)
+    else:
         quiet["include_dashboard"] = False
     try:
         ray.init(address=address, **quiet)
@@ -64,7 +65,14 @@ def _connect(address: str | None) -> None:
                 code="version-mismatch",
                 hint="install the cluster's versions of Ray and Python here",
             ) from error
-        raise _no_cluster(address or "RAY_ADDRESS", reason) from error
+        if not address:
+            raise _no_cluster("this machine", reason) from error
+        raise InputError(
+            f"what listens at {address} is no Ray cluster, or refuses: {reason}",
+            code="no-cluster",
+            hint="one that asks for a token wants RAY_AUTH_MODE=token in the environment, and the "
+            "token in RAY_AUTH_TOKEN or ~/.ray/auth_token",
+        ) from error
 
 
 def _check_reachable(address: str) -> None:

@@ -55,6 +55,7 @@ COUNTED = (
     ".ipc",
 )  # files that say how many rows they have
 SAMPLE_BYTES = 1 << 16
+ASKED = 100  # files that are asked how many rows they have
 AT_ONCE = 32  # files of an object store that are opened
 HEAD_ROWS = 1_000  # what the kinds of a text file's columns are first guessed from
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
@@ -252,25 +253,15 @@ class FrameTable:
     def expected_rows(self) -> int | None:
         """Return about how many rows there are, None where only reading them would tell.
 
-        Parquet and Arrow files say it; of other files a sample tells the length of a line. Of an
-        object store it is None: it would be asked once more for each file.
+        Parquet and Arrow files say it; of other files a sample tells the length of a line. Of many
+        files some tell it. Of an object store it is None: it would be asked once more.
         """
-        import polars as pl
-
-        total = 0.0
-        for part in self.parts:
-            if isinstance(part.path, ObjectFile):
-                return None
-            if part.path is None or part.path.suffix.lower() in COUNTED:
-                with readable(part.path):
-                    total += part.frame.select(pl.len()).collect().item()
-                continue
-            with part.path.open("rb") as file:
-                sample = file.read(SAMPLE_BYTES)
-            if not sample.count(b"\n") or part.path.suffix.lower() in COMPRESSED:
-                return None
-            total += part.path.stat().st_size * sample.count(b"\n") / len(sample)
-        return round(total)
+        asked = self.parts[:: max(1, len(self.parts) // ASKED)]
+        rows = [_expected_rows(part) for part in asked]
+        if None in rows:
+            return None
+        total, told = (sum(p.state[0] for p in parts if p.state) for parts in (self.parts, asked))
+        return round(sum(filter(None, rows)) * (total / told if told else 1))
 
     def survey(self, column: str) -> TextColumn:
         """Return how many of a text column's values are numbers, over the whole table."""
@@ -545,6 +536,23 @@ def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
             parts = list(pool.map(opened, files))
         return FrameTable(_with_partitions(parts, ObjectFile(str(data)).path), dialect)
     return FrameTable(_with_partitions([opened(file) for file in files], Path(data)), dialect)
+
+
+def _expected_rows(part: Part) -> float | None:
+    """Return what `FrameTable.expected_rows` does of one part."""
+    import polars as pl
+
+    if isinstance(part.path, ObjectFile):
+        return None
+    if part.path is None or part.path.suffix.lower() in COUNTED:
+        with readable(part.path):
+            rows: int = part.frame.select(pl.len()).collect().item()
+        return rows
+    with part.path.open("rb") as file:
+        sample = file.read(SAMPLE_BYTES)
+    if not sample.count(b"\n") or part.path.suffix.lower() in COMPRESSED:
+        return None
+    return part.path.stat().st_size * sample.count(b"\n") / len(sample)
 
 
 def _with_partitions(parts: list[Part], data: PurePath) -> list[Part]:

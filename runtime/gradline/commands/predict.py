@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-OPTION = re.compile(r"--[a-z][a-z-]*")
+OPTION = re.compile(r"(?<!ray start )--[a-z][a-z-]*")  # of gradline's own
 BETWEEN = re.compile(r",(?: or)? (?=(?:[^']*'[^']*')*[^']*$)")  # a hint's parts, but for quotations
 STREAM = "-"  # stdin, stdout
 
@@ -148,12 +148,18 @@ def _check_shared(data: str, output: Path | None) -> None:
         raise InputError(
             "stdin can't be read by other machines", code="bad-option", hint="give files"
         )
-    if output is None or output.is_file():
+    if output is None or output.is_file() or (_is_named_as_file(output) and not output.is_dir()):
         raise InputError(
             "an engine's machines write one file each: where to?",
             code="bad-option",
             hint="-o FOLDER, which each of them reaches by this path",
         )
+
+
+def _is_named_as_file(output: Path) -> bool:
+    from gradline.writing import FORMATS
+
+    return any(output.name.lower().endswith(f".{name}") for name in FORMATS)
 
 
 def _formats(typed: str) -> list[str]:
