@@ -340,6 +340,22 @@ def test_the_same_tree_gives_the_same_bytes(run: Run) -> None:
     assert Path("merged").read_bytes() == Path("all").read_bytes()
 
 
+def test_rows_that_would_count_twice_are_refused(run: Run) -> None:
+    for name, slope in (("one", 1.0), ("other", 2.0)):
+        x = np.arange(20.0)
+        pl.DataFrame({"x": x, "y": slope * x + x % 3}).write_csv(f"{name}.csv")
+        run("train-and-export", f"{name}.csv", "-t", "y", "--save-moments", f"{name}.m", "-q")
+    Path("copy.m").write_bytes(Path("one.m").read_bytes())
+    for files, said in (
+        (["one.m", "other.m", "one.m"], "one.m is given twice"),
+        (["one.m", "copy.m"], "copy.m has the very bytes of one.m"),
+    ):
+        status, _, errors = run("moments", "merge", *files, "-o", "whole.m")
+        assert status == 2
+        assert f"{said}: its rows would count twice" in errors
+        assert not Path("whole.m").exists()
+
+
 def test_columns_are_merged_by_name() -> None:
     a, b = (keep(frame(50, s), ["y", "z"], ["a", "b"], arithmetic="fast").gathered for s in (1, 2))
     turned = keep(frame(50, 2), ["z", "y"], ["b", "a"], arithmetic="fast").gathered
@@ -602,6 +618,7 @@ def test_the_same_moments_give_the_same_package(run: Run) -> None:
         (["--decimal-comma"], "decimal_comma = True needs the rows"),
         (["--device", "cuda"], "cuda"),
         (["--robust"], "robust = 'HC3' needs the rows"),
+        (["--engine", "ray"], "engine = 'ray' needs the rows"),
         (["--ridge", "auto"], "ridge = 'auto' needs the moments of folds"),
         (["--target", "c"], "unknown target 'c'"),
         (["--save-moments", "t.moments"], "t.moments is both input and output"),

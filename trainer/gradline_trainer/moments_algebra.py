@@ -31,8 +31,10 @@ def merge_moments(saved: Sequence[SavedMoments]) -> SavedMoments:
     Of features and targets in the first one's order. Folds are kept where all have as many.
 
     Raises:
-        InputError: For columns, encodings or sample weights that differ, naming them.
+        InputError: For a file that is given twice, and for columns, encodings or sample weights
+            that differ, naming them.
     """
+    _refuse_twice(saved)
     first = saved[0]
     aligned = [first, *(_aligned(first, other) for other in saved[1:])]
     whole = merge_all(one.moments for one in aligned)
@@ -53,6 +55,20 @@ def merge_moments(saved: Sequence[SavedMoments]) -> SavedMoments:
         filled=sum(one.filled for one in aligned),
         file=None,
     )
+
+
+def _refuse_twice(saved: Sequence[SavedMoments]) -> None:
+    """Raise where two files have the same bytes: their rows would count twice."""
+    seen: dict[str, str] = {}
+    for file in (one.file for one in saved if one.file):
+        if other := seen.get(file.sha256):
+            same = "is given twice" if other == file.name else f"has the very bytes of {other}"
+            raise InputError(
+                f"{file.name} {same}: its rows would count twice",
+                code="same-rows",
+                hint="give every table's moments once",
+            )
+        seen[file.sha256] = file.name
 
 
 def subtract_moments(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
