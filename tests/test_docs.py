@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             Path(path).write_text(text + "NA;1;1;1;1\n")
         else:
             frame.write_csv(path)
-    shutil.copy("sales.csv", "new.csv")
+    pl.read_csv("sales.csv").reverse().write_csv("new.csv")
     regions = pl.Series("region", ["north", "south", "east", "north"] * 50)
     shops = pl.read_csv("sales.csv").with_columns(regions, pl.Series("a", [None, 1, 2, 3] * 50))
     shops.write_csv("shops.csv")

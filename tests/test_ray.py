@@ -146,6 +146,23 @@ def test_a_table_that_changes_between_passes_is_refused(files: Path, tmp_path: P
     assert caught.value.code == "changed-data"
 
 
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("data", ["t.csv", "k=2/*.parquet"])
+def test_workers_that_run_in_another_folder_find_the_table(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray.get(ray.remote(lambda: None).remote())  # a worker is there, and does not go along
+    monkeypatch.chdir(tmp_path)
+    Path("k=2").mkdir()
+    frame = pl.DataFrame({"x": range(50), "y": [i * 2.5 + i % 3 for i in range(50)]})
+    frame.write_csv("t.csv")
+    frame.write_parquet("k=2/t.parquet")
+    here = published(data, tmp_path / "here")
+    assert published(data, tmp_path / "there", engine="ray") == here
+    package = next((tmp_path / "there").glob("m/1"))
+    assert predict(package, data, Path("out"), "--engine", "ray")["rows"] == 50
+
+
 @pytest.mark.usefixtures("cut_small", "cluster")
 @pytest.mark.parametrize("suffix", ["csv", "arrow", "parquet"])
 def test_so_is_that_of_a_table_of_one_file_and_one_block(suffix: str, tmp_path: Path) -> None:
@@ -257,7 +274,7 @@ def package(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_package(fit(files, "y", FEATURES), tmp_path_factory.mktemp("artifacts"), "m")
 
 
-def predict(package: Path, data: Path, out: Path, *options: str) -> dict[str, Any]:
+def predict(package: Path, data: Path | str, out: Path, *options: str) -> dict[str, Any]:
     """Predict in this process, so that its Ray cluster is used, and return what it says."""
     from click.testing import CliRunner
 

@@ -242,7 +242,7 @@ def choice(*values: str) -> click.Choice[str]:
 @click.option(
     "--address",
     metavar="HOST:PORT",
-    help="Of the Ray cluster. Default: RAY_ADDRESS, else one started here.",
+    help="Of the Ray cluster. Default: RAY_ADDRESS, else one on this machine.",
 )
 @click.option(
     "--robust",

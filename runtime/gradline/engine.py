@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from gradline.errors import InputError
+from gradline.objects import is_remote
 
-__all__ = ["ENGINES", "Engine", "open_engine"]
+__all__ = ["ENGINES", "Engine", "open_engine", "path_for"]
 
 ENGINES = ("local", "ray")
 Item = TypeVar("Item")
@@ -28,14 +30,19 @@ class Engine(Protocol):
         """Yield work(item) for each item, in order."""
 
 
+def path_for(engine: str, data: str | Path) -> str | Path:
+    """Return where an engine finds a table: another process may run in another folder."""
+    return data if engine == "local" or is_remote(data) else Path(data).absolute()
+
+
 @contextmanager
 def open_engine(name: str, address: str | None) -> Iterator[Engine | None]:
     """Lend the engine of this name; None is this process itself, which needs none.
 
     Args:
         name: One of `ENGINES`.
-        address: Of a Ray cluster; None for the one that Ray's own environment names, else for one
-            that is started on this machine for as long.
+        address: Of a Ray cluster; None for the one that RAY_ADDRESS names, else for the last that
+            was started on this machine, else for one that is started for as long.
 
     Raises:
         InputError: For another name, an address that is of no use, and no cluster there.

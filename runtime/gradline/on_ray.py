@@ -66,7 +66,11 @@ def _connect(address: str | None) -> None:
                 hint="install the cluster's versions of Ray and Python here",
             ) from error
         if not address:
-            raise _no_cluster("this machine", reason) from error
+            raise InputError(
+                f"no Ray cluster on this machine could be reached or started: {reason}",
+                code="no-cluster",
+                hint="if one died here, ray stop forgets it; then run this again",
+            ) from error
         raise InputError(
             f"what listens at {address} is no Ray cluster, or refuses: {reason}",
             code="no-cluster",
@@ -87,15 +91,11 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
     except (OSError, OverflowError) as error:
-        raise _no_cluster(address, str(error)) from error
-
-
-def _no_cluster(address: str, reason: str) -> InputError:
-    return InputError(
-        f"no Ray cluster at {address}: {reason}",
-        code="no-cluster",
-        hint="start one: ray start --head, which prints its address",
-    )
+        raise InputError(
+            f"no Ray cluster at {address}: {error}",
+            code="no-cluster",
+            hint="start one: ray start --head, which prints its address",
+        ) from error
 
 
 def _in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from gradline.engine import open_engine
+from gradline.engine import open_engine, path_for
 from gradline.errors import InputError, RefusedError
 from gradline.files import Dialect
 from gradline.shares import uncut
@@ -95,8 +96,8 @@ def fit(
             `note` with what makes the run take longer than it might.
         engine: What reads the rows: this process, or "ray", a cluster whose machines can all read
             the files; the answer is the same, bit for bit.
-        address: Of the Ray cluster; None for the one that Ray's own environment names, else for
-            one that is started on this machine.
+        address: Of the Ray cluster; None for the one that RAY_ADDRESS names, else for the last that
+            was started on this machine, else for one that is started for as long.
         **options: See `Options`.
 
     Raises:
@@ -126,6 +127,8 @@ def fit(
         learned = learn(Walk(reader_of(saved, chosen), report), refuse_trivial=True, gathered=saved)
         reason = "from saved moments, without the rows"
         return replace(learned, arithmetic=replace(learned.arithmetic, reason=reason))
+    if isinstance(table, str | Path):
+        table = path_for(engine, table)
     dialect = Dialect(separator, decimal_comma, nulls)
     source, columns = open_table(
         table, targets, features, exclude or (), sample_weight, dialect, one_hot

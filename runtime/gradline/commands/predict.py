@@ -73,7 +73,7 @@ STREAM = "-"  # stdin, stdout
 @click.option(
     "--address",
     metavar="HOST:PORT",
-    help="Of the Ray cluster; by default RAY_ADDRESS, else one started here.",
+    help="Of the Ray cluster; by default RAY_ADDRESS, else one on this machine.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no closing line.")
@@ -109,7 +109,7 @@ def command(
       gradline predict artifacts/orchard weather.csv --json
       gradline predict artifacts/orchard 'years/*.parquet' --engine ray -o predicted/
     """
-    from gradline.engine import open_engine
+    from gradline.engine import open_engine, path_for
     from gradline.files import Dialect
     from gradline.model import load
     from gradline.scoring import Scoring
@@ -130,7 +130,8 @@ def command(
             from gradline.stdin import table_from_stdin
 
             data = str(stack.enter_context(table_from_stdin()))
-        table = open_files(data, Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls)))
+        dialect = Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls))
+        table = open_files(path_for(engine, data), dialect)
         if to_file is not None and not shared:
             check_output(to_file, table.paths)
         scoring = Scoring(model, table, _kept(keep, table, model), unknown_category, explain, check)
