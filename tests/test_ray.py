@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -326,6 +327,20 @@ def test_what_is_in_the_folder_already_is_refused_by_name(
     with pytest.raises(InputError, match=r"'000000-0\.parquet'"):
         predict(package, files, tmp_path, "--engine", "ray")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_folder_is_written_to_by_one_run_at_a_time(
+    files: Path, package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    other = os.open(tmp_path / "out", os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(InputError, match="another run is writing to"):
+        predict(package, files, tmp_path / "out", "--engine", "ray")
+    assert not any((tmp_path / "out").iterdir())
+    os.close(other)
+    assert predict(package, files, tmp_path / "out", "--engine", "ray")["rows"] == sum(MANY)
 
 
 @pytest.mark.usefixtures("cut_small", "cluster")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,8 +122,9 @@ def score_files(
         report: Called with ("rows", how many there are so far).
 
     Raises:
-        InputError: For a folder that holds anything else than this job's own files, naming it; and
-            for a file of the table that can't be predicted, when the others are done.
+        InputError: For a folder that holds anything else than this job's own files, naming it, or
+            that another run writes to; and for a file of the table that can't be predicted, when
+            the others are done.
         OutputError: Where the folder can't be written to.
     """
     package = scoring.model.package
@@ -130,14 +133,15 @@ def score_files(
     options = {name: getattr(scoring, name) for name in OPTIONS}
     work = Work(package, digest, folder.absolute(), kind, options)
     pieces = list(_pieces(scoring.table, kind))
-    _claim(folder, _describe(work, scoring.table), {name for few in pieces for name, _ in few})
     found = Scored()
-    try:
-        for scored in engine(work, pieces):
-            found.add(scored)
-            report("rows", found.rows)
-    finally:
-        _sweep(folder)
+    with _alone_in(folder):
+        _claim(folder, _describe(work, scoring.table), {name for few in pieces for name, _ in few})
+        try:
+            for scored in engine(work, pieces):
+                found.add(scored)
+                report("rows", found.rows)
+        finally:
+            _sweep(folder)
     return found
 
 
@@ -161,18 +165,51 @@ def _describe(work: Work, table: FrameTable) -> bytes:
     return json.dumps(job, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def _claim(folder: Path, job: bytes, names: set[str]) -> None:
-    """Make the folder this job's, or raise for what else is there."""
-    try:
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder and hold flock(2) on it: two runs would sweep each other's unfinished files.
+
+    Where a file system forbids locks on a directory, none is held.
+    """
+    with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        found = {path.name for path in folder.iterdir()}
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(ImportError):
+            import fcntl
+
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"another run is writing to {folder}",
+                    code="busy-folder",
+                    hint="wait until it ends, or give another folder",
+                ) from error
+            except OSError:
+                pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"cannot write to the folder {folder}: {error.strerror or error}",
             code="cannot-write",
             hint="give another folder",
         ) from error
+
+
+def _claim(folder: Path, job: bytes, names: set[str]) -> None:
+    """Make the folder this job's, or raise for what else is there."""
+    with _writable(folder):
+        _sweep(folder)
+        found = {path.name for path in folder.iterdir()}
     if JOB in found and (folder / JOB).read_bytes() != job:
         raise InputError(
             f"{folder} holds the predictions of another model, of other options or of a table that "

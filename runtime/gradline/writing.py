@@ -136,8 +136,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     building = path.with_name(f"{BUILDING}{secrets.token_hex(8)}")
     try:
         try:
-            # A file without a name: one with a name was seen to stay behind where an interrupt
-            # met Polars writing it.
+            # The open file and not its path: one that Polars had opened was seen to stay behind
+            # where an interrupt met it.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(building, flags, 0o666), "wb") as file:
                 write(file)
