@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +50,20 @@ def root(orchard_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "gradline", "serve", str(root), "--port", "0"]
+@contextmanager
+def served(root: Path, *options: str) -> Iterator[str]:
+    """Serve packages; give the address."""
+    command = [sys.executable, "-m", "gradline", "serve", str(root), "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         yield server.stderr.readline().strip()
         server.terminate()
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with served(root) as address:
+        yield address
 
 
 @pytest.fixture
@@ -238,3 +247,36 @@ def test_it_follows_the_users_colour_scheme(scheme: str, page: Page) -> None:
     bright = {name: sum(map(int, colour[4:-1].split(","))) for name, colour in
               (("ground", ground), ("text", text))}  # fmt: skip
     assert (bright["ground"] > bright["text"]) == (scheme == "light")
+
+
+def test_a_person_enters_the_token_that_the_server_asks_for(root: Path, tmp_path: Path) -> None:
+    token = "x" * 16
+    (tmp_path / "token").write_text(token)
+    options = ("--token-file", str(tmp_path / "token"))
+    shown = "document.getElementById('entry')?.checkVisibility()"
+    fault = "document.getElementById('fault')?.textContent"
+    with served(root, *options) as address, Page(need("chromium"), tmp_path / "profile") as page:
+        page.call("Page.enable")
+        page.open(f"{address}/")
+        for typed, said in (("", "This server asks"), ("x", "This is not the server's")):
+            if typed:
+                put(page, "#token", typed)
+                page.evaluate("document.querySelector('#entry button').click()")
+            page.wait_for(f"{fault}?.startsWith({json.dumps(said)}) && {shown}")
+        put(page, "#token", token)
+        page.evaluate("document.querySelector('#entry button').click()")
+        page.wait_for(SETTLED)
+        assert not page.evaluate(shown)
+        page.open(f"{address}/")  # the token is known for as long as the tab is open
+        page.wait_for(SETTLED)
+        predicted = page.evaluate(SHOWN)
+        for place, run in enumerate(
+            (["sh", "-c"], [sys.executable, "-c"], [need("node"), "--input-type=module", "-e"])
+        ):
+            page.evaluate(f"document.querySelectorAll('#tabs button')[{place}].click()")
+            code = page.evaluate("document.getElementById('snippet').textContent")
+            assert token not in code
+            code += " --silent" * (place == 0)
+            env = {**os.environ, "TOKEN": token}
+            told = subprocess.run([*run, code], capture_output=True, check=True, env=env).stdout
+            assert json.dumps(predicted)[1:-1].replace(" ", "") in told.decode().replace(" ", "")

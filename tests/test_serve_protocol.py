@@ -533,6 +533,19 @@ def test_a_token_is_asked_for_of_all_but_health(orchard_package: Path) -> None:
     assert ask(app, "/v2", authorization="Bearer 0123456789abcdef").status == 200
 
 
+def test_a_browser_without_the_token_is_given_the_page_that_asks_for_it(
+    orchard_package: Path,
+) -> None:
+    app = application(orchard_package, token=b"0123456789abcdef")
+    reply = ask(app, "/", accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert reply.status == 401
+    assert reply.headers["content-type"].startswith("text/html")
+    assert reply.headers["www-authenticate"] == "Bearer"
+    assert "script-src 'sha256-" in reply.headers["content-security-policy"]
+    assert fault(ask(app, "/", accept="*/*"), 401)
+    assert fault(ask(app, "/metrics", accept="text/html"), 401)
+
+
 def test_the_host_header_names_this_server(orchard_package: Path) -> None:
     app = application(orchard_package, hosts=frozenset({"localhost", "[::1]"}))
     for host in ("localhost", "LOCALHOST:8080", "[::1]", "[::1]:8080"):

@@ -46,6 +46,7 @@ HTML = [
     (b"referrer-policy", b"no-referrer"),
 ]
 MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
+CHALLENGE = (b"www-authenticate", b"Bearer")
 OPEN = ("/v2/health/live", "/v2/health/ready")  # to whoever asks, without a token
 FOLLOW_EVERY = 1.0  # seconds
 WAITED_FOR = (b"content-encoding", b"transfer-encoding", b"inference-header-content-length")
@@ -158,6 +159,9 @@ class Application:
             status, found, body = await self._route(scope, headers, receive)
         except Exception as error:
             status, found, body = _failure(error)
+            if status == 401 and _is_browser_at_the_page(scope["path"], headers):
+                _, found, body = _page()  # which asks the person for the token
+                found = [*found, CHALLENGE]
         found = [*found, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": found})
         await send({"type": "http.response.body", "body": body})
@@ -184,7 +188,7 @@ class Application:
             raise RequestError(
                 401,
                 "a token is needed: Authorization: Bearer …",
-                [(b"www-authenticate", b"Bearer")],
+                [CHALLENGE],
             )
 
     async def _route(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
@@ -283,6 +287,10 @@ def _failure(error: Exception) -> Reply:
 def _binary(json_length: int) -> Headers:
     kind = (b"content-type", b"application/octet-stream")
     return [kind, (b"inference-header-content-length", b"%d" % json_length)]
+
+
+def _is_browser_at_the_page(path: str, headers: dict[bytes, bytes]) -> bool:
+    return path == "/" and b"text/html" in headers.get(b"accept", b"")
 
 
 def _page() -> Reply:
