@@ -154,12 +154,12 @@ def test_dropped_rows_and_rows_of_weight_0_add_no_level() -> None:
 def test_blocks_of_any_size_and_every_loop_see_the_same_inputs(
     shops: pd.DataFrame, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import gradline.tables
+    import gradline.tables.table
 
     options = {**options, "one_hot": ["region", "store"], "missing": "mean", "arithmetic": "fast"}
     options |= {"learning_rate": 1e-5, "epochs": 3} if "preconditioning" in options else {}
     whole = fit(shops, "revenue", **options)
-    monkeypatch.setattr(gradline.tables, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(gradline.tables.table, "BLOCK_ROWS", 64)
     blocks = fit(shops, "revenue", **options)
     assert blocks.features == whole.features
     np.testing.assert_allclose(blocks.weights, whole.weights, rtol=1e-5)

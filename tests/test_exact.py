@@ -21,7 +21,7 @@ from gradline_export import export_package
 from gradline_export.frozen import rounded
 from gradline_trainer import Fit, fit
 from gradline_trainer.arrays import ArrayTable
-from gradline_trainer.exact_moments import ExactMoments
+from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.gathering import gather_exactly
 from gradline_trainer.options import Options
 from gradline_trainer.passes import Walk
@@ -207,7 +207,7 @@ def test_the_order_of_the_rows_changes_no_bit() -> None:
 def test_the_size_of_the_blocks_changes_no_bit(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = coefficients(fit((ILL, ANSWERS), arithmetic="exact"))
     monkeypatch.setattr("gradline_trainer.arrays.BLOCK_ROWS", rows)
-    monkeypatch.setattr("gradline_trainer.exact_moments.SUMMED", max(rows // 2, 1))
+    monkeypatch.setattr("gradline_trainer.exact.moments.SUMMED", max(rows // 2, 1))
     assert coefficients(fit((ILL, ANSWERS), arithmetic="exact")) == expected
 
 

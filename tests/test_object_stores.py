@@ -16,8 +16,8 @@ import pytest
 
 from gradline.cli import main
 from gradline.errors import InputError
-from gradline.objects import ObjectFile, is_remote
 from gradline.tables import BLOCK_ROWS
+from gradline.tables.objects import ObjectFile, is_remote
 
 SERVER = """
 import sys
@@ -285,7 +285,7 @@ def test_addresses_are_told_from_paths() -> None:
     ],
 )
 def test_a_package_is_called_as_the_table_is(data: str, name: str) -> None:
-    from gradline.files import stem
+    from gradline.tables.files import stem
 
     assert stem(data) == name
 

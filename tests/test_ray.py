@@ -23,8 +23,8 @@ import pytest
 from gradline import on_ray
 from gradline.engine import open_engine
 from gradline.errors import GradlineError, InputError, MissingExtraError
-from gradline.shares import shares, uncut
 from gradline.tables import open_files
+from gradline.tables.shares import shares, uncut
 from gradline_export import export_package
 from gradline_trainer import fit, save_moments
 
@@ -195,7 +195,7 @@ def test_a_large_file_that_cannot_be_cut_is_named(
         frame = pl.DataFrame({"x": range(100)})
         (frame.write_csv if suffix == "csv" else frame.write_parquet)(tmp_path / f"t.{suffix}")
     assert uncut(open_files(tmp_path / "t.csv")) is None
-    monkeypatch.setattr("gradline.shares.SHARE_BYTES", 50)
+    monkeypatch.setattr("gradline.tables.shares.SHARE_BYTES", 50)
     assert "t.csv is read by one task" in (uncut(open_files(tmp_path / "t.csv")) or "")
     assert uncut(open_files(tmp_path / "t.parquet")) is None
 

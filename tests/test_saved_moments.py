@@ -27,9 +27,9 @@ from gradline_export import export_package
 from gradline_trainer import Fit, fit, load_moments, save_moments
 from gradline_trainer.columns import Columns
 from gradline_trainer.moments import Moments
-from gradline_trainer.moments_algebra import MOST, merge_moments, subtract_moments
-from gradline_trainer.moments_format import dump, parse
-from gradline_trainer.saved_moments import SavedMoments
+from gradline_trainer.saved.algebra import MOST, merge_moments, subtract_moments
+from gradline_trainer.saved.format import dump, parse
+from gradline_trainer.saved.moments import SavedMoments
 
 Array = NDArray[np.float64]
 Run = Callable[..., tuple[int, str, str]]

@@ -11,8 +11,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from gradline.errors import GradlineError
-from gradline.files import table_files
-from gradline.objects import is_remote
+from gradline.tables.files import table_files
+from gradline.tables.objects import is_remote
 
 __all__ = ["begin", "sha256"]
 

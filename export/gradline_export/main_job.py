@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gradline.errors import InputError, OutputError
-from gradline.files import stem, table_files
 from gradline.interrupts import ignore_interrupts
-from gradline.objects import is_remote
 from gradline.progress import Progress
+from gradline.tables.files import stem, table_files
+from gradline.tables.objects import is_remote
 from gradline.terminal import say, say_json, show, warn
 from gradline.writing import check_output, check_writable
 from gradline_export.packaging import Frozen, freeze
@@ -21,7 +21,7 @@ from gradline_export.statistics_record import begin
 from gradline_export.summary import summary, summary_record
 from gradline_trainer.fitting import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
-from gradline_trainer.saved_moments import PRIVATE, SavedMoments, load_moments, save_moments
+from gradline_trainer.saved.moments import PRIVATE, SavedMoments, load_moments, save_moments
 
 __all__ = ["run"]
 

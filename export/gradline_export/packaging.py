@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from gradline.bound import rounding_bound
 from gradline.encoding import dump_columns
 from gradline.errors import InputError, PackageError, RefusedError
-from gradline.files import TableFile
 from gradline.golden import Golden
 from gradline.graph import FORMAT, parse_graph
 from gradline.manifest import dump_manifest, file_record, parse_manifest
-from gradline.objects import ObjectFile
+from gradline.tables import TableFile
+from gradline.tables.objects import ObjectFile
 from gradline.wording import float32_error
 from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs

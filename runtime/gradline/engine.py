@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from gradline.errors import InputError
-from gradline.objects import is_remote
+from gradline.tables.objects import is_remote
 
 __all__ = ["ENGINES", "Engine", "open_engine", "path_for"]
 

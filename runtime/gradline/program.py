@@ -15,7 +15,7 @@ __all__ = ["COMMANDS", "cli", "run"]
 
 COMMANDS = {
     "train-and-export": "gradline_export.command",
-    "moments": "gradline_trainer.moments_command",
+    "moments": "gradline_trainer.saved.command",
     "predict": "gradline.commands.predict",
     "inspect": "gradline.commands.inspect",
     "verify": "gradline.commands.verify",

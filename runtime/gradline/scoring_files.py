@@ -17,12 +17,12 @@ from typing import Any
 
 from gradline.engine import Engine
 from gradline.errors import GradlineError, InputError, OutputError
-from gradline.files import Dialect, open_file, readable
 from gradline.model import Model
 from gradline.package import Package
 from gradline.scoring import Scoring
-from gradline.shares import shares
-from gradline.tables import BLOCK_ROWS, FrameTable
+from gradline.tables import BLOCK_ROWS, Dialect, FrameTable
+from gradline.tables.opening import open_file, readable
+from gradline.tables.shares import shares
 from gradline.writing import BUILDING, write_table, write_whole
 
 __all__ = ["Scored", "score_files"]

@@ -6,7 +6,7 @@ from gradline.wording import count
 from gradline_trainer.arithmetic import ILL_CONDITIONED
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
-from gradline_trainer.exact_loss import ExactSolution
+from gradline_trainer.exact.loss import ExactSolution
 from gradline_trainer.moments import Moments, one_value
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader

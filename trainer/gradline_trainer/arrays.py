@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
-from gradline.files import TableFile
 from gradline.inputs import kind_of
-from gradline.tables import BLOCK_ROWS, LARGEST_INTEGER, Block
+from gradline.tables import BLOCK_ROWS, LARGEST_INTEGER, Block, TableFile
 
 __all__ = ["ArrayTable", "matrix_of"]
 

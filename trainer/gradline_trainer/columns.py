@@ -12,8 +12,7 @@ from typing import Protocol, Self
 from gradline.categories import PlaceOf
 from gradline.encoding import Column
 from gradline.errors import InputError, nearest
-from gradline.files import TableFile
-from gradline.tables import Block, FrameTable
+from gradline.tables import Block, FrameTable, TableFile
 
 __all__ = ["Columns", "Table", "choose_columns"]
 

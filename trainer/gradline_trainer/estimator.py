@@ -15,8 +15,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gradline.errors import InputError
-from gradline.files import Dialect
 from gradline.inputs import column_labels
+from gradline.tables import Dialect
 from gradline_trainer.fitting import learn
 from gradline_trainer.options import Options
 from gradline_trainer.passes import Walk

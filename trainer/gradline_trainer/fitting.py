@@ -11,15 +11,14 @@ import torch
 
 from gradline.engine import open_engine, path_for
 from gradline.errors import InputError, RefusedError
-from gradline.files import Dialect
-from gradline.shares import uncut
+from gradline.tables import Dialect
+from gradline.tables.shares import uncut
 from gradline_trainer.advice import advise
 from gradline_trainer.arguments import check_arguments
 from gradline_trainer.arithmetic import Arithmetic, choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.encoding import MAX_CATEGORIES, learn_encoding
-from gradline_trainer.exact_loss import ExactLoss
-from gradline_trainer.from_moments import chosen_moments, reader_of
+from gradline_trainer.exact.loss import ExactLoss
 from gradline_trainer.gathering import (
     gather,
     gather_exactly,
@@ -38,7 +37,8 @@ from gradline_trainer.result import Fit
 from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
 from gradline_trainer.robust import measure_robust, refuse_robust, robust_warnings
 from gradline_trainer.rows import RowReader, Rows
-from gradline_trainer.saved_moments import SavedMoments, refuse_wide
+from gradline_trainer.saved.moments import SavedMoments, refuse_wide
+from gradline_trainer.saved.training import chosen_moments, reader_of
 from gradline_trainer.shared import check_shareable
 from gradline_trainer.sources import open_table
 from gradline_trainer.training import Loss, Trained, train

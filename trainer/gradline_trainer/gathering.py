@@ -11,7 +11,7 @@ import numpy as np
 
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns
-from gradline_trainer.exact_moments import ExactMoments
+from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
 from gradline_trainer.moments import Moments, one_value
 from gradline_trainer.passes import Pass, Progress, Walk, expect

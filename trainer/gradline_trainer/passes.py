@@ -17,8 +17,8 @@ from typing import Generic, Protocol, TypeVar
 
 from gradline.engine import Engine
 from gradline.errors import InputError
-from gradline.shares import Share, shares
 from gradline.tables import BLOCK_ROWS, FrameTable
+from gradline.tables.shares import Share, shares
 from gradline_trainer.moments import Mergeable, merge_all, merge_subtrees
 from gradline_trainer.parallel import in_order
 from gradline_trainer.rows import Counts, RowReader, Rows

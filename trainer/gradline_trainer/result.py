@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gradline.files import TableFile
+from gradline.tables import TableFile
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
-from gradline_trainer.exact_loss import ExactSolution
+from gradline_trainer.exact.loss import ExactSolution
 from gradline_trainer.metrics import Metrics
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.residuals import Residuals
 from gradline_trainer.ridge_path import RidgePath
 from gradline_trainer.robust import Robust
-from gradline_trainer.saved_moments import SavedMoments
+from gradline_trainer.saved.moments import SavedMoments
 from gradline_trainer.whitening import Leverage
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gradline.errors import InputError
-from gradline.files import Dialect
-from gradline.frames import open_frame
 from gradline.inputs import column_labels
-from gradline.tables import open_files
+from gradline.tables import Dialect, open_files
+from gradline.tables.frames import open_frame
 from gradline_trainer.arrays import ArrayTable, matrix_of
 from gradline_trainer.columns import Columns, Table, choose_columns
 

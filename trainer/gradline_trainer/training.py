@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradline_trainer.descent import descend
 from gradline_trainer.diagnosis import Optimality, diverged, measure_optimality
-from gradline_trainer.exact_loss import ExactLoss, ExactSolution
+from gradline_trainer.exact.loss import ExactLoss, ExactSolution
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.momentum import constant_momentum
 from gradline_trainer.options import Options

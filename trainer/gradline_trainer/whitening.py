@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.exact_inverse import inverse_root
-from gradline_trainer.exact_loss import ExactSolution
+from gradline_trainer.exact.inverse import inverse_root
+from gradline_trainer.exact.loss import ExactSolution
 from gradline_trainer.moments import Moments
 from gradline_trainer.problem import Problem
 from gradline_trainer.rows import Rows

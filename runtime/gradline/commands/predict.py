@@ -110,10 +110,9 @@ def command(
       gradline predict artifacts/orchard 'years/*.parquet' --engine ray -o predicted/
     """
     from gradline.engine import open_engine, path_for
-    from gradline.files import Dialect
     from gradline.model import load
     from gradline.scoring import Scoring
-    from gradline.tables import open_files
+    from gradline.tables import Dialect, open_files
     from gradline.writing import check_output
 
     to_file = None if output is None or str(output) == STREAM else output
@@ -127,7 +126,7 @@ def command(
     with ExitStack() as stack:
         stack.enter_context(_own_hints())
         if data == STREAM:
-            from gradline.stdin import table_from_stdin
+            from gradline.tables.stdin import table_from_stdin
 
             data = str(stack.enter_context(table_from_stdin()))
         dialect = Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls))
@@ -226,7 +225,7 @@ def _in_files(scoring: Scoring, folder: Path, kind: str, engine: Engine, *, quie
     """Have an engine predict into files, and return what came of it."""
     from gradline.progress import Progress
     from gradline.scoring_files import score_files
-    from gradline.shares import uncut
+    from gradline.tables.shares import uncut
 
     with Progress(quiet=quiet) as progress:
         progress.expect("rows", scoring.table.expected_rows() or 0)

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gradline_trainer.exact_loss import Quadratic
+from gradline_trainer.exact.loss import Quadratic
 from gradline_trainer.passes import Pass, Walk
 from gradline_trainer.rows import Rows
 from gradline_trainer.wide.problem import WideProblem

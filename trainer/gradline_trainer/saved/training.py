@@ -14,7 +14,7 @@ from gradline_trainer.arrays import ArrayTable
 from gradline_trainer.columns import Columns
 from gradline_trainer.options import Options
 from gradline_trainer.rows import Counts, RowReader
-from gradline_trainer.saved_moments import SavedMoments
+from gradline_trainer.saved.moments import SavedMoments
 
 __all__ = ["chosen_moments", "reader_of"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
-from gradline_trainer.integers import SUMMED, Integers, SliceSums, align, cut, ratio
+from gradline_trainer.exact.integers import SUMMED, Integers, SliceSums, align, cut, ratio
 from gradline_trainer.moments import Moments
 
 __all__ = ["ExactMoments"]

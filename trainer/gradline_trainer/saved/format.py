@@ -19,8 +19,8 @@ from gradline.encoding import Column, dump_columns, parse_columns
 from gradline.errors import InputError
 from gradline_trainer.columns import Columns
 from gradline_trainer.moments import Moments
-from gradline_trainer.moments_check import check_moments
-from gradline_trainer.saved_moments import SavedMoments
+from gradline_trainer.saved.check import check_moments
+from gradline_trainer.saved.moments import SavedMoments
 
 __all__ = ["dump", "parse"]
 

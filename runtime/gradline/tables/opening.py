@@ -1,155 +1,24 @@
-"""Which files a table consists of, and how each is opened: formats, separators, headers."""
+"""How a file is opened: as a lazy frame, with what goes wrong said in its name."""
 
 from __future__ import annotations
 
 import csv
-import glob
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradline.errors import InputError, needs_extra
-from gradline.objects import ObjectFile, is_glob, is_remote, list_objects, reachable
-from gradline.partitions import walk
+from gradline.tables.files import FORMATS, Dialect, TableFile, file_format
+from gradline.tables.objects import ObjectFile, reachable
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = [
-    "COMPRESSED",
-    "RAGGED_HINT",
-    "Dialect",
-    "TableFile",
-    "odd_rows",
-    "open_file",
-    "readable",
-    "stem",
-    "table_files",
-]
+__all__ = ["RAGGED_HINT", "odd_rows", "open_file", "readable"]
 
-FORMATS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-}
-COMPRESSED = (".gz", ".zst")
-TableFile = Path | ObjectFile
 RAGGED_HINT = "give every row the header's number of fields; quote fields that hold the separator"
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How text in a CSV file means numbers.
-
-    Attributes:
-        separator: One character; None for the extension's own (tab for .tsv, else a comma).
-        decimal_comma: Whether 1,5 means one and a half.
-        nulls: What stands for a missing value, beside an empty field.
-    """
-
-    separator: str | None = None
-    decimal_comma: bool = False
-    nulls: tuple[str, ...] = ("NA", "N/A", "NaN", "null")
-
-    def __post_init__(self) -> None:
-        separator = self.separator
-        if separator is None:
-            return
-        if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-            raise InputError(
-                f"separator = {separator!r}, expected one ASCII character that is no quote",
-                code="bad-option",
-                hint="such as ';' or a tab",
-            )
-        if self.decimal_comma and separator == ",":
-            raise InputError(
-                "a comma can't be both the separator and the decimal sign",
-                code="bad-option",
-                hint="--separator ';'",
-            )
-
-
-def table_files(data: str | Path) -> Sequence[TableFile]:
-    """Return the files that `data` (a file, a glob or a folder) means, in sorted order.
-
-    Of a folder those that lie in it, and in its subfolders named KEY=VALUE.
-
-    Raises:
-        InputError: Where there is none.
-    """
-    if is_remote(data):
-        return _remote_files(str(data))
-    path = Path(data)
-    files: list[Path]
-    if path.is_dir():
-        files = sorted(p for p in walk(path) if file_format(p))
-        if not files:
-            raise _no_table(path)
-    elif path.exists():
-        files = [path]
-    else:
-        files = sorted(Path(p) for p in glob.glob(str(data), recursive=True) if Path(p).is_file())
-        if not files:
-            raise InputError(f"no such file: {data}", code="no-data", hint="check the path")
-    return files
-
-
-def _remote_files(url: str) -> list[ObjectFile]:
-    """Return what `table_files` does of an object store; an object's name has an extension."""
-    file = ObjectFile(url)
-    if is_glob(url):
-        if found := list_objects(url):
-            return found
-        raise InputError(f"no such file: {url}", code="no-data", hint="check the path")
-    if file_format(file) and not url.endswith("/"):
-        return [file]
-    if found := [file for file in list_objects(url) if file_format(file)]:
-        return found
-    if file.suffix and not url.endswith("/"):
-        return [file]  # opening it says what is wrong with it
-    raise _no_table(url)
-
-
-def _no_table(folder: object) -> InputError:
-    return InputError(
-        f"no table in the folder {folder}",
-        code="no-data",
-        hint=f"expected files named *{', *'.join(FORMATS)}",
-    )
-
-
-def stem(data: str | Path) -> str:
-    """Return the name of a table: the file's name without extensions, or the folder's.
-
-    A glob takes the name of the folder that it looks into.
-    """
-    if is_remote(data):
-        file = ObjectFile(str(data))
-        wild = next((p for p in (file.path, *file.path.parents) if not is_glob(p.name)), file.path)
-        return wild.name.partition(".")[0]
-    path = Path(data)
-    if any(c in path.name for c in "*?[") and not path.exists():
-        path = path.parent
-    path = path.resolve()
-    return path.name if path.is_dir() else path.name.partition(".")[0]
-
-
-def file_format(path: TableFile) -> str | None:
-    """Return the format that the extension means, or None where it is not a known one."""
-    suffixes = [s.lower() for s in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        inner = FORMATS.get(suffixes[-2]) if len(suffixes) > 1 else None
-        return inner if inner in ("csv", "tsv") else None
-    return FORMATS.get(suffixes[-1]) if suffixes else None
 
 
 def open_file(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradline.categories import WHOLE, texts_of
-from gradline.files import Dialect
+from gradline.tables.files import Dialect
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,8 +11,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gradline.files import readable
-from gradline.tables import BLOCK_ROWS, SLICED, FrameTable, Part
+from gradline.tables.batches import SLICED
+from gradline.tables.opening import readable
+from gradline.tables.parts import BLOCK_ROWS, Part
+from gradline.tables.table import FrameTable
 
 __all__ = ["SHARE_BLOCKS", "SHARE_BYTES", "Share", "shares", "uncut"]
 

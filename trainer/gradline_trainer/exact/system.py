@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradline_trainer.exact_moments import ExactMoments
-from gradline_trainer.integers import Integers, align, ratio
+from gradline_trainer.exact.integers import Integers, align, ratio
+from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem, cholesky, state_problem

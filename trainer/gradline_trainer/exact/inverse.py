@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradline_trainer.exact_system import ExactSystem
-from gradline_trainer.integers import Integers, align, integer_product, ratio, whole
+from gradline_trainer.exact.integers import Integers, align, integer_product, ratio, whole
+from gradline_trainer.exact.system import ExactSystem
 
 __all__ = ["ExactNormal", "approximate_inverse", "inverse_root"]
 

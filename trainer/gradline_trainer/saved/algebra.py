@@ -16,8 +16,8 @@ import numpy as np
 
 from gradline.errors import InputError, nearest
 from gradline_trainer.moments import Moments, merge_all, two_sum
-from gradline_trainer.moments_check import is_semidefinite
-from gradline_trainer.saved_moments import SavedMoments
+from gradline_trainer.saved.check import is_semidefinite
+from gradline_trainer.saved.moments import SavedMoments
 
 __all__ = ["merge_moments", "subtract_moments"]
 

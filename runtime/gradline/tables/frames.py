@@ -9,9 +9,10 @@ import numpy as np
 
 from gradline.categories import without_missing
 from gradline.errors import InputError, needs_extra
-from gradline.files import Dialect
 from gradline.inputs import column_labels
-from gradline.tables import FrameTable, Part
+from gradline.tables.files import Dialect
+from gradline.tables.parts import Part
+from gradline.tables.table import FrameTable
 
 __all__ = ["open_frame"]
 

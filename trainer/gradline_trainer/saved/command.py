@@ -11,7 +11,7 @@ import click
 from gradline.terminal import say, say_json, warn
 
 if TYPE_CHECKING:
-    from gradline_trainer.saved_moments import SavedMoments
+    from gradline_trainer.saved.moments import SavedMoments
 
 __all__ = ["command"]
 
@@ -51,7 +51,7 @@ def merge(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
       gradline moments merge april.moments may.moments -o spring.moments
       gradline moments merge sites/*.moments -o all.moments
     """
-    from gradline_trainer.moments_algebra import merge_moments
+    from gradline_trainer.saved.algebra import merge_moments
 
     _write(files, output, merge_moments, as_json=as_json)
 
@@ -72,7 +72,7 @@ def subtract(whole: Path, part: Path, output: Path, as_json: bool) -> None:
     \b
       gradline moments subtract all.moments withdrawn.moments -o kept.moments
     """
-    from gradline_trainer.moments_algebra import subtract_moments
+    from gradline_trainer.saved.algebra import subtract_moments
 
     _write((whole, part), output, lambda saved: subtract_moments(*saved), as_json=as_json)
 
@@ -87,7 +87,7 @@ def _write(
     """Write what becomes of some files' moments, and say what it is."""
     from gradline.wording import count
     from gradline.writing import check_output, check_writable
-    from gradline_trainer.saved_moments import PRIVATE, load_moments, save_moments
+    from gradline_trainer.saved.moments import PRIVATE, load_moments, save_moments
 
     check_output(output, [file for file in files if file.exists()])
     check_writable(output)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.coordinates import Coordinates
-from gradline_trainer.exact_inverse import ExactNormal, approximate_inverse
-from gradline_trainer.exact_moments import ExactMoments
-from gradline_trainer.exact_system import MOST_ELIMINATED, ExactSystem, state_exactly
-from gradline_trainer.integers import Integers, align, ratio, whole
+from gradline_trainer.exact.integers import Integers, align, ratio, whole
+from gradline_trainer.exact.inverse import ExactNormal, approximate_inverse
+from gradline_trainer.exact.moments import ExactMoments
+from gradline_trainer.exact.system import MOST_ELIMINATED, ExactSystem, state_exactly
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 

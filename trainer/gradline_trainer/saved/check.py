@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gradline.errors import InputError
 from gradline_trainer.moments import Moments
 from gradline_trainer.problem import cholesky
-from gradline_trainer.saved_moments import SavedMoments
+from gradline_trainer.saved.moments import SavedMoments
 
 __all__ = ["check_moments", "is_semidefinite"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gradline.errors import InputError, needs_extra
-from gradline.partitions import is_walked
+from gradline.tables.partitions import is_walked
 
 __all__ = ["FIRST", "ObjectFile", "is_glob", "is_remote", "list_objects", "reachable"]
 
@@ -85,7 +85,7 @@ def is_glob(url: str) -> bool:
 
 
 def list_objects(url: str) -> list[ObjectFile]:
-    """Return what a glob or a folder holds, in sorted order: see `gradline.files.table_files`.
+    """Return what a glob or a folder holds, in sorted order: see `table_files`.
 
     Raises:
         InputError: Where the store does not answer, or says that there is no such bucket.

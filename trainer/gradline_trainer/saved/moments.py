@@ -102,7 +102,7 @@ def load_moments(path: str | Path) -> SavedMoments:
         InputError: Where it can't be read, is of another or a newer format, damaged, or holds what
             can be the moments of no table.
     """
-    from gradline_trainer.moments_format import parse
+    from gradline_trainer.saved.format import parse
 
     path = Path(path)
     try:
@@ -131,7 +131,7 @@ def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
         InputError: For a fit without them.
         OutputError: Where it can't be written.
     """
-    from gradline_trainer.moments_format import dump
+    from gradline_trainer.saved.format import dump
 
     saved = found if isinstance(found, SavedMoments) else found.gathered
     if saved is None:

@@ -1,0 +1,22 @@
+"""Tables: files, object stores and dataframes, read as blocks of numbers.
+
+`paths` and `frames` open them, `table` reads them part by part (`batches`, `numbers`), and
+`shares` cuts them for workers. Polars is imported when a table is opened.
+"""
+
+from gradline.tables.files import Dialect, TableFile
+from gradline.tables.numbers import LARGEST_INTEGER
+from gradline.tables.parts import BLOCK_ROWS, Block, Part
+from gradline.tables.paths import open_files
+from gradline.tables.table import FrameTable
+
+__all__ = [
+    "BLOCK_ROWS",
+    "LARGEST_INTEGER",
+    "Block",
+    "Dialect",
+    "FrameTable",
+    "Part",
+    "TableFile",
+    "open_files",
+]

@@ -1,0 +1,1 @@
+"""Moments that outlive their table: saved, merged, subtracted and trained from."""
