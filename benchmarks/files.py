@@ -18,7 +18,7 @@ from benchmarks.measure import Commands, peak_memory, time_processes
 from benchmarks.orchard import TRAIN_AND_EXPORT
 from benchmarks.synthetic import Array, Solution, draw, optimum
 from gradline.bound import rounding_bound
-from gradline.package import read_package
+from gradline.package.reading import read_package
 
 __all__ = ["run"]
 

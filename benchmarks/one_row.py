@@ -18,7 +18,7 @@ from benchmarks.measure import time_calls
 from benchmarks.orchard import TARGET_VALUES, X, published
 from gradline.bound import rounding_bound
 from gradline.model import open_session
-from gradline.package import Package, read_package
+from gradline.package.reading import Package, read_package
 
 __all__ = ["run"]
 

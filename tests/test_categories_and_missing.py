@@ -26,8 +26,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 import gradline
 from gradline.encoding import Column, dump_columns, expand, in_order, parse_columns
 from gradline.errors import GradlineError, InputError
-from gradline.manifest import dump_manifest
-from gradline.package import read_package
+from gradline.package.manifest import dump_manifest
+from gradline.package.reading import read_package
 from gradline.program import cli
 from gradline.tables import Block
 from gradline_export import export_package

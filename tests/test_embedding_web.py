@@ -18,7 +18,7 @@ import pytest
 import gradline
 from browser import Page
 from gradline.bound import rounding_bound
-from gradline.graph import parse_graph
+from gradline.package.graph import parse_graph
 from hosts import EXAMPLES, REFERENCE, call, installed, need, npm, with_moved_row, with_nan
 
 pytestmark = pytest.mark.slow

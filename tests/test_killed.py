@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from gradline.model import Model
-from gradline.package import check_files, read_package
-from gradline.versions import published_versions
+from gradline.package.reading import check_files, read_package
+from gradline.package.versions import published_versions
 from gradline_export.publishing import publish
 
 pytestmark = pytest.mark.slow

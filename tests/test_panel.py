@@ -20,7 +20,7 @@ import gradline
 from browser import Page
 from gradline.bound import rounding_bound
 from gradline.encoding import Column
-from gradline.graph import parse_graph
+from gradline.package.graph import parse_graph
 from gradline.reasons import by_effect
 from gradline_export import export_package
 from gradline_export.exact import exact_outputs

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 import gradline
 from gradline.bound import rounding_bound
-from gradline.graph import parse_graph
 from gradline.model import Model
-from gradline.package import Package
+from gradline.package.graph import parse_graph
+from gradline.package.reading import Package
 from gradline_export import export_package
 from gradline_export.frozen import to_onnx
 from gradline_trainer import fit

@@ -15,8 +15,8 @@ import pytest
 
 from gradline import InputError, OutputError, RefusedError, load
 from gradline.cli import main
-from gradline.package import check_files, read_package
-from gradline.versions import published_versions
+from gradline.package.reading import check_files, read_package
+from gradline.package.versions import published_versions
 from gradline_export import export_package
 from gradline_export.publishing import publish
 from gradline_trainer import Fit

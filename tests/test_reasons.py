@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import gradline
 from gradline.bound import rounding_bound
 from gradline.leverage import Leverage
-from gradline.package import read_package
+from gradline.package.reading import read_package
 from gradline.program import run
 from gradline.ranges import Ranges
 from gradline_export import export_package

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradline import load
-from gradline.package import check_files, read_package
+from gradline.package.reading import check_files, read_package
 from gradline_export.packaging import freeze
 from gradline_trainer import Fit
 

@@ -21,7 +21,7 @@ from tests.test_exact import design
 from tests.test_statistics import TABLES, close, random_table
 
 from gradline.errors import InputError
-from gradline.package import read_package
+from gradline.package.reading import read_package
 from gradline.program import cli, run
 from gradline_export import export_package
 from gradline_trainer import Fit, fit

@@ -104,7 +104,7 @@ def test_the_signature_covers_every_file_and_holds_for_a_copy_of_another_number(
 
 def resealed(package: Path) -> None:
     """Change the model's name and reseal the manifest, as a forger without the key can."""
-    from gradline.manifest import dump_manifest, parse_manifest
+    from gradline.package.manifest import dump_manifest, parse_manifest
 
     manifest = parse_manifest((package / "manifest.json").read_bytes())
     del manifest["seal"]
@@ -192,7 +192,7 @@ def test_the_model_is_not_looked_at_before_the_signature(
     def untouched(*_: object) -> None:
         raise AssertionError("the graph was parsed")
 
-    monkeypatch.setattr("gradline.package.parse_graph", untouched)
+    monkeypatch.setattr("gradline.package.reading.parse_graph", untouched)
     assert refusal(package, keys[1]).code == "unsigned"
 
 
@@ -200,7 +200,7 @@ def test_files_that_change_between_signature_and_use_are_noticed(
     signed: Path, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that is swapped while its signature is checked is not what was signed."""
-    from gradline import package as module
+    from gradline.package import reading as module
 
     true, forged = signed / "manifest.json", signed.parent / "forged.json"
     original = true.read_bytes()

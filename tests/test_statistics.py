@@ -23,7 +23,7 @@ from statsmodels.stats.outliers_influence import variance_inflation_factor
 from tests.test_exact import CERTIFIED, conditioned, design, digits
 
 from gradline.errors import InputError, RefusedError
-from gradline.package import read_package
+from gradline.package.reading import read_package
 from gradline.program import cli, run
 from gradline_export import export_package
 from gradline_trainer import Fit, LinearRegression, fit

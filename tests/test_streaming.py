@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from gradline.errors import InputError
-from gradline.progress import Progress
 from gradline.tables import BLOCK_ROWS, open_files
+from gradline.terminal.progress import Progress
 from gradline_trainer import Fit, fit
 
 RNG = np.random.default_rng(4)
@@ -120,7 +120,7 @@ def test_progress_says_how_long_it_takes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = iter([100.0, 104.0])
-    monkeypatch.setattr("gradline.progress.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("gradline.terminal.progress.time.monotonic", lambda: next(now))
     with Progress() as progress:
         progress.expect("rows", 3000)
         progress("rows", 0)

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from gradline.layout import Facts, Heading, Part, Table, Verbatim, as_text
-from gradline.live import GRAPH, bar, sparkline
 from gradline.student import half_width
-from gradline.styled import as_styled
+from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim, as_text
+from gradline.terminal.live import GRAPH, bar, sparkline
+from gradline.terminal.styled import as_styled
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
 from terminals import GRADLINE, on_terminal, resize
@@ -218,7 +218,7 @@ def test_rows_on_a_terminal_have_no_line_between_them(
     table = tmp_path / "t.csv"
     table.write_text("temperature,rainfall,humidity\n" + "73,67,43\n" * 200_000)
     arguments = ["predict", str(orchard_package), str(table)]
-    code = "import gradline.progress as p\np.LIVE_PATIENCE = p.DRAWN_EVERY = 0.0\n"
+    code = "import gradline.terminal.progress as p\np.LIVE_PATIENCE = p.DRAWN_EVERY = 0.0\n"
     code += RUN.format(blocked=[], arguments=arguments)
     shown = on_terminal(sys.executable, "-c", code)
     assert shown.status == 0
@@ -260,10 +260,10 @@ def test_every_pass_of_a_wide_table_is_told_of(monkeypatch: pytest.MonkeyPatch) 
 def test_a_pass_that_begins_anew_has_a_rate_of_its_own(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradline.progress import Progress
+    from gradline.terminal.progress import Progress
 
     now = iter([0.0, 10.0, 10.5, 18.0])
-    monkeypatch.setattr("gradline.progress.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("gradline.terminal.progress.time.monotonic", lambda: next(now))
     with Progress() as progress:
         progress.expect("passes", 16)
         for passes in (1, 4, 1, 4):

@@ -19,7 +19,7 @@ from google.protobuf import text_format
 from onnx import ModelProto, TensorProto, numpy_helper
 
 import gradline
-from gradline.package import check_files, read_package
+from gradline.package.reading import check_files, read_package
 from gradline.program import cli
 from gradline_export.frozen import to_onnx
 from hostile.case import sealed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gradline.manifest import dump_manifest, file_record, parse_manifest
+from gradline.package.manifest import dump_manifest, file_record, parse_manifest
 from gradline.program import run
 from gradline_export import export_package
 from gradline_trainer import Fit

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import gradline
 from gradline.difference import compare
-from gradline.package import read_package
+from gradline.package.reading import read_package
 from gradline.program import run
 from gradline_export import export_package
 from gradline_trainer import fit

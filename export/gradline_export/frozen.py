@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from gradline.graph import FORMAT, IR_VERSION, OPSET
+from gradline.package.graph import FORMAT, IR_VERSION, OPSET
 from gradline_export.linear import LinearModel
 
 __all__ = ["rounded", "to_onnx", "to_torch_export", "to_torchscript"]

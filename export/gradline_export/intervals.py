@@ -20,8 +20,8 @@ from onnx import helper, numpy_helper
 
 from gradline.bound import rounding_bound
 from gradline.errors import RefusedError, needs_extra
-from gradline.graph import IR_VERSION, OPSET
 from gradline.model import open_session
+from gradline.package.graph import IR_VERSION, OPSET
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments import Moments
 from gradline_trainer.problem import state_problem

@@ -10,10 +10,10 @@ from typing import Any
 
 from gradline.errors import InputError, OutputError
 from gradline.interrupts import ignore_interrupts
-from gradline.progress import Progress
 from gradline.tables.files import stem, table_files
 from gradline.tables.objects import is_remote
-from gradline.terminal import say, say_json, show, warn
+from gradline.terminal.output import say, say_json, show, warn
+from gradline.terminal.progress import Progress
 from gradline.writing import check_output, check_writable
 from gradline_export.packaging import Frozen, freeze
 from gradline_export.publishing import check_name, check_place, publish

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from gradline.bound import rounding_bound
 from gradline.encoding import dump_columns
 from gradline.errors import InputError, PackageError, RefusedError
-from gradline.golden import Golden
-from gradline.graph import FORMAT, parse_graph
-from gradline.manifest import dump_manifest, file_record, parse_manifest
+from gradline.package.golden import Golden
+from gradline.package.graph import FORMAT, parse_graph
+from gradline.package.manifest import dump_manifest, file_record, parse_manifest
 from gradline.tables import TableFile
 from gradline.tables.objects import ObjectFile
 from gradline.wording import float32_error

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gradline.errors import InputError, OutputError
-from gradline.manifest import NAME
-from gradline.versions import published_versions
+from gradline.package.manifest import NAME
+from gradline.package.versions import published_versions
 from gradline_export.building import building_directory, remove_debris
 
 __all__ = ["check_name", "check_place", "publish"]

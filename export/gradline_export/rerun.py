@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from gradline.package import Package, read_member
+from gradline.package.reading import Package, read_member
 from gradline_export.frozen import to_torch_export, to_torchscript
 from gradline_export.parity import torch_hosts
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gradline.errors import PackageError
-from gradline.layout import Facts, Heading, Part
+from gradline.package.versions import locate
 from gradline.story import equations, how_to_predict, metrics
-from gradline.versions import locate
+from gradline.terminal.layout import Facts, Heading, Part
 from gradline.wording import categories, chosen_ridge, count, float32_error, number
 from gradline_export.packaging import Frozen, metrics_record
 from gradline_trainer.fitting import Fit

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.golden import row_count
+from gradline.package.golden import row_count
 from gradline_trainer.moments import Moments, extremes
 from gradline_trainer.wide.column_moments import ColumnMoments
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gradline.encoding import fill_values
 from gradline.errors import InputError
-from gradline.graph import Graph
-from gradline.package import Package
+from gradline.package.graph import Graph
+from gradline.package.reading import Package
 from gradline.scoring import table_inputs
 from gradline.tables import FrameTable
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError, PackageError
-from gradline.package import Package
+from gradline.package.reading import Package
 
 __all__ = ["Difference", "compare"]
 

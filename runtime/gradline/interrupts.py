@@ -43,7 +43,7 @@ def ending_at_once(arguments: Sequence[str]) -> Iterator[None]:
 
 def tell_of_interrupt(arguments: Sequence[str]) -> None:
     """Print what ended the command; as JSON with --json among its arguments."""
-    from gradline.terminal import fail
+    from gradline.terminal.output import fail
 
     fail(arguments, "interrupted", "nothing is left half done", "interrupted")
 

@@ -13,7 +13,7 @@ from gradline.by_column import as_inputs
 from gradline.encoding import fill_values
 from gradline.errors import InputError, PackageError
 from gradline.inputs import to_matrix
-from gradline.package import Package, read_package
+from gradline.package.reading import Package, read_package
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from gradline.errors import GradlineError, InputError, nearest, needs_extra
-from gradline.terminal import fail, prepare, silence, tell, unwritten
+from gradline.terminal.output import fail, prepare, silence, tell, unwritten
 
 __all__ = ["COMMANDS", "cli", "run"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gradline.layout import Facts, Heading, Part
+from gradline.terminal.layout import Facts, Heading, Part
 from gradline.wording import chosen_ridge, count, float32_error, label, number
 
 __all__ = ["descent", "origin", "proofs"]

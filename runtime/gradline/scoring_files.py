@@ -18,7 +18,7 @@ from typing import Any
 from gradline.engine import Engine
 from gradline.errors import GradlineError, InputError, OutputError
 from gradline.model import Model
-from gradline.package import Package
+from gradline.package.reading import Package
 from gradline.scoring import Scoring
 from gradline.tables import BLOCK_ROWS, Dialect, FrameTable
 from gradline.tables.opening import open_file, readable

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.graph import Graph
+from gradline.package.graph import Graph
 
 __all__ = ["Shown"]
 

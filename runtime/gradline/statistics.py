@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradline.layout import Part, Table, as_text
+from gradline.terminal.layout import Part, Table, as_text
 from gradline.wording import count, label, number
 
 __all__ = ["of_target", "statistics_lines"]

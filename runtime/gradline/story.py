@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.encoding import Column
-from gradline.graph import Graph
-from gradline.layout import Facts, Heading, Part, Table, Verbatim
+from gradline.package.graph import Graph
 from gradline.shown import Shown
 from gradline.statistics import of_target
 from gradline.student import half_width
+from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
 from gradline.wording import count, label, number, sides
 
 __all__ = ["coefficients", "equations", "how_to_predict", "metrics", "ranges"]

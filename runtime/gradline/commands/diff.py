@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradline.errors import InputError, RefusedError, nearest
-from gradline.terminal import say_json, show
+from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
     from gradline.difference import Difference
-    from gradline.layout import Part
-    from gradline.package import Package
+    from gradline.package.reading import Package
+    from gradline.terminal.layout import Part
 
 __all__ = ["command"]
 
@@ -53,7 +53,7 @@ def command(
       gradline diff artifacts/sales/3 artifacts/sales/4 --data lately.csv --max-change 50
     """
     from gradline.difference import compare
-    from gradline.package import read_package
+    from gradline.package.reading import read_package
 
     packages = read_package(first), read_package(second)
     found = compare(*packages)
@@ -138,7 +138,7 @@ def _parts(
     found: Difference,
     measured: dict[str, dict[str, float]] | None,
 ) -> list[Part]:
-    from gradline.layout import Heading
+    from gradline.terminal.layout import Heading
     from gradline.wording import label, number
 
     parts: list[Part] = [Heading(" → ".join(str(package.path) for package in packages))]
@@ -177,7 +177,7 @@ def _coefficients(found: Difference, target: int) -> list[Part]:
     """Return a table of a target's coefficients, those first that change predictions most."""
     import numpy as np
 
-    from gradline.layout import Table
+    from gradline.terminal.layout import Table
     from gradline.wording import count, label, number
 
     before, after = found.weights[:, target]

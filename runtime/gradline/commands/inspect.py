@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from gradline.errors import PackageError
-from gradline.terminal import say_json, show
+from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
-    from gradline.layout import Part
-    from gradline.package import Package
+    from gradline.package.reading import Package
     from gradline.shown import Shown
+    from gradline.terminal.layout import Part
 
 __all__ = ["command"]
 
@@ -38,7 +38,7 @@ def command(package: str, everything: bool, as_json: bool) -> None:
       gradline inspect artifacts/orchard/1 --json
       gradline inspect model.onnx
     """
-    from gradline.package import read_package
+    from gradline.package.reading import read_package
 
     read = read_package(package)
     if as_json:
@@ -101,7 +101,7 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
 
 
 def _title(package: Package) -> list[Part]:
-    from gradline.layout import Heading
+    from gradline.terminal.layout import Heading
     from gradline.wording import count
 
     graph = package.graph
@@ -128,7 +128,7 @@ def _left_out(shown: Shown, package: Package) -> list[Part]:
 
 def _columns(package: Package) -> list[Part]:
     """Return the lines on categories and fill values."""
-    from gradline.layout import Facts
+    from gradline.terminal.layout import Facts
     from gradline.wording import categories, label, number
 
     columns = package.graph.columns
@@ -143,9 +143,9 @@ def _use(package: Package) -> list[Part]:
     """Return how to use the package."""
     import shlex
 
-    from gradline.layout import Verbatim
     from gradline.reasons import column_figures
     from gradline.story import how_to_predict
+    from gradline.terminal.layout import Verbatim
 
     graph, path = package.graph, str(package.path)
     means = column_figures(package.manifest, graph.features, "mean")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gradline.errors import InputError, PackageError
-from gradline.terminal import say, say_json, show
+from gradline.terminal.output import say, say_json, show
 
 __all__ = ["command"]
 
@@ -30,8 +30,8 @@ def command(root: Path, as_json: bool) -> None:
       gradline list artifacts
       gradline list artifacts/orchard --json
     """
-    from gradline.layout import Table
-    from gradline.versions import published_versions
+    from gradline.package.versions import published_versions
+    from gradline.terminal.layout import Table
 
     if not root.is_dir():
         raise InputError(f"no folder {root}", code="no-package", hint="give artifacts")
@@ -51,7 +51,7 @@ def command(root: Path, as_json: bool) -> None:
 
 def _package(folder: Path) -> dict[str, Any]:
     """Return what there is of one package."""
-    from gradline.versions import pinned_version, published_versions
+    from gradline.package.versions import pinned_version, published_versions
 
     versions = published_versions(folder)
     pinned, problem = None, None
@@ -70,8 +70,8 @@ def _package(folder: Path) -> dict[str, Any]:
 
 def _version(path: Path) -> dict[str, Any]:
     """Return what a version's manifest says in short, or what is wrong with it."""
-    from gradline.package import read_manifest
-    from gradline.signing import signature_path
+    from gradline.package.reading import read_manifest
+    from gradline.package.signing import signature_path
 
     record: dict[str, Any] = {"version": int(path.name), "signed": signature_path(path).exists()}
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gradline.errors import InputError
-from gradline.terminal import say, say_json
+from gradline.terminal.output import say, say_json
 
 __all__ = ["command"]
 
@@ -30,7 +30,7 @@ def command(package: Path, version: str, as_json: bool) -> None:
       gradline unpin artifacts/orchard
     """
     from gradline.model import load
-    from gradline.versions import PIN, published_versions
+    from gradline.package.versions import PIN, published_versions
     from gradline.writing import write_whole
 
     versions = published_versions(package)

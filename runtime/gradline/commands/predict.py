@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradline.errors import InputError
-from gradline.terminal import say, say_json, tell, warn
+from gradline.terminal.output import say, say_json, tell, warn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -223,9 +223,9 @@ def _answer(
 
 def _in_files(scoring: Scoring, folder: Path, kind: str, engine: Engine, *, quiet: bool) -> Scored:
     """Have an engine predict into files, and return what came of it."""
-    from gradline.progress import Progress
     from gradline.scoring_files import score_files
     from gradline.tables.shares import uncut
+    from gradline.terminal.progress import Progress
 
     with Progress(quiet=quiet) as progress:
         progress.expect("rows", scoring.table.expected_rows() or 0)
@@ -263,7 +263,7 @@ def _warn(found: Scoring | Scored) -> None:
 
 
 def _with_progress(scoring: Scoring, *, quiet: bool) -> Iterator[pl.DataFrame]:
-    from gradline.progress import Progress
+    from gradline.terminal.progress import Progress
 
     with Progress(quiet=quiet) as progress:
         progress.expect("rows", scoring.table.expected_rows() or 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gradline.terminal import say, say_json
+from gradline.terminal.output import say, say_json
 
 __all__ = ["command"]
 
@@ -34,8 +34,8 @@ def command(package: str, key: Path, as_json: bool) -> None:
       gradline verify artifacts/orchard --public-key key.pub
     """
     from gradline.model import Model
-    from gradline.package import check_files, read_package
-    from gradline.signing import sign
+    from gradline.package.reading import check_files, read_package
+    from gradline.package.signing import sign
 
     read = read_package(package)
     check_files(read)

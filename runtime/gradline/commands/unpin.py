@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gradline.errors import InputError, OutputError
-from gradline.terminal import say, say_json
+from gradline.terminal.output import say, say_json
 
 __all__ = ["command"]
 
@@ -25,7 +25,7 @@ def command(package: Path, as_json: bool) -> None:
     \b
       gradline unpin artifacts/orchard
     """
-    from gradline.versions import PIN, published_versions
+    from gradline.package.versions import PIN, published_versions
 
     versions = published_versions(package)
     if not versions:

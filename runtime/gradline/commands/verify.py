@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.terminal import say_json, show
+from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
-    from gradline.package import Package
+    from gradline.package.reading import Package
 
 __all__ = ["command"]
 
@@ -39,10 +39,10 @@ def command(package: str, public_key: Path | None, as_json: bool) -> None:
       gradline verify artifacts/orchard/1 --json
       gradline verify artifacts/orchard --public-key key.pub
     """
-    from gradline.golden import host_versions
-    from gradline.layout import Facts, Heading
     from gradline.model import Model
-    from gradline.package import check_files, read_package
+    from gradline.package.golden import host_versions
+    from gradline.package.reading import check_files, read_package
+    from gradline.terminal.layout import Facts, Heading
 
     read = read_package(package, public_key)
     files = check_files(read)
@@ -95,7 +95,7 @@ def _rerun(package: Package) -> dict[str, float | str]:
 
 
 def _signature(package: Package, public_key: Path | None) -> str:
-    from gradline.signing import signature_path
+    from gradline.package.signing import signature_path
 
     path = signature_path(package.path)
     if public_key is not None:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from gradline.errors import GradlineError, InputError, PackageError
 from gradline.model import load
+from gradline.package.versions import PIN, pinned_version, published_versions
 from gradline.serve.inference import Served
 from gradline.serve.metrics import Metrics
-from gradline.versions import PIN, pinned_version, published_versions
 
 __all__ = ["Entry", "Repository"]
 

@@ -23,7 +23,7 @@ from gradline.serve.connections import connect
 from gradline.serve.draining import Server
 from gradline.serve.metrics import SHARED
 from gradline.serve.settings import Settings
-from gradline.terminal import tell
+from gradline.terminal.output import tell
 
 __all__ = ["Listening", "run"]
 

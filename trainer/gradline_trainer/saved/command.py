@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.terminal import say, say_json, warn
+from gradline.terminal.output import say, say_json, warn
 
 if TYPE_CHECKING:
     from gradline_trainer.saved.moments import SavedMoments

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline import strict
 from gradline.encoding import Column, dump_columns, parse_columns
 from gradline.errors import InputError
+from gradline.package import strict
 from gradline_trainer.columns import Columns
 from gradline_trainer.moments import Moments
 from gradline_trainer.saved.check import check_moments

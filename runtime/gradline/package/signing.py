@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gradline.errors import InputError, PackageError, needs_extra
-from gradline.package import Package, read_file
+from gradline.package.reading import Package, read_file
 
 __all__ = ["check_signature", "sign", "signature_path"]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from gradline.encoding import dump_columns
 from gradline.errors import PackageError
-from gradline.golden import Golden
-from gradline.graph import Graph, parse_graph
-from gradline.manifest import parse_manifest
-from gradline.versions import locate
+from gradline.package.golden import Golden
+from gradline.package.graph import Graph, parse_graph
+from gradline.package.manifest import parse_manifest
+from gradline.package.versions import locate
 
 __all__ = ["Package", "check_files", "read_file", "read_manifest", "read_member", "read_package"]
 
@@ -67,7 +67,7 @@ def read_package(path: str | Path, public_key: str | Path | None = None) -> Pack
         return Package(place.path, None, onnx, graph, {}, None)
     written = read_file(place.path / "manifest.json", MANIFEST_LIMIT)
     if public_key is not None:
-        from gradline.signing import check_signature
+        from gradline.package.signing import check_signature
 
         check_signature(place.path, written, public_key)
     manifest = parse_manifest(written)

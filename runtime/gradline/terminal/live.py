@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gradline.terminal import before_printing
+from gradline.terminal.output import before_printing
 
 __all__ = ["bar", "can_draw", "draw", "sparkline", "wipe"]
 

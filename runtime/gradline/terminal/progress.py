@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 
-from gradline.live import bar, can_draw, draw, sparkline, wipe
-from gradline.terminal import tell
+from gradline.terminal.live import bar, can_draw, draw, sparkline, wipe
+from gradline.terminal.output import tell
 from gradline.wording import number
 
 __all__ = ["Progress"]

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from gradline.layout import Facts, Heading, Part, Table, Verbatim, printable
+from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim, printable
 
 __all__ = ["as_styled"]
 

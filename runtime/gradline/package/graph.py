@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline import strict
 from gradline.encoding import Column, dump_columns, parse_columns
 from gradline.errors import PackageError
+from gradline.package import strict
 
 __all__ = ["FORMAT", "IR_VERSION", "OPSET", "Graph", "parse_graph"]
 

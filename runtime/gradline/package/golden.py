@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gradline.bound import rounding_bound
 from gradline.errors import PackageError
-from gradline.graph import Graph
-from gradline.manifest import parse_json
+from gradline.package.graph import Graph
+from gradline.package.manifest import parse_json
 
 __all__ = ["Golden", "host_versions", "row_count"]
 

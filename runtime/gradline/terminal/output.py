@@ -22,7 +22,7 @@ import click
 from gradline.errors import OutputError
 
 if TYPE_CHECKING:
-    from gradline.layout import Part
+    from gradline.terminal.layout import Part
 
 __all__ = ["fail", "prepare", "say", "say_json", "show", "silence", "tell", "unwritten", "warn"]
 
@@ -64,13 +64,13 @@ class _Speller:
 
 def show(parts: Sequence[Part]) -> None:
     """Print what people read on stdout: as a terminal shows it where it is one, else plain."""
-    from gradline.layout import as_text
+    from gradline.terminal.layout import as_text
 
     if _is_rich(sys.stdout):
         with contextlib.suppress(ImportError):  # a light install prints plain text
             from shutil import get_terminal_size
 
-            from gradline.styled import as_styled
+            from gradline.terminal.styled import as_styled
 
             width = get_terminal_size().columns
             say(as_styled(parts, width, color=_may_color()), styled=True)

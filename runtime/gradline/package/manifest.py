@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gradline import strict
 from gradline.errors import PackageError
-from gradline.graph import FORMAT
+from gradline.package import strict
+from gradline.package.graph import FORMAT
 
 __all__ = ["FILES", "NAME", "dump_manifest", "file_record", "parse_json", "parse_manifest"]
 
@@ -73,7 +73,7 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
 
 
 def parse_json(data: bytes, what: str, most: int = strict.VALUES) -> Any:
-    """Return the JSON value in `data`, of at most `most` values, as strict as `gradline.strict`.
+    """Return the JSON value in `data`, of at most `most` values, as strict as `strict`.
 
     Raises:
         PackageError: Naming the file `what`.
