@@ -274,6 +274,17 @@ def test_a_pass_that_begins_anew_has_a_rate_of_its_own(
     ]
 
 
+def test_what_waits_for_the_first_count_is_done_once() -> None:
+    from gradline.terminal.progress import Progress
+
+    done: list[str] = []
+    with Progress(quiet=True, at_first=lambda: done.append("at first")) as progress:
+        assert not done
+        progress("rows", 1)
+        progress("rows", 2)
+    assert done == ["at first"]
+
+
 def test_graphs() -> None:
     assert sparkline([8, 4, 2, 1]) == "█▄▂▁"
     assert sparkline([3, 3]) == "▁▁"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from gradline.tables.objects import is_remote
 from gradline.terminal.output import say, say_json, show, warn
 from gradline.terminal.progress import Progress
 from gradline.writing import check_output, check_writable
+from gradline_export.ahead import DISTRIBUTIONS, PLOTS, import_ahead
 from gradline_export.packaging import Frozen, freeze
 from gradline_export.publishing import check_name, check_place, publish
-from gradline_export.statistics_record import begin
 from gradline_export.summary import summary, summary_record
 from gradline_trainer.fitting import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
@@ -72,7 +73,9 @@ def run(
         check_output(save_moments, table_files(source) if source and local else [])
         check_writable(save_moments)
     for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
-    with Progress(quiet=quiet or for_programs) as progress:
+    later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
+    ahead = partial(import_ahead, later)
+    with Progress(quiet=quiet or for_programs, at_first=ahead if data else None) as progress:
         table = data if from_moments is None else load_moments(from_moments)
         options["keep_moments"] = save_moments is not None
         trained = _train(table, targets, progress, options)
@@ -103,8 +106,6 @@ def _train(
     progress: Progress,
     options: dict[str, Any],
 ) -> Fit:
-    if table is not None and not options["ridge"]:
-        begin()
     return fit(
         orchard() if table is None else table,
         targets or (TARGETS if table is None else None),

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from gradline.errors import RefusedError
 from gradline_trainer.fitting import Fit
 
-__all__ = ["begin", "statistics_record"]
+__all__ = ["statistics_record"]
 
 MOST_FEATURES = 300
 MOST_COEFFICIENTS = 3000
 LEFT_OUT = ("coefficient", "lower", "upper", "standardized")  # the graph and the rest tell them
-
-
-def begin() -> None:
-    """Start to import the distributions that tests take, while there are rows to wait for.
-
-    Beside PyTorch's own import it would only slow that down: both are Python's work.
-    """
-    threading.Thread(target=_import_distributions).start()
-
-
-def _import_distributions() -> None:
-    with suppress(ImportError):  # whoever needs them says what is missing
-        import scipy.special  # noqa: F401
 
 
 def statistics_record(fit: Fit) -> dict[str, Any]:

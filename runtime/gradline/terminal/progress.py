@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 from gradline.terminal.live import bar, can_draw, draw, sparkline, wipe
 from gradline.terminal.output import tell
@@ -27,10 +28,15 @@ class Progress:
     """Shows how many rows, passes or epochs are done, how many a second, and the loss.
 
     Use it as a context manager and call it with (stage, count).
+
+    Args:
+        quiet: Whether nothing is to be shown.
+        at_first: Called before the first count is shown, when the work is under way.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, at_first: Callable[[], None] | None = None) -> None:
         self._quiet = quiet
+        self._at_first = at_first
         self._live = not quiet and can_draw()
         self._stage, self._count, self._before = "", 0, 0
         self._started = self._told = self._due = 0.0
@@ -62,6 +68,9 @@ class Progress:
 
     def __call__(self, stage: str, count: int) -> None:
         """Note that `count` of the stage's units are done."""
+        if self._at_first is not None:
+            self._at_first()
+            self._at_first = None
         if self._quiet:
             return
         now = time.monotonic()
