@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from typing import Any
 
 __all__ = [
     "IMPATIENT", "Answer", "Server", "ask_on", "ask_until", "close", "exchange", "infer_request",
-    "serving",
+    "probe_until", "serving",
 ]  # fmt: skip
 
 
@@ -124,6 +125,21 @@ async def ask_until(
             return
         finally:
             await close(writer)
+
+
+async def probe_until(end: asyncio.Event, port: int, request: bytes) -> float:
+    """Ask again and again on one connection; return the 99th percentile of the seconds it took."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    times = []
+    while not end.is_set():
+        started = time.perf_counter()
+        assert (await ask_on(reader, writer, request)).status == 200
+        times.append(time.perf_counter() - started)
+        await asyncio.sleep(0.02)
+    await close(writer)
+    late = sorted(times)[len(times) * 99 // 100]
+    print(f"{len(times)} probes, p99 {late * 1e3:.1f} ms")
+    return late
 
 
 async def exchange(port: int, data: bytes, seconds: float = 5.0) -> tuple[bytes, bool]:
