@@ -203,6 +203,30 @@ def test_variance_inflation_is_that_of_statsmodels(bias: bool) -> None:
     assert found.vif[4:] == [None] * bias
 
 
+@pytest.mark.parametrize("scales", [(1e-150, 1e140), (1e150, 1e-140), (1e-155, 1.0), (1.0, 1e140)])
+def test_no_unit_of_the_columns_changes_a_test(scales: tuple[float, float]) -> None:
+    X, Y = random_table()
+    of_feature, of_targets = scales
+    plain = fit((X, Y)).summary()
+    scaled = fit((X * [of_feature, 1, 1, 1], Y * of_targets)).summary()
+    for name, expected in plain.targets.items():
+        found = scaled.targets[name]
+        for figure in ("t", "p", "r2", "f", "f_p"):
+            assert getattr(found, figure) == pytest.approx(getattr(expected, figure), rel=1e-12)
+        error = expected.standard_error[0]
+        assert error is not None
+        assert found.standard_error[0] == pytest.approx(
+            error / of_feature * of_targets, rel=1e-12, abs=0
+        )
+    assert scaled.vif[:-1] == pytest.approx(plain.vif[:-1], rel=1e-12)
+
+
+def test_a_target_whose_residuals_squared_would_lose_digits_is_refused() -> None:
+    X, Y = random_table()
+    with pytest.raises(InputError, match="'y0' has values too small to square"):
+        fit((X, Y[:, :1] * 1e-152))
+
+
 def test_standardized_coefficients_are_those_of_standardized_columns() -> None:
     X, Y = random_table()
     z = fit(((X - X.mean(0)) / X.std(0), (Y - Y.mean(0)) / Y.std(0)))

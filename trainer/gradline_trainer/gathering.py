@@ -30,6 +30,7 @@ __all__ = [
 # The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
 CHUNK = 1 << 22  # numbers
 LEAST_ROWS = 8192
+LEAST_SQUARES = 2.0**-970  # of a target, below which those of its residuals lose digits
 
 
 def report_epochs(report: Progress, most: int) -> Callable[[int, float], None]:
@@ -143,7 +144,7 @@ def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> N
                 code="constant-target",
                 hint="choose another target",
             )
-        if not squares[j]:
+        if squares[j] < LEAST_SQUARES:
             raise InputError(
                 f"the target {name!r} has values too small to square",
                 code="out-of-range",

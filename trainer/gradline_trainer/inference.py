@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Design:
         rows: n.
         terms: How many features and biases there are, d + 1 or d.
         active: The places of the p terms that were estimated, the bias last.
-        inverse: (XᵀWX)⁻¹ of those, shape (p, p).
+        root: U with UᵀU = (XᵀWX)⁻¹ of those, shape (p, p).
         log_weights: Σ log w.
         level: Of the intervals.
     """
@@ -34,9 +35,23 @@ class Design:
     rows: int
     terms: int
     active: list[int]
-    inverse: Array
+    root: Array
     log_weights: float
     level: float
+
+    @cached_property
+    def inverse(self) -> Array:
+        """(XᵀWX)⁻¹ of the estimated terms, shape (p, p)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not defined
+            inverse: Array = self.root.T @ self.root
+        return inverse
+
+    @cached_property
+    def norms(self) -> Array:
+        """The roots of its diagonal, shape (p,), also where their squares leave float64's range."""
+        largest = np.abs(self.root).max(axis=0)
+        norms: Array = np.linalg.norm(self.root / largest, axis=0) * largest
+        return norms
 
     @property
     def model_dof(self) -> int:
@@ -79,10 +94,10 @@ def target_statistics(
     dof = design.residual_dof
     estimated = weights[design.active]
     blank = np.full(len(estimated), math.nan)
+    sd = math.sqrt(residual / dof) if dof > 0 else None
     error = blank
-    if dof > 0:
-        covariance = residual / dof * design.inverse if robust is None else robust[0]
-        error = np.sqrt(covariance.diagonal())
+    if sd is not None:
+        error = sd * design.norms if robust is None else np.sqrt(robust[0].diagonal())
     t = np.divide(estimated, error, out=blank.copy(), where=error > 0)
     reach = -float(stdtrit(dof, (1 - design.level) / 2)) * error if dof > 0 else blank
     known = [*standardized, *[math.nan] * design.bias]
@@ -94,7 +109,7 @@ def target_statistics(
         lower=design.placed(estimated - reach),
         upper=design.placed(estimated + reach),
         standardized=design.placed(np.array(known)[design.active]),
-        residual_sd=math.sqrt(residual / dof) if dof > 0 else None,
+        residual_sd=sd,
         **_determination(design, residual, total, robust),
         **_likelihood(design, residual),
     )

@@ -60,7 +60,7 @@ def summarize(fit: Fit, level: float) -> Summary:
         if robust is not None:
             covariances.append(robust[0])
     features = [j for j in design.active if j < d]
-    inflation = second[features] * design.inverse.diagonal()[: len(features)]
+    inflation = (np.sqrt(second[features]) * design.norms[: len(features)]) ** 2
     return Summary(
         level=level,
         rows=moments.rows,
@@ -111,14 +111,12 @@ def _refuse_unfinished(fit: Fit, problem: Problem) -> None:
 def _design(fit: Fit, moments: Moments, problem: Problem, level: float) -> Design:
     d, bias = len(fit.features), fit.options.bias
     whitening = Whitening.of(moments, problem, fit.exact)
-    with np.errstate(over="ignore"):  # what overflows is not defined
-        inverse = whitening.root.T @ whitening.root
     return Design(
         bias=bias,
         rows=moments.rows,
         terms=d + bias,
         active=[*whitening.active, *[d] * bias],
-        inverse=inverse,
+        root=whitening.root,
         log_weights=math.log(2) * math.ldexp(moments.log_weights, -LOG_BITS),
         level=level,
     )
