@@ -22,9 +22,11 @@ from sklearn.datasets import load_diabetes, load_linnerud
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from tests.test_exact import CERTIFIED, conditioned, design, digits
 
+from gradline.commands.inspect import describe
 from gradline.errors import InputError, RefusedError
 from gradline.package.reading import read_package
 from gradline.program import cli, run
+from gradline.terminal.layout import as_text
 from gradline_export import export_package
 from gradline_trainer import Fit, LinearRegression, fit
 
@@ -378,17 +380,19 @@ def test_a_wide_table_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_summary_as_text(orchard_fit: Fit) -> None:
     lines = str(orchard_fit.summary()).splitlines()
-    assert lines[:5] == [
-        "  apples       coefficient  standard error       t       p   2.5 %  97.5 %  standardized",
-        "  temperature       -0.388          0.0914   -4.24   0.147   -1.55   0.774        -0.136",
-        "  rainfall           0.848          0.0447      19  0.0335    0.28    1.42         0.749",
-        "  humidity           0.698           0.116    6.01   0.105  -0.779    2.18         0.254",
-        "  bias               -1.64            10.8  -0.151   0.904    -139     136             –",
-    ]
+    assert [line.split() for line in lines[:5]] == [
+        ["apples", "coefficient", "standard", "error", "t", "p", "2.5", "%", "97.5", "%",
+         "standardized", "VIF"],
+        ["temperature", "-0.388", "0.0914", "-4.24", "0.147", "-1.549", "0.774", "-0.136", "1.26"],
+        ["rainfall", "0.848", "0.0447", "19", "0.0335", "0.280", "1.415", "0.749", "1.92"],
+        ["humidity", "0.698", "0.116", "6.01", "0.105", "-0.779", "2.18", "0.254", "2.2"],
+        ["bias", "-1.64", "10.8", "-0.151", "0.904", "-139", "136", "–", "–"],
+    ]  # fmt: skip
+    assert len({len(line) for line in lines[:5]}) == 1
     assert lines[6:8] == [
         "  residual standard deviation 2.19 with 1 degree of freedom; R² 0.999188, "
         "adjusted 0.996751",
-        "  F(3, 1) 410, p 0.0363; log-likelihood -7, AIC 22, BIC 20.4",
+        "  F(3, 1) 410, p 0.0363; log-likelihood -7.0, AIC 22.0, BIC 20.4",
     ]
 
 
@@ -419,6 +423,7 @@ def test_the_manifest_and_inspect_have_them(orchard_fit: Fit, orchard_package: P
     recorded, expected = manifest["statistics"], orchard_fit.summary()
     assert recorded["residual_dof"] == 1
     assert recorded["terms"] == ["temperature", "rainfall", "humidity", "bias"]
+    assert recorded["vif"] == expected.vif
     for target, found in recorded["targets"].items():
         assert found == {k: getattr(expected.targets[target], k) for k in found}
         assert {"standard_error", "t", "p", "residual_sd", "f_p", "bic"} <= set(found)
@@ -502,6 +507,27 @@ def test_a_pickled_fit_keeps_its_statistics_but_not_the_integers_behind_them() -
     assert len(data) < 4 * found.moments.comoment.nbytes
     assert len(pickle.dumps(again)) < 4 * found.moments.comoment.nbytes
     assert "ExactNormal" in repr(again)
+
+
+def test_what_r2_and_the_residual_deviation_are_of_is_said(tmp_path: Path) -> None:
+    X, Y = random_table()
+    options = {"bias": False, "sample_weight": np.linspace(1, 2, len(X))}
+    for asked, times in ((options, 1), ({}, 0)):
+        found = fit((X, Y[:, 0]), **asked)
+        path = export_package(found, tmp_path, "model", report=False)
+        shown = CliRunner().invoke(cli, ["inspect", str(path)]).output
+        for text in (shown, str(found.summary())):
+            assert text.count("; R² about 0, as there is no bias, 0.") == times
+            assert text.count(" of a row of weight 1 with ") == times
+
+
+def test_a_package_without_variance_inflation_is_inspected(orchard_package: Path) -> None:
+    read = read_package(orchard_package)
+    assert "VIF" in as_text(describe(read, everything=False))
+    del read.manifest["statistics"]["vif"]
+    text = as_text(describe(read, everything=False))
+    assert "VIF" not in text
+    assert "standard error" in text
 
 
 def test_a_model_without_a_bias_is_inspected_without_one(tmp_path: Path) -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradline.wording import aligned, count, equations, label, number, scientific
+from gradline.wording import (
+    aligned,
+    chance,
+    count,
+    equations,
+    label,
+    number,
+    scientific,
+    to_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +80,42 @@ def test_the_report_says_the_numbers(orchard_package: Path) -> None:
     page = (orchard_package / "report.html").read_text()
     for said in ("orchard", "0.981", "0.999188", "-0.388", "3 epochs", "rate was 1; from 2 on"):
         assert said in page
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1.10057, 0.002, "1.1006"),
+        (1.1, 0.002, "1.1000"),
+        (-0.3881, 0.0914, "-0.388"),
+        (123456.7, 0.5, "123,456.70"),
+        (1.23456e9, 12_345, "1.234560e9"),
+        (-1.6376, 10.8, "-1.64"),
+        (0.28, 0.0447, "0.280"),
+        (0.0, 0.1, "0"),
+        (2.0, 0.0, "2"),
+        (2.0, 1e-300, "2.0000000000000000"),
+        (0.5, None, "0.5"),
+        (None, 0.5, "–"),
+    ],
+)
+def test_an_estimate_has_two_digits_of_its_error(
+    value: float | None, error: float | None, text: str
+) -> None:
+    assert to_error(value, error) == text
+
+
+def test_a_probability_of_nearly_0_is_no_0() -> None:
+    assert [chance(p) for p in (None, 1.0, 1e-300, 0.0)] == ["–", "1", "1e-300", "<1e-300"]
+
+
+def test_a_long_equation_keeps_the_most_telling_features_in_order() -> None:
+    weights = np.array([np.arange(1.0, 10), np.arange(9.0, 0, -1)])
+    telling = weights * [1, *[10] * 7, np.nan]
+    lines = equations(weights, np.zeros(2), [f"x{j}" for j in range(9)], ["y", "z"], telling)
+    assert "x8" not in lines[0]
+    assert lines[0].startswith("y = 1·x0 + 2·x1 + ")
+    assert lines[0].endswith("8·x7 + … (1 more feature)")
+    swapped = equations(weights[:1], np.zeros(1), [f"x{j}" for j in range(9)], ["y"], weights[:1])
+    assert swapped[0].startswith("y = 2·x1 + 3·x2 + ")
+    assert "9·x8 + …" in swapped[0]

@@ -32,7 +32,7 @@ from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
 from gradline_trainer.fitting import Fit
 
-__all__ = ["Frozen", "export_package", "freeze", "metrics_record"]
+__all__ = ["Frozen", "column_record", "export_package", "freeze", "metrics_record"]
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 
@@ -237,7 +237,7 @@ def _manifest(
         "name": name,
         "schema": schema if columns is None else {**schema, "columns": columns},
         "training": _training_record(fit, fingerprint, notes),
-        "columns": _column_record(fit),
+        "columns": column_record(fit),
         "metrics": metrics_record(fit),
         **statistics_record(fit),
         **leverage_record(fit, dtype),
@@ -340,7 +340,8 @@ def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
     return record
 
 
-def _column_record(fit: Fit) -> dict[str, Any]:
+def column_record(fit: Fit) -> dict[str, Any]:
+    """Return what each feature and target was over the training rows."""
     moments = fit.moments
     deviation = np.sqrt(np.maximum(moments.squares / moments.weight, 0))
     known = not np.isnan(moments.minimum).any()

@@ -33,6 +33,7 @@ def statistics_record(fit: Fit) -> dict[str, Any]:
             "residual_dof": summary.residual_dof,
             **({"robust": summary.robust} if summary.robust else {}),
             "terms": summary.terms,
+            "vif": summary.vif,
             "targets": {
                 target: {k: v for k, v in asdict(found).items() if k not in LEFT_OUT}
                 for target, found in summary.targets.items()

@@ -10,10 +10,11 @@ from typing import Any
 
 from gradline.errors import PackageError
 from gradline.package.versions import locate
+from gradline.shown import standardized
 from gradline.story import equations, how_to_predict, metrics
 from gradline.terminal.layout import Facts, Heading, Part
 from gradline.wording import categories, chosen_ridge, count, float32_error, number
-from gradline_export.packaging import Frozen, metrics_record
+from gradline_export.packaging import Frozen, column_record, metrics_record
 from gradline_trainer.fitting import Fit
 
 __all__ = ["summary", "summary_record"]
@@ -22,13 +23,14 @@ __all__ = ["summary", "summary_record"]
 def summary(fit: Fit, frozen: Frozen, path: Path) -> list[Part]:
     """Return the closing summary."""
     features, targets = fit.features, fit.targets
+    scaled = standardized(frozen.weights, column_record(fit), features, targets)
     return [
         Heading(
             f"{frozen.name}: {count(fit.moments.rows, 'row')}, {count(len(features), 'feature')}, "
             f"{count(len(targets), 'target')}"
         ),
         "",
-        *equations(frozen.weights, frozen.bias, features, targets),
+        *equations(frozen.weights, frozen.bias, features, targets, scaled),
         *metrics(metrics_record(fit), targets),
         Facts(
             [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,47 @@ from numpy.typing import NDArray
 
 from gradline.package.graph import Graph
 
-__all__ = ["Shown"]
+__all__ = ["Shown", "standardized", "worst_first"]
 
 MOST_FEATURES = 20  # that are all shown, in the table's order
 MOST_TARGETS = 8
 LINES = 40  # of coefficients of a model with more, together
 LEAST_FEATURES = 8
+
+
+def standardized(
+    weights: NDArray[Any],
+    columns: Mapping[str, Any],
+    features: Sequence[str],
+    targets: Sequence[str],
+) -> NDArray[np.float64]:
+    """Return W in deviations of the target per deviation of the feature, shape (k, d).
+
+    Of columns without a deviation it is not finite.
+
+    Args:
+        weights: W, shape (k, d).
+        columns: With the deviation of each column, as the manifest has them.
+        features: The d input names.
+        targets: The k output names.
+    """
+    deviation = [columns[name]["deviation"] for name in (*features, *targets)]
+    scale = np.array(deviation, dtype=np.float64)
+    d = len(features)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        found: NDArray[np.float64] = weights.astype(np.float64) * scale[:d] / scale[d:, None]
+    return found
+
+
+def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:
+    """Return the places of the targets, the one that is predicted worst first.
+
+    By R² on the held-out rows where there are some; a constant target has none and comes first.
+    """
+    found = manifest["metrics"]
+    scores = found["held_out"] or found["training"]
+    r2 = [scores[target]["r2"] for target in targets]
+    return sorted(range(len(r2)), key=lambda j: -np.inf if r2[j] is None else r2[j])
 
 
 @dataclass(frozen=True)
@@ -38,20 +73,19 @@ class Shown:
     def of(cls, graph: Graph, manifest: Mapping[str, Any], *, everything: bool) -> Shown:
         """Return what to show of a package, or everything."""
         k, d = graph.weights.shape
-        columns = manifest["columns"]
-        deviation = [columns[name]["deviation"] for name in (*graph.features, *graph.targets)]
-        scale = np.array(deviation, dtype=np.float64)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            standardized = graph.weights.astype(np.float64) * scale[:d] / scale[d:, None]
+        scaled = standardized(graph.weights, manifest["columns"], graph.features, graph.targets)
         if everything or (d <= MOST_FEATURES and k <= MOST_TARGETS):
-            return cls(standardized, list(range(k)), d)
-        found = manifest["metrics"]
-        scores = found["held_out"] or found["training"]
-        r2 = [scores[target]["r2"] for target in graph.targets]
-        worst = sorted(range(k), key=lambda j: -np.inf if r2[j] is None else r2[j])
-        targets = list(range(k)) if k <= MOST_TARGETS else worst[:MOST_TARGETS]
+            return cls(scaled, list(range(k)), d)
+        targets = cls.targets_of(manifest, graph.targets)
         most = min(MOST_FEATURES, max(LEAST_FEATURES, LINES // len(targets)))
-        return cls(standardized, targets, min(most, d))
+        return cls(scaled, targets, min(most, d))
+
+    @staticmethod
+    def targets_of(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:
+        """Return the places of the targets to show: all, or those predicted worst, worst first."""
+        if len(targets) <= MOST_TARGETS:
+            return list(range(len(targets)))
+        return worst_first(manifest, targets)[:MOST_TARGETS]
 
     def features_of(self, target: int) -> list[int]:
         """Return the places of the features to show of a target, the largest first unless all."""

@@ -20,15 +20,20 @@ __all__ = ["coefficients", "equations", "how_to_predict", "metrics", "ranges"]
 
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
+UNKNOWN_MAE = "no row was at hand any more when the weights were known"
 FIGURES = ("minimum", "mean", "maximum", "deviation")
 SHOWN_INPUTS = 8  # of the example of a row
 
 
 def equations(
-    weights: Array, bias: Array, features: Sequence[str], targets: Sequence[str]
+    weights: Array,
+    bias: Array,
+    features: Sequence[str],
+    targets: Sequence[str],
+    telling: Array | None = None,
 ) -> list[Part]:
     """Return one equation for each target; see `gradline.wording.sides`."""
-    both = sides(weights, bias, features, targets)
+    both = sides(weights, bias, features, targets, telling)
     return [Facts([(left, f"= {right}") for left, right in both], width=0, gap=1), ""]
 
 
@@ -46,7 +51,9 @@ def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Part]:
                 [label(target), number(m["rmse"]), number(m["mae"]), _share(m["r2"])]
                 for target, m in ((target, by_target[target]) for target in targets)
             ]
-            parts += [Table([[TITLES[which], "RMSE", "MAE", "R²"], *rows]), ""]
+            unknown = any(by_target[target]["mae"] is None for target in targets)
+            why = [f"  MAE is not known: {UNKNOWN_MAE}"] if unknown else []
+            parts += [Table([[TITLES[which], "RMSE", "MAE", "R²"], *rows]), *why, ""]
     return parts
 
 
@@ -66,7 +73,12 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
         parts += [f"  {_why_bare(manifest)}", ""]
     d = len(graph.features)
     terms = found.get("terms", [*graph.features, "bias"])
+    training = manifest["training"]
     level = {"level": 0.95} if found else {}
+    told = {
+        "bias": training["options"]["bias"],
+        "weighted": training["sample_weight"] is not None,
+    }
     for j in shown.targets:
         target = graph.targets[j]
         known = {
@@ -76,7 +88,7 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
         if found:
             known |= found["targets"][target]
             known |= _interval(known, found["residual_dof"])
-        whole = {**found, **level, "terms": terms, "targets": {target: known}}
+        whole = {**found, **level, **told, "terms": terms, "targets": {target: known}}
         parts += [*of_target(target, whole, [*shown.features_of(j), *range(d, len(terms))]), ""]
     return parts
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gradline.encoding import Column
@@ -14,6 +15,7 @@ from gradline.encoding import Column
 __all__ = [
     "aligned",
     "categories",
+    "chance",
     "chosen_ridge",
     "count",
     "equations",
@@ -22,10 +24,12 @@ __all__ = [
     "number",
     "scientific",
     "sides",
+    "to_error",
 ]
 
 TERMS = 8  # an equation shows so many and counts the rest
 LETTERS = 40  # of a name that are shown
+LEAST = 1e-300  # a probability below it is said to be, also where it is no number of float64
 
 
 def number(value: float | None) -> str:
@@ -39,6 +43,25 @@ def number(value: float | None) -> str:
         return f"{value:,.0f}"
     mantissa, _, exponent = scientific(value, 2).partition("e")
     return f"{float(mantissa):g}e{exponent}" if exponent else mantissa
+
+
+def to_error(value: float | None, error: float | None) -> str:
+    """Return a number to the second digit of its standard error, and three digits at least.
+
+    An estimate and the ends of its interval are told apart so, however many rows there were.
+    """
+    if not value or not error or not math.isfinite(error) or not math.isfinite(value):
+        return number(value)
+    first, last = math.floor(math.log10(abs(value))), math.floor(math.log10(error)) - 1
+    digits = min(max(first - last + 1, 3), 17)
+    if 1e-3 <= abs(value) < 1e6:
+        return f"{value:,.{max(digits - 1 - first, 0)}f}"
+    return scientific(value, digits - 1)
+
+
+def chance(value: float | None) -> str:
+    """Return a probability; one that is too small to be told from 0 is said to be so."""
+    return number(value) if value is None or value >= LEAST else f"<{LEAST:g}"
 
 
 def label(name: str) -> str:
@@ -113,10 +136,11 @@ def equations(
     bias: NDArray[Any],
     features: Sequence[str],
     targets: Sequence[str],
+    telling: NDArray[Any] | None = None,
     shown: Callable[[str], str] = label,
 ) -> list[str]:
     """Return one equation for each target in the columns' own names; see `sides`."""
-    both = sides(weights, bias, features, targets, shown)
+    both = sides(weights, bias, features, targets, telling, shown)
     width = max(len(left) for left, _ in both)
     return [f"{left:<{width}} = {right}" for left, right in both]
 
@@ -126,37 +150,56 @@ def sides(
     bias: NDArray[Any],
     features: Sequence[str],
     targets: Sequence[str],
+    telling: NDArray[Any] | None = None,
     shown: Callable[[str], str] = label,
 ) -> list[tuple[str, str]]:
-    """Return the two sides of each target's equation.
+    """Return the two sides of each target's equation; of many features it has the most telling.
 
     Args:
         weights: W, shape (k, d).
         bias: b, shape (k,).
         features: The d input names.
         targets: The k output names.
+        telling: How much each weight tells, shape (k, d): the standardized ones; None where that is
+            not known, and the first features are taken.
         shown: What a name is written as.
     """
     return [
-        (shown(target), _right_side(row, offset, features, shown))
-        for target, row, offset in zip(targets, weights, bias, strict=True)
+        (shown(target), _right_side(row, offset, features, chosen, shown))
+        for target, row, offset, chosen in zip(
+            targets, weights, bias, _terms(weights, telling), strict=True
+        )
     ]
 
 
+def _terms(weights: NDArray[Any], telling: NDArray[Any] | None) -> list[list[int]]:
+    """Return for each target the places of the features that its equation has, in order."""
+    k, d = weights.shape
+    if telling is None or d <= TERMS:
+        return [list(range(min(d, TERMS)))] * k
+    sizes = np.nan_to_num(np.abs(telling), posinf=0.0)
+    order = np.argsort(-sizes, axis=1, kind="stable")
+    return [sorted(chosen.tolist()) for chosen in order[:, :TERMS]]
+
+
 def _right_side(
-    weights: NDArray[Any], bias: float, features: Sequence[str], shown: Callable[[str], str]
+    weights: NDArray[Any],
+    bias: float,
+    features: Sequence[str],
+    chosen: Sequence[int],
+    shown: Callable[[str], str],
 ) -> str:
     terms = [
-        (float(weight), f"{number(abs(float(weight)))}·{shown(feature)}")
-        for weight, feature in zip(weights[:TERMS], features, strict=False)
-        if weight
+        (float(weights[j]), f"{number(abs(float(weights[j])))}·{shown(features[j])}")
+        for j in chosen
+        if weights[j]
     ]
     if bias or not terms:
         terms.append((float(bias), number(abs(float(bias)))))
     text = "".join(f" {'-' if sign < 0 else '+'} {term}" for sign, term in terms)
     text = text.removeprefix(" + ").replace(" - ", "-", 1) if text[1] == "-" else text[3:]
-    more = len(features) - TERMS
-    return text + (f" + … ({more} more features)" if more > 0 else "")
+    more = len(features) - len(chosen)
+    return text + (f" + … ({count(more, 'more feature')})" if more else "")
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:

@@ -74,6 +74,8 @@ def summarize(fit: Fit, level: float) -> Summary:
         inverse=design.inverse,
         robust=fit.options.robust,
         covariances=covariances or None,
+        bias=fit.options.bias,
+        weighted=moments.weight != moments.rows or moments.log_weights != 0,
     )
 
 

@@ -81,6 +81,8 @@ class Summary:
         robust: "HC0" to "HC3" where standard errors, t, p, intervals, F and covariances are those
             (see `gradline_trainer.robust`), None where they take the errors' variance as equal.
         covariances: Of each target, where robust.
+        bias: Whether there is one; without it R² and F are about 0.
+        weighted: Whether a row's weight is other than 1; residual_sd is of a row of weight 1.
     """
 
     level: float
@@ -95,6 +97,8 @@ class Summary:
     inverse: NDArray[np.float64]
     robust: str | None = None
     covariances: list[NDArray[np.float64]] | None = None
+    bias: bool = True
+    weighted: bool = False
 
     def covariance(self, target: str) -> NDArray[np.float64] | None:
         """Return the covariance of a target's estimated coefficients, shape (p, p), as `active`.
@@ -117,7 +121,8 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the covariances as JSON has it."""
         names = (
-            "level", "rows", "model_dof", "residual_dof", "condition", "robust", "terms", "vif",
+            "level", "rows", "model_dof", "residual_dof", "condition", "robust", "bias", "weighted",
+            "terms", "vif",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {
             "targets": {target: asdict(found) for target, found in self.targets.items()}

@@ -79,21 +79,23 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
         ]
     shown = Shown.of(graph, manifest, everything=everything)
     features, targets = shown.features(), shown.targets
-    # An equation is cut short, so that its features are in the order of their weight as well.
-    order = [*features, *sorted(set(range(len(graph.features))) - set(features))]
-    names = [graph.features[j] for j in order]
+    names = [graph.features[j] for j in features]
     shown_targets = [graph.targets[j] for j in targets]
     return [
         *_title(package),
         *story.equations(
-            graph.weights[targets][:, order], graph.bias[targets], names, shown_targets
+            graph.weights[targets],
+            graph.bias[targets],
+            graph.features,
+            shown_targets,
+            shown.standardized[targets],
         ),
         *_left_out(shown, package),
         *_columns(package),
         *story.metrics(manifest["metrics"], shown_targets),
         *provenance.descent(manifest),
         *story.coefficients(graph, manifest, shown),
-        *story.ranges(manifest["columns"], names[: len(features)], shown_targets),
+        *story.ranges(manifest["columns"], names, shown_targets),
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
         *_use(package),
