@@ -24,10 +24,11 @@ import pytest
 
 import gradline
 from browser import Page as Browser
-from gradline_export.packaging import freeze
+from gradline_export import report
+from gradline_export.packaging import column_record, freeze
 from gradline_export.panel import MOST_LETTERS
 from gradline_export.plots import correlation_plot, loss_plot
-from gradline_trainer import LinearRegression, fit
+from gradline_trainer import Fit, LinearRegression, fit
 from gradline_trainer.orchard import TARGETS, orchard
 from gradline_trainer.residuals import MOST_ROWS, Residuals, step_among
 from hosts import need
@@ -275,7 +276,8 @@ def test_what_is_not_defined_is_said() -> None:
 def test_a_perfect_fit_and_one_without_bias_are_shown() -> None:
     line = np.arange(20.0).reshape(-1, 1)
     assert "nan" not in Page(written((line, 2 * line))).words.lower().split()
-    assert "bias" not in Page(written((X, Y), bias=False)).words.partition("How it was made")[0]
+    words = Page(written((X, Y), bias=False)).words.partition("How it was made")[0]
+    assert words.count("R² about 0, as there is no bias,") == words.count("bias") == 2
 
 
 def test_columns_that_say_nothing_are_shown(tmp_path: Path) -> None:
@@ -342,6 +344,56 @@ def test_a_wide_table_has_what_a_page_can_hold() -> None:
     assert "The 12,001 weights of this model are too many for a page to hold." in words
     assert "Not shown: the table is too wide" in words
     assert "Not measured: that is done for up to 32 features." in words
+
+
+def test_of_many_targets_those_predicted_worst_are_shown_and_it_is_said() -> None:
+    errors = np.linspace(0.1, 6, 60)
+    many = X @ RNG.standard_normal((8, 60)) + errors * RNG.standard_normal((ROWS, 60))
+    found = fit((X, many), targets=[f"t{j}" for j in range(60)])
+    r2 = {name: metrics.r2 for name, metrics in (found.metrics["training"] or {}).items()}
+    worst = sorted(r2, key=lambda name: r2[name])
+    text = freeze(found, "model").files["report.html"].decode()
+    words = Page(text).words
+    assert words.count("Shown are 8 of 60 targets, those predicted worst.") == 3
+    assert "Of 60 targets the 50 that are predicted worst." in words
+    assert "Of 8 of 60 targets, those predicted worst: the stronger" in words
+    table = text.partition("own unit</caption>")[2].partition("</table>")[0]
+    assert re.findall(r"<bdi>(\w+)</bdi>", table) == worst[:50]
+    assert re.findall(r"<h3><bdi>(\w+)</bdi>", text) == worst[:8]
+
+
+def test_a_coefficient_of_0_has_its_interval_in_the_picture() -> None:
+    square = np.array([[a, b] for a in (-1.0, 1) for b in (-1.0, 1)] * 10)
+    found = fit((square, 2 * square[:, 0] + np.tile([1.0, -1, -1, 1], 10)))
+    assert found.weights[0].tolist() == [2, 0]
+    (section,) = report_sections(found)
+    reaches = [row["reach"] for row in section["rows"][:2]]
+    assert reaches[0] == pytest.approx(reaches[1])
+    assert reaches[0] > 0.1
+
+
+def report_sections(found: Fit) -> list[dict[str, Any]]:
+    manifest = {"columns": column_record(found)}
+    scale = report._scale(manifest, found)
+    standardized = found.weights.numpy() * scale
+    return report._sections(found, [0], scale, standardized, found.summary().to_dict())
+
+
+def test_a_line_that_is_not_drawn_is_not_spoken_of() -> None:
+    perfect = Page(written((X, X[:, :1]))).words
+    assert "dashed" not in perfect
+    assert "; the least that any weights can reach is 0." in perfect
+    assert "; dashed, the least" in Page(written((X, Y))).words
+
+
+def test_errors_of_weighted_rows_and_those_that_are_not_known_are_explained() -> None:
+    said = "of a row of weight 1"
+    weights = RNG.random(ROWS) + 0.5
+    assert said in Page(written((X, Y), sample_weight=weights)).words
+    assert said not in Page(written((X, Y))).words
+    large = np.resize(X, (300_000, 8))
+    unseen = written((large, large[:, 0] + RNG.standard_normal(300_000)))
+    assert "The MAE is not known: no row was at hand" in Page(unseen).words
 
 
 def test_no_row_of_a_large_table_is_shown() -> None:
@@ -466,3 +518,29 @@ def test_paper_is_white_whatever_the_screen_is(browser: Browser, tmp_path: Path)
     style = "getComputedStyle(document.body)"
     assert browser.evaluate(f"{style}.backgroundColor") == "rgb(255, 255, 255)"
     assert browser.evaluate(f"{style}.color") == "rgb(28, 36, 48)"
+
+
+@pytest.mark.slow
+def test_long_names_neither_leave_a_picture_nor_push_the_predictions_away(
+    browser: Browser, tmp_path: Path
+) -> None:
+    text = written((X, Y), features=NAMES, targets=["t" * 500, "</title><script>alert(3)</script>"])
+    browser.call("Emulation.setDeviceMetricsOverride", **PHONE)
+    shown(browser, tmp_path / "report.html", text)
+    browser.evaluate(
+        "(() => { const fields = [...document.querySelectorAll('gradline-panel input')];"
+        "for (const field of fields) field.value = 1000;"
+        "fields[4].dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+    browser.wait_for("document.querySelector('gradline-panel .caution') !== null")
+    caution = "document.querySelector('gradline-panel .caution')"
+    assert browser.evaluate(f"{caution}.getBoundingClientRect().height") < 110
+    assert browser.evaluate(f"{caution}.querySelector('bdi:last-of-type').title") == NAMES[4]
+    beyond = browser.evaluate(
+        "[...document.querySelectorAll('figure svg')].flatMap(picture => {"
+        "const { left, right } = picture.getBoundingClientRect();"
+        "return [...picture.querySelectorAll('text')].filter(text => {"
+        "const box = text.getBoundingClientRect();"
+        "return box.left < left - 1 || box.right > right + 1; }).map(text => text.textContent); })"
+    )
+    assert beyond == []

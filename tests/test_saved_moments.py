@@ -24,6 +24,7 @@ from gradline.cli import main
 from gradline.encoding import Column
 from gradline.errors import InputError, OutputError, PackageError
 from gradline_export import export_package
+from gradline_export.packaging import freeze
 from gradline_trainer import Fit, fit, load_moments, save_moments
 from gradline_trainer.columns import Columns
 from gradline_trainer.moments import Moments
@@ -480,6 +481,13 @@ def test_a_column_of_one_value_stays_one() -> None:
     assert any("constant, so their weight is 0: 'x0'" in warning for warning in found.warnings)
     with pytest.raises(InputError, match=r"the target 'x0' is 0\.1 in every row"):
         fit(left, "x0", "x1")
+
+
+def test_the_report_says_why_it_has_no_leverage_of_what_is_left() -> None:
+    values = RNG.normal(size=(90, 4))
+    left = subtract_moments(saved_of(values), saved_of(values[:30]))
+    page = freeze(fit(left), "model").files["report.html"].decode()
+    assert "Not measured: the features' ranges are not known, since rows were taken" in page
 
 
 def test_what_is_no_part_of_the_whole_is_refused() -> None:

@@ -29,6 +29,7 @@ __all__ = [
 Array = NDArray[np.float64]
 POINTS = 200  # rows; more are counted
 BINS = 24  # each way
+STEPS = 50  # shades of a correlation's colour
 SHADES = (0.12, 0.25, 0.4, 0.6, 0.85)  # of the counts, each twice as large a power
 LETTERS = 24  # of a name beside a plot
 FEW = 10  # columns of a map that has its numbers written in it
@@ -44,7 +45,7 @@ def loss_plot(history: Sequence[float], optimum: float | None) -> Markup:
         marker = "o" if len(history) <= 30 else ""
         axes.plot(range(1, len(history) + 1), losses, color=ACCENT, marker=marker, markersize=4)
         shown = losses
-        if optimum is not None and optimum > 0:
+        if optimum:
             least = math.log10(optimum)
             axes.axhline(least, color=WARN, linestyle="--", linewidth=1)
             shown = np.append(losses, least)
@@ -109,7 +110,8 @@ def coefficient_plot(
         axes.set_yticks(places, [_short(feature) for feature in features])
         axes.set_ylim(-0.7, len(values) - 0.3)
         axes.tick_params(axis="y", length=0, labelcolor=TEXT)
-        axes.set_xlabel(f"deviations of {_short(target)} per deviation")
+        # From its right end, that it leaves the picture on neither side.
+        axes.set_xlabel("deviations of the target per deviation", loc="right")
 
     known = any(reach is not None for reach in reaches)
     title = f"Standardized coefficients of {target}{', with confidence intervals' * known}"
@@ -121,18 +123,20 @@ def correlation_plot(names: Sequence[str], correlations: Array) -> Markup:
     p = len(names)
 
     def paint(axes: Axes) -> None:
-        from matplotlib.patches import Rectangle
-
-        for i, j in np.ndindex(p, p):
-            value = float(correlations[i, j])
-            if i > j and math.isfinite(value):
-                colour = ACCENT if value > 0 else WARN
-                alpha = abs(value) * (FAINT if p <= FEW else 1)
-                axes.add_patch(Rectangle((j, i), 0.94, 0.94, color=colour, alpha=alpha))
-                if p <= FEW:
-                    middle = (j + 0.47, i + 0.47)
-                    shown = f"{round(value, 2) + 0.0:.2f}"  # no -0.00
-                    axes.text(*middle, shown, ha="center", va="center", fontsize=8)
+        i, j = np.nonzero(np.tri(p, k=-1) * np.isfinite(correlations))
+        values = correlations[i, j]
+        shades = np.round(np.abs(values) * STEPS).astype(int)
+        for colour, signed in ((ACCENT, values > 0), (WARN, values < 0)):
+            for shade in range(1, STEPS + 1):
+                chosen = signed & (shades == shade)
+                alpha = shade / STEPS * (FAINT if p <= FEW else 1)
+                ends = (j[chosen], j[chosen] + 0.94), (i[chosen], i[chosen] + 0.94)
+                _cells(axes, *ends, color=colour, alpha=alpha)
+        if p <= FEW:
+            for row, column, value in zip(i, j, values, strict=True):
+                shown = f"{round(value, 2) + 0.0:.2f}"  # no -0.00
+                middle = (column + 0.47, row + 0.47)
+                axes.text(*middle, shown, ha="center", va="center", fontsize=8)
         axes.set(xlim=(0, p - 1), ylim=(p, 1))
         axes.set_xticks(np.arange(p - 1) + 0.5, [_short(n) for n in names[:-1]], rotation=90)
         axes.set_yticks(np.arange(1, p) + 0.5, [_short(n) for n in names[1:]])
@@ -165,19 +169,30 @@ def _cloud(axes: Axes, x: Array, y: Array) -> None:
     if len(x) <= POINTS:
         axes.plot(x, y, "o", color=ACCENT, markersize=4, alpha=0.7)
         return
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-
     counts, across, up = np.histogram2d(x, y, BINS)
     step = max(math.log(counts.max()) / len(SHADES), 1e-9)
     shade = np.minimum(np.log(np.maximum(counts, 1)) // step, len(SHADES) - 1)
     for place, alpha in enumerate(SHADES):
         i, j = np.nonzero((counts > 0) & (shade == place))
-        if len(i):
-            corners = [(across[i + a], up[j + b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
-            cells = Path.make_compound_path_from_polys(np.transpose(corners, (2, 0, 1)))
-            axes.add_patch(PathPatch(cells, facecolor=ACCENT, alpha=alpha, linewidth=0))
+        ends = (across[i], across[i + 1]), (up[j], up[j + 1])
+        _cells(axes, *ends, color=ACCENT, alpha=alpha)
+    axes.update_datalim([(across[0], up[0]), (across[-1], up[-1])])
     axes.autoscale_view()
+
+
+def _cells(
+    axes: Axes, across: tuple[Array, Array], up: tuple[Array, Array], *, color: str, alpha: float
+) -> None:
+    """Draw rectangles between those ends as one path: each artist takes matplotlib long."""
+    if not len(across[0]):
+        return
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    corners = [(across[a], up[b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
+    cells = Path.make_compound_path_from_polys(np.transpose(corners, (2, 0, 1)))
+    # As a mere artist: of a patch, matplotlib would take the limits of each of its corners' curves.
+    axes.add_artist(PathPatch(cells, facecolor=color, alpha=alpha, linewidth=0))
 
 
 def _decades(values: Sequence[float]) -> Array:

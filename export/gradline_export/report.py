@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +15,11 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
+from gradline.shown import Shown, worst_first
+from gradline.statistics import criterion
+from gradline.story import UNKNOWN_MAE
 from gradline.wording import (
+    chance,
     chosen_ridge,
     count,
     equations,
@@ -23,6 +27,7 @@ from gradline.wording import (
     isolated,
     label,
     number,
+    to_error,
 )
 from gradline_export.panel import panel
 from gradline_export.plots import (
@@ -41,11 +46,10 @@ from gradline_trainer.whitening import MOST_FEATURES
 
 __all__ = ["to_report"]
 
-SHOWN_TARGETS = 8  # with a section of their own
+LINES = 50  # of a table of metrics
 SHOWN_FEATURES = 30  # in a table; the most important ones
 IN_PLOT = 20  # coefficients of a picture, columns of the map of correlations
 LISTED = 3_000  # coefficients that the list of them all may have
-LEAST = 1e-300  # a probability below it is said to be, also where it is no number of float64
 
 
 def to_report(
@@ -59,15 +63,27 @@ def to_report(
         weights: W as frozen, shape (k, d).
         bias: b as frozen, shape (k,).
     """
-    standardized = _standardized(manifest, fit)
-    importance = _by_size(np.abs(standardized).max(axis=0))
+    scale = _scale(manifest, fit)
+    with np.errstate(all="ignore"):
+        scaled = fit.weights.numpy() * scale
+    standardized: NDArray[np.float64] = np.nan_to_num(scaled, posinf=0, neginf=0)
+    shown = Shown.targets_of(manifest, fit.targets)
+    importance = _by_size(np.abs(standardized[shown]).max(axis=0))
     statistics, undefined = _statistics(manifest, fit)
     training = manifest["training"]
     optimum = fit.optimality.rmse_at_optimum
+    least = None if optimum is None else optimum**2
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "label": _isolated, "chance": _chance}
+    environment.filters |= {
+        "number": number,
+        "to_error": to_error,
+        "label": _isolated,
+        "chance": chance,
+        "criterion": criterion,
+        "share": _share,
+    }
     template = environment.from_string(
         files("gradline_export").joinpath("report.html.jinja").read_text(encoding="utf-8")
     )
@@ -79,22 +95,33 @@ def to_report(
         features=fit.features,
         targets=fit.targets,
         count=count,
-        equations=equations(weights, bias, fit.features, fit.targets, isolated)[:SHOWN_TARGETS],
+        equations=equations(
+            weights[shown],
+            bias[shown],
+            fit.features,
+            [fit.targets[k] for k in shown],
+            standardized[shown],
+            isolated,
+        ),
         panel=tried,
-        loss=loss_plot(fit.history, None if optimum is None else optimum**2),
+        loss=loss_plot(fit.history, least),
         optimum=optimum,
+        least=least,
+        scored=_scored(manifest, fit.targets),
+        unknown_mae=UNKNOWN_MAE,
         ridged=fit.options.ridge != 0,
-        measured=MOST_FEATURES,
-        clouds=_clouds(fit),
-        shown=fit.targets[:SHOWN_TARGETS],
+        unmeasured=_unmeasured(fit),
+        clouds=_clouds(fit, shown),
+        shown=[fit.targets[k] for k in shown],
         undefined=undefined,
+        weighted=bool(statistics and statistics["weighted"]),
         robust=fit.options.robust,
-        sections=_sections(fit, standardized, statistics),
+        sections=_sections(fit, shown, scale, standardized, statistics),
         further=max(len(fit.features) - SHOWN_FEATURES, 0),
         weights=weights.T.tolist() if weights.size <= LISTED else None,
         bias=bias.tolist(),
         ranges=[fit.features[j] for j in importance[:SHOWN_FEATURES]],
-        correlations=_correlations(fit, importance),
+        **_correlations(fit, importance, shown),
         ridge=training["ridge_path"] and chosen_ridge(training["ridge_path"]),
         ridge_curve=training["ridge_path"] and ridge_plot(training["ridge_path"]),
         float32=_float32(manifest),
@@ -122,8 +149,22 @@ def _by_size(values: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.argsort(-np.abs(values), kind="stable")
 
 
-def _chance(value: float | None) -> str:
-    return number(value) if value is None or value >= LEAST else f"<{LEAST:g}"
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6f}"
+
+
+def _scored(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
+    """Return the targets in the tables of metrics: all, or those predicted worst, worst first."""
+    if len(targets) <= LINES:
+        return list(targets)
+    return [targets[k] for k in worst_first(manifest, targets)[:LINES]]
+
+
+def _unmeasured(fit: Fit) -> str:
+    """Return why the manifest has no leverage; see `leverage_record`."""
+    if fit.leverage is None:
+        return f"that is done for up to {MOST_FEATURES} features"
+    return "the features' ranges are not known, since rows were taken out of the moments"
 
 
 def _isolated(name: str) -> Markup:
@@ -131,18 +172,17 @@ def _isolated(name: str) -> Markup:
     return Markup("<bdi>{}</bdi>").format(label(name))
 
 
-def _standardized(manifest: Mapping[str, Any], fit: Fit) -> NDArray[np.float64]:
-    """Return W in deviations of the target per deviation of the feature, shape (k, d); 0 for NaN.
+def _scale(manifest: Mapping[str, Any], fit: Fit) -> NDArray[np.float64]:
+    """Return the features' deviations by the targets', shape (k, d): W times it is standardized.
 
-    As shares of the largest deviation, whose squares may overflow.
+    Not finite where a target has none.
     """
     found = manifest["columns"]
     across = np.array([found[feature]["deviation"] for feature in fit.features])
     along = np.array([found[target]["deviation"] for target in fit.targets])
     with np.errstate(all="ignore"):
-        scaled = fit.weights.numpy() * (across / along[:, None])
-    standardized: NDArray[np.float64] = np.nan_to_num(scaled, posinf=0, neginf=0)
-    return standardized
+        scale: NDArray[np.float64] = across / along[:, None]
+    return scale
 
 
 def _statistics(manifest: Mapping[str, Any], fit: Fit) -> tuple[dict[str, Any] | None, str]:
@@ -164,31 +204,34 @@ def _statistics(manifest: Mapping[str, Any], fit: Fit) -> tuple[dict[str, Any] |
 
 def _sections(
     fit: Fit,
+    shown: Sequence[int],
+    scale: NDArray[np.float64],
     standardized: NDArray[np.float64],
     statistics: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
     """Return for each target that is shown its coefficients, in a picture and a table."""
     weights, bias = fit.weights.numpy(), fit.bias.numpy()
     sections = []
-    for k, target in enumerate(fit.targets[:SHOWN_TARGETS]):
+    for k in shown:
+        target = fit.targets[k]
         known = statistics["targets"][target] if statistics else {}
         rows = []
         for j in _by_size(standardized[k])[:SHOWN_FEATURES].tolist():
             row = {"term": fit.features[j], "weight": weights[k, j], "scaled": standardized[k, j]}
             row |= {name: known[name][j] for name in _BY_TERM if name in known}
             row["vif"] = statistics["vif"][j] if statistics else None
+            row["reach"] = _reach(row, scale[k, j])
             rows.append(row)
         if fit.options.bias:
             row = {"term": "bias", "weight": bias[k], "scaled": None, "vif": None}
             rows.append(row | {name: known[name][-1] for name in _BY_TERM if name in known})
-        reaches = [_reach(row) for row in rows[:IN_PLOT]]
         plotted = [row for row in rows[:IN_PLOT] if row["scaled"] is not None]
         plot = coefficient_plot(
             f"coefficients-{k}",
             target,
             [row["term"] for row in plotted],
             [row["scaled"] for row in plotted],
-            reaches[: len(plotted)],
+            [row["reach"] for row in plotted],
         )
         sections.append({"target": target, "plot": plot, "rows": rows, "known": known})
     return sections
@@ -197,14 +240,14 @@ def _sections(
 _BY_TERM = ("standard_error", "t", "p", "lower", "upper")
 
 
-def _reach(row: Mapping[str, Any]) -> float | None:
+def _reach(row: Mapping[str, Any], scale: float) -> float | None:
     """Return how far a standardized coefficient's interval goes."""
-    if row.get("upper") is None or not row["scaled"]:
+    if row.get("upper") is None or not np.isfinite(scale):
         return None
-    return float(abs((row["upper"] - row["weight"]) / row["weight"] * row["scaled"]))
+    return float((row["upper"] - row["weight"]) * scale)
 
 
-def _clouds(fit: Fit) -> dict[str, Any]:
+def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
     """Return the pictures of rows that were at hand, of those held out where there are some."""
     which = "held_out" if fit.residuals["held_out"].rows else "training"
     residuals = fit.residuals[which]
@@ -213,7 +256,8 @@ def _clouds(fit: Fit) -> dict[str, Any]:
         return found
     actual, predicted = residuals.targets, residuals.predictions
     found |= {"step": residuals.step, "counted": len(actual) > POINTS}
-    for k, target in enumerate(fit.targets[:SHOWN_TARGETS]):
+    for k in shown:
+        target = fit.targets[k]
         pair = actual[:, k], predicted[:, k]
         if np.isfinite(pair).all():
             found["plots"] += [
@@ -223,20 +267,34 @@ def _clouds(fit: Fit) -> dict[str, Any]:
     return found
 
 
-def _correlations(fit: Fit, importance: NDArray[np.intp]) -> Any:
-    """Return the map of the most important features' correlations, and the targets'; or None."""
+def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) -> dict[str, Any]:
+    """Return the map of the columns' correlations, or None; and of which columns it is.
+
+    It has the most important features, and all targets where there is room for them, else those
+    that are shown.
+    """
     if not isinstance(fit.moments, Moments):
-        return None
-    d = len(fit.features)
-    chosen = [*sorted(importance[:IN_PLOT].tolist()), *range(d, d + len(fit.targets))][
-        : 2 * IN_PLOT
-    ]
+        return {"correlations": None}
+    d, k = len(fit.features), len(fit.targets)
+    features = sorted(importance[:IN_PLOT].tolist())
+    targets = list(range(k)) if len(features) + k <= 2 * IN_PLOT else list(shown)
+    chosen = [*features, *(d + t for t in targets)]
     comoment = fit.moments.comoment[np.ix_(chosen, chosen)]
     root = np.sqrt(comoment.diagonal())
     with np.errstate(all="ignore"):
         found = comoment / root / root[:, None]
     names = [*fit.features, *fit.targets]
-    return correlation_plot([names[j] for j in chosen], np.clip(found, -1, 1))
+    return {
+        "correlations": correlation_plot([names[j] for j in chosen], np.clip(found, -1, 1)),
+        "correlated": [
+            f"{len(some)} of {total} {which}"
+            for some, total, which in (
+                (features, d, "features, the most important"),
+                (targets, k, "targets, those predicted worst"),
+            )
+            if len(some) < total
+        ],
+    }
 
 
 def _float32(manifest: Mapping[str, Any]) -> str:

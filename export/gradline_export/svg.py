@@ -69,6 +69,7 @@ def draw(
     """
     with needs_extra():
         from matplotlib import rc_context, rcdefaults, rcParams
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
     written = StringIO()
     with DRAWING, rc_context(), warnings.catch_warnings():
@@ -76,9 +77,12 @@ def draw(
         warnings.simplefilter("ignore")
         rcdefaults()  # whatever a matplotlibrc of the user's says
         rcParams.update(STYLE)
-        figure = Figure(figsize=(width / POINTS, height / POINTS), layout="constrained")
+        size = (width / POINTS, height / POINTS)
+        figure = Figure(size, POINTS, layout="constrained")
         paint(figure.subplots())
-        figure.savefig(written, format="svg", metadata=NO_METADATA)
+        # What `savefig` does as well is to draw it twice.
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(written, metadata=NO_METADATA)
     return Markup(_inline(written.getvalue(), name, title, width))  # noqa: S704 - escaped by both
 
 
