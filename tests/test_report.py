@@ -259,7 +259,7 @@ def test_a_file_is_known_by_its_hash() -> None:
         assert hashlib.sha256(frozen.files[file]).hexdigest() in words
 
 
-@pytest.mark.parametrize(("across", "along"), [(1e-150, 1e-150), (1e150, 1e150), (1e-160, 1)])
+@pytest.mark.parametrize(("across", "along"), [(1e-150, 1e-140), (1e150, 1e150), (1e-160, 1)])
 def test_any_scale_can_be_drawn(across: float, along: float) -> None:
     page = Page(written((X * across, Y * along)))
     assert not page.open
