@@ -23,7 +23,7 @@ from gradline.tables.numbers import LARGEST_INTEGER, NotNumbersError, kind_of, n
 from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part
 from gradline.tables.survey import TextColumn, not_numbers, survey
-from gradline.tables.text import guess
+from gradline.tables.text import guesses
 
 if TYPE_CHECKING:
     import polars as pl
@@ -178,7 +178,7 @@ class FrameTable:
             if not part.text:
                 return {name: kind_of(dtype) for name, dtype in part.frame.collect_schema().items()}
             head = part.frame.head(HEAD_ROWS).collect()
-        return {name: guess(head[name].alias(""), self.dialect) for name in head.columns}
+        return guesses(head, self.dialect)
 
     def _check_same(self, part: Part) -> None:
         first = self.parts[0]
