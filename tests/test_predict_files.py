@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -18,13 +20,15 @@ import gradline
 from gradline.program import run
 from gradline.writing import FORMATS
 from gradline_export import export_package
-from gradline_trainer import fit
+from gradline_trainer import fit, save_moments
 
 READERS = {
     "csv": pl.read_csv,
     "tsv": lambda path: pl.read_csv(path, separator="\t"),
     "csv.gz": pl.read_csv,
     "csv.zst": pl.read_csv,
+    "tsv.gz": lambda path: pl.read_csv(path, separator="\t"),
+    "tsv.zst": lambda path: pl.read_csv(path, separator="\t"),
     "parquet": pl.read_parquet,
     "arrow": pl.read_ipc,
     "feather": pl.read_ipc,
@@ -224,6 +228,48 @@ def test_an_empty_table_gives_an_empty_answer_with_its_columns(orchard_package: 
         found = READERS[kind](Path(f"out.{kind}"))
         assert (found.columns, len(found)) == (["region", "apples", "oranges"], 0)
     assert run(["predict", str(orchard_package), "empty.csv"]) == 0
+
+
+# What is written to
+
+
+def test_a_link_stays_a_link_and_a_file_keeps_who_may_read_it(orchard_package: Path) -> None:
+    words = ["predict", str(orchard_package), "weather.csv", "-q", "-o", "link.csv"]
+    Path("folder").mkdir()
+    Path("link.csv").symlink_to("folder/real.csv")
+    for mode in (None, 0o600):  # the second time there is a file
+        if mode:
+            Path("folder/real.csv").write_text("older")
+            Path("folder/real.csv").chmod(mode)
+        assert run(words) == 0
+        assert Path("link.csv").is_symlink()
+        assert len(pl.read_csv("folder/real.csv")) == 3
+    assert Path("folder/real.csv").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_pipe_is_written_to_and_stays(kind: str, orchard_package: Path) -> None:
+    os.mkfifo("pipe")
+    words = ["predict", str(orchard_package), "weather.csv", "-q", "-o", "pipe", "--format", kind]
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        try:
+            assert run(words) == 0
+            out, _ = reader.communicate(timeout=30)
+        finally:
+            reader.kill()
+    assert len(READERS[kind](io.BytesIO(out))) == 3
+    assert Path("pipe").is_fifo()
+
+
+def test_a_device_is_written_to_and_stays(orchard_package: Path) -> None:
+    try:
+        os.mknod("null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        Path("null").write_bytes(b"x")
+    except PermissionError:
+        pytest.skip("only some may make devices")
+    assert run(["predict", str(orchard_package), "weather.csv", "-o", "null", "--format=csv"]) == 0
+    save_moments(fit(WEATHER | {"apples": [1.0, 2, 4]}, "apples", keep_moments=True), "null")
+    assert Path("null").is_char_device()
 
 
 @given(data=st.data())
