@@ -206,6 +206,6 @@ class FrameTable:
         """Return how many of a text column's values are numbers, over the whole table."""
         return survey(self.parts, column, self.dialect)
 
-    def not_numbers(self, name: str) -> InputError:
-        """Return the error for a chosen column that holds something else than numbers."""
-        return not_numbers(name, self.kinds[name], lambda: self.survey(name), self.dialect)
+    def not_numbers(self, name: str, role: str = "feature") -> InputError:
+        """Return the error for a column, chosen as `role`, that holds something else."""
+        return not_numbers(name, self.kinds[name], lambda: self.survey(name), self.dialect, role)
