@@ -23,6 +23,7 @@ __all__ = [
     "BUILDING",
     "FORMATS",
     "check_output",
+    "check_types",
     "check_writable",
     "output_format",
     "table_bytes",
@@ -94,6 +95,37 @@ def check_writable(path: Path) -> None:
         raise _unwritable(path, f"there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _unwritable(path, "permission denied")
+
+
+def check_types(schema: Mapping[str, pl.DataType], kind: str) -> None:
+    """Check that a format can hold columns of these types.
+
+    Args:
+        schema: The columns.
+        kind: One of `FORMATS`.
+
+    Raises:
+        InputError: Where it can't.
+    """
+    method, _ = FORMATS[kind]
+    for name, dtype in schema.items():
+        if not _holds(method, dtype):
+            raise InputError(
+                f"the column {name!r} holds {dtype}, which {kind} can't",
+                code="bad-type",
+                hint="write parquet or arrow, or leave it out of --keep",
+            )
+
+
+def _holds(method: str, dtype: Any) -> bool:
+    import polars as pl
+
+    if method == "sink_csv":
+        return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration))
+    if method == "sink_ndjson" and dtype.is_nested():
+        inner = [f.dtype for f in dtype.fields] if dtype == pl.Struct else [dtype.inner]
+        return all(_holds(method, kind) for kind in inner)
+    return method != "sink_ndjson" or dtype != pl.Binary
 
 
 def write_table(

@@ -10,13 +10,26 @@ from gradline.tables.files import Dialect
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["category_texts", "clean", "guess", "guesses", "parse"]
+__all__ = ["category_texts", "clean", "guess", "guesses", "parse", "without_nulls"]
 
 
 def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
     """Return text without surrounding blanks, null where it means a missing value."""
     text = text.str.strip_chars()
     return text.set(text.is_in(["", *dialect.nulls]), None)
+
+
+def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
+    """Return columns with null for what means a missing value, as a reader told of it gives it."""
+    import polars as pl
+
+    def read(column: pl.Series) -> pl.Series:
+        if column.dtype != pl.String:
+            return column
+        text = column.alias("")  # an expression takes ^b$ for a pattern
+        return text.set(text.is_in(dialect.nulls), None).alias(column.name)
+
+    return pl.DataFrame([read(column) for column in frame.get_columns()])
 
 
 def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
