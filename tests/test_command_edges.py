@@ -218,6 +218,7 @@ def test_missing_and_infinite_values_are_told_apart(predict: Predict) -> None:
     ("row", "hint"),
     [
         ("67,43,hot", "mend them, or name what means missing with --null TOKEN"),
+        ("67,43,1e39", "the graph computes in float32; the largest value is 3.4e+38"),
         ("67,43,9007199254740993", "divide it first (an identifier is no feature)"),
     ],
 )
@@ -225,6 +226,31 @@ def test_hints_name_options_that_predict_has(predict: Predict, row: str, hint: s
     Path("new.csv").write_text(HEADER + row + "\n")
     status, _, said = predict("new.csv")
     assert (status, said.splitlines()[1]) == (2, f"  {hint}")
+
+
+def test_a_value_beyond_float32_is_named_with_its_row_and_file(predict: Predict) -> None:
+    Path("new.csv").write_text(HEADER + "67,43,73\n" * 3 + "67,-1e39,73\n")
+    status, _, said = predict("new.csv")
+    assert (status, said.splitlines()[0]) == (
+        2,
+        "Error: the column 'humidity' holds -1e+39 in row 4 of new.csv, outside the range of "
+        "float32",
+    )
+
+
+def test_a_table_in_the_package_s_place_is_told(predict: Predict, tmp_path: Path) -> None:
+    done = shell('gradline predict "$ORCHARD" artifacts', tmp_path)
+    assert done.returncode == 2
+    assert "orchard.csv is neither a package nor an ONNX file" in done.stderr
+
+
+def test_names_joined_by_commas_are_told_apart(predict: Predict) -> None:
+    status, _, said = predict(str(ORCHARD), "--keep", "region,temperature")
+    assert status == 2
+    assert "'region' and 'temperature' are columns of their own" in said
+    with pytest.raises(InputError) as caught:
+        fit(ORCHARD, "apples, oranges")
+    assert caught.value.hint.endswith("name them one by one, repeating the option")
 
 
 # What `fit` is given

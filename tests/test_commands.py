@@ -97,7 +97,9 @@ def test_the_summary_as_json_is_all_of_stdout(run: Run) -> None:
         "TorchScript",
         "ONNX Runtime",
     }
-    assert record["warnings"] == ["left out, since they hold no numbers: 'region'"]
+    assert record["warnings"] == [
+        "left out, since they hold no numbers: 'region' (--one-hot takes in text)"
+    ]
 
 
 def test_options_reach_the_training_record(run: Run) -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import stat
 import subprocess
 import sys
+import tracemalloc
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +23,15 @@ import gradline
 from gradline.program import run
 from gradline.writing import FORMATS
 from gradline_export import export_package
-from gradline_trainer import fit
+from gradline_trainer import fit, save_moments
 
 READERS = {
     "csv": pl.read_csv,
     "tsv": lambda path: pl.read_csv(path, separator="\t"),
     "csv.gz": pl.read_csv,
     "csv.zst": pl.read_csv,
+    "tsv.gz": lambda path: pl.read_csv(path, separator="\t"),
+    "tsv.zst": lambda path: pl.read_csv(path, separator="\t"),
     "parquet": pl.read_parquet,
     "arrow": pl.read_ipc,
     "feather": pl.read_ipc,
@@ -94,6 +101,28 @@ def test_stdin_and_stdout_speak_every_format(
     Path(f"out.{kind}").write_bytes(done.stdout)
     values = READERS[kind](Path(f"out.{kind}")).to_numpy().astype(np.float32)
     assert (values == expected(model)).all()
+
+
+def test_a_json_array_on_stdin_is_told_from_a_table(orchard_package: Path) -> None:
+    command = [sys.executable, "-m", "gradline", "predict", str(orchard_package), "-"]
+    done = subprocess.run(command, input=b'[{"rainfall": 1}]', capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"stdin holds a JSON array" in done.stderr
+    assert b"NDJSON with one object a line" in done.stderr
+
+
+def test_a_tab_is_found_on_stdin_and_may_be_named_as_it_is_shown(
+    orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pl.DataFrame(WEATHER).write_csv("tabs.csv", separator="\t")
+    command = [sys.executable, "-m", "gradline", "predict", str(orchard_package), "-"]
+    with open("tabs.csv", "rb") as file:
+        found = subprocess.run(command, stdin=file, capture_output=True, check=True).stdout
+    assert len(found.splitlines()) == 4
+    words = ["predict", str(orchard_package), "tabs.csv", "-q", "-o", "out.csv"]
+    assert run(words) == 2
+    assert r"--separator '\t'" in capsys.readouterr().err
+    assert run([*words, "--separator", r"\t"]) == 0
 
 
 def test_an_empty_stdin_is_bad_input(orchard_package: Path) -> None:
@@ -224,6 +253,169 @@ def test_an_empty_table_gives_an_empty_answer_with_its_columns(orchard_package: 
         found = READERS[kind](Path(f"out.{kind}"))
         assert (found.columns, len(found)) == (["region", "apples", "oranges"], 0)
     assert run(["predict", str(orchard_package), "empty.csv"]) == 0
+
+
+ROW = {"temperature": 73.0, "rainfall": 67.0, "humidity": 43.0}
+
+
+def lines_of(folder: str, *prices: object) -> None:
+    """Write one file of NDJSON for each price."""
+    Path(folder).mkdir()
+    for place, price in enumerate(prices):
+        Path(folder, f"{place}.ndjson").write_text(json.dumps({**ROW, "price": price}) + "\n")
+
+
+def test_a_kept_column_has_room_for_the_values_of_every_file(orchard_package: Path) -> None:
+    lines_of("days", None, 10, 10.75)
+    assert run(["predict", str(orchard_package), "days", "--keep", "price", "-o", "p.parquet"]) == 0
+    assert pl.read_parquet("p.parquet")["price"].to_list() == [None, 10.0, 10.75]
+    Path("typed").mkdir()
+    when = [date(2024, 1, 1), datetime(2024, 1, 1, 3)]
+    for n, day, kind in ((3, when[0], pl.Int8), (300, when[1], pl.Int64)):
+        row = pl.DataFrame({**ROW, "n": n, "when": day}, schema_overrides={"n": kind})
+        row.write_parquet(f"typed/{n}.parquet")
+    words = ["predict", str(orchard_package), "typed", "--keep", "n", "--keep", "when"]
+    assert run([*words, "-o", "t.parquet"]) == 0
+    found = pl.read_parquet("t.parquet")
+    assert sorted(found["n"]) == [3, 300]
+    assert sorted(found["when"]) == [datetime(2024, 1, 1), when[1]]
+
+
+@pytest.mark.parametrize("kind", ["large integer", "text"])
+def test_a_kept_value_that_would_become_another_is_refused(
+    kind: str, orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines_of("days", 10.75, 9007199254740993)
+    if kind == "text":
+        Path("days/1.ndjson").unlink()
+        pl.DataFrame({**ROW, "price": "1.5"}).write_csv("days/1.csv")
+    words = ["predict", str(orchard_package), "days", "--keep", "price", "--json", "-o", "p.csv"]
+    assert run(words) == 2
+    refused = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert refused["error"] == "mixed-schemas"
+    assert "'price', to be kept, is" in refused["message"]
+    assert not Path("p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--keep", "all"], "2 columns named 'z'"),
+        (["--keep", "z"], "2 columns named 'z'"),
+        (["--keep", "outside", "--check"], "the column 'outside' can't be kept"),
+        (["--keep", "apples: baseline", "--explain"], "'apples: baseline' can't be kept"),
+    ],
+)
+def test_two_columns_of_the_answer_never_have_one_name(
+    words: list[str], says: str, orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = ",".join([*ROW, "z", "z", "outside", "apples: baseline"])
+    Path("odd.csv").write_text(f"{header}\n73,67,43,1,2,3,4\n")
+    assert run(["predict", str(orchard_package), "odd.csv", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "says"),
+    [
+        (date(2024, 1, 1), ["--json"], '"kept":"2024-01-01"'),
+        (Decimal("1.50"), ["--json"], '"kept":"1.50"'),
+        (timedelta(hours=1), ["--json"], '"kept":"PT3600S"'),
+        (b"x", ["--json"], "holds Binary, which ndjson can't"),
+        (b"x", ["--format", "ndjson"], "holds Binary, which ndjson can't"),
+        ([b"x"], ["-o", "out.ndjson"], "holds List(Binary), which ndjson can't"),
+        ([1], [], "holds List(Int64), which csv can't"),
+        (timedelta(hours=1), ["-o", "out.csv"], "which csv can't"),
+    ],
+)
+def test_a_kept_value_that_a_format_has_no_word_for_is_told_first(
+    value: object,
+    words: list[str],
+    says: str,
+    orchard_package: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    pl.DataFrame({name: [v] for name, v in {**ROW, "kept": value}.items()}).write_parquet("k.pq")
+    status = run(["predict", str(orchard_package), "k.pq", "--keep", "kept", *words])
+    out, said = (text.decode() for text in capfdbinary.readouterr())
+    assert status == (2 if "can't" in says else 0)
+    assert says in out + said
+
+
+def test_what_means_missing_is_text_where_it_is_kept(orchard_package: Path) -> None:
+    rows = "country,temperature,rainfall,humidity\nNA,73,67,43\nnull,NA,67,43\nNaN,999,67,43\n"
+    Path("new.csv").write_text(rows)
+    words = ["predict", str(orchard_package), "new.csv", "--keep", "all", "-o", "out.csv"]
+    for more, missing in (([], 1), (["--null", "999"], 2)):
+        assert run([*words, *more]) == 0
+        found = Path("out.csv").read_text().splitlines()
+        assert [line.rsplit(",", 2)[0] for line in found] == rows.splitlines()
+        assert sum(line.endswith(",,") for line in found) == missing
+
+
+def test_one_json_object_holds_any_number_of_rows_in_flat_memory(
+    orchard_package: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    rows = 150_000
+    pl.DataFrame({name: np.full(rows, v) for name, v in ROW.items()}).write_parquet("big.pq")
+    tracemalloc.start()
+    assert run(["predict", str(orchard_package), "big.pq", "--json"]) == 0
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    answer = json.loads(capfdbinary.readouterr().out)
+    assert answer["rows"] == len(answer["predictions"]) == rows
+    assert answer["predictions"][-1]["apples"] == pytest.approx(56.89084)
+    assert peak < 30e6
+
+
+# What is written to
+
+
+def test_a_link_stays_a_link_and_a_file_keeps_who_may_read_it(orchard_package: Path) -> None:
+    words = ["predict", str(orchard_package), "weather.csv", "-q", "-o", "link.csv"]
+    Path("folder").mkdir()
+    Path("link.csv").symlink_to("folder/real.csv")
+    for mode in (None, 0o600):  # the second time there is a file
+        if mode:
+            Path("folder/real.csv").write_text("older")
+            Path("folder/real.csv").chmod(mode)
+        assert run(words) == 0
+        assert Path("link.csv").is_symlink()
+        assert len(pl.read_csv("folder/real.csv")) == 3
+    assert Path("folder/real.csv").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_pipe_is_written_to_and_stays(kind: str, orchard_package: Path) -> None:
+    os.mkfifo("pipe")
+    words = ["predict", str(orchard_package), "weather.csv", "-q", "-o", "pipe", "--format", kind]
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        try:
+            assert run(words) == 0
+            out, _ = reader.communicate(timeout=30)
+        finally:
+            reader.kill()
+    assert len(READERS[kind](io.BytesIO(out))) == 3
+    assert Path("pipe").is_fifo()
+
+
+def test_a_device_is_written_to_and_stays(orchard_package: Path) -> None:
+    try:
+        os.mknod("null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        Path("null").write_bytes(b"x")
+    except PermissionError:
+        pytest.skip("only some may make devices")
+    assert run(["predict", str(orchard_package), "weather.csv", "-o", "null", "--format=csv"]) == 0
+    save_moments(fit(WEATHER | {"apples": [1.0, 2, 4]}, "apples", keep_moments=True), "null")
+    assert Path("null").is_char_device()
+
+
+def test_a_folder_as_output_is_told_before_anything_is_read(
+    orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", str(orchard_package), "no-such.csv", "-o", ".", "--format", "csv"]
+    assert run(words) == 2
+    assert "cannot write .: it is a folder" in capsys.readouterr().err
 
 
 @given(data=st.data())

@@ -22,6 +22,7 @@ __all__ = [
     "PackageError",
     "RefusedError",
     "nearest",
+    "nearest_column",
     "needs_extra",
 ]
 
@@ -141,3 +142,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {close[0]!r}?"
     listed = ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")
     return f"known names: {listed}"
+
+
+def nearest_column(name: str, known: Iterable[str]) -> str:
+    """Return what `nearest` does, or how to name several columns, which are no list."""
+    names = set(known)
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) > 1 and names.issuperset(parts):
+        return (
+            f"{' and '.join(map(repr, parts))} are columns of their own: name them one by one, "
+            "repeating the option"
+        )
+    return nearest(name, known)

@@ -66,6 +66,7 @@ class Work:
         folder: To write to, which every machine reaches by this path.
         kind: One of `writing.FORMATS`.
         options: Of `Scoring`.
+        kept: The types of kept columns, one for all the files.
     """
 
     package: Package
@@ -73,6 +74,7 @@ class Work:
     folder: Path
     kind: str
     options: dict[str, Any]
+    kept: dict[str, Any]
 
     def __call__(self, pieces: Pieces) -> Scored:
         """Predict files one by one, each by its name, and return what came of them.
@@ -94,7 +96,7 @@ class Work:
     def _one(self, path: Path, table: FrameTable) -> Scored:
         if path.exists():
             return Scored(_rows_of(path), 1, 1)
-        scoring = Scoring(self._model(), table, **self.options)
+        scoring = Scoring(self._model(), table, **self.options, kept=self.kept)
         write_table(scoring.frames(), scoring.schema(), path, self.kind)
         return Scored(scoring.rows, 1, 0, scoring.missing, scoring.infinite, scoring.outside)
 
@@ -131,7 +133,7 @@ def score_files(
     told = json.dumps(package.manifest, sort_keys=True).encode()
     digest = hashlib.sha256(package.onnx + told).hexdigest()
     options = {name: getattr(scoring, name) for name in OPTIONS}
-    work = Work(package, digest, folder.absolute(), kind, options)
+    work = Work(package, digest, folder.absolute(), kind, options, scoring.kept or {})
     pieces = list(_pieces(scoring.table, kind))
     found = Scored()
     with _alone_in(folder):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from queue import Full, Queue
@@ -21,9 +23,11 @@ __all__ = [
     "BUILDING",
     "FORMATS",
     "check_output",
+    "check_types",
     "check_writable",
     "output_format",
     "table_bytes",
+    "write_named",
     "write_table",
     "write_whole",
 ]
@@ -34,6 +38,8 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "tsv": ("sink_csv", {"separator": "\t"}),
     "csv.gz": ("sink_csv", {"compression": "gzip"}),
     "csv.zst": ("sink_csv", {"compression": "zstd"}),
+    "tsv.gz": ("sink_csv", {"separator": "\t", "compression": "gzip"}),
+    "tsv.zst": ("sink_csv", {"separator": "\t", "compression": "zstd"}),
     "parquet": ("sink_parquet", {}),
     "arrow": ("sink_ipc", {}),
     "feather": ("sink_ipc", {}),
@@ -80,19 +86,52 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: Where it is a folder, or its own folder is none that may be written to.
     """
-    folder = path.parent
     if path.is_dir():
         raise _unwritable(path, "it is a folder")
+    if _is_special(path):
+        return
+    folder = _meant(path).parent
     if not folder.is_dir():
         raise _unwritable(path, f"there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _unwritable(path, "permission denied")
 
 
+def check_types(schema: Mapping[str, pl.DataType], kind: str) -> None:
+    """Check that a format can hold columns of these types.
+
+    Args:
+        schema: The columns.
+        kind: One of `FORMATS`.
+
+    Raises:
+        InputError: Where it can't.
+    """
+    method, _ = FORMATS[kind]
+    for name, dtype in schema.items():
+        if not _holds(method, dtype):
+            raise InputError(
+                f"the column {name!r} holds {dtype}, which {kind} can't",
+                code="bad-type",
+                hint="write parquet or arrow, or leave it out of --keep",
+            )
+
+
+def _holds(method: str, dtype: Any) -> bool:
+    import polars as pl
+
+    if method == "sink_csv":
+        return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration))
+    if method == "sink_ndjson" and dtype.is_nested():
+        inner = [f.dtype for f in dtype.fields] if dtype == pl.Struct else [dtype.inner]
+        return all(_holds(method, kind) for kind in inner)
+    return method != "sink_ndjson" or dtype != pl.Binary
+
+
 def write_table(
     frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], path: Path, kind: str
 ) -> None:
-    """Write a table to a file that appears under `path` when it is whole, or not at all.
+    """Write a table to what `path` names: see `write_named`.
 
     Args:
         frames: The table's rows, a part at a time.
@@ -103,7 +142,7 @@ def write_table(
     Raises:
         OutputError: Where it can't be written; and whatever `frames` raises.
     """
-    write_whole(path, lambda file: _sink(frames, schema, file, kind))
+    write_named(path, lambda file: _sink(frames, schema, file, kind))
 
 
 def table_bytes(
@@ -127,24 +166,60 @@ def table_bytes(
                 yield part
 
 
+def write_named(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Fill what someone named, whole or not at all: a link's target, not the link.
+
+    A device or a pipe is written to as it is: a file in its place would end it for everyone.
+
+    Raises:
+        OutputError: Where it can't be written.
+    """
+    if not _is_special(path):
+        write_whole(_meant(path), write)
+        return
+    with _told(path), open(os.open(path, os.O_WRONLY), "wb") as file:
+        write(file)
+
+
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Put a file under `path` that `write` fills, in place of any that is there, or leave all be.
+
+    Who may read the older file may read the new one, and nobody else.
 
     Raises:
         OutputError: Where it can't be written.
     """
     building = path.with_name(f"{BUILDING}{secrets.token_hex(8)}")
-    try:
+    with _told(path):
         try:
             # The open file and not its path: one that Polars had opened was seen to stay behind
             # where an interrupt met it.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(building, flags, 0o666), "wb") as file:
+                if path.is_file() and not path.is_symlink():
+                    building.chmod(stat.S_IMODE(path.stat().st_mode))
                 write(file)
             building.replace(path)
         except BaseException:
             building.unlink(missing_ok=True)
             raise
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether a device, a pipe or a socket is there, if by way of links."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _meant(path: Path) -> Path:
+    """Return the path that a link leads to, whether a file is there yet or not."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while `path` is written into an error of ours."""
+    try:
+        yield
     except OSError as error:
         if isinstance(error, OutputError):
             raise

@@ -81,7 +81,7 @@ def advise_on_columns(
     found = []
     if columns.left_out:
         names = ", ".join(map(repr, columns.left_out))
-        found.append(f"left out, since they hold no numbers: {names}")
+        found.append(f"left out, since they hold no numbers: {names} (--one-hot takes in text)")
     if counts.filled:
         found.append(f"{count(counts.filled, 'missing value')} filled with the training mean")
     if counts.unknown:

@@ -76,7 +76,7 @@ class ArrayTable:
         """Return how many rows there are."""
         return len(self.parts[0])
 
-    def not_numbers(self, name: str) -> InputError:
+    def not_numbers(self, name: str, role: str = "feature") -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)
 

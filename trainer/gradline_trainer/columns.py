@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from gradline.categories import PlaceOf
 from gradline.encoding import Column
-from gradline.errors import InputError, nearest
+from gradline.errors import InputError, nearest_column
 from gradline.tables import Block, FrameTable, TableFile
 
 __all__ = ["Columns", "Table", "choose_columns"]
@@ -42,8 +42,8 @@ class Table(Protocol):
     def expected_rows(self) -> int | None:
         """About how many rows there are, where that is known."""
 
-    def not_numbers(self, name: str) -> InputError:
-        """The error for a chosen column that holds something else."""
+    def not_numbers(self, name: str, role: str = "feature") -> InputError:
+        """The error for a column, chosen as `role`, that holds something else."""
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,14 @@ def choose_columns(
             code="no-feature",
             hint=f"its columns are {_listed(table.names)}; --one-hot NAME takes one of text",
         )
-    _check_kinds(table, [*chosen, *taken], categories)
+    _check_kinds(table, dict.fromkeys(chosen, "feature") | taken, categories)
     inputs = [Column(name, "category" if name in categories else "number") for name in chosen]
     return Columns(inputs, chosen_targets, weight, left_out)
 
 
-def _check_kinds(table: Table, names: Sequence[str], categories: Sequence[str]) -> None:
-    """Raise for a column of another kind than its use needs."""
-    for name in names:
+def _check_kinds(table: Table, roles: Mapping[str, str], categories: Sequence[str]) -> None:
+    """Raise for a column of another kind than its role needs."""
+    for name, role in roles.items():
         if any("\ud800" <= c <= "\udfff" for c in name):
             raise InputError(
                 f"the name {name!r} is not valid Unicode", code="bad-name", hint="rename the column"
@@ -147,9 +147,9 @@ def _check_kinds(table: Table, names: Sequence[str], categories: Sequence[str]) 
         kind = table.kinds[name]
         if kind == "number" or (kind == "text" and name in categories):
             continue
-        raise _no_category(table, name) if name in categories else table.not_numbers(name)
+        raise _no_category(table, name) if name in categories else table.not_numbers(name, role)
     for name in categories:
-        if name not in names:
+        if name not in roles:
             raise InputError(
                 f"the category {name!r} is not among the features",
                 code="not-a-feature",
@@ -173,7 +173,9 @@ def _named(table: Table, role: str, names: Sequence[str] | str) -> list[str]:
     for name in chosen:
         if name not in known:
             raise InputError(
-                f"unknown {role} {name!r}", code="unknown-column", hint=nearest(name, table.names)
+                f"unknown {role} {name!r}",
+                code="unknown-column",
+                hint=nearest_column(name, table.names),
             )
         if name in seen:
             raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,11 +42,14 @@ STREAM = "-"  # stdin, stdout
     "--format",
     "kind",
     metavar="EXT",
-    help="csv, tsv, csv.gz, csv.zst, parquet, arrow or ndjson.",
+    help="csv, tsv (.gz, .zst), parquet, arrow or ndjson.",
     shell_complete=lambda _context, _option, typed: _formats(typed),
 )
 @click.option(
-    "--keep", multiple=True, metavar="COLUMN", help="Pass a column through, or all; repeat."
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    help="Pass a column through as it is, or all; repeat.",
 )
 @click.option("--explain", is_flag=True, help="Add each feature's part of each prediction.")
 @click.option("--check", is_flag=True, help="Add what lies outside the training ranges.")
@@ -111,9 +114,9 @@ def command(
     """
     from gradline.engine import open_engine, path_for
     from gradline.model import load
-    from gradline.scoring import Scoring
+    from gradline.scoring import Scoring, made_names
     from gradline.tables import Dialect, open_files
-    from gradline.writing import check_output
+    from gradline.writing import check_output, check_types, check_writable
 
     to_file = None if output is None or str(output) == STREAM else output
     shared = engine != "local"
@@ -122,6 +125,8 @@ def command(
         _check_shared(data, to_file)
     else:
         kind = _kind(kind, to_file)
+        if to_file is not None:
+            check_writable(to_file)
     model = load(package, public_key=public_key)
     with ExitStack() as stack:
         stack.enter_context(_own_hints())
@@ -133,7 +138,9 @@ def command(
         table = open_files(path_for(engine, data), dialect)
         if to_file is not None and not shared:
             check_output(to_file, table.paths)
-        scoring = Scoring(model, table, _kept(keep, table, model), unknown_category, explain, check)
+        kept = _kept(keep, table, made_names(model, explain=explain, check=check))
+        scoring = Scoring(model, table, kept, unknown_category, explain, check)
+        check_types(scoring.schema(), "ndjson" if as_json and to_file is None else kind)
         with open_engine(engine, address) as lent:
             if lent is None or to_file is None:
                 _answer(scoring, to_file, kind, as_json=as_json, quiet=quiet)
@@ -183,14 +190,14 @@ def _kind(given: str | None, output: Path | None) -> str:
     return kind
 
 
-def _kept(keep: tuple[str, ...], table: FrameTable, model: Model) -> list[str]:
-    """Return the columns to pass through; all are those that no prediction's name hides."""
+def _kept(keep: tuple[str, ...], table: FrameTable, made: list[str]) -> list[str]:
+    """Return the columns to pass through; all are those that no name of the answer's hides."""
     if "all" not in keep or "all" in table.names:
         return list(dict.fromkeys(keep))
-    hidden = [name for name in table.names if name in model.targets]
+    hidden = [name for name in table.names if name in made]
     if hidden:
         names = ", ".join(map(repr, hidden))
-        warn(f"the table's own {names} left out, whose name the predictions have")
+        warn(f"the table's own {names} left out, whose name the answer has")
     return [name for name in table.names if name not in hidden]
 
 
@@ -213,12 +220,36 @@ def _answer(
         elif not quiet:
             tell(f"{count(scoring.rows, 'row')} predicted by {name}, written to {output}")
     elif as_json:
-        predictions = [row for frame in frames for row in frame.to_dicts()]
-        say_json({**report, "rows": scoring.rows, "predictions": predictions})
+        _say_object(report, scoring, frames)
     else:
         for part in table_bytes(frames, scoring.schema(), kind):
             say(part)
     _warn(scoring)
+
+
+def _say_object(
+    report: Mapping[str, object], scoring: Scoring, frames: Iterator[pl.DataFrame]
+) -> None:
+    """Print all predictions as one JSON object: once the last is made, and never all in memory."""
+    import json
+    from tempfile import TemporaryFile
+
+    from polars import Float64, selectors
+
+    from gradline.writing import COPIED
+
+    with TemporaryFile() as file:
+        for frame in frames:
+            rows = frame.with_columns(selectors.float().cast(Float64)).write_ndjson()
+            between = "," if file.tell() and rows else ""
+            file.write((between + rows.rstrip("\n").replace("\n", ",")).encode())
+        file.seek(0)
+        head = json.dumps({**report, "rows": scoring.rows}, ensure_ascii=False)
+        opened = f'{head.removesuffix("}")}, "predictions": ['
+        say(opened.encode(errors="backslashreplace"))
+        while part := file.read(COPIED):
+            say(part)
+        say(b"]}\n")
 
 
 def _in_files(scoring: Scoring, folder: Path, kind: str, engine: Engine, *, quiet: bool) -> Scored:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradline.encoding import dump_columns
-from gradline.errors import PackageError
+from gradline.errors import InputError, PackageError
 from gradline.package.golden import Golden
 from gradline.package.graph import Graph, parse_graph
 from gradline.package.manifest import parse_manifest
@@ -63,6 +63,12 @@ def read_package(path: str | Path, public_key: str | Path | None = None) -> Pack
                 hint="give the package that it belongs to",
             )
         onnx = read_file(place.path, MODEL_LIMIT)
+        if place.path.suffix.lower() != ".onnx" and not _is_graph(onnx):
+            raise InputError(
+                f"{place.path} is neither a package nor an ONNX file",
+                code="no-package",
+                hint="give artifacts/NAME, artifacts/NAME/VERSION or an ONNX file",
+            )
         graph = parse_graph(onnx, place.path.name)
         return Package(place.path, None, onnx, graph, {}, None)
     written = read_file(place.path / "manifest.json", MANIFEST_LIMIT)
@@ -85,6 +91,14 @@ def read_package(path: str | Path, public_key: str | Path | None = None) -> Pack
         )
     rows = Golden.parse(golden, graph.weights.shape, graph.dtype)
     return Package(place.path, place.version, onnx, graph, manifest, rows)
+
+
+def _is_graph(onnx: bytes) -> bool:
+    try:
+        parse_graph(onnx)
+    except PackageError:
+        return False
+    return True
 
 
 def read_manifest(version: Path) -> dict[str, Any]:

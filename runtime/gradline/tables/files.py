@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,8 @@ class Dialect:
     """How text in a CSV file means numbers.
 
     Attributes:
-        separator: One character; None for the extension's own (tab for .tsv, else a comma).
+        separator: One character, or \\t for a tab, which few can type in a shell; None for the
+            extension's own (tab for .tsv, else a comma).
         decimal_comma: Whether 1,5 means one and a half.
         nulls: What stands for a missing value, beside an empty field.
     """
@@ -43,6 +45,8 @@ class Dialect:
     nulls: tuple[str, ...] = ("NA", "N/A", "NaN", "null")
 
     def __post_init__(self) -> None:
+        if self.separator == r"\t":
+            object.__setattr__(self, "separator", "\t")
         separator = self.separator
         if separator is None:
             return
@@ -58,6 +62,18 @@ class Dialect:
                 code="bad-option",
                 hint="--separator ';'",
             )
+
+    @property
+    def numeric_nulls(self) -> bool:
+        """Whether a number, such as 999, stands for a missing value."""
+        return any(map(_is_number, self.nulls))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False
 
 
 def table_files(data: str | Path) -> Sequence[TableFile]:

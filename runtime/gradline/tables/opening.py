@@ -126,8 +126,9 @@ def _open_text(
 
 def _distinct(names: list[str]) -> list[str]:
     """Return the names, a repeated one with its place behind it."""
+    first: dict[str, int] = {}
     return [
-        name if name not in names[:place] else f"{name}\0{place}"
+        name if first.setdefault(name, place) == place else f"{name}\0{place}"
         for place, name in enumerate(names)
     ]
 

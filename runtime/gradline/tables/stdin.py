@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from gradline.errors import InputError
 
 __all__ = ["table_from_stdin"]
 
-#: The first bytes of each format that has such; text is CSV, or NDJSON where it opens an object.
+#: The first bytes of each format that has such; of text its header tells.
 MAGIC = {
     b"PAR1": "parquet",
     b"ARROW1": "arrow",
@@ -39,5 +40,25 @@ def table_from_stdin() -> Iterator[Path]:
         if not head:
             raise InputError("stdin is empty", code="empty-file", hint="pipe a table into it")
         kinds = [kind for magic, kind in MAGIC.items() if head.startswith(magic)]
-        text = "ndjson" if head.lstrip().startswith(b"{") else "csv"
-        yield path.rename(path.with_suffix(f".{kinds[0] if kinds else text}"))
+        kind = kinds[0] if kinds else _text_kind(head)
+        yield path.rename(path.with_suffix(f".{kind}"))
+
+
+def _text_kind(head: bytes) -> str:
+    """Return the format of a text by its first bytes.
+
+    Raises:
+        InputError: For a JSON array.
+    """
+    start = head.lstrip()
+    if start.startswith(b"{"):
+        return "ndjson"
+    if re.match(rb"\[\s*[\[{]", start):
+        raise InputError(
+            "stdin holds a JSON array",
+            code="unreadable-data",
+            hint="expected a table: CSV with a header, NDJSON with one object a line, Parquet or "
+            "Arrow (jq -c '.[]' makes lines of an array of objects)",
+        )
+    header = head.partition(b"\n")[0]
+    return "tsv" if header.count(b"\t") > header.count(b",") else "csv"

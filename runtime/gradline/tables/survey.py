@@ -53,7 +53,7 @@ def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
 
 
 def not_numbers(
-    name: str, kind: str, look: Callable[[], TextColumn], dialect: Dialect
+    name: str, kind: str, look: Callable[[], TextColumn], dialect: Dialect, role: str = "feature"
 ) -> InputError:
     """Return the error for a chosen column that holds something else than numbers.
 
@@ -62,6 +62,7 @@ def not_numbers(
         kind: What it seems to hold: see `FrameTable.kinds`.
         look: Reads the column, where that would say more.
         dialect: The files'.
+        role: What it was chosen as: only a feature can be left out, or taken for a category.
     """
     if kind in ("date", "other"):
         what = "dates" if kind == "date" else "values that are not numbers"
@@ -83,16 +84,20 @@ def not_numbers(
         f"values are not numbers, such as {examples}"
         + (f"; the first stands in {found.first}" if found.first else ""),
         code="not-numeric",
-        hint=_mend(name, found.odd, dialect),
+        hint=_mend(name, found, dialect, role),
     )
 
 
-def _mend(name: str, odd: list[str], dialect: Dialect) -> str:
+def _mend(name: str, found: TextColumn, dialect: Dialect, role: str) -> str:
+    odd = found.odd
     if odd and all(map(THOUSANDS.fullmatch, odd)):
         return "remove the thousands marks, or give --decimal-comma where 1,005 is about one"
     if any("," in value for value in odd) and not dialect.decimal_comma:
         return "give --decimal-comma where 1,5 means one and a half"
+    if role != "feature":
+        return f"mend them, name what means missing with --null TOKEN, or choose another {role}"
+    category = "" if found.numbers else f"take it for a category with --one-hot {name!r}, "
     return (
-        "mend them, name what means missing with --null TOKEN, or leave the column out with "
-        f"--exclude {name!r}"
+        f"mend them, name what means missing with --null TOKEN, {category}or leave the column out "
+        f"with --exclude {name!r}"
     )

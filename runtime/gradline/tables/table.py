@@ -19,11 +19,12 @@ from gradline.categories import PlaceOf
 from gradline.errors import InputError
 from gradline.tables.batches import frames, picked
 from gradline.tables.files import Dialect, TableFile
+from gradline.tables.kept import kept_types
 from gradline.tables.numbers import LARGEST_INTEGER, NotNumbersError, kind_of, numbers_of
 from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part
 from gradline.tables.survey import TextColumn, not_numbers, survey
-from gradline.tables.text import guess
+from gradline.tables.text import guesses, without_nulls
 
 if TYPE_CHECKING:
     import polars as pl
@@ -107,6 +108,8 @@ class FrameTable:
     ) -> Iterator[tuple[NDArray[Any], pl.DataFrame | None]]:
         """Yield the named columns as numbers and those to keep, `size` rows at a time."""
         done = 0
+        if keep and part.text and part.path is not None:
+            part = self._verbatim(part)
         as_numbers = self._as_numbers(part, columns, keep)
         if as_numbers is not None:
             # What is odd or missing in a file is looked at more closely, and told, in its text.
@@ -123,17 +126,30 @@ class FrameTable:
 
     def _as_numbers(self, part: Part, columns: Sequence[str], keep: Sequence[str]) -> Part | None:
         """Return a text file with the columns read as numbers, in about two thirds of the time."""
-        import polars as pl
-
         if not part.text or part.path is None or part.path in self._odd:
             return None
         numbers = set(columns) - {*self.place_of, *keep, *part.given}
         if self.dialect.decimal_comma or not numbers:
             return None
-        frame, *_ = open_file(part.path, self.dialect, sorted(numbers))
+        dialect = self.dialect
+        if keep:
+            if dialect.numeric_nulls:
+                return None
+            dialect = replace(dialect, nulls=())
+        return self._reopened(part, dialect, sorted(numbers))
+
+    def _verbatim(self, part: Part) -> Part:
+        """Return a text file in which the text for a missing value is text, too."""
+        return self._reopened(part, replace(self.dialect, nulls=()))
+
+    def _reopened(self, part: Part, dialect: Dialect, numbers: Sequence[str] = ()) -> Part:
+        import polars as pl
+
+        assert part.path is not None  # noqa: S101 - a text is a file
+        frame, *_ = open_file(part.path, dialect, numbers)
         if part.given:
             frame = frame.select(*part.given.values(), pl.all())
-        return replace(part, frame=frame, numbers=sorted(numbers))
+        return replace(part, frame=frame, numbers=numbers)
 
     def _read(
         self,
@@ -148,6 +164,8 @@ class FrameTable:
         separator, ahead = self.dialect.separator, self.row_groups_ahead
         for frame in frames(part, read, size, start, separator=separator, row_groups_ahead=ahead):
             wanted, first = picked(frame, columns), part.start + start
+            if keep and part.text:
+                wanted = without_nulls(wanted, self.dialect)
             try:
                 values = numbers_of(part, wanted, first, self.dialect, self.place_of)
             except NotNumbersError as error:
@@ -155,10 +173,13 @@ class FrameTable:
             yield values, picked(frame, keep) if keep else None
             start += len(frame)
 
-    def kept_schema(self, names: Sequence[str]) -> dict[str, pl.DataType]:
-        """Return the types of columns as they are in the (first part of the) table."""
-        schema = self.parts[0].frame.collect_schema()
-        return {name: schema[name] for name in names}
+    def kept_types(self, names: Sequence[str]) -> dict[str, pl.DataType]:
+        """Return the types that columns have as they are, in all the parts.
+
+        Raises:
+            InputError: Where the parts' types are such that some values would become others.
+        """
+        return kept_types(self.parts, names)
 
     def expected_rows(self) -> int | None:
         """Return about how many rows there are, None where only reading them would tell.
@@ -178,7 +199,7 @@ class FrameTable:
             if not part.text:
                 return {name: kind_of(dtype) for name, dtype in part.frame.collect_schema().items()}
             head = part.frame.head(HEAD_ROWS).collect()
-        return {name: guess(head[name].alias(""), self.dialect) for name in head.columns}
+        return guesses(head, self.dialect)
 
     def _check_same(self, part: Part) -> None:
         first = self.parts[0]
@@ -206,6 +227,6 @@ class FrameTable:
         """Return how many of a text column's values are numbers, over the whole table."""
         return survey(self.parts, column, self.dialect)
 
-    def not_numbers(self, name: str) -> InputError:
-        """Return the error for a chosen column that holds something else than numbers."""
-        return not_numbers(name, self.kinds[name], lambda: self.survey(name), self.dialect)
+    def not_numbers(self, name: str, role: str = "feature") -> InputError:
+        """Return the error for a column, chosen as `role`, that holds something else."""
+        return not_numbers(name, self.kinds[name], lambda: self.survey(name), self.dialect, role)

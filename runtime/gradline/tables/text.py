@@ -10,13 +10,26 @@ from gradline.tables.files import Dialect
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["category_texts", "clean", "guess", "parse"]
+__all__ = ["category_texts", "clean", "guess", "guesses", "parse", "without_nulls"]
 
 
 def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
     """Return text without surrounding blanks, null where it means a missing value."""
     text = text.str.strip_chars()
     return text.set(text.is_in(["", *dialect.nulls]), None)
+
+
+def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
+    """Return columns with null for what means a missing value, as a reader told of it gives it."""
+    import polars as pl
+
+    def read(column: pl.Series) -> pl.Series:
+        if column.dtype != pl.String:
+            return column
+        text = column.alias("")  # an expression takes ^b$ for a pattern
+        return text.set(text.is_in(dialect.nulls), None).alias(column.name)
+
+    return pl.DataFrame([read(column) for column in frame.get_columns()])
 
 
 def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
@@ -27,6 +40,21 @@ def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
         # A point would be a thousands mark: it makes the text no number rather than another one.
         text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
     return text.cast(pl.Float64, strict=False)
+
+
+def guesses(frame: pl.DataFrame, dialect: Dialect) -> dict[str, str]:
+    """Return what columns of text hold, by name: "number", "date" or "text"."""
+    import polars as pl
+
+    plain: set[str] = set()
+    if not dialect.decimal_comma:  # all at once: one by one takes a millisecond each
+        numbers = frame.cast(pl.Float64, strict=False).get_columns()
+        found = zip(numbers, frame.get_columns(), strict=True)
+        plain = {text.name for number, text in found if number.null_count() == text.null_count()}
+    return {
+        text.name: "number" if text.name in plain else guess(text.alias(""), dialect)
+        for text in frame.get_columns()
+    }
 
 
 def guess(text: pl.Series, dialect: Dialect) -> str:

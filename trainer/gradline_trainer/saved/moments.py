@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradline.errors import InputError
-from gradline.writing import write_whole
+from gradline.writing import write_named
 from gradline_trainer.columns import Columns
 from gradline_trainer.moments import Moments
 
@@ -141,7 +141,7 @@ def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
             hint="fit(..., keep_moments=True)",
         )
     parts = dump(saved)
-    write_whole(Path(path), lambda file: file.writelines(parts))
+    write_named(Path(path), lambda file: file.writelines(parts))
 
 
 def refuse_wide(features: int) -> InputError:
