@@ -7,6 +7,7 @@ import gzip
 import json
 import shutil
 import struct
+import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,7 +24,9 @@ from hypothesis import strategies as st
 
 import gradline
 from gradline.program import run
+from gradline.serve import inference, tensors
 from gradline.serve.application import Application, Limits
+from gradline.serve.bodies import inflated
 from gradline.serve.failures import RequestError
 from gradline.serve.inference import infer as infer_bytes
 from gradline.serve.metrics import Metrics
@@ -207,9 +210,17 @@ def test_features_come_in_the_order_that_is_named(app: Application, model: gradl
         {"inputs": [tensor(turned, parameters={"feature_names": names})]},
     ):
         assert (outputs(infer(app, request)) == model.predict(ROWS)).all()
-    for wrong in (["humidity", "rainfall"], ["a", "b", "c"], "humidity", 3, names[:2] * 2):
+    wrongs = (["humidity", "rainfall"], ["a", "b", "c"], "humidity", 3, names[:2] * 2, [1, 2, 3])
+    for wrong in wrongs:
         request = {"inputs": [tensor(turned)], "parameters": {"feature_names": wrong}}
         assert "feature_names" in fault(infer(app, request))
+
+
+def test_names_of_many_features_are_found_at_once() -> None:
+    names = [f"feature {place}" for place in range(20_000)]
+    started = time.process_time()
+    assert inference._order(names[::-1], names) == list(range(20_000))[::-1]
+    assert time.process_time() - started < 1
 
 
 def test_columns_may_be_tensors_of_their_own(app: Application, model: gradline.Model) -> None:
@@ -219,6 +230,11 @@ def test_columns_may_be_tensors_of_their_own(app: Application, model: gradline.M
     inputs = [tensor(values, name=name) for name, values in reversed(columns.items())]
     assert (outputs(infer(app, {"inputs": inputs})) == model.predict(ROWS)).all()
     assert "'temperature' is missing" in fault(infer(app, {"inputs": inputs[:1]}))
+    for wrong, status in (["bogus"], 400), ([*columns], 200):
+        named = {"feature_names": wrong}
+        assert infer(app, {"inputs": inputs, "parameters": named}).status == status
+        reply = infer(app, {"inputs": [*inputs[:2], {**inputs[2], "parameters": named}]})
+        assert reply.status == status
     inputs[0]["name"] = "humidiny"
     assert "did you mean" in fault(infer(app, {"inputs": inputs}))
 
@@ -250,6 +266,18 @@ BAD: dict[str, tuple[Any, str]] = {
     "a name twice": ({"inputs": [tensor(ROWS), tensor(ROWS)]}, "twice"),
     "an output twice": ({"inputs": [tensor(ROWS)], "outputs": [{"name": "y"}] * 2}, "twice"),
     "an id that is none": ({"inputs": [tensor(ROWS)], "id": 5}, "id"),
+    "a shape of text": ({"inputs": [{**tensor(ROWS), "shape": "x"}]}, "at `$.inputs[0].shape`"),
+    "an input of text": ({"inputs": ["x"]}, "at `$.inputs[0]`"),
+    "an output of text": ({"inputs": [tensor(ROWS)], "outputs": ["x"]}, "at `$.outputs[0]`"),
+    "outputs of text": ({"inputs": [tensor(ROWS)], "outputs": "x"}, "at `$.outputs`"),
+    "too many inputs": ({"inputs": [tensor([1.0], name=n) for n in "abcd"]}, "at most 3"),
+    "text for a number": ({"inputs": [tensor(["1"], "BYTES", "rainfall")]}, "expected numbers"),
+    "texts of another count": ({"inputs": [{**tensor(["a"], "BYTES"), "shape": [1, 3]}]}, "'x'"),
+    "rows of other widths": ({"inputs": [{**tensor(ROWS), "data": [[1], [2, 3, 4, 5, 6]]}]}, "'x'"),
+    "a binary size of text": (
+        {"inputs": [{**tensor(ROWS), "parameters": {"binary_data_size": "24"}}]},
+        "at `$.inputs[0].parameters.binary_data_size`",
+    ),
 }
 
 
@@ -263,6 +291,66 @@ def test_a_request_that_does_not_fit_is_told_which_field(
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"inputs": NaN}', b"1"])
 def test_a_body_that_is_no_json_is_told_so(body: bytes, app: Application) -> None:
     assert fault(ask(app, INFER, body))
+
+
+def test_data_of_many_pieces_are_what_they_are_in_one(
+    app: Application, model: gradline.Model
+) -> None:
+    random = np.random.default_rng(0)
+    rows = random.integers(-1000, 1000, (20_000, 3))
+    expected = model.predict(rows.astype(np.float32))
+    for datatype in ("FP32", "INT64"):
+        nested = tensor(rows.tolist(), datatype)
+        flat = {**nested, "data": rows.ravel().tolist()}
+        for spaces in ((", ", ": "), (",", ":"), ("\n ,\t", " : ")):
+            for described in (nested, flat):
+                body = json.dumps({"inputs": [described]}, separators=spaces).encode()
+                assert len(body) > tensors.PIECE
+                assert (outputs(ask(app, INFER, body)) == expected).all()
+    nested["data"][15_000][1] = 0.5
+    assert "`$[15000][1]`" in fault(infer(app, {"inputs": [nested]}))
+    flat["data"][45_001] = 0.5
+    assert "`$[45001]`" in fault(infer(app, {"inputs": [flat]}))
+    nested["data"][15_000:15_002] = [[1], [1, 2, 3, 4, 5]]
+    assert "'x'" in fault(infer(app, {"inputs": [nested]}))
+
+
+LONG = 16 << 20
+
+
+def filled(start: bytes, unit: bytes, end: bytes) -> bytes:
+    """Return a body of LONG bytes that is mostly one unit."""
+    count = (LONG - len(start) - len(end)) // len(unit) - 1
+    return start + unit * count + unit.rstrip(b",") + end
+
+
+X_DATA = b'{"inputs":[{"name":"x","shape":[%d,3],"datatype":"%b","data":['
+PARAMETERS = b'],"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]}'
+LONG_BODIES = {
+    "empty rows": (X_DATA % (1, b"FP32"), b"[],", b"]}]}"),
+    "empty rows, as many as values": (X_DATA % ((LONG - 58) // 9, b"FP32"), b"[],", b"]}]}"),
+    "rows of one": (X_DATA % (1, b"FP64"), b"[1],", b"]}]}"),
+    "texts": (X_DATA % (1, b"BYTES"), b'["a"],', b"]}]}"),
+    "lists in parameters": (b'{"parameters":{"a":[', b"[],", b"]}," + PARAMETERS[2:]),
+    "outputs": (b'{"outputs":[', b'{"name":"y"},', PARAMETERS),
+    "inputs": (b'{"inputs":[', b'{"name":"x","shape":[],"datatype":"","data":[]},', b"]}"),
+    "a name": (b'{"inputs":[{"name":"', "é".encode(), b'","shape":[1],"datatype":"","data":[1]}]}'),
+    "a shape": (b'{"inputs":[{"name":"x","shape":[', b"1,", b'],"datatype":"FP32","data":[1]}]}'),
+    "a type": (b'{"inputs":[{"name":"a","shape":[1],"data":[1],"datatype":"', b"x", b'"}]}'),
+    "a number": (b'{"inputs":[{"name":"x","shape":[', b"9", b',3],"datatype":"FP32","data":[1]}]}'),
+}
+
+
+@pytest.mark.parametrize("parts", LONG_BODIES.values(), ids=LONG_BODIES)
+def test_a_long_body_neither_takes_long_nor_is_answered_at_length(
+    parts: tuple[bytes, bytes, bytes], app: Application
+) -> None:
+    body = filled(*parts)
+    started = time.process_time()
+    reply = ask(app, INFER, body)
+    assert time.process_time() - started < 2.5
+    assert reply.status == (200 if b"parameters" in parts[0] else 400), reply.body[:300]
+    assert len(reply.body) < 2000
 
 
 def test_infinities_have_no_place_in_json(tmp_path: Path, app: Application) -> None:
@@ -354,6 +442,29 @@ def test_compressed_bodies_are_inflated_within_the_limit(
     if coding != "identity":
         assert fault(ask(app, INFER, body, content_encoding=coding))
         assert fault(ask(app, INFER, squeeze(body)[:-3], content_encoding=coding))
+
+
+def test_a_gzip_body_may_be_of_several_members(
+    orchard_package: Path, model: gradline.Model
+) -> None:
+    app = application(orchard_package, body=5000)
+    body = json.dumps({"inputs": [tensor(ROWS)]}).encode()
+    members = gzip.compress(body[:20]) + gzip.compress(b"") + gzip.compress(body[20:])
+    found = outputs(ask(app, INFER, members, content_encoding="gzip"))
+    assert (found == model.predict(ROWS)).all()
+    for wrong, status in (
+        (members[:-1], 400),
+        (members + b"x", 400),
+        (members + gzip.compress(b" " * 5000), 413),
+        (gzip.compress(b"") * 250 + gzip.compress(b" " * 5001)[:-9], 413),
+    ):
+        assert fault(ask(app, INFER, wrong, content_encoding="gzip"), status)
+    two = zlib.compress(body[:20]) + zlib.compress(body[20:])
+    assert fault(ask(app, INFER, two, content_encoding="deflate"))
+    started = time.process_time()
+    with pytest.raises(RequestError, match="not gzip"):
+        inflated(gzip.compress(b"") * 500_000, b"gzip", LONG)
+    assert time.process_time() - started < 1
 
 
 def test_other_kinds_of_bodies_are_refused(app: Application) -> None:
@@ -458,8 +569,19 @@ def test_a_model_with_categories_takes_its_text(tmp_path: Path) -> None:
     assert (outputs(reply) == model.predict(table.select("town", "x")[[0, 3]])).all()
     cut = ask(app, INFER, head + texts[:-1], inference_header_content_length=str(len(head)))
     assert fault(cut)
+    for nested in ([["a"], ["b"]], ["a", "b"]):
+        inputs[0].update(tensor(nested, "BYTES", "town"))
+        assert (outputs(infer(app, {"inputs": inputs})) == expected).all()
+    inputs[0] = tensor(["a", 'a "\\, quoted" \\'], "BYTES", "town")
+    assert 'a "\\\\, quoted"' in fault(infer(app, {"inputs": inputs}))
     inputs[0]["data"] = ["a", "unheard of"]
-    assert "unheard of" in fault(infer(app, {"inputs": inputs}))
+    told = fault(infer(app, {"inputs": inputs}))
+    assert told == (
+        "input 'town': the unknown category 'unheard of' in row 1 (known names: 'a', 'b', 'ç'; all "
+        "are in the model's metadata, in properties.encoding)"
+    )
+    inputs[0]["data"] = ["a", "x" * 10_000]
+    assert len(fault(infer(app, {"inputs": inputs}))) < 500
 
 
 # Versions
