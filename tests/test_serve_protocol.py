@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import shutil
 import struct
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from gradline.serve.repository import Repository
 from gradline.serve.settings import Settings
 from gradline_export import export_package
 from gradline_trainer import fit
+from serving import Answer, Server, ask_on, close, serving
 
 INFER = "/v2/models/orchard/infer"
 ROWS = [[73.0, 67.0, 43.0], [91.0, 88.0, 64.0]]
@@ -528,8 +530,153 @@ def test_every_way_gives_the_same_bits(
         assert answer == ask(app, INFER, request).body
 
 
-@given(body=st.binary(max_size=400) | st.text(max_size=200).map(str.encode))
-@settings(deadline=None, max_examples=5000)
+WIDTHS = {"orchard": 3, "wide": 7}  # the one float32, the other float64
+WAYS = ("flat", "nested", "columns", "raw", "binary", "gzip")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server's process, and what it serves, loaded here too."""
+
+    server: Server
+    models: Mapping[str, gradline.Model]
+    sessions: Mapping[str, ort.InferenceSession]
+
+
+@pytest.fixture(scope="module")
+def served(orchard_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    root = tmp_path_factory.mktemp("served")
+    shutil.copytree(orchard_package, root / "orchard" / "1")
+    random = np.random.default_rng(0)
+    X, Y = random.normal(size=(50, 7)), random.normal(size=(50, 3))
+    export_package(fit((X, Y), dtype="float64"), root, "wide", report=False)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    models = {name: gradline.load(root / name) for name in WIDTHS}
+    sessions = {
+        name: ort.InferenceSession(root / name / "1" / "model.onnx", options) for name in WIDTHS
+    }
+    with serving(root) as server:
+        yield Served(server, models, sessions)
+
+
+def posted(name: str, body: bytes, *headers: str) -> bytes:
+    """Return the bytes of a request to predict."""
+    lines = [f"POST /v2/models/{name}/infer HTTP/1.1", "Host: localhost", *headers]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def asked(way: str, model: gradline.Model, x: Array) -> bytes:
+    """Return a request to predict rows in one of the WAYS."""
+    length = "Inference-Header-Content-Length: "
+    if way == "raw":
+        return posted(model.name, x.tobytes(), length + "0")
+    if way == "binary":
+        body, size = packed(x, outputs=[{"name": "y", "parameters": {"binary_data": True}}])
+        return posted(model.name, body, length + size)
+    inputs = [tensor(x.astype(float).tolist(), "FP64")]
+    if way == "flat":
+        kind = {"float32": "FP32", "float64": "FP64"}[str(x.dtype)]
+        inputs = [{**tensor(x, kind), "data": x.astype(float).ravel().tolist()}]
+    if way == "columns":
+        columns = zip(model.features, x.T.astype(float).tolist(), strict=True)
+        inputs = [tensor(values, "FP64", name) for name, values in reversed([*columns])]
+    body = json.dumps({"inputs": inputs}).encode()
+    if way == "gzip":
+        return posted(model.name, gzip.compress(body), "Content-Encoding: gzip")
+    return posted(model.name, body)
+
+
+def answered(answer: Answer, dtype: np.dtype[Any]) -> Array:
+    """Return the predictions of an answer, in JSON or binary."""
+    assert answer.status == 200, answer.body[:300]
+    length = re.search(rb"inference-header-content-length: (\d+)", answer.head)
+    (output,) = json.loads(answer.body[: int(length[1])] if length else answer.body)["outputs"]
+    data = np.frombuffer(answer.body[int(length[1]) :], dtype) if length else output["data"]
+    return np.array(data, dtype).reshape(output["shape"])
+
+
+async def all_at_once(port: int, requests: list[bytes]) -> list[Answer]:
+    """Return the answers to requests that come at the same time, on a connection each."""
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in requests]
+    pairs = zip(opened, requests, strict=True)
+    try:
+        return await asyncio.gather(*(ask_on(*streams, request) for streams, request in pairs))
+    finally:
+        for _, writer in opened:
+            await close(writer)
+
+
+@st.composite
+def some_rows(draw: st.DrawFn) -> tuple[str, str, Array]:
+    """Draw a model, one of the WAYS to ask it, and rows: few or some thousands."""
+    name = draw(st.sampled_from([*WIDTHS]))
+    values = st.floats(-(2.0**60), 2.0**60, width=32)
+    row = st.tuples(*[values] * WIDTHS[name])
+    x = np.array(draw(st.lists(row, min_size=1, max_size=5)), np.float64)
+    x = np.tile(x, (draw(st.sampled_from([1, 1, 1, 1, 300])), 1))
+    return name, draw(st.sampled_from(WAYS)), x.astype([np.float32, np.float64][name == "wide"])
+
+
+@pytest.mark.slow
+@given(batch=st.lists(some_rows(), min_size=8, max_size=16))
+@settings(deadline=None, max_examples=100)
+def test_every_way_gives_the_same_bits_where_many_ask_at_once(
+    batch: list[tuple[str, str, Array]], served: Served
+) -> None:
+    requests = [asked(way, served.models[name], x) for name, way, x in batch]
+    answers = asyncio.run(all_at_once(served.server.port, requests))
+    for (name, way, x), answer in zip(batch, answers, strict=True):
+        expected = served.sessions[name].run(["y"], {"x": x})[0]
+        assert served.models[name].predict(x).tobytes() == expected.tobytes()
+        assert answered(answer, x.dtype).tobytes() == expected.tobytes(), (name, way, x)
+
+
+ANY_BYTES = st.binary(max_size=400) | st.text(max_size=200).map(str.encode)
+A_BODY = json.dumps({"inputs": [tensor(ROWS)]}).encode()
+SPOILED = st.builds(
+    lambda start, end, between: A_BODY[:start] + between + A_BODY[end:],
+    st.integers(0, len(A_BODY)),
+    st.integers(0, len(A_BODY)),
+    st.binary(max_size=8) | st.sampled_from([b"null", b"[", b"{}", b"1e999", b'"', b"-1", b"x"]),
+)
+HEADERS = st.sampled_from(
+    [(), (), ("Inference-Header-Content-Length: 0",), ("Inference-Header-Content-Length: 7",),
+     ("Content-Encoding: gzip",), ("Content-Encoding: deflate",)]
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_no_bytes_at_all_in_a_body_make_a_real_server_fail(served: Served) -> None:
+    usual = posted("orchard", A_BODY)
+    expected = served.models["orchard"].predict(ROWS)
+    streams: list[Any] = []
+
+    async def both(request: bytes) -> tuple[Answer, Answer]:
+        """Return the answers to a request and to a usual one behind it, on one connection."""
+        if not streams:
+            streams.extend(await asyncio.open_connection("127.0.0.1", served.server.port))
+        first = await ask_on(*streams, request)
+        if first.closes:
+            await close(streams[1])
+            streams[:] = await asyncio.open_connection("127.0.0.1", served.server.port)
+        return first, await ask_on(*streams, usual)
+
+    with asyncio.Runner() as runner:
+
+        @given(body=ANY_BYTES | SPOILED, headers=HEADERS)
+        @settings(deadline=None, max_examples=5000)
+        def holds(body: bytes, headers: tuple[str, ...]) -> None:
+            first, second = runner.run(both(posted("orchard", body, *headers)))
+            assert first.status < 500, first.body
+            assert (answered(second, expected.dtype) == expected).all()
+
+        holds()
+        runner.run(close(streams[1]))
+
+
+@given(body=ANY_BYTES)
+@settings(deadline=None, max_examples=500)
 def test_no_bytes_at_all_make_the_server_fail(body: bytes, app: Application) -> None:
     headers = [(b"host", b"localhost"), (b"content-length", b"%d" % len(body))]
     assert app.answer_at_once("orchard", headers, body)[0] in (200, 400)
