@@ -92,7 +92,7 @@ async def close(writer: asyncio.StreamWriter) -> None:
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
     head = await reader.readuntil(b"\r\n\r\n")
-    length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+    length = int(re.search(rb"\ncontent-length: (\d+)", head)[1])  # type: ignore[index]
     return Answer(int(head[9:12]), head, await reader.readexactly(length))
 
 

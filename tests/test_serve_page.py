@@ -213,6 +213,60 @@ def test_the_arrows_go_from_tab_to_tab(page: Page) -> None:
     assert page.evaluate("document.activeElement.id") == "snippet"
 
 
+def test_the_snippet_is_copied_by_the_keyboard(page: Page) -> None:
+    page.call("Browser.grantPermissions", permissions=["clipboardReadWrite"])
+    page.evaluate("document.getElementById('snippet').focus()")
+    page.press("Tab")
+    page.press("Enter")
+    page.wait_for("document.getElementById('copied').textContent === 'Copied.'")
+    snippet = page.evaluate("document.getElementById('snippet').textContent")
+    assert page.evaluate("navigator.clipboard.readText()") == snippet
+    put(page, "#feature-0", "70")
+    page.wait_for("document.getElementById('copied').textContent === ''")
+
+
+def test_without_a_clipboard_the_snippet_is_selected(page: Page) -> None:
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.evaluate("document.getElementById('copy').click()")
+    page.wait_for("document.getElementById('copied').textContent !== ''")
+    snippet = page.evaluate("document.getElementById('snippet').textContent")
+    assert page.evaluate("getSelection().toString()").strip() == snippet.strip()
+
+
+@pytest.mark.parametrize(
+    ("pasted", "said"),
+    [
+        ("NaN,1,1", "row 1: temperature: NaN is no number"),
+        ("NaN,n/a,-inf", "row 1: temperature: NaN is no number"),
+        ("73,5;67;43", "row 1: temperature: 73,5 is no number, 73.5 is"),
+        ("73;67,5;43,5", "row 1: rainfall: 67,5 is no number, 67.5 is"),
+        ("1,2,3\n4,,6", "row 2: rainfall: an empty value"),
+        ('"a;b;c",1,2', "row 1: temperature: a;b;c is no number"),
+        ("a,b,c", "the line of names lacks temperature"),
+    ],
+)
+def test_pasted_rows_that_are_no_numbers_are_told_as_such(
+    pasted: str, said: str, page: Page
+) -> None:
+    put(page, "#rows", pasted)
+    page.evaluate("document.getElementById('go').click()")
+    page.wait_for(f"document.getElementById('wrong').textContent === {json.dumps(said)}")
+
+
+def test_a_server_that_stopped_is_told_in_words(root: Path, tmp_path: Path) -> None:
+    with Page(need("chromium"), tmp_path / "profile") as page:
+        page.call("Page.enable")
+        with served(root) as address:
+            page.open(f"{address}/")
+            page.wait_for(SETTLED)
+        put(page, "#feature-0", "70")
+        said = "textContent.startsWith('The server does not answer')"
+        page.wait_for(f"document.querySelector('gradline-panel .fault')?.{said}")
+        put(page, "#rows", "1,2,3")
+        page.evaluate("document.getElementById('go').click()")
+        page.wait_for(f"document.getElementById('wrong').{said}")
+
+
 def test_models_and_versions_are_chosen_and_names_are_never_html(page: Page) -> None:
     versions = "[...document.querySelectorAll('#version option')].map(o => o.textContent)"
     assert page.evaluate(versions) == ["1", "2"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import shutil
 import struct
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +25,17 @@ from hypothesis import strategies as st
 
 import gradline
 from gradline.program import run
+from gradline.serve import inference, tensors
 from gradline.serve.application import Application, Limits
+from gradline.serve.bodies import inflated
 from gradline.serve.failures import RequestError
 from gradline.serve.inference import infer as infer_bytes
 from gradline.serve.metrics import Metrics
-from gradline.serve.openapi import document
 from gradline.serve.repository import Repository
 from gradline.serve.settings import Settings
 from gradline_export import export_package
 from gradline_trainer import fit
+from serving import Answer, Server, ask_on, close, serving
 
 INFER = "/v2/models/orchard/infer"
 ROWS = [[73.0, 67.0, 43.0], [91.0, 88.0, 64.0]]
@@ -130,7 +134,6 @@ def test_the_server_and_its_models_say_what_they_are(app: Application) -> None:
     index = ask(app, "/v2/repository/index", b"").json
     assert index == [{"name": "orchard", "version": "1", "state": "READY", "reason": ""}]
     assert b"gradline_model_version" in ask(app, "/metrics").body
-    assert ask(app, "/openapi.json").json == json.loads(json.dumps(document()))
     assert b"gradline-panel" in ask(app, "/").body
 
 
@@ -155,6 +158,31 @@ def test_what_is_not_there_or_not_so_asked_is_told(
     reply = ask(app, path, method=method)
     assert fault(reply, status)
     assert reply.headers.get("allow") == allowed
+
+
+def test_the_openapi_document_names_what_is_served(orchard_package: Path, tmp_path: Path) -> None:
+    table = {"town": ["a", "b", "a", "c"], "x": [1.0, 2, 3, 4], "y": [1.0, 4, 2, 9]}
+    package = export_package(fit(table, "y", one_hot="town", ridge=0.1), tmp_path, "towns")
+    shutil.copytree(package, package.with_name("2"))
+    app = application(orchard_package, package.parent)
+    found = ask(app, "/openapi.json").json
+    operation = found["paths"]["/v2/models/{model}/versions/{version}/infer"]["post"]
+    schemas = {each["name"]: each["schema"] for each in operation["parameters"]}
+    assert schemas["model"]["enum"] == ["orchard", "towns"]
+    assert schemas["version"]["enum"] == ["1", "2"]
+    assert schemas["Inference-Header-Content-Length"]["minimum"] == 0
+    assert "gzip" in schemas["Content-Encoding"]["enum"]
+    content = operation["requestBody"]["content"]
+    assert "application/octet-stream" in content
+    for name, example in content["application/json"]["examples"].items():
+        assert infer(app, example["value"], f"/v2/models/{name}/infer").status == 200
+    assert all("head" in path for path in found["paths"].values() if "get" in path)
+    assert "security" not in found
+    asked = {"authorization": "Bearer 0123456789abcdef"}
+    found = ask(application(orchard_package, token=b"0123456789abcdef"), "/openapi.json", **asked)
+    assert found.json["security"] == [{"token": []}]
+    assert found.json["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert found.json["paths"]["/v2/health/live"]["get"]["security"] == []
 
 
 def test_head_is_answered_like_get(app: Application) -> None:
@@ -207,9 +235,17 @@ def test_features_come_in_the_order_that_is_named(app: Application, model: gradl
         {"inputs": [tensor(turned, parameters={"feature_names": names})]},
     ):
         assert (outputs(infer(app, request)) == model.predict(ROWS)).all()
-    for wrong in (["humidity", "rainfall"], ["a", "b", "c"], "humidity", 3, names[:2] * 2):
+    wrongs = (["humidity", "rainfall"], ["a", "b", "c"], "humidity", 3, names[:2] * 2, [1, 2, 3])
+    for wrong in wrongs:
         request = {"inputs": [tensor(turned)], "parameters": {"feature_names": wrong}}
         assert "feature_names" in fault(infer(app, request))
+
+
+def test_names_of_many_features_are_found_at_once() -> None:
+    names = [f"feature {place}" for place in range(20_000)]
+    started = time.process_time()
+    assert inference._order(names[::-1], names) == list(range(20_000))[::-1]
+    assert time.process_time() - started < 1
 
 
 def test_columns_may_be_tensors_of_their_own(app: Application, model: gradline.Model) -> None:
@@ -219,6 +255,11 @@ def test_columns_may_be_tensors_of_their_own(app: Application, model: gradline.M
     inputs = [tensor(values, name=name) for name, values in reversed(columns.items())]
     assert (outputs(infer(app, {"inputs": inputs})) == model.predict(ROWS)).all()
     assert "'temperature' is missing" in fault(infer(app, {"inputs": inputs[:1]}))
+    for wrong, status in (["bogus"], 400), ([*columns], 200):
+        named = {"feature_names": wrong}
+        assert infer(app, {"inputs": inputs, "parameters": named}).status == status
+        reply = infer(app, {"inputs": [*inputs[:2], {**inputs[2], "parameters": named}]})
+        assert reply.status == status
     inputs[0]["name"] = "humidiny"
     assert "did you mean" in fault(infer(app, {"inputs": inputs}))
 
@@ -250,6 +291,18 @@ BAD: dict[str, tuple[Any, str]] = {
     "a name twice": ({"inputs": [tensor(ROWS), tensor(ROWS)]}, "twice"),
     "an output twice": ({"inputs": [tensor(ROWS)], "outputs": [{"name": "y"}] * 2}, "twice"),
     "an id that is none": ({"inputs": [tensor(ROWS)], "id": 5}, "id"),
+    "a shape of text": ({"inputs": [{**tensor(ROWS), "shape": "x"}]}, "at `$.inputs[0].shape`"),
+    "an input of text": ({"inputs": ["x"]}, "at `$.inputs[0]`"),
+    "an output of text": ({"inputs": [tensor(ROWS)], "outputs": ["x"]}, "at `$.outputs[0]`"),
+    "outputs of text": ({"inputs": [tensor(ROWS)], "outputs": "x"}, "at `$.outputs`"),
+    "too many inputs": ({"inputs": [tensor([1.0], name=n) for n in "abcd"]}, "at most 3"),
+    "text for a number": ({"inputs": [tensor(["1"], "BYTES", "rainfall")]}, "expected numbers"),
+    "texts of another count": ({"inputs": [{**tensor(["a"], "BYTES"), "shape": [1, 3]}]}, "'x'"),
+    "rows of other widths": ({"inputs": [{**tensor(ROWS), "data": [[1], [2, 3, 4, 5, 6]]}]}, "'x'"),
+    "a binary size of text": (
+        {"inputs": [{**tensor(ROWS), "parameters": {"binary_data_size": "24"}}]},
+        "at `$.inputs[0].parameters.binary_data_size`",
+    ),
 }
 
 
@@ -263,6 +316,66 @@ def test_a_request_that_does_not_fit_is_told_which_field(
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"inputs": NaN}', b"1"])
 def test_a_body_that_is_no_json_is_told_so(body: bytes, app: Application) -> None:
     assert fault(ask(app, INFER, body))
+
+
+def test_data_of_many_pieces_are_what_they_are_in_one(
+    app: Application, model: gradline.Model
+) -> None:
+    random = np.random.default_rng(0)
+    rows = random.integers(-1000, 1000, (20_000, 3))
+    expected = model.predict(rows.astype(np.float32))
+    for datatype in ("FP32", "INT64"):
+        nested = tensor(rows.tolist(), datatype)
+        flat = {**nested, "data": rows.ravel().tolist()}
+        for spaces in ((", ", ": "), (",", ":"), ("\n ,\t", " : ")):
+            for described in (nested, flat):
+                body = json.dumps({"inputs": [described]}, separators=spaces).encode()
+                assert len(body) > tensors.PIECE
+                assert (outputs(ask(app, INFER, body)) == expected).all()
+    nested["data"][15_000][1] = 0.5
+    assert "`$[15000][1]`" in fault(infer(app, {"inputs": [nested]}))
+    flat["data"][45_001] = 0.5
+    assert "`$[45001]`" in fault(infer(app, {"inputs": [flat]}))
+    nested["data"][15_000:15_002] = [[1], [1, 2, 3, 4, 5]]
+    assert "'x'" in fault(infer(app, {"inputs": [nested]}))
+
+
+LONG = 16 << 20
+
+
+def filled(start: bytes, unit: bytes, end: bytes) -> bytes:
+    """Return a body of LONG bytes that is mostly one unit."""
+    count = (LONG - len(start) - len(end)) // len(unit) - 1
+    return start + unit * count + unit.rstrip(b",") + end
+
+
+X_DATA = b'{"inputs":[{"name":"x","shape":[%d,3],"datatype":"%b","data":['
+PARAMETERS = b'],"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]}'
+LONG_BODIES = {
+    "empty rows": (X_DATA % (1, b"FP32"), b"[],", b"]}]}"),
+    "empty rows, as many as values": (X_DATA % ((LONG - 58) // 9, b"FP32"), b"[],", b"]}]}"),
+    "rows of one": (X_DATA % (1, b"FP64"), b"[1],", b"]}]}"),
+    "texts": (X_DATA % (1, b"BYTES"), b'["a"],', b"]}]}"),
+    "lists in parameters": (b'{"parameters":{"a":[', b"[],", b"]}," + PARAMETERS[2:]),
+    "outputs": (b'{"outputs":[', b'{"name":"y"},', PARAMETERS),
+    "inputs": (b'{"inputs":[', b'{"name":"x","shape":[],"datatype":"","data":[]},', b"]}"),
+    "a name": (b'{"inputs":[{"name":"', "é".encode(), b'","shape":[1],"datatype":"","data":[1]}]}'),
+    "a shape": (b'{"inputs":[{"name":"x","shape":[', b"1,", b'],"datatype":"FP32","data":[1]}]}'),
+    "a type": (b'{"inputs":[{"name":"a","shape":[1],"data":[1],"datatype":"', b"x", b'"}]}'),
+    "a number": (b'{"inputs":[{"name":"x","shape":[', b"9", b',3],"datatype":"FP32","data":[1]}]}'),
+}
+
+
+@pytest.mark.parametrize("parts", LONG_BODIES.values(), ids=LONG_BODIES)
+def test_a_long_body_neither_takes_long_nor_is_answered_at_length(
+    parts: tuple[bytes, bytes, bytes], app: Application
+) -> None:
+    body = filled(*parts)
+    started = time.process_time()
+    reply = ask(app, INFER, body)
+    assert time.process_time() - started < 2.5
+    assert reply.status == (200 if b"parameters" in parts[0] else 400), reply.body[:300]
+    assert len(reply.body) < 2000
 
 
 def test_infinities_have_no_place_in_json(tmp_path: Path, app: Application) -> None:
@@ -356,6 +469,29 @@ def test_compressed_bodies_are_inflated_within_the_limit(
         assert fault(ask(app, INFER, squeeze(body)[:-3], content_encoding=coding))
 
 
+def test_a_gzip_body_may_be_of_several_members(
+    orchard_package: Path, model: gradline.Model
+) -> None:
+    app = application(orchard_package, body=5000)
+    body = json.dumps({"inputs": [tensor(ROWS)]}).encode()
+    members = gzip.compress(body[:20]) + gzip.compress(b"") + gzip.compress(body[20:])
+    found = outputs(ask(app, INFER, members, content_encoding="gzip"))
+    assert (found == model.predict(ROWS)).all()
+    for wrong, status in (
+        (members[:-1], 400),
+        (members + b"x", 400),
+        (members + gzip.compress(b" " * 5000), 413),
+        (gzip.compress(b"") * 250 + gzip.compress(b" " * 5001)[:-9], 413),
+    ):
+        assert fault(ask(app, INFER, wrong, content_encoding="gzip"), status)
+    two = zlib.compress(body[:20]) + zlib.compress(body[20:])
+    assert fault(ask(app, INFER, two, content_encoding="deflate"))
+    started = time.process_time()
+    with pytest.raises(RequestError, match="not gzip"):
+        inflated(gzip.compress(b"") * 500_000, b"gzip", LONG)
+    assert time.process_time() - started < 1
+
+
 def test_other_kinds_of_bodies_are_refused(app: Application) -> None:
     body = json.dumps({"inputs": [tensor(ROWS)]}).encode()
     assert "br" in fault(ask(app, INFER, body, content_encoding="br"), 415)
@@ -394,8 +530,153 @@ def test_every_way_gives_the_same_bits(
         assert answer == ask(app, INFER, request).body
 
 
-@given(body=st.binary(max_size=400) | st.text(max_size=200).map(str.encode))
-@settings(deadline=None, max_examples=5000)
+WIDTHS = {"orchard": 3, "wide": 7}  # the one float32, the other float64
+WAYS = ("flat", "nested", "columns", "raw", "binary", "gzip")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server's process, and what it serves, loaded here too."""
+
+    server: Server
+    models: Mapping[str, gradline.Model]
+    sessions: Mapping[str, ort.InferenceSession]
+
+
+@pytest.fixture(scope="module")
+def served(orchard_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    root = tmp_path_factory.mktemp("served")
+    shutil.copytree(orchard_package, root / "orchard" / "1")
+    random = np.random.default_rng(0)
+    X, Y = random.normal(size=(50, 7)), random.normal(size=(50, 3))
+    export_package(fit((X, Y), dtype="float64"), root, "wide", report=False)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    models = {name: gradline.load(root / name) for name in WIDTHS}
+    sessions = {
+        name: ort.InferenceSession(root / name / "1" / "model.onnx", options) for name in WIDTHS
+    }
+    with serving(root) as server:
+        yield Served(server, models, sessions)
+
+
+def posted(name: str, body: bytes, *headers: str) -> bytes:
+    """Return the bytes of a request to predict."""
+    lines = [f"POST /v2/models/{name}/infer HTTP/1.1", "Host: localhost", *headers]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def asked(way: str, model: gradline.Model, x: Array) -> bytes:
+    """Return a request to predict rows in one of the WAYS."""
+    length = "Inference-Header-Content-Length: "
+    if way == "raw":
+        return posted(model.name, x.tobytes(), length + "0")
+    if way == "binary":
+        body, size = packed(x, outputs=[{"name": "y", "parameters": {"binary_data": True}}])
+        return posted(model.name, body, length + size)
+    inputs = [tensor(x.astype(float).tolist(), "FP64")]
+    if way == "flat":
+        kind = {"float32": "FP32", "float64": "FP64"}[str(x.dtype)]
+        inputs = [{**tensor(x, kind), "data": x.astype(float).ravel().tolist()}]
+    if way == "columns":
+        columns = zip(model.features, x.T.astype(float).tolist(), strict=True)
+        inputs = [tensor(values, "FP64", name) for name, values in reversed([*columns])]
+    body = json.dumps({"inputs": inputs}).encode()
+    if way == "gzip":
+        return posted(model.name, gzip.compress(body), "Content-Encoding: gzip")
+    return posted(model.name, body)
+
+
+def answered(answer: Answer, dtype: np.dtype[Any]) -> Array:
+    """Return the predictions of an answer, in JSON or binary."""
+    assert answer.status == 200, answer.body[:300]
+    length = re.search(rb"inference-header-content-length: (\d+)", answer.head)
+    (output,) = json.loads(answer.body[: int(length[1])] if length else answer.body)["outputs"]
+    data = np.frombuffer(answer.body[int(length[1]) :], dtype) if length else output["data"]
+    return np.array(data, dtype).reshape(output["shape"])
+
+
+async def all_at_once(port: int, requests: list[bytes]) -> list[Answer]:
+    """Return the answers to requests that come at the same time, on a connection each."""
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in requests]
+    pairs = zip(opened, requests, strict=True)
+    try:
+        return await asyncio.gather(*(ask_on(*streams, request) for streams, request in pairs))
+    finally:
+        for _, writer in opened:
+            await close(writer)
+
+
+@st.composite
+def some_rows(draw: st.DrawFn) -> tuple[str, str, Array]:
+    """Draw a model, one of the WAYS to ask it, and rows: few or some thousands."""
+    name = draw(st.sampled_from([*WIDTHS]))
+    values = st.floats(-(2.0**60), 2.0**60, width=32)
+    row = st.tuples(*[values] * WIDTHS[name])
+    x = np.array(draw(st.lists(row, min_size=1, max_size=5)), np.float64)
+    x = np.tile(x, (draw(st.sampled_from([1, 1, 1, 1, 300])), 1))
+    return name, draw(st.sampled_from(WAYS)), x.astype([np.float32, np.float64][name == "wide"])
+
+
+@pytest.mark.slow
+@given(batch=st.lists(some_rows(), min_size=8, max_size=16))
+@settings(deadline=None, max_examples=100)
+def test_every_way_gives_the_same_bits_where_many_ask_at_once(
+    batch: list[tuple[str, str, Array]], served: Served
+) -> None:
+    requests = [asked(way, served.models[name], x) for name, way, x in batch]
+    answers = asyncio.run(all_at_once(served.server.port, requests))
+    for (name, way, x), answer in zip(batch, answers, strict=True):
+        expected = served.sessions[name].run(["y"], {"x": x})[0]
+        assert served.models[name].predict(x).tobytes() == expected.tobytes()
+        assert answered(answer, x.dtype).tobytes() == expected.tobytes(), (name, way, x)
+
+
+ANY_BYTES = st.binary(max_size=400) | st.text(max_size=200).map(str.encode)
+A_BODY = json.dumps({"inputs": [tensor(ROWS)]}).encode()
+SPOILED = st.builds(
+    lambda start, end, between: A_BODY[:start] + between + A_BODY[end:],
+    st.integers(0, len(A_BODY)),
+    st.integers(0, len(A_BODY)),
+    st.binary(max_size=8) | st.sampled_from([b"null", b"[", b"{}", b"1e999", b'"', b"-1", b"x"]),
+)
+HEADERS = st.sampled_from(
+    [(), (), ("Inference-Header-Content-Length: 0",), ("Inference-Header-Content-Length: 7",),
+     ("Content-Encoding: gzip",), ("Content-Encoding: deflate",)]
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_no_bytes_at_all_in_a_body_make_a_real_server_fail(served: Served) -> None:
+    usual = posted("orchard", A_BODY)
+    expected = served.models["orchard"].predict(ROWS)
+    streams: list[Any] = []
+
+    async def both(request: bytes) -> tuple[Answer, Answer]:
+        """Return the answers to a request and to a usual one behind it, on one connection."""
+        if not streams:
+            streams.extend(await asyncio.open_connection("127.0.0.1", served.server.port))
+        first = await ask_on(*streams, request)
+        if first.closes:
+            await close(streams[1])
+            streams[:] = await asyncio.open_connection("127.0.0.1", served.server.port)
+        return first, await ask_on(*streams, usual)
+
+    with asyncio.Runner() as runner:
+
+        @given(body=ANY_BYTES | SPOILED, headers=HEADERS)
+        @settings(deadline=None, max_examples=5000)
+        def holds(body: bytes, headers: tuple[str, ...]) -> None:
+            first, second = runner.run(both(posted("orchard", body, *headers)))
+            assert first.status < 500, first.body
+            assert (answered(second, expected.dtype) == expected).all()
+
+        holds()
+        runner.run(close(streams[1]))
+
+
+@given(body=ANY_BYTES)
+@settings(deadline=None, max_examples=500)
 def test_no_bytes_at_all_make_the_server_fail(body: bytes, app: Application) -> None:
     headers = [(b"host", b"localhost"), (b"content-length", b"%d" % len(body))]
     assert app.answer_at_once("orchard", headers, body)[0] in (200, 400)
@@ -458,8 +739,19 @@ def test_a_model_with_categories_takes_its_text(tmp_path: Path) -> None:
     assert (outputs(reply) == model.predict(table.select("town", "x")[[0, 3]])).all()
     cut = ask(app, INFER, head + texts[:-1], inference_header_content_length=str(len(head)))
     assert fault(cut)
+    for nested in ([["a"], ["b"]], ["a", "b"]):
+        inputs[0].update(tensor(nested, "BYTES", "town"))
+        assert (outputs(infer(app, {"inputs": inputs})) == expected).all()
+    inputs[0] = tensor(["a", 'a "\\, quoted" \\'], "BYTES", "town")
+    assert 'a "\\\\, quoted"' in fault(infer(app, {"inputs": inputs}))
     inputs[0]["data"] = ["a", "unheard of"]
-    assert "unheard of" in fault(infer(app, {"inputs": inputs}))
+    told = fault(infer(app, {"inputs": inputs}))
+    assert told == (
+        "input 'town': the unknown category 'unheard of' in row 1 (known names: 'a', 'b', 'ç'; all "
+        "are in the model's metadata, in properties.encoding)"
+    )
+    inputs[0]["data"] = ["a", "x" * 10_000]
+    assert len(fault(infer(app, {"inputs": inputs}))) < 500
 
 
 # Versions

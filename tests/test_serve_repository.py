@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 import time
@@ -102,6 +103,26 @@ def test_a_folder_that_vanishes_leaves_what_was_loaded(
     looked_at_thrice(app)
     assert infer(app, {"inputs": [tensor(ROWS)]}).status == 200
     assert told(caplog, "orchard: the files of version 1 changed on disk") == 1
+
+
+def test_what_is_touched_is_not_damaged_and_what_is_mended_no_longer(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = application(root)
+    file = root / "orchard" / "1" / "model.onnx"
+    written = file.read_bytes()
+
+    def damaged(data: bytes) -> bool:
+        file.write_bytes(data)
+        os.utime(file, (1, len(data)))
+        looked_at_thrice(app)
+        return b'package_damaged{model="orchard"} 1.0' in ask(app, "/metrics").body
+
+    assert not damaged(written)
+    assert not caplog.records
+    assert damaged(written[:-1])
+    assert told(caplog, "orchard: the files of version 1 changed on disk") == 1
+    assert not damaged(written)
 
 
 def test_threads_that_ask_for_many_versions_load_each_once(

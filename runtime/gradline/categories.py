@@ -21,6 +21,7 @@ __all__ = [
     "UNKNOWN",
     "WHOLE",
     "PlaceOf",
+    "UnknownCategoryError",
     "is_missing",
     "place_finder",
     "places_of",
@@ -34,6 +35,22 @@ WHOLE = re.compile(r"^(-?(?:0|[1-9][0-9]*))\.0+$")
 UNKNOWN = ("error", "zero")
 #: From a category's text to its place; KeyError, with the known texts, where it has none.
 PlaceOf = Callable[[str], int]
+
+
+class UnknownCategoryError(InputError):
+    """A category that no training row had.
+
+    Attributes:
+        column: The column's name.
+        text: The category.
+        row: Its first row's place in the table, from 0.
+        known: The categories that training rows had.
+    """
+
+    column: str
+    text: str
+    row: int
+    known: Sequence[str]
 
 
 def without_missing(values: Sequence[Any]) -> list[Any]:
@@ -106,15 +123,15 @@ def places_of(
         start: The first row's place in it.
 
     Raises:
-        InputError: Where `place_of` raises KeyError, naming the first such row.
+        UnknownCategoryError: Where `place_of` raises KeyError, naming the first such row.
     """
     places = {}
     for text in dict.fromkeys(texts):
         try:
             places[text] = np.nan if text is None else place_of(text)
         except KeyError as error:
-            known, row = error.args[0], start + texts.index(text) + 1
-            raise _unknown(name, str(text), f"row {row} of {label}", known) from None
+            row = start + texts.index(text)
+            raise _unknown(name, str(text), row, label, known=error.args[0]) from None
     return np.array([places[text] for text in texts], np.float64)
 
 
@@ -146,10 +163,14 @@ def place_finder(column: Column, unknown: str) -> PlaceOf:
     return place_of
 
 
-def _unknown(name: str, text: str, where: str, known: Sequence[str]) -> InputError:
+def _unknown(
+    name: str, text: str, row: int, label: str, known: Sequence[str]
+) -> UnknownCategoryError:
     """Return the error for a category that no training row had."""
-    return InputError(
-        f"the column {name!r} has the unknown category {text!r} in {where}",
+    error = UnknownCategoryError(
+        f"the column {name!r} has the unknown category {text!r} in row {row + 1} of {label}",
         code="unknown-category",
         hint=f"{nearest(text, known)} (--unknown-category zero makes every indicator 0)",
     )
+    error.column, error.text, error.row, error.known = name, text, row, known
+    return error

@@ -137,7 +137,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     names = list(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    # Of a name without end the beginning is compared, since that takes time.
+    close = get_close_matches(name[:1000], names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
     listed = ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")

@@ -199,12 +199,14 @@ class Application:
             _allow(method, "POST")
             await read_body(headers, receive, self.limits.body)
             return 200, JSON, _json(self._index())
+        if path.rstrip("/") == "/openapi.json":
+            _allow(method, "GET", "HEAD")
+            return 200, JSON, await asyncio.to_thread(self._document)
         documents: dict[str, Callable[[], Reply]] = {
             "/v2": lambda: (200, JSON, _json(server_metadata())),
             "/v2/health/live": lambda: (200, JSON, b'{"live":true}'),
             "/v2/health/ready": lambda: (200, JSON, b'{"ready":true}'),
             "/metrics": lambda: (200, TEXT, self.metrics.text()),
-            "/openapi.json": lambda: (200, JSON, _json(document())),
             "/": _page,
         }
         answer = documents.get(path.rstrip("/") or "/")
@@ -259,6 +261,14 @@ class Application:
         if found.json_length is None:
             return 200, JSON, found.body
         return 200, _binary(found.json_length), found.body
+
+    def _document(self) -> bytes:
+        """Return the OpenAPI document; the versions are looked for on disk."""
+        models = {
+            name: (entry.current, self.repository.versions(name))
+            for name, entry in sorted(self.repository.models.items())
+        }
+        return _json(document(models, protected=self.limits.token is not None))
 
     def _index(self) -> list[dict[str, str]]:
         return [

@@ -12,6 +12,8 @@ __all__ = ["READ", "inflated", "read_body"]
 
 GZIP, DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
 WINDOW = {b"gzip": GZIP, b"x-gzip": GZIP, b"deflate": DEFLATE}
+MEMBERS = 1000  # of a gzip body: one that is of nothing but empty ones would keep others waiting
+PIECE = 1 << 16  # bytes that are inflated at once
 READ = (  # curl's own kind of body among them
     b"application/json",
     b"application/octet-stream",
@@ -76,14 +78,29 @@ def inflated(body: bytes, coding: bytes, limit: int) -> bytes:
 
 
 def _inflated(body: bytes, window: int, limit: int) -> bytes | None:
-    reader = zlib.decompressobj(window)
-    try:
-        found = reader.decompress(body, limit + 1)
-    except zlib.error:
-        return None
-    if len(found) > limit:
-        raise _too_long(limit)
-    return found if reader.eof and not reader.unused_data else None
+    """Return what a body inflates to; None where it is not of this kind.
+
+    A gzip body may be of several members, one after another (RFC 1952, 2.2).
+    """
+    parts: list[bytes] = []
+    place = size = 0
+    for _ in range(MEMBERS if window == GZIP else 1):
+        reader = zlib.decompressobj(window)
+        while not reader.eof:
+            piece = body[place : place + PIECE]
+            try:
+                parts.append(reader.decompress(piece, limit + 1 - size))
+            except zlib.error:
+                return None
+            size += len(parts[-1])
+            if size > limit:
+                raise _too_long(limit)
+            place += len(piece) - len(reader.unused_data)
+            if not piece:
+                return None
+        if place == len(body):
+            return b"".join(parts)
+    return None
 
 
 def _too_long(limit: int) -> RequestError:

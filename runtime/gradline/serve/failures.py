@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["RequestError"]
+__all__ = ["RequestError", "shown"]
 
 Header = tuple[bytes, bytes]
 
@@ -25,3 +26,9 @@ class RequestError(Exception):
         self.status = status
         self.headers = headers
         self.close = close
+
+
+def shown(value: str | list[Any]) -> str:
+    """Return what a request holds as an error repeats it: the beginning of what is long."""
+    most = 200 if isinstance(value, str) else 8
+    return repr(value) if len(value) <= most else f"{value[:most]!r}…"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gradline.errors import GradlineError, InputError, PackageError
 from gradline.model import load
+from gradline.package.reading import read_package
 from gradline.package.versions import PIN, pinned_version, published_versions
 from gradline.serve.inference import Served
 from gradline.serve.metrics import Metrics
@@ -35,7 +36,8 @@ class Entry:
         folder: artifacts/<name>, whose versions are followed; None for a single version or file.
         current: What is answered with where no version is named.
         place: The version directory or file that `current` was loaded from.
-        stamp: Of the files that `current` was loaded from.
+        stamp: Of the files that `current` was loaded from, when they were last the same.
+        seen: Of the same files, when they were last read.
         others: Further versions, by number, that were asked for.
         refused: The files of versions that did not load, by number, as they were then.
         damaged: Whether the files that `current` was loaded from have changed since.
@@ -48,6 +50,7 @@ class Entry:
     stamp: Stamp
     others: dict[str, Served] = field(default_factory=dict)
     refused: dict[int, Stamp] = field(default_factory=dict)
+    seen: Stamp | None = None
     damaged: bool = False
     fault: str = ""
 
@@ -181,7 +184,8 @@ class Repository:
             log.info("%s: version %s is served, %s was", name, number, entry.current.version)
             entry.refused.pop(number, None)
             entry.others.pop(str(number), None)
-            entry.current, entry.place, entry.stamp, entry.damaged = served, place, stamp, False
+            entry.current, entry.place, entry.stamp = served, place, stamp
+            entry.seen, entry.damaged = None, False
             self._metrics.serving(name, served.version)
             return
 
@@ -193,13 +197,33 @@ class Repository:
         self._metrics.refused(folder.name)
 
     def _watch(self, name: str, entry: Entry) -> None:
-        """Tell where the files change of what is served, from memory, all the same."""
-        damaged = _stamp(entry.place) != entry.stamp
+        """Tell where the files change of what is served, from memory, all the same.
+
+        A time of change alone tells nothing: files that were copied or touched are read again.
+        """
+        stamp = _stamp(entry.place)
+        damaged = entry.damaged
+        if stamp == entry.stamp:
+            damaged = False
+        elif stamp != entry.seen:
+            entry.seen = stamp
+            damaged = not self._is_same(entry)
+            if not damaged:
+                entry.stamp = stamp
         if damaged and not entry.damaged:
             log.error("%s: the files of version %s changed on disk", name, entry.current.version)
         if damaged != entry.damaged:
             entry.damaged = damaged
             self._metrics.damaged(name, damaged)
+
+    def _is_same(self, entry: Entry) -> bool:
+        """Return whether the files are, byte for byte, those that were loaded."""
+        loaded = entry.current.model.package
+        try:
+            found = read_package(entry.place, self._public_key)
+        except GradlineError:
+            return False
+        return (found.manifest, found.onnx) == (loaded.manifest, loaded.onnx)
 
     def _load_other(self, entry: Entry, version: str) -> Served | None:
         if entry.folder is None or not version.isascii() or not version.isdigit():
