@@ -312,7 +312,7 @@ def test_scoring_writes_each_file_once_and_goes_on_where_it_ended(
     assert (told["rows"], told["files"], told["before"]) == (sum(MANY), len(names), len(names) - 1)
     assert before == {path: path.stat().st_mtime_ns for path in out.iterdir() if path != lost}
     assert joined(out).equals(pl.read_parquet(tmp_path / "all.parquet"))
-    with pytest.raises(InputError, match="another model, of other options"):
+    with pytest.raises(InputError, match="another model or of other options"):
         predict(package, files, out, "--engine", "ray")
     (out / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"'notes\.txt'"):
@@ -344,13 +344,73 @@ def test_a_folder_is_written_to_by_one_run_at_a_time(
 
 
 @pytest.mark.usefixtures("cut_small", "cluster")
-def test_a_corrupt_file_is_named_when_the_others_are_predicted(
+def test_a_corrupt_file_is_named_when_the_others_are_predicted_and_may_be_replaced(
     files: Path, package: Path, tmp_path: Path
 ) -> None:
     corrupt(files, tmp_path / "t")
     with pytest.raises(InputError, match=r"2\.parquet cannot be read"):
         predict(package, tmp_path / "t", tmp_path / "out", "--engine", "ray")
     assert len(joined(tmp_path / "out")) == sum(MANY) - MANY[2]
+    shutil.copy(files / "2.parquet", tmp_path / "t")
+    told = predict(package, tmp_path / "t", tmp_path / "out", "--engine", "ray")
+    assert told["rows"] == sum(MANY)
+    predict(package, files, tmp_path / "all.parquet")
+    assert joined(tmp_path / "out").equals(pl.read_parquet(tmp_path / "all.parquet"))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_an_answer_stands_for_no_other_file_and_no_other_reading(
+    package: Path, tmp_path: Path
+) -> None:
+    """Files of one name, size and time, in two folders; text that is read in another way."""
+    head, out = ",".join(FEATURES), tmp_path / "out"
+    for place, value in (("a", 1), ("b", 2)):
+        (tmp_path / place).mkdir()
+        for number in range(2):
+            path = tmp_path / place / f"{number}.csv"
+            path.write_text(f"{head}\n" + ",".join([str(value)] * len(FEATURES)) + "\n")
+            os.utime(path, (0, 0))
+    ray_ = ("--engine", "ray")
+    assert predict(package, tmp_path / "a", out, *ray_)["before"] == 0
+    assert predict(package, tmp_path / "a", out, *ray_)["before"] == 2
+    with pytest.raises(InputError, match=r"000000-0\.parquet was predicted from is another file"):
+        predict(package, tmp_path / "b", out, *ray_)
+    with pytest.raises(InputError, match="of other options"):
+        predict(package, tmp_path / "a", out, *ray_, "--null=-999")
+    (out / "000001-1.parquet").unlink()
+    (tmp_path / "a" / "1.csv").write_text(f"{head}\n" * 2)
+    with pytest.raises(InputError, match=r"1\.csv"):
+        predict(package, tmp_path / "a", out, *ray_)
+    os.utime(tmp_path / "a" / "0.csv", (1, 1))
+    with pytest.raises(InputError, match="or has changed"):
+        predict(package, tmp_path / "a", out, *ray_)
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv", "tsv.gz", "arrow"])
+@pytest.mark.usefixtures("cluster")
+def test_answers_of_every_form_are_counted_when_it_goes_on(
+    kind: str, files: Path, tmp_path: Path
+) -> None:
+    """Of a file without rows, too, and of a target whose name holds another separator."""
+    odd = {name: np.arange(5.0) ** power for power, name in enumerate(FEATURES, 1)}
+    package = export_package(fit({**odd, "p|q": np.arange(5.0)}, "p|q"), tmp_path, "odd")
+    (tmp_path / "t").mkdir()
+    pl.DataFrame(odd).write_parquet(tmp_path / "t" / "0.parquet")
+    pl.DataFrame(odd).clear().write_parquet(tmp_path / "t" / "1.parquet")
+    for before in (0, 2):
+        told = predict(
+            package, tmp_path / "t", tmp_path / "out", "--engine", "ray", "--format", kind
+        )
+        assert (told["rows"], told["before"]) == (5, before)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_folder_that_is_refused_loses_nothing(files: Path, package: Path, tmp_path: Path) -> None:
+    (tmp_path / ".gradline-deadbeef").touch()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        predict(package, files, tmp_path, "--engine", "ray")
+    assert (tmp_path / ".gradline-deadbeef").exists()
 
 
 # Workers and machines that are lost

@@ -341,6 +341,13 @@ def test_the_same_tree_gives_the_same_bytes(run: Run) -> None:
     assert Path("merged").read_bytes() == Path("all").read_bytes()
 
 
+def test_a_file_of_any_size_that_is_none_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(InputError, match="large holds no saved moments"):
+        load_moments(tmp_path / "large")
+
+
 def test_rows_that_would_count_twice_are_refused(run: Run) -> None:
     for name, slope in (("one", 1.0), ("other", 2.0)):
         x = np.arange(20.0)
@@ -624,6 +631,7 @@ def test_the_same_moments_give_the_same_package(run: Run) -> None:
         (["--null", "?"], "null = ('?',) needs the rows"),
         (["--separator", ";"], "separator = ';' needs the rows"),
         (["--decimal-comma"], "decimal_comma = True needs the rows"),
+        (["--max-categories", "5"], "max_categories = 5 needs the rows"),
         (["--device", "cuda"], "cuda"),
         (["--robust"], "robust = 'HC3' needs the rows"),
         (["--engine", "ray"], "engine = 'ray' needs the rows"),

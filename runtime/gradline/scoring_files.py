@@ -11,7 +11,8 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from gradline.scoring import Scoring
 from gradline.tables import BLOCK_ROWS, Dialect, FrameTable
 from gradline.tables.opening import open_file, readable
 from gradline.tables.shares import shares
-from gradline.writing import BUILDING, write_table, write_whole
+from gradline.writing import BUILDING, FORMATS, write_table, write_whole
 
 __all__ = ["Scored", "score_files"]
 
@@ -95,7 +96,7 @@ class Work:
 
     def _one(self, path: Path, table: FrameTable) -> Scored:
         if path.exists():
-            return Scored(_rows_of(path), 1, 1)
+            return Scored(_rows_of(path, self.kind), 1, 1)
         scoring = Scoring(self._model(), table, **self.options, kept=self.kept)
         write_table(scoring.frames(), scoring.schema(), path, self.kind)
         return Scored(scoring.rows, 1, 0, scoring.missing, scoring.infinite, scoring.outside)
@@ -125,8 +126,8 @@ def score_files(
 
     Raises:
         InputError: For a folder that holds anything else than this job's own files, naming it, or
-            that another run writes to; and for a file of the table that can't be predicted, when
-            the others are done.
+            the answers of a file that has changed, or that another run writes to; and for a file
+            of the table that can't be predicted, when the others are done.
         OutputError: Where the folder can't be written to.
     """
     package = scoring.model.package
@@ -137,7 +138,7 @@ def score_files(
     pieces = list(_pieces(scoring.table, kind))
     found = Scored()
     with _alone_in(folder):
-        _claim(folder, _describe(work, scoring.table), {name for few in pieces for name, _ in few})
+        _claim(folder, _describe(work, scoring.table.dialect, pieces))
         try:
             for scored in engine(work, pieces):
                 found.add(scored)
@@ -158,13 +159,26 @@ def _pieces(table: FrameTable, kind: str) -> Iterator[Pieces]:
         yield found
 
 
-def _describe(work: Work, table: FrameTable) -> bytes:
-    """Return what tells one job from another: the model, the options and the table's files."""
-    files = hashlib.sha256()
-    for part in table.parts:
-        files.update(f"{part.label}\0{part.state}\0".encode())
-    job = {"model": work.digest, "table": files.hexdigest(), "format": work.kind, **work.options}
-    return json.dumps(job, indent=1, sort_keys=True).encode() + b"\n"
+def _describe(work: Work, dialect: Dialect, pieces: list[Pieces]) -> dict[str, Any]:
+    """Return what tells one job from another, and of which file of the table each answer is.
+
+    Of an object in a store its address alone is known.
+    """
+    files = {}
+    for name, table in chain.from_iterable(pieces):
+        (part,) = table.parts
+        path = part.path.absolute() if isinstance(part.path, Path) else part.path
+        files[name] = hashlib.sha256(f"{path}\0{part.state}".encode()).hexdigest()[:16]
+    job = {
+        "model": work.digest,
+        "format": work.kind,
+        **work.options,
+        "kept": {name: str(dtype) for name, dtype in work.kept.items()},
+        "text": asdict(dialect),
+        "files": files,
+    }
+    read: dict[str, Any] = json.loads(json.dumps(job))  # as it will be read again
+    return read
 
 
 @contextmanager
@@ -207,41 +221,66 @@ def _writable(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _claim(folder: Path, job: bytes, names: set[str]) -> None:
-    """Make the folder this job's, or raise for what else is there."""
+def _claim(folder: Path, job: dict[str, Any]) -> None:
+    """Make the folder this job's, or raise for what else is there, or is no longer right."""
     with _writable(folder):
-        _sweep(folder)
-        found = {path.name for path in folder.iterdir()}
-    if JOB in found and (folder / JOB).read_bytes() != job:
+        found = {path.name for path in folder.iterdir() if not path.name.startswith(BUILDING)}
+        earlier = _earlier(folder / JOB) if JOB in found else {**job, "files": {}}
+    if {**earlier, "files": {}} != {**job, "files": {}}:
         raise InputError(
-            f"{folder} holds the predictions of another model, of other options or of a table that "
-            "has changed",
+            f"{folder} holds the predictions of another model or of other options",
             code="foreign-files",
             hint="give an empty folder",
         )
-    foreign = sorted(found - names - {JOB}) if JOB in found else sorted(found)
-    if foreign:
+    if foreign := sorted(found - set(job["files"] if JOB in found else ()) - {JOB}):
         others = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise InputError(
             f"the folder {folder} holds {foreign[0]!r}{others}, which this job did not write",
             code="foreign-files",
             hint="give an empty folder, or that of the same job to go on with it",
         )
-    if JOB not in found:
-        write_whole(folder / JOB, lambda file: file.write(job))
+    for name in sorted(found - {JOB}):
+        if earlier["files"].get(name) != job["files"][name]:
+            raise InputError(
+                f"what {folder / name} was predicted from is another file now, or has changed",
+                code="changed-data",
+                hint="remove it to have it predicted anew, or give an empty folder",
+            )
+    if JOB in found:
+        _sweep(folder)
+    if JOB not in found or earlier != job:
+        told = json.dumps(job, indent=1, sort_keys=True).encode() + b"\n"
+        write_whole(folder / JOB, lambda file: file.write(told))
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """Return what an earlier run's file says of its job."""
+    with suppress(ValueError):
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict) and isinstance(found.get("files"), dict):
+            return found
+    return {}
 
 
 def _sweep(folder: Path) -> None:
     """Remove what writers that were killed have left."""
     for path in folder.glob(f"{BUILDING}*"):
-        path.unlink(missing_ok=True)
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
-def _rows_of(path: Path) -> int:
+def _rows_of(path: Path, kind: str) -> int:
     """Return how many rows a table has that was written before."""
     import polars as pl
 
-    frame, *_ = open_file(path, Dialect())
+    method, options = FORMATS[kind]
     with readable(path):
+        if method == "sink_ndjson" and not path.stat().st_size:
+            return 0
+        if method == "sink_csv":
+            separator = options.get("separator", ",")
+            frame = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
+        else:
+            frame, *_ = open_file(path, Dialect())
         rows: int = frame.select(pl.len()).collect().item()
     return rows

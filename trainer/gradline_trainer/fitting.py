@@ -121,6 +121,7 @@ def fit(
         of_rows = {"sample_weight": sample_weight, "one_hot": one_hot, "null": null}
         of_rows |= {"separator": separator, "decimal_comma": decimal_comma}
         of_rows |= {"engine": engine != "local" and engine, "address": address}
+        of_rows["max_categories"] = max_categories != MAX_CATEGORIES and max_categories
         saved, chosen = chosen_moments(
             table, targets, features, exclude, chosen, of_rows, options.get("folds")
         )

@@ -22,7 +22,7 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.saved.check import check_moments
 from gradline_trainer.saved.moments import SavedMoments
 
-__all__ = ["dump", "parse"]
+__all__ = ["MAGIC", "dump", "parse"]
 
 Array = NDArray[np.float64]
 FORMAT = 1

@@ -102,11 +102,14 @@ def load_moments(path: str | Path) -> SavedMoments:
         InputError: Where it can't be read, is of another or a newer format, damaged, or holds what
             can be the moments of no table.
     """
-    from gradline_trainer.saved.format import parse
+    from gradline_trainer.saved.format import MAGIC, parse
 
     path = Path(path)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as opened:
+            data = opened.read(len(MAGIC))
+            if data == MAGIC:  # whatever else it is, it may be larger than the memory
+                data += opened.read()
     except OSError as error:
         raise InputError(
             f"cannot read {path}: {error.strerror}",
