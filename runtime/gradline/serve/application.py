@@ -131,6 +131,11 @@ class Application:
         self._note(name, "POST", f"/v2/models/{name}/infer", status, started)
         return status, found, body
 
+    def refused(self, model: str, method: bytes, path: bytes, status: int) -> None:
+        """Note a request that was not read to its end; of some neither path nor method is known."""
+        self.metrics.turned_away(model, status)
+        self._log(method.decode("latin-1"), path.decode("latin-1"), status)
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         self._following = asyncio.create_task(self._follow())
@@ -165,14 +170,20 @@ class Application:
         found = [*found, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": found})
         await send({"type": "http.response.body", "body": body})
+        status = scope.get("gradline.refused", status)  # by the connection, in the meantime
         self._note(scope["gradline.model"], scope["method"], scope["path"], status, started)
 
     def _note(self, model: str, method: str, path: str, status: int, started: float) -> None:
         elapsed = time.perf_counter() - started
         self.metrics.answered(model, status, elapsed)
+        self._log(method, path, status, elapsed)
+
+    def _log(self, method: str, path: str, status: int, elapsed: float | None = None) -> None:
         if self.limits.access_log:
-            line = {"method": method, "path": path, "status": status}
-            print(json.dumps({**line, "ms": round(elapsed * 1e3, 3)}), file=sys.stderr, flush=True)
+            ms = None if elapsed is None else round(elapsed * 1e3, 3)
+            line = {"method": method, "path": path, "status": status, "ms": ms}
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                print(json.dumps(line), file=sys.stderr, flush=True)
 
     def _admit(self, path: str, headers: dict[bytes, bytes]) -> None:
         """Raise where the Host header or the token is not what it has to be."""

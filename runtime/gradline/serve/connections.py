@@ -12,9 +12,9 @@ the same application, without a task of its own: that would take longer than the
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import math
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.config import Config
@@ -23,12 +23,15 @@ from uvicorn.server import ServerState
 
 from gradline.serve.application import Application
 from gradline.serve.failures import RequestError
+from gradline.serve.surplus import Surplus, last_answer
+from gradline.serve.sweeping import Sweep
 
 __all__ = ["Connection", "connect"]
 
-SWEEP_EVERY = 0.25  # seconds
 CONTINUE = b"HTTP/1.1 100 "
 CLOSE = (b"connection", b"close")
+
+log = logging.getLogger("gradline.serve")
 
 
 class Connection(HttpToolsProtocol):
@@ -45,12 +48,12 @@ class Connection(HttpToolsProtocol):
     head_seconds: ClassVar[float] = 5.0
     body_seconds: ClassVar[float] = 15.0
     linger_seconds: ClassVar[float] = 1.0
-    _swept: ClassVar[set[Connection]] = set()
-    _sweeper: ClassVar[asyncio.TimerHandle | None] = None
+    sweep: ClassVar[Sweep] = Sweep()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Note a connection."""
         super().connection_made(transport)
+        self.url = b""
         self.parted = False
         self.refusal: tuple[int, str] | None = None  # that waits for earlier answers
         self.in_head = True
@@ -60,13 +63,11 @@ class Connection(HttpToolsProtocol):
         self.deadline = self.loop.time() + self.head_seconds
         self.stuck_since: float | None = None
         self.model: str | None = None
-        Connection._swept.add(self)
-        if Connection._sweeper is None:
-            Connection._sweeper = self.loop.call_later(SWEEP_EVERY, _sweep, self.loop)
+        self.sweep.watch(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
-        Connection._swept.discard(self)
+        self.sweep.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -81,19 +82,28 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._go_on_without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            ours = error.__context__
-            if isinstance(ours, RequestError):
-                self.refuse(ours.status, str(ours))
-            else:
-                self.refuse(400, "this is not HTTP/1.1")
+        except httptools.HttpParserCallbackError as error:
+            self._refuse_for(error.__context__)
+        except httptools.HttpParserError:
+            self.refuse(400, "this is not HTTP/1.1")
         else:
             if self.unparsed > self.head_bytes:
                 self.refuse(431, self._too_long())
 
+    def _refuse_for(self, error: BaseException | None) -> None:
+        """Refuse a request for what was raised as it was read."""
+        if isinstance(error, RequestError):
+            self.refuse(error.status, str(error))
+        elif isinstance(error, httptools.HttpParserError):  # of its path
+            self.refuse(400, "this is not HTTP/1.1")
+        else:
+            log.error("a request failed that should not have", exc_info=error)
+            self.refuse(500, "the server failed; its log says how")
+
     def _begin(self) -> None:
         """Note that a request begins."""
         self.fresh = False
+        self.url = b""
         if self._idle():
             self._await_request()
 
@@ -144,6 +154,8 @@ class Connection(HttpToolsProtocol):
             raise RequestError(400, "no Host header, or several")
         if lengths > 1 or (lengths and codings):
             raise RequestError(400, "two lengths of one body")
+        if codings and dict(self.headers)[b"transfer-encoding"].lower() != b"chunked":
+            raise RequestError(400, "a Transfer-Encoding other than chunked")
 
     def _too_long(self) -> str:
         return f"the request's headers are longer than {self.head_bytes} bytes"
@@ -238,8 +250,19 @@ class Connection(HttpToolsProtocol):
         if self.in_head and not self._idle():
             self.refusal = status, message
         elif not self.parted and not self.transport.is_closing():
-            self.transport.write(_error(status, message))
+            self.transport.write(last_answer(status, message))
+            self._tell_of(status)
             self.part()
+
+    def _tell_of(self, status: int) -> None:
+        """Have a refusal counted and logged, as answers are."""
+        if not isinstance(self.app, Application):
+            return
+        if not self.in_head and not self._idle():  # the application does so when it gives up
+            self.cycle.scope["gradline.refused"] = status  # type: ignore[typeddict-unknown-key]
+        else:
+            method = self.parser.get_method() if self.url else b""
+            self.app.refused(self.model or "", method, self.url, status)
 
     def part(self) -> None:
         """Close; where more of a request is on its way, once the client had time to read.
@@ -257,10 +280,11 @@ class Connection(HttpToolsProtocol):
         """Answer as every other error is answered."""
         self.refuse(400, msg)
 
-    def expire(self, now: float) -> None:
+    def expire(self, now: float, late: float) -> None:
         """Close the connection where its deadline is over, or nobody reads its answer."""
+        self.deadline += late
         unread = self.transport.get_write_buffer_size()
-        self.stuck_since = (self.stuck_since or now) if unread else None
+        self.stuck_since = (self.stuck_since or now) + late if unread else None
         if self.stuck_since is not None and now - self.stuck_since > self.body_seconds:
             self.transport.abort()
         elif now > self.deadline:
@@ -302,26 +326,6 @@ class _Joined:
         self._connection.part()
 
 
-class Surplus(asyncio.Protocol):
-    """A connection too many: whatever it asks is answered 503, without being read."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give it a while to ask."""
-        self.transport = cast("asyncio.Transport", transport)  # what TCP and TLS give
-        loop = asyncio.get_running_loop()
-        self.end = loop.call_later(Connection.head_seconds, self.transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
-        self.end.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        """Answer, once."""
-        if not self.transport.is_closing():
-            self.transport.write(FULL)
-            self.transport.close()
-
-
 def connect(
     most: int,
     config: Config,
@@ -331,24 +335,5 @@ def connect(
 ) -> asyncio.Protocol:
     """Return what handles a new connection: one beyond `most` at a time is a `Surplus`."""
     if len(server_state.connections) >= most:
-        return Surplus()
+        return Surplus(config.loaded_app, Connection.sweep, Connection.head_seconds)
     return Connection(config, server_state, app_state, _loop)
-
-
-def _error(status: int, message: str, headers: bytes = b"") -> bytes:
-    """Return a whole answer after which the connection is closed."""
-    body = json.dumps({"error": message}).encode()
-    head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n"
-    return STATUS_LINE[status] + headers + head % len(body) + b"\r\n" + body
-
-
-FULL = _error(503, "too many connections", b"retry-after: 1\r\n")
-
-
-def _sweep(loop: asyncio.AbstractEventLoop) -> None:
-    """Look at every connection's deadline: cheaper than a timer for each request."""
-    now = loop.time()
-    for connection in list(Connection._swept):
-        connection.expire(now)
-    again = loop.call_later(SWEEP_EVERY, _sweep, loop) if Connection._swept else None
-    Connection._sweeper = again

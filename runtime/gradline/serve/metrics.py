@@ -65,6 +65,10 @@ class Metrics:
         """
         self._answers.setdefault((model, code), []).append(seconds)
 
+    def turned_away(self, model: str, status: int) -> None:
+        """Count a request that was refused before it was read to its end."""
+        self._requests.labels(model, str(status)).inc()
+
     def predicted(self, model: str, version: str, rows: int) -> None:
         """Count predicted rows."""
         key = model, version
