@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ import uvicorn
 from gradline.errors import InputError
 from gradline.serve import app
 from gradline.serve.connections import connect
-from gradline.serve.draining import Server
+from gradline.serve.draining import SURPLUS, Server
 from gradline.serve.metrics import SHARED
 from gradline.serve.settings import Settings
 from gradline.terminal.output import tell
@@ -29,6 +29,9 @@ __all__ = ["Listening", "run"]
 
 BACKLOG = 2048
 DRAIN_SECONDS = 10
+SPARE = 256  # descriptors for files, and for who is being accepted
+
+log = logging.getLogger("gradline.serve")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def run(settings: Settings, listening: Listening) -> None:
     # Before uvicorn listens to signals, and after it ended, when it sends itself what it was sent.
     signal.signal(signal.SIGTERM, lambda *_: server.end() if alone else sys.exit(0))
     tell(f"{scheme}://{shown}:{port}")
+    _allow_descriptors(listening.connections + SURPLUS + SPARE)
     gc.collect()
     gc.freeze()  # looking through what stays anyway shows in the slowest answers
     if alone:
@@ -114,6 +118,26 @@ def _check_certificate(certificate: Path, key: Path | None) -> None:
             code="bad-certificate",
             hint="give PEM files, the key without a passphrase",
         ) from error
+
+
+def _allow_descriptors(needed: int) -> None:
+    """Have as many descriptors as all connections and the files need, where that is allowed."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):  # macOS may have a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        log.warning(
+            "%d descriptors are allowed: of more than %d connections some may be closed untold",
+            soft,
+            max(soft - SPARE, 0),
+        )
 
 
 def _bind(listening: Listening) -> socket.socket:
