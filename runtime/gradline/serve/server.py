@@ -23,6 +23,7 @@ from gradline.serve.connections import connect
 from gradline.serve.draining import SURPLUS, Server
 from gradline.serve.metrics import SHARED
 from gradline.serve.settings import Settings
+from gradline.serve.worker import Replica, log_to_stderr
 from gradline.terminal.output import tell
 
 __all__ = ["Listening", "run"]
@@ -62,20 +63,15 @@ def run(settings: Settings, listening: Listening) -> None:
             served.
         PackageError: Where no version of a package can be loaded.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("uvicorn.error", "uvicorn.access", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    log_to_stderr()
     os.environ.update(settings.to_environment())
-    alone = app() if listening.workers == 1 else None
-    if alone is None:
-        app()  # what a worker would stumble over is said here, once
+    application = app()
     if listening.certificate:
         _check_certificate(listening.certificate, listening.key)
     bound = _bind(listening)
     scheme = "https" if listening.certificate else "http"
     config = uvicorn.Config(
-        alone or "gradline.serve.worker:app",
-        factory=alone is None,
+        application,
         http=partial(connect, listening.connections),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
@@ -93,6 +89,7 @@ def run(settings: Settings, listening: Listening) -> None:
     host, port = bound.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     server = Server(config)
+    alone = listening.workers == 1
     # Before uvicorn listens to signals, and after it ended, when it sends itself what it was sent.
     signal.signal(signal.SIGTERM, lambda *_: server.end() if alone else sys.exit(0))
     tell(f"{scheme}://{shown}:{port}")
@@ -104,9 +101,10 @@ def run(settings: Settings, listening: Listening) -> None:
         return
     from gradline.serve.supervisor import Workers  # which looks for ways to watch files, too
 
-    with TemporaryDirectory(prefix="gradline-") as counts:
-        os.environ[SHARED] = counts
-        Workers(config, sockets=[bound]).run()
+    with TemporaryDirectory(prefix="gradline-") as folder:
+        os.environ[SHARED] = folder  # of counts
+        config.app, config.factory = Replica(application, Path(folder)), True
+        Workers(config, [bound], application.repository).run()
 
 
 def _check_certificate(certificate: Path, key: Path | None) -> None:
