@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def locally(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """The bytes of the package that this process makes with the options of that name."""
+
+    @cache
+    def made(name: str) -> dict[str, bytes]:
+        return published(files, tmp_path_factory.mktemp("here"), **OPTIONS[name])
+
+    return made
+
+
 def published(table: Path | str, root: Path, **options: Any) -> dict[str, bytes]:
     """The bytes of the package's files."""
     found = fit(table, "y", **options)
@@ -104,11 +116,12 @@ def published(table: Path | str, root: Path, **options: Any) -> dict[str, bytes]
 
 @pytest.mark.usefixtures("cut_small", "cluster")
 @pytest.mark.parametrize("name", OPTIONS)
-def test_the_package_is_the_local_one_byte_for_byte(name: str, files: Path, tmp_path: Path) -> None:
-    here = published(files, tmp_path / "here", **OPTIONS[name])
-    there = published(files, tmp_path / "there", engine="ray", **OPTIONS[name])
-    assert "manifest.json" in here
-    assert there == here
+def test_the_package_is_the_local_one_byte_for_byte(
+    name: str, files: Path, tmp_path: Path, locally: Callable[[str], Any]
+) -> None:
+    there = published(files, tmp_path, engine="ray", **OPTIONS[name])
+    assert "manifest.json" in there
+    assert there == locally(name)
 
 
 @pytest.mark.usefixtures("cut_small", "cluster")
@@ -439,59 +452,81 @@ def kill_myself() -> None:
 
 @pytest.mark.usefixtures("cut_small", "cluster")
 def test_a_killed_worker_changes_no_byte_and_no_row(
-    files: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: Path,
+    package: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    locally: Callable[[str], Any],
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    options = OPTIONS["exact"]
-    here = published(files, tmp_path / "here", **options)
     monkeypatch.setattr(on_ray, "_run", lose_workers(tmp_path / "a", kill_myself, 2))
-    assert published(files, tmp_path / "there", engine="ray", **options) == here
+    there = published(files, tmp_path / "there", engine="ray", **OPTIONS["exact"])
+    assert there == locally("exact")
     assert len(list((tmp_path / "a").iterdir())) == 2
-    monkeypatch.setattr(on_ray, "_run", lose_workers(tmp_path / "b", kill_myself, 2))
+    monkeypatch.setattr(on_ray, "_run", lose_workers(tmp_path / "b", kill_myself, 1))
     predict(package, files, tmp_path / "all.parquet")
     told = predict(package, files, tmp_path / "out", "--engine", "ray")
-    assert len(list((tmp_path / "b").iterdir())) == 2
+    assert len(list((tmp_path / "b").iterdir())) == 1
     assert told["rows"] == sum(MANY)
     assert joined(tmp_path / "out").equals(pl.read_parquet(tmp_path / "all.parquet"))
     assert not list((tmp_path / "out").glob(".gradline-*"))
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-@pytest.mark.usefixtures("cut_small", "ended")
-def test_any_number_of_workers_gives_the_same_bytes(
-    workers: int, files: Path, tmp_path: Path
-) -> None:
-    ray.shutdown()
-    ray.init(num_cpus=workers, **QUIET)
-    for name in ("fast", "exact"):
-        here = published(files, tmp_path / "here" / name, **OPTIONS[name])
-        assert published(files, tmp_path / name, engine="ray", **OPTIONS[name]) == here
-    if workers == 1:
-        address = ray.get_runtime_context().gcs_address
-        asked = ["train-and-export", str(files), "-t", "y", "--arithmetic", "exact", "--json"]
-        asked += [part for name in FEATURES for part in ("-f", name)]
-        asked += ["-o", str(tmp_path / "command"), "--name", "m", "--engine", "ray"]
-        done = subprocess.run(
-            [*COMMAND, *asked, "--address", address], capture_output=True, text=True, check=True
-        )
-        assert Path(json.loads(done.stdout)["path"]).parent == tmp_path / "command" / "m"
-        made = {p.name: p.read_bytes() for p in (tmp_path / "command" / "m" / "1").iterdir()}
-        assert made == here
-    ray.shutdown()
-
-
-@pytest.mark.usefixtures("cut_small", "ended")
-def test_a_machine_that_goes_changes_no_byte_and_no_row(
-    files: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module")
+def machines(ended: None) -> Iterator[Any]:
+    """A cluster whose head has one worker, in place of the other; machines come and go."""
     from ray.cluster_utils import Cluster
 
-    here = published(files, tmp_path / "here", **OPTIONS["fast"])
-    predict(package, files, tmp_path / "all.parquet")
     ray.shutdown()
-    head = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
-    machines = Cluster(initialize_head=True, head_node_args=head)
+    # A machine that is gone is missed sooner than the 15 seconds that Ray gives it.
+    sooner = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80_000_000}
+    found = Cluster(initialize_head=True, head_node_args={**head, "_system_config": sooner})
+    ray.init(found.address, log_to_driver=False)
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+def machine(machines: Any, workers: int) -> Any:
+    node = machines.add_node(num_cpus=workers, object_store_memory=80_000_000)
+    machines.wait_for_nodes()
+    return node
+
+
+@pytest.mark.usefixtures("cut_small")
+def test_one_worker_gives_the_same_bytes_to_a_command_too(
+    files: Path, tmp_path: Path, machines: Any, locally: Callable[[str], Any]
+) -> None:
+    assert ray.cluster_resources()["CPU"] == 1
+    assert published(files, tmp_path, engine="ray", **OPTIONS["fast"]) == locally("fast")
+    asked = ["train-and-export", str(files), "-t", "y", "--arithmetic", "exact", "--json"]
+    asked += [part for name in FEATURES for part in ("-f", name)]
+    asked += ["-o", str(tmp_path / "command"), "--name", "m", "--engine", "ray"]
+    done = subprocess.run(
+        [*COMMAND, *asked, "--address", machines.address],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(json.loads(done.stdout)["path"]).parent == tmp_path / "command" / "m"
+    made = {p.name: p.read_bytes() for p in (tmp_path / "command" / "m" / "1").iterdir()}
+    assert made == locally("exact")
+
+
+@pytest.mark.usefixtures("cut_small")
+def test_neither_four_workers_nor_a_machine_that_goes_change_a_byte_or_a_row(
+    files: Path,
+    package: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    machines: Any,
+    locally: Callable[[str], Any],
+) -> None:
+    other = machine(machines, workers=3)
+    for name in ("fast", "exact"):
+        assert published(files, tmp_path / name, engine="ray", **OPTIONS[name]) == locally(name)
     plain = on_ray._run
 
     def slowly(work: Any, item: Any, versions: Any) -> Any:
@@ -500,34 +535,26 @@ def test_a_machine_that_goes_changes_no_byte_and_no_row(
         time.sleep(0.5)
         return plain(work, item, versions)
 
+    def stop(other: Any) -> None:
+        gone = tmp_path / f"on-{other.node_id}"
+        ends = time.monotonic() + 60
+        while not gone.exists() and time.monotonic() < ends:  # until it is at work
+            time.sleep(0.05)
+        assert gone.exists()
+        machines.remove_node(other, allow_graceful=False)
+
     monkeypatch.setattr(on_ray, "_run", slowly)
-    try:
-        for job in ("training", "scoring"):
-            other = machines.add_node(num_cpus=1, object_store_memory=80_000_000)
-            machines.wait_for_nodes()
-            gone = tmp_path / f"on-{other.node_id}"
-
-            def stop(other: Any = other, gone: Path = gone) -> None:
-                ends = time.monotonic() + 60
-                while not gone.exists() and time.monotonic() < ends:  # until it is at work
-                    time.sleep(0.05)
-                assert gone.exists()
-                machines.remove_node(other, allow_graceful=False)
-
-            with open_engine("ray", machines.address), ThreadPoolExecutor(1) as pool:
-                stopped = pool.submit(stop)
-                if job == "training":
-                    there = published(files, tmp_path / "there", engine="ray", **OPTIONS["fast"])
-                    assert there == here
-                else:
-                    told = predict(package, files, tmp_path / "out", "--engine", "ray")
-                    assert told["rows"] == sum(MANY)
-                    every = pl.read_parquet(tmp_path / "all.parquet")
-                    assert joined(tmp_path / "out").equals(every)
-                stopped.result()
-    finally:
-        ray.shutdown()
-        machines.shutdown()
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(stop, other)
+        there = published(files, tmp_path / "there", engine="ray", **OPTIONS["fast"])
+        assert there == locally("fast")
+        stopped.result()
+        stopped = pool.submit(stop, machine(machines, workers=1))
+        told = predict(package, files, tmp_path / "out", "--engine", "ray")
+        stopped.result()
+    assert told["rows"] == sum(MANY)
+    predict(package, files, tmp_path / "all.parquet")
+    assert joined(tmp_path / "out").equals(pl.read_parquet(tmp_path / "all.parquet"))
 
 
 # Bad input
