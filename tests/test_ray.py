@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -232,6 +233,53 @@ def test_results_come_in_order_and_an_error_when_the_others_are_done(tmp_path: P
             list(engine(odd, range(20)))
     assert (caught.value.code, caught.value.hint) == ("odd", "give two")
     assert len(list(tmp_path.iterdir())) == 19
+
+
+@pytest.mark.usefixtures("cluster")
+def test_more_tasks_are_under_way_when_the_cluster_has_grown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of cores that are only told of: it begins with none, where four tasks would be waited for."""
+    cores = iter([{}, {}, {}, *[{"CPU": 5.0}] * 1000])
+    monkeypatch.setattr(ray, "cluster_resources", lambda: next(cores))
+    monkeypatch.setattr(on_ray, "AGAIN", 0.05)
+    monkeypatch.setattr(on_ray, "PATIENCE", 0.06)
+
+    def wait_for_all(item: int) -> int:
+        ends = time.monotonic() + 30
+        while not (tmp_path / "19").exists():
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        return item
+
+    def items() -> Iterator[int]:
+        for item in range(20):
+            (tmp_path / str(item)).touch()
+            yield item
+
+    assert list(on_ray._in_order(wait_for_all, items())) == list(range(20))
+    assert capsys.readouterr().err.count("no machine of the Ray cluster has a CPU") == 1
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_a_workers_system_refuses_is_told_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / ("long" * 70)
+    with pytest.raises(InputError) as caught:
+        list(on_ray._in_order(Path.read_bytes, [path]))
+    assert str(caught.value).startswith(f"{path}: File name too long (")
+    assert caught.value.code == "os-error"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_an_address_is_that_of_the_cluster_that_is_connected(files: Path) -> None:
+    connected = ray.get_runtime_context().gcs_address
+    port = connected.rpartition(":")[2]
+    for address in (connected, f"localhost:{port}", "auto", None):
+        with open_engine("ray", address):
+            pass
+    with pytest.raises(InputError, match=f"Ray is connected to {connected} already") as caught:
+        fit(files, "y", FEATURES, engine="ray", address="127.0.0.1:1")
+    assert caught.value.code == "bad-option"
 
 
 @pytest.mark.usefixtures("cut_small", "cluster")
@@ -557,6 +605,59 @@ def test_neither_four_workers_nor_a_machine_that_goes_change_a_byte_or_a_row(
     assert joined(tmp_path / "out").equals(pl.read_parquet(tmp_path / "all.parquet"))
 
 
+SLOW = """
+import sys, time
+from pathlib import Path
+from gradline import on_ray
+from gradline.cli import main
+
+def run(*_):
+    Path("BEGUN").touch()
+    time.sleep(300)
+
+on_ray._run = run
+main(sys.argv[1:])
+"""
+
+
+def test_sigterm_ends_a_command_and_the_ray_that_it_started(files: Path, tmp_path: Path) -> None:
+    begun, mark = tmp_path / "begun", f"GRADLINE_TEST={os.getpid()}-{time.time_ns()}"
+    program = SLOW.replace("BEGUN", str(begun))
+    asked = ["train-and-export", str(files), "-t", "y", "-f", "x0", "--engine", "ray", "--json"]
+    environment = {**os.environ, **dict([mark.split("=")]), "RAY_ADDRESS": "local"}
+    command = subprocess.Popen(
+        [sys.executable, "-c", program, *asked],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    ends = time.monotonic() + 90
+    while not begun.exists() and time.monotonic() < ends:
+        time.sleep(0.1)
+    command.terminate()
+    out, told = command.communicate(timeout=60)
+    assert (command.returncode, out) == (128 + signal.SIGTERM, ""), told
+    assert json.loads(told.splitlines()[-1])["error"] == "terminated"
+    assert begun.exists()
+    assert not list(tmp_path.glob("artifacts/*"))
+    ends = time.monotonic() + 15
+    while (left := of_environment(mark)) and time.monotonic() < ends:  # until they are reaped
+        time.sleep(0.2)
+    assert not left
+
+
+def of_environment(mark: str) -> list[str]:
+    """The processes that have this in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in path.read_bytes():
+                found.append((path.parent / "cmdline").read_text())
+    return found
+
+
 # Bad input
 
 
@@ -573,7 +674,7 @@ def test_ray_is_not_imported_unless_asked_for(tmp_path: Path) -> None:
     subprocess.run(asked, check=True)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "somewhere", "127.0.0.1:x"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "somewhere", "127.0.0.1:x", "ray://127.0.0.1:1"])
 def test_an_address_of_no_use_is_refused(address: str, files: Path) -> None:
     ray.shutdown()
     with pytest.raises(InputError, match="expected HOST:PORT"):
@@ -594,10 +695,43 @@ def test_no_cluster_at_the_address_is_said_within_seconds(files: Path) -> None:
     assert time.monotonic() - started < 6
 
 
+def test_the_last_cluster_here_that_died_is_told_within_seconds(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray.shutdown()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    started = time.monotonic()
+    with pytest.raises(InputError, match=f"no Ray cluster at {address}") as caught:
+        fit(files, "y", FEATURES, engine="ray")
+    assert "ray stop" in caught.value.hint
+    assert time.monotonic() - started < 6
+
+
+def test_sigterm_while_ray_starts_is_told_from_that_by_which_it_gives_up(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray.shutdown()
+    monkeypatch.setattr(ray, "init", lambda *_, **__: sys.exit(signal.SIGTERM))
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    with pytest.raises(SystemExit) as ended:
+        fit(files, "y", FEATURES, engine="ray")
+    assert ended.value.code == 128 + signal.SIGTERM
+    monkeypatch.setattr(on_ray, "GIVES_UP", 0)
+    with pytest.raises(InputError) as caught:
+        fit(files, "y", FEATURES, engine="ray")
+    assert str(caught.value) == "no Ray cluster on this machine could be reached or started"
+
+
 def test_what_listens_but_lets_nobody_in_is_told_with_what_it_may_want(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise ConnectionError("Failed to connect to Ray cluster")
 
     ray.shutdown()

@@ -45,20 +45,18 @@ def open_engine(name: str, address: str | None) -> Iterator[Engine | None]:
             was started on this machine, else for one that is started for as long.
 
     Raises:
-        InputError: For another name, an address that is of no use, and no cluster there.
+        InputError: For another name, an address that is of no use, no cluster there, and one that
+            is not the one that Ray is connected to already.
         MissingExtraError: Where Ray is not installed.
     """
     if name not in ENGINES:
-        raise InputError(
-            f"engine = {name!r}, expected one of {', '.join(ENGINES)}", code="bad-option"
-        )
+        told = f"engine = {name!r}, expected one of {', '.join(ENGINES)}"
+        raise InputError(told, code="bad-option")
     if name == "local":
         if address is not None:
-            raise InputError(
-                f"address = {address!r} without engine 'ray': there is nothing to connect to",
-                code="bad-option",
-                hint="give --engine ray, or leave --address out",
-            )
+            told = f"address = {address!r} without engine 'ray': there is nothing to connect to"
+            hint = "give --engine ray, or leave --address out"
+            raise InputError(told, code="bad-option", hint=hint)
         yield None
         return
     from gradline.on_ray import cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -94,9 +95,13 @@ def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
         fail(arguments, error.format_message(), "", "usage")
     except click.Abort:  # click's name for an interrupt
         raise KeyboardInterrupt from None
-    except SystemExit:  # click's answer to a reader that leaves while it prints --help
-        silence(sys.__stdout__)
-        return 0
+    except SystemExit as error:
+        if error.code == 1:  # click's answer to a reader that leaves while it prints --help
+            silence(sys.__stdout__)
+            return 0
+        if error.code == 128 + signal.SIGTERM:
+            fail(arguments, "ended by SIGTERM", "nothing is left half done", "terminated")
+        raise
     except OSError as error:
         _fail_outside(arguments, error)
     return 2
