@@ -269,3 +269,34 @@ def test_a_leverage_that_can_not_be_computed_is_refused(said: object) -> None:
 def test_inspect_shows_the_limit(orchard_package: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["inspect", str(orchard_package)]) == 0
     assert "  leverage   up to 0.986, the largest of a training row\n" in capsys.readouterr().out
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    dtype=st.sampled_from(["float32", "float64"]),
+    d=st.integers(1, 6),
+    offset=st.sampled_from([0.0, 1.0, 1e3, 1e6]),
+    unit=st.sampled_from([1e-30, 1.0, 1e30]),
+    weight=st.sampled_from([1e-20, 1.0, 1e20]),
+    correlated=st.booleans(),
+)
+def test_no_row_beyond_the_limit_is_passed_over(
+    seed: int, dtype: str, d: int, offset: float, unit: float, weight: float, correlated: bool
+) -> None:
+    """What a bound says of most rows is what their leverage says."""
+    random = np.random.default_rng(seed)
+    n = int(random.choice([300, 320]))
+    rows = random.standard_normal((n, d)) * random.choice([0.3, 1.0, 2.0], (n, 1))
+    if correlated:
+        rows = rows[:, :1] + 1e-2 * rows
+    rows = ((offset + rows) * unit).astype(dtype)
+    centre = rows[:100].astype(np.float64).mean(axis=0)
+    spread = (rows[:100] - centre).astype(np.float64) / unit
+    normal = spread.T @ spread + 1e-12 * np.eye(d)
+    factor = np.linalg.inv(np.linalg.cholesky(normal)).T / unit / np.sqrt(weight)
+    leverage = Leverage(np.inf, 0.01 / weight, centre, factor)
+    limit = float(np.quantile(leverage(rows), random.choice([0.5, 0.99])))
+    leverage = Leverage(limit, 0.01 / weight, centre, factor)
+    rows[7, 0] = np.nan
+    np.testing.assert_array_equal(leverage.beyond(rows), leverage(rows) > limit)

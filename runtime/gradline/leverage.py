@@ -15,6 +15,7 @@ and alone would leave outside every row of a rare category.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -23,9 +24,10 @@ from numpy.typing import NDArray
 from gradline.errors import PackageError
 from gradline.reasons import column_figures
 
-__all__ = ["Leverage"]
+__all__ = ["TILE", "Leverage"]
 
 Array = NDArray[np.float64]
+TILE = 64  # rows side by side: short ones are slow
 ONE_THREAD = 1 << 18  # multiplications of a product that OpenBLAS does not wake its threads for
 
 
@@ -68,6 +70,41 @@ class Leverage:
             ) from error
         centre = column_figures(manifest, features, "mean") if least else np.zeros(d)
         return cls(limit, least, centre, factor)
+
+    @cached_property
+    def _bound(self) -> tuple[Array, float]:
+        """Scales s, shape (d,), and c: at the limit c·‖s·(x − μ)‖ is 1 or more.
+
+        For features that hardly correlate c is near 1.
+        """
+        norms = np.linalg.norm(self.factor, axis=1)
+        alone = self.factor / np.where(norms > 0, norms, 1.0)[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):  # then nothing is known of any row
+            scale = norms / np.sqrt(self.limit - self.least)
+        return scale, float(np.linalg.norm(alone, 2))
+
+    def beyond(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which rows, shape (n, d), float32 or float64, have a leverage above the limit.
+
+        Of most rows a bound shows that they have not, which takes d multiplications and not d². It
+        is computed in the rows' dtype, its rounding errors added (Higham, Accuracy and Stability,
+        ch. 3); a scale that the dtype can't hold is taken too large.
+        """
+        scale, stretch = self._bound
+        kind = np.finfo(rows.dtype)
+        unit, d = float(kind.eps), len(scale)
+        tile = 1 if len(rows) % TILE else TILE
+        held = np.where(scale > 0, np.maximum(scale, kind.tiny), scale)
+        with np.errstate(over="ignore", invalid="ignore"):
+            off = rows.reshape(-1, tile * d) - np.tile(self.centre.astype(rows.dtype), tile)
+            off *= np.tile(held.astype(rows.dtype), tile)
+            np.square(off, out=off)
+            norm = np.sqrt(off.reshape(-1, d) @ np.ones(d, rows.dtype)).astype(np.float64)
+            most = norm * (1 + (d + 8) * unit) + unit * float(np.linalg.norm(scale * self.centre))
+            far = np.flatnonzero(~(stretch * most < 1))
+        out = np.zeros(len(rows), np.bool_)
+        out[far] = self(rows[far]) > self.limit
+        return out
 
     def __call__(self, rows: NDArray[Any]) -> Array:
         """Return the leverage of rows, shape (n, d); NaN where a value is."""

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.leverage import Leverage
+from gradline.leverage import TILE, Leverage
 from gradline.reasons import column_figures
 
 __all__ = ["Outside", "Ranges"]
 
 BLOCK = 1 << 17  # numbers that stay in the cache between their least and their largest
-TILE = 64
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Ranges:
         if (least < self.lower).any() or (most > self.upper).any():
             out |= ((block < self.lower) | (block > self.upper)).any(axis=1)
         if self.leverage is not None:
-            out |= self.leverage(block) > self.leverage.limit
+            out |= self.leverage.beyond(block)
         return out
 
 
