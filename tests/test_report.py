@@ -24,6 +24,7 @@ import pytest
 
 import gradline
 from browser import Page as Browser
+from gradline.shown import scales
 from gradline_export import report
 from gradline_export.packaging import column_record, freeze
 from gradline_export.panel import MOST_LETTERS
@@ -374,7 +375,7 @@ def test_a_coefficient_of_0_has_its_interval_in_the_picture() -> None:
 
 def report_sections(found: Fit) -> list[dict[str, Any]]:
     manifest = {"columns": column_record(found)}
-    scale = report._scale(manifest, found)
+    scale = scales(manifest["columns"], found.features, found.targets)
     standardized = found.weights.numpy() * scale
     return report._sections(found, [0], scale, standardized, found.summary().to_dict())
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
-from gradline.shown import Shown, worst_first
+from gradline.shown import Shown, scales, worst_first
 from gradline.statistics import criterion
 from gradline.story import UNKNOWN_MAE
 from gradline.wording import (
@@ -63,7 +63,7 @@ def to_report(
         weights: W as frozen, shape (k, d).
         bias: b as frozen, shape (k,).
     """
-    scale = _scale(manifest, fit)
+    scale = scales(manifest["columns"], fit.features, fit.targets)
     with np.errstate(all="ignore"):
         scaled = fit.weights.numpy() * scale
     standardized: NDArray[np.float64] = np.nan_to_num(scaled, posinf=0, neginf=0)
@@ -170,19 +170,6 @@ def _unmeasured(fit: Fit) -> str:
 def _isolated(name: str) -> Markup:
     """Return a name that turns no text around it, whatever it is written in."""
     return Markup("<bdi>{}</bdi>").format(label(name))
-
-
-def _scale(manifest: Mapping[str, Any], fit: Fit) -> NDArray[np.float64]:
-    """Return the features' deviations by the targets', shape (k, d): W times it is standardized.
-
-    Not finite where a target has none.
-    """
-    found = manifest["columns"]
-    across = np.array([found[feature]["deviation"] for feature in fit.features])
-    along = np.array([found[target]["deviation"] for target in fit.targets])
-    with np.errstate(all="ignore"):
-        scale: NDArray[np.float64] = across / along[:, None]
-    return scale
 
 
 def _statistics(manifest: Mapping[str, Any], fit: Fit) -> tuple[dict[str, Any] | None, str]:

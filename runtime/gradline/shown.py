@@ -11,12 +11,31 @@ from numpy.typing import NDArray
 
 from gradline.package.graph import Graph
 
-__all__ = ["Shown", "standardized", "worst_first"]
+__all__ = ["Shown", "scales", "standardized", "worst_first"]
 
 MOST_FEATURES = 20  # that are all shown, in the table's order
 MOST_TARGETS = 8
 LINES = 40  # of coefficients of a model with more, together
 LEAST_FEATURES = 8
+
+
+def scales(
+    columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return the features' deviations by the targets', shape (k, d): W times it is standardized.
+
+    Not finite where a target has none.
+
+    Args:
+        columns: With the deviation of each column, as the manifest has them.
+        features: The d input names.
+        targets: The k output names.
+    """
+    across = np.array([columns[name]["deviation"] for name in features], dtype=np.float64)
+    along = np.array([columns[name]["deviation"] for name in targets], dtype=np.float64)
+    with np.errstate(all="ignore"):
+        found: NDArray[np.float64] = across / along[:, None]
+    return found
 
 
 def standardized(
@@ -27,19 +46,16 @@ def standardized(
 ) -> NDArray[np.float64]:
     """Return W in deviations of the target per deviation of the feature, shape (k, d).
 
-    Of columns without a deviation it is not finite.
+    Not finite where a target has none.
 
     Args:
         weights: W, shape (k, d).
-        columns: With the deviation of each column, as the manifest has them.
+        columns: As of `scales`.
         features: The d input names.
         targets: The k output names.
     """
-    deviation = [columns[name]["deviation"] for name in (*features, *targets)]
-    scale = np.array(deviation, dtype=np.float64)
-    d = len(features)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        found: NDArray[np.float64] = weights.astype(np.float64) * scale[:d] / scale[d:, None]
+    with np.errstate(all="ignore"):
+        found: NDArray[np.float64] = weights.astype(np.float64) * scales(columns, features, targets)
     return found
 
 
