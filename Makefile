@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv run test test-slow check docs bench clean
+.PHONY: venv run test test-slow mutants check docs bench clean
 
 venv: .venv/installed
 
@@ -21,6 +21,17 @@ test: venv ## the fast suite
 
 test-slow: venv ## what takes minutes or needs fresh virtual environments
 	$(BIN)/pytest -q -m slow
+
+mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
+mutants: venv ## put faults into one module, one at a time: which do its tests not notice?
+	$(BIN)/pip install --quiet -c constraints.txt --group mutants
+	rm -rf .cache/mutants
+	mkdir -p .cache/mutants/artifacts
+	cp -R runtime tests pyproject.toml .cache/mutants
+	cp -R artifacts/orchard .cache/mutants/artifacts
+	cd .cache/mutants && cosmic-ray init tests/mutants.toml found.sqlite
+	cd .cache/mutants && PYTHONPATH=runtime cosmic-ray exec tests/mutants.toml found.sqlite
+	cd .cache/mutants && cr-report --show-diff --surviving-only found.sqlite
 
 check: venv ## lint, format and types
 	$(BIN)/ruff check .
