@@ -262,12 +262,13 @@ def _state_loss(
     walk: Walk, moments: Moments, problem: Problem, chosen: Options
 ) -> tuple[Loss, Moments, Arithmetic]:
     """Return the loss that the loop is given, the moments, exact where it is, and why it is."""
-    arithmetic = choose_arithmetic(chosen, problem, moments)
+    features = len(walk.reader.columns.features)
+    arithmetic = choose_arithmetic(chosen, problem, moments, features)
     if arithmetic.used == "exact":
         try:
             exact = gather_exactly(walk)
             moments = exact.rounded(moments)
-            loss = ExactLoss.of(exact, moments, len(walk.reader.columns.features), chosen)
+            loss = ExactLoss.of(exact, moments, features, chosen)
             return loss, moments, arithmetic
         except RefusedError as error:
             if chosen.arithmetic == "exact":
