@@ -113,7 +113,12 @@ OPTION = (
     r"--([a-z][a-z-]*)"
     r"(?: (\d\S*\b|'[^']*'|[A-Z]+\b|(?:auto|cpu|fast|standardize|whiten|drop|float64|zero)\b))?"
 )
-KEYWORDS = {"target": "targets", "feature": "features", "output": "root"}
+KEYWORDS = {
+    "target": "targets",
+    "feature": "features",
+    "output": "root",
+    "expect_name": "name",
+}
 
 
 def _in_python(hint: str) -> str:

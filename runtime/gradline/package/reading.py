@@ -13,7 +13,7 @@ from gradline.errors import InputError, PackageError
 from gradline.package.golden import Golden
 from gradline.package.graph import Graph, parse_graph
 from gradline.package.manifest import parse_manifest
-from gradline.package.versions import locate
+from gradline.package.versions import Location, locate
 
 __all__ = ["Package", "check_files", "read_file", "read_manifest", "read_member", "read_package"]
 
@@ -42,17 +42,21 @@ class Package:
     golden: Golden | None
 
 
-def read_package(path: str | Path, public_key: str | Path | None = None) -> Package:
+def read_package(
+    path: str | Path, public_key: str | Path | None = None, name: str | None = None
+) -> Package:
     """Return the package at `path`, checked as far as can be without computing anything.
 
     Args:
         path: artifacts/<name>, artifacts/<name>/<version>, or a bare ONNX file.
         public_key: A PEM file; where given, the package must bear a signature by its owner.
+        name: What the package must be called; by default <name> where `path` is artifacts/<name>,
+            and anything where `path` is a version or a file.
 
     Raises:
         InputError: Where nothing is there, or the key is none.
-        PackageError: Where a file is missing, changed, or not what a package holds, or the
-            signature is missing or another's.
+        PackageError: Where a file is missing, changed, or not what a package holds, the
+            signature is missing or another's, or the package has another name.
     """
     place = locate(path)
     if place.path.is_file():
@@ -70,6 +74,7 @@ def read_package(path: str | Path, public_key: str | Path | None = None) -> Pack
                 hint="give artifacts/NAME, artifacts/NAME/VERSION or an ONNX file",
             )
         graph = parse_graph(onnx, place.path.name)
+        _check_name(graph.name, name, place)
         return Package(place.path, None, onnx, graph, {}, None)
     written = read_file(place.path / "manifest.json", MANIFEST_LIMIT)
     if public_key is not None:
@@ -89,8 +94,25 @@ def read_package(path: str | Path, public_key: str | Path | None = None) -> Pack
             code="contradiction",
             hint="get the package again from where it was published",
         )
+    _check_name(graph.name, name, place)
     rows = Golden.parse(golden, graph.weights.shape, graph.dtype)
     return Package(place.path, place.version, onnx, graph, manifest, rows)
+
+
+def _check_name(found: str, asked: str | None, place: Location) -> None:
+    """Raise if a package has another name than the one that it was asked for by."""
+    expected = place.name if asked is None else asked
+    if expected is None or found == expected:
+        return
+    if asked is None:
+        hint = f"rename {place.path.parent} to {found!r}, or give the version itself: {place.path}"
+    else:
+        hint = f"--expect-name {found!r}, if that is the one you want"
+    raise PackageError(
+        f"{place.path} holds the package {found!r}, expected {expected!r}",
+        code="other-name",
+        hint=hint,
+    )
 
 
 def _is_graph(onnx: bytes) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradline.errors import InputError, PackageError
 
-__all__ = ["PIN", "Location", "locate", "pinned_version", "published_versions"]
+__all__ = ["PIN", "Location", "folder_name", "locate", "pinned_version", "published_versions"]
 
 PIN = "pinned"
 
@@ -25,10 +25,13 @@ class Location:
     Attributes:
         path: The version directory, or the bare ONNX file.
         version: The directory's number; None for a bare file or a directory of another name.
+        name: The package's name where the version was looked up by it, as in artifacts/<name>;
+            None where the path is of the version itself, which may be a mount or a copy.
     """
 
     path: Path
     version: int | None
+    name: str | None = None
 
 
 def published_versions(folder: Path) -> list[int]:
@@ -61,7 +64,15 @@ def locate(path: str | Path) -> Location:
     if not versions:
         raise InputError(f"no package in {path}", code="no-package", hint=_neighbours(path))
     version = pinned_version(path, versions) or versions[-1]
-    return Location(path / str(version), version)
+    return Location(path / str(version), version, folder_name(path))
+
+
+def folder_name(folder: Path) -> str:
+    """Return the name by which artifacts/<name> was asked for; a link counts as what it is called.
+
+    A link to another package's folder would otherwise stand in for it unnoticed.
+    """
+    return Path(os.path.abspath(folder)).name  # resolve() follows links
 
 
 def _is_version(name: str) -> bool:
