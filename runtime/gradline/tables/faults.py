@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ def _cut(line: str) -> str:
 
 @dataclass(frozen=True)
 class _Odd:
-    """A number that JSON, or the reader, has not: as it is written."""
+    """A number, or what stands for one, as it is written."""
 
     text: str
 
@@ -144,7 +145,7 @@ def _odd_line(path: TableFile) -> InputError | None:
         for number, line in enumerate(filter(str.strip, lines), 1):
             place = f"row {number} of {path.name}"
             try:
-                found = json.loads(line, parse_constant=_Odd, parse_int=_Odd)
+                found = json.loads(line, parse_constant=_Odd, parse_int=_Odd, parse_float=_Odd)
             except (ValueError, RecursionError) as fault:
                 return InputError(
                     f"{place} is not JSON: {fault}",
@@ -168,11 +169,18 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
             continue
         if is_large_integer(value.text):
             return large_integer(column, value.text, place)
-        if not value.text.lstrip("-").isdigit():
+        if value.text.endswith(("NaN", "Infinity")):
             return InputError(
                 f"the column {column!r} holds {value.text} in {place}, which JSON has not",
                 code="unreadable-data",
                 hint="write null where a value is missing",
+            )
+        if math.isinf(float(value.text)):
+            return InputError(
+                f"the column {column!r} holds {value.text} in {place}, outside the range of "
+                "float64",
+                code="out-of-range",
+                hint="mend it, or write null where a value is missing",
             )
     return None
 
