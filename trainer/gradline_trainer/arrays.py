@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
-from gradline.inputs import kind_of
-from gradline.tables import BLOCK_ROWS, LARGEST_INTEGER, Block, TableFile
+from gradline.inputs import kind_of, refuse_sparse
+from gradline.python_numbers import as_float, is_large_integer, is_number, shown
+from gradline.tables import BLOCK_ROWS, Block, TableFile
 
 __all__ = ["ArrayTable", "matrix_of"]
 
@@ -99,13 +100,16 @@ def matrix_of(values: Any, what: str) -> NDArray[Any]:
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
+    refuse_sparse(values, what)
     if hasattr(values, "detach"):
         values = values.detach().cpu()
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O":
-            array = np.array(array.tolist())
+            array = _plain(array, what)
     except (ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"{what} is not a matrix of numbers ({error})", code="not-numeric"
         ) from error
@@ -121,11 +125,45 @@ def matrix_of(values: Any, what: str) -> NDArray[Any]:
         raise InputError(f"{what} holds {kind_of(array)}, expected numbers", code="not-numeric")
     if array.dtype.kind in "iu" and array.size and array.dtype.itemsize == 8:
         row, column = np.unravel_index(np.argmax(np.abs(array.astype(np.float64))), array.shape)
-        if abs(int(array[row, column])) > LARGEST_INTEGER:
-            raise InputError(
-                f"{what} holds the integer {array[row, column]} in row {row + 1}, column "
-                f"{column + 1}: float64 is exact only up to 2^53",
-                code="large-integer",
-                hint="leave the column out, or divide it first",
-            )
+        _check_integer(array[row, column], (row, column), what)
     return array
+
+
+def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return an array of Python objects as one of numbers, where all of them are numbers.
+
+    Raises:
+        InputError: For a number that float64 can't hold, with its place.
+    """
+    plain = np.array(array.tolist())
+    if plain.dtype.kind != "O" or not all(map(is_number, plain.flat)):
+        return plain
+    numbers = np.empty(plain.shape)
+    for place, value in np.ndenumerate(plain):
+        _check_integer(value, place, what)
+        try:
+            numbers[place] = as_float(value)
+        except OverflowError:
+            raise InputError(
+                f"{what} holds {shown(value)} in {_told(place)}, outside the range of float64",
+                code="out-of-range",
+                hint="mend it, or leave the row out",
+            ) from None
+    return numbers
+
+
+def _check_integer(value: Any, place: Sequence[Any], what: str) -> None:
+    """Raise for an integer beyond 2^53."""
+    if is_large_integer(value):
+        raise InputError(
+            f"{what} holds the integer {shown(value)} in {_told(place)}: float64 is exact only up "
+            "to 2^53",
+            code="large-integer",
+            hint="leave the column out, or divide it first",
+        )
+
+
+def _told(place: Sequence[Any]) -> str:
+    """Return where a value stands, as messages say it; a single dimension is one column."""
+    row, column = (*place, 0, 0)[:2]
+    return f"row {row + 1}, column {column + 1}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +10,15 @@ import numpy as np
 
 from gradline.categories import without_missing
 from gradline.errors import InputError, needs_extra
-from gradline.inputs import column_labels
+from gradline.inputs import column_labels, refuse_sparse
+from gradline.python_numbers import as_float, digits, is_number
 from gradline.tables.files import Dialect
 from gradline.tables.parts import Part
 from gradline.tables.table import FrameTable
 
 __all__ = ["open_frame"]
+
+WIDEST = 2**127  # Polars has no integers beyond
 
 
 def open_frame(table: object) -> FrameTable:
@@ -65,6 +69,7 @@ def _series(pl: Any, column: Any) -> Any:
     # NumPy's view of a column is the one that pandas, lists and tensors share.
     if isinstance(column, pl.Series):
         return column
+    refuse_sparse(column, "a column")
     if str(getattr(column, "type", "")).startswith("dictionary"):
         column = column.to_pylist()  # NumPy's view of pyarrow's dictionaries has no nulls
     array = np.asarray(column)
@@ -72,4 +77,28 @@ def _series(pl: Any, column: Any) -> Any:
         return pl.Series(values=array, strict=False)
     # NumPy makes text of the NaN in ["a", nan], and polars of that in an array of objects.
     values = column if isinstance(column, list | tuple) else array.tolist()
-    return pl.Series(values=without_missing(values), strict=False)
+    return _series_of_objects(pl, without_missing(values))
+
+
+def _series_of_objects(pl: Any, values: list[Any]) -> Any:
+    """Return Python values as a column; numbers that Polars would drop in another form.
+
+    Integers beyond 128 bits stay whole as text; decimals and fractions become float64.
+    """
+    present = [value for value in values if value is not None]
+    if any(isinstance(value, int) and abs(value) >= WIDEST for value in present):
+        as_text = [
+            None if v is None else digits(v) if isinstance(v, int) else str(v) for v in values
+        ]
+        return pl.Series(values=as_text, dtype=pl.String)
+    if all(map(is_number, present)) and not all(isinstance(v, int | float) for v in present):
+        return pl.Series(values=[None if v is None else _as_float(v) for v in values])
+    return pl.Series(values=values, strict=False)
+
+
+def _as_float(value: Any) -> float:
+    """Return a number as float64, infinite beyond it, as the same number in a text file is."""
+    try:
+        return as_float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
