@@ -21,6 +21,8 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # for tests that import ONNX Runtime
+
 # A shell's background job ignores interrupts, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

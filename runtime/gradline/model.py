@@ -13,6 +13,7 @@ from gradline.by_column import as_inputs
 from gradline.encoding import fill_values
 from gradline.errors import InputError, PackageError
 from gradline.inputs import to_matrix
+from gradline.onnx_runtime import import_onnxruntime
 from gradline.package.reading import Package, read_package
 
 if TYPE_CHECKING:
@@ -194,8 +195,7 @@ def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
     Raises:
         PackageError: Where ONNX Runtime does not take it.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
