@@ -31,6 +31,7 @@ from gradline_export.publishing import check_name, publish
 from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
 from gradline_trainer.fitting import Fit
+from gradline_trainer.parallel import one_thread_each
 
 __all__ = ["Frozen", "column_record", "export_package", "freeze", "metrics_record"]
 
@@ -105,6 +106,7 @@ def export_package(
     return publish(frozen.files, root, name)
 
 
+@one_thread_each()
 def freeze(
     fit: Fit,
     name: str,

@@ -79,6 +79,7 @@ EXTRAS = {
     "onnx": "train",
     "jinja2": "train",
     "scipy": "train",
+    "threadpoolctl": "train",
     "sklearn": "sklearn",
     "model_signing": "sign",
     "OpenSSL": "sign",
