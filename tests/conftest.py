@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of as many processes as there are cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
