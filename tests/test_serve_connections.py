@@ -186,6 +186,7 @@ def test_nobody_stays_by_sending_too_little(
         assert seconds < limit + 1.5  # of which the second for reading the refusal
 
 
+@pytest.mark.alone
 def test_who_never_reads_is_closed_and_others_hardly_notice(server: Server) -> None:
     """Ten that ask for more than any buffer holds and read none of it, with a live probe beside."""
     rows = bytes(250_000 * 12)  # and 2 MB of answer
