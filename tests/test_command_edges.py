@@ -41,6 +41,7 @@ def shell(line: str, folder: Path, **surroundings: str) -> subprocess.CompletedP
     """Run a line in which `gradline` is the command and $ORCHARD a table."""
     python, table = sys.executable, str(ORCHARD)
     prelude = f'gradline() {{ "{python}" -m gradline "$@"; }}; ORCHARD="{table}"; set -o pipefail; '
+    prelude += "IFS=; "  # the table's path may have blanks
     return subprocess.run(
         ["bash", "-c", prelude + line],
         capture_output=True,

@@ -37,8 +37,8 @@ def in_order(
         return
     threads = threads or os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
-    # A thread's first product may take all of PyTorch's threads, unless it is told itself.
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    # A new thread may take all of a library's threads, unless it is told itself.
+    with ThreadPoolExecutor(threads, initializer=_limit_thread) as pool:
         for item in chain(first, source):
             waiting.append(pool.submit(work, item))
             if len(waiting) > threads:
@@ -47,49 +47,73 @@ def in_order(
             yield waiting.popleft().result()
 
 
-class _Mine(threading.local):
-    inside = False
-
-
 @cache
-def _blas() -> ThreadpoolController:
-    """Find the BLAS libraries that are loaded, once: the search takes longer than a small fit."""
-    return ThreadpoolController().select(user_api="blas")
+def _libraries() -> list[Any]:
+    """List what has a count of threads, once: the search takes longer than a small fit."""
+    return [torch, *ThreadpoolController().select(user_api="blas").lib_controllers]
 
 
-class _Ours:
-    """The threads of ours that are within `one_thread_each`, and what to restore after the last.
+def _of_each_thread(library: Any) -> bool:
+    """Return whether a library keeps a count for each thread; the others have one for all.
 
-    PyTorch keeps a count for each thread, and gives new threads the count that any thread set last.
-    A BLAS has one count for the process.
+    A new thread of ours takes over the count that was set last.
     """
+    return library is torch or getattr(library, "threading_layer", None) == "openmp"
+
+
+def _limit_thread() -> None:
+    for library in filter(_of_each_thread, _libraries()):
+        library.set_num_threads(1)
+
+
+def _set_count(library: Any, count: int) -> None:
+    _release(library)
+    library.set_num_threads(count)
+
+
+def _release(library: Any) -> None:
+    """Let any thread set the count: threadpoolctl ≥ 3.8 ignores all but the first that did."""
+    if clear := getattr(library, "clear_controlling_thread", None):
+        clear(force=True)
+
+
+class _Limit:
+    """One thread for each library, as long as any thread of ours is within `one_thread_each`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.inside = 0
-        self.of_torch = 1
-        self.limits: Any = None
+        self.found: list[int] = []
 
-    def enter(self) -> int:
-        """Limit the calling thread; return the count of PyTorch's threads to restore."""
-        own = torch.get_num_threads()
+    def enter(self) -> list[int]:
+        """Limit the libraries; return the counts to restore."""
         with self.lock:
+            own = [library.get_num_threads() for library in _libraries()]
             if not self.inside:
-                self.of_torch = own
-                self.limits = _blas().limit(limits=1)
+                self.found = own
             self.inside += 1
-            # A thread that began while another was inside got its limit as its own count.
-            return self.of_torch if own == 1 else own
+            for library in _libraries():
+                _set_count(library, 1)
+            # A thread that began while another was inside took over the limit as its own count.
+            return [
+                first if count == 1 else count for first, count in zip(self.found, own, strict=True)
+            ]
 
-    def leave(self) -> None:
-        """Restore the libraries' own counts, if no thread is inside any more."""
+    def leave(self, counts: list[int]) -> None:
+        """Restore the counts of this thread, and the process's if no other is inside."""
         with self.lock:
             self.inside -= 1
-            if not self.inside:
-                self.limits.restore_original_limits()
+            for library, count in zip(_libraries(), counts, strict=True):
+                if _of_each_thread(library) or not self.inside:
+                    _set_count(library, count)
+                    _release(library)
 
 
-_mine, _ours = _Mine(), _Ours()
+class _Mine(threading.local):
+    inside = False
+
+
+_limit, _mine = _Limit(), _Mine()
 
 
 @contextmanager
@@ -102,12 +126,10 @@ def one_thread_each() -> Iterator[None]:
     if _mine.inside:
         yield
         return
-    before = _ours.enter()
+    counts = _limit.enter()
     try:
         _mine.inside = True
-        torch.set_num_threads(1)
         yield
     finally:
-        torch.set_num_threads(before)
         _mine.inside = False
-        _ours.leave()
+        _limit.leave(counts)

@@ -7,11 +7,14 @@ where a store can't be reached, all later ones try as often as Polars does.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
+from tempfile import TemporaryDirectory
 
 from gradline.errors import InputError, needs_extra
 from gradline.tables.partitions import is_walked
@@ -114,6 +117,8 @@ def reachable(url: object) -> Iterator[None]:
     """Turn what an object store answers into an InputError that names the address."""
     import polars as pl
 
+    if is_remote(str(url)):
+        _temporary_folder()
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -123,6 +128,16 @@ def reachable(url: object) -> Iterator[None]:
         if refusal is None:
             raise
         raise refusal from error
+
+
+@cache
+def _temporary_folder() -> TemporaryDirectory[str] | None:
+    """Make a temporary folder for Polars, which panics where no user's name or home is known."""
+    if any(os.environ.get(name) for name in ("POLARS_TEMP_DIR", "USER", "HOME")):
+        return None
+    folder = TemporaryDirectory(prefix="gradline-")  # removed when the process ends
+    os.environ["POLARS_TEMP_DIR"] = folder.name
+    return folder
 
 
 def _refusal(url: str, reason: str, missing: bool) -> InputError | None:
