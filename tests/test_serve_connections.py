@@ -34,6 +34,7 @@ from serving import (
     exchange,
     infer_request,
     probe_until,
+    ready_workers,
     serving,
 )
 
@@ -393,10 +394,11 @@ def test_the_end_answers_who_had_connected(workers: int, orchard_package: Path) 
 
     for _ in range(5):
         with serving(orchard_package, "--workers", workers) as server:
+            ready_workers(server, workers)
             clients = [threading.Thread(target=ask, args=(server.port,)) for _ in range(16)]
             for client in clients:
                 client.start()
-            time.sleep(0.5 if workers == 1 else 2.5)
+            time.sleep(0.5)
             assert told_to_end(server) == 0
             for client in clients:
                 client.join()

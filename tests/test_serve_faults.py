@@ -17,7 +17,6 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,9 @@ from serving import (
     exchange,
     infer_request,
     probe_until,
+    ready_workers,
     serving,
+    workers,
 )
 
 pytestmark = pytest.mark.slow
@@ -59,13 +60,17 @@ def answers_still(server: Server) -> None:
     assert data.startswith(b"HTTP/1.1 200"), data
 
 
-def test_the_end_under_load_loses_no_request(orchard_package: Path) -> None:
-    """SIGTERM under 32 kept-open clients, 20 times."""
+@pytest.mark.parametrize(("workers", "rounds"), [(1, 20), (2, 5)])
+def test_the_end_under_load_loses_no_request(
+    workers: int, rounds: int, orchard_package: Path
+) -> None:
+    """SIGTERM under 32 kept-open clients."""
     seen: Counter[object] = Counter()
 
     async def once() -> None:
         end = asyncio.Event()
-        with serving(orchard_package) as server:
+        with serving(orchard_package, "--workers", workers) as server:
+            ready_workers(server, workers)
             clients = [
                 asyncio.create_task(ask_until(end, server.port, ASK, seen, lambda a: a.status))
                 for _ in range(32)
@@ -76,7 +81,7 @@ def test_the_end_under_load_loses_no_request(orchard_package: Path) -> None:
             end.set()
             await asyncio.gather(*clients)
 
-    for _ in range(20):
+    for _ in range(rounds):
         asyncio.run(once())
     print(dict(seen))
     assert set(seen) == {200}
@@ -292,17 +297,6 @@ def test_the_excess_alone_is_turned_away(orchard_package: Path) -> None:
             await close(writer)
 
         asyncio.run(run())
-
-
-def workers(server: Server) -> set[int]:
-    """Return the workers' processes."""
-    task = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
-    found = set()
-    for pid in map(int, Path(task).read_text().split()):
-        with suppress(OSError):
-            if b"--multiprocessing-fork" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(pid)
-    return found
 
 
 def test_a_killed_worker_is_replaced_while_others_answer(orchard_package: Path) -> None:
