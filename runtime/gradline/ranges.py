@@ -134,6 +134,7 @@ def _column_extremes(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _within(limit: NDArray[np.float64], dtype: np.dtype[Any], away: float) -> NDArray[Any]:
     """Return a limit in the rows' dtype, none of whose own values it leaves outside."""
-    rounded = limit.astype(dtype)
+    with np.errstate(over="ignore"):
+        rounded = limit.astype(dtype)
     strict = rounded > limit if away > 0 else rounded < limit
     return np.where(strict, np.nextafter(rounded, dtype.type(-away)), rounded).astype(dtype)
