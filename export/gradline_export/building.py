@@ -33,7 +33,8 @@ def building_directory(folder: Path) -> Iterator[Path]:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # what is published stays so
+            os.close(descriptor)
 
 
 def remove_debris(folder: Path) -> None:
