@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-PYTEST := $(BIN)/pytest -q -n auto
+PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8
 
 .PHONY: venv run test test-slow test-long check docs bench clean
 

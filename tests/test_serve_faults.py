@@ -384,8 +384,8 @@ def test_a_worker_that_is_busy_for_long_stays(orchard_package: Path) -> None:
         assert workers(server) == before
 
 
-def test_memory_and_descriptors_are_flat(server: Server) -> None:
-    """Half a minute of load; GRADLINE_SOAK=300 for five."""
+@pytest.mark.parametrize("seconds", [30.0, pytest.param(300.0, marks=pytest.mark.long)])
+def test_memory_and_descriptors_are_flat(seconds: float, server: Server) -> None:
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     seen: Counter[object] = Counter()
 
@@ -401,7 +401,7 @@ def test_memory_and_descriptors_are_flat(server: Server) -> None:
 
     asyncio.run(load(4))
     memory, opened = server.peak(), len(list(descriptors.iterdir()))
-    asyncio.run(load(float(os.environ.get("GRADLINE_SOAK", "30"))))
+    asyncio.run(load(seconds))
     time.sleep(1)
     assert server.peak() - memory <= 3
     assert len(list(descriptors.iterdir())) <= opened + 1
