@@ -30,6 +30,7 @@ from gradline_export.parity import HostParity, check_parity, frozen_hosts
 from gradline_export.publishing import check_name, publish
 from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
+from gradline_trainer.ambient import known_state
 from gradline_trainer.fitting import Fit
 
 __all__ = ["Frozen", "column_record", "export_package", "freeze", "metrics_record"]
@@ -105,6 +106,7 @@ def export_package(
     return publish(frozen.files, root, name)
 
 
+@known_state()
 def freeze(
     fit: Fit,
     name: str,

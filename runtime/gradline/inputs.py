@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError, nearest
 
-__all__ = ["column_labels", "kind_of", "match_names", "to_matrix"]
+__all__ = ["column_labels", "from_tensor", "kind_of", "match_names", "to_matrix"]
 
 Matrix = NDArray[Any]
 
@@ -147,6 +147,7 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
             code="masked-array",
             hint="fill it first: rows.filled(value)",
         )
+    values = from_tensor(values, what)
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O":
@@ -168,10 +169,34 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
     if array.dtype == dtype:
         return np.ascontiguousarray(array) if array.ndim else array
     try:
-        with np.errstate(over="raise"):
+        with np.errstate(all="ignore", over="raise"):
             return np.asarray(array, dtype=dtype, order="C")
     except FloatingPointError:
         raise _out_of_range(what, dtype) from None
+
+
+def from_tensor(values: Any, what: str) -> Any:
+    """Return a PyTorch tensor as a NumPy array, anything else as it is.
+
+    NumPy itself refuses a tensor that requires its gradient, a lazy negation and bfloat16.
+
+    Raises:
+        InputError: For a sparse tensor, and one without values.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        return values
+    try:
+        tensor = values.detach().cpu().resolve_conj().resolve_neg()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    except (RuntimeError, TypeError) as error:
+        kind = f"{values.layout} tensor on {values.device}".removeprefix("torch.")
+        dense = values.layout == torch.strided
+        raise InputError(
+            f"{what}: a {kind}, expected a dense tensor that holds values",
+            code="not-numeric",
+            hint="fill it with values first" if dense else "make it dense: tensor.to_dense()",
+        ) from error
 
 
 def _out_of_range(what: str, dtype: np.dtype[Any]) -> InputError:
