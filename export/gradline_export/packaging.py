@@ -30,6 +30,7 @@ from gradline_export.parity import HostParity, check_parity, frozen_hosts
 from gradline_export.publishing import check_name, publish
 from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
+from gradline_trainer.ambient import known_state
 from gradline_trainer.fitting import Fit
 from gradline_trainer.parallel import one_thread_each
 
@@ -106,6 +107,7 @@ def export_package(
     return publish(frozen.files, root, name)
 
 
+@known_state()
 @one_thread_each()
 def freeze(
     fit: Fit,

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 __all__ = [
     "GradlineError",
+    "GradlineWarning",
     "InputError",
     "MissingExtraError",
     "OutputError",
@@ -57,6 +58,10 @@ class OutputError(GradlineError, OSError):
 
 class MissingExtraError(GradlineError, ImportError):
     """A part of gradline was called whose optional dependencies are not installed."""
+
+
+class GradlineWarning(UserWarning):
+    """What a person should know before they trust a model; not an error."""
 
 
 class PackageError(GradlineError):

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from gradline.errors import InputError, nearest
 from gradline.python_numbers import as_float, is_number, shown
 
-__all__ = ["column_labels", "kind_of", "match_names", "refuse_sparse", "to_matrix"]
+__all__ = [
+    "column_labels",
+    "from_tensor",
+    "kind_of",
+    "match_names",
+    "refuse_sparse",
+    "to_matrix",
+]
 
 Matrix = NDArray[Any]
 
@@ -157,6 +164,7 @@ def to_numbers(
             hint="fill it first: rows.filled(value)",
         )
     refuse_sparse(values, what)
+    values = from_tensor(values, what)
     try:
         array = np.asarray(values)
         numbers = _plain(array) if array.dtype.kind == "O" else array
@@ -177,7 +185,7 @@ def to_numbers(
     if numbers.dtype == dtype:
         return np.ascontiguousarray(numbers) if numbers.ndim else numbers
     try:
-        with np.errstate(over="raise"):
+        with np.errstate(all="ignore", over="raise"):
             return np.asarray(numbers, dtype=dtype, order="C")
     except FloatingPointError:
         raise _out_of_range(array, what, dtype, names) from None
@@ -196,6 +204,30 @@ def refuse_sparse(values: object, what: str) -> None:
             code="sparse-matrix",
             hint="make it dense: matrix.toarray()",
         )
+
+
+def from_tensor(values: Any, what: str) -> Any:
+    """Return a PyTorch tensor as a NumPy array, anything else as it is.
+
+    NumPy itself refuses a tensor that requires its gradient, a lazy negation and bfloat16.
+
+    Raises:
+        InputError: For a sparse tensor, and one without values.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        return values
+    try:
+        tensor = values.detach().cpu().resolve_conj().resolve_neg()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    except (RuntimeError, TypeError) as error:
+        kind = f"{values.layout} tensor on {values.device}".removeprefix("torch.")
+        dense = values.layout == torch.strided
+        raise InputError(
+            f"{what}: a {kind}, expected a dense tensor that holds values",
+            code="not-numeric",
+            hint="fill it with values first" if dense else "make it dense: tensor.to_dense()",
+        ) from error
 
 
 def _out_of_range(

@@ -1,7 +1,8 @@
-"""A table that is a matrix in memory."""
+"""A table that is a matrix in memory, dense or sparse."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
-from gradline.inputs import kind_of, refuse_sparse
+from gradline.inputs import from_tensor, kind_of
 from gradline.python_numbers import as_float, is_large_integer, is_number, shown
 from gradline.tables import BLOCK_ROWS, Block, TableFile
+from gradline_trainer.rows import GROUP_ROWS
 
-__all__ = ["ArrayTable", "matrix_of"]
+__all__ = ["ArrayTable", "is_sparse", "matrix_of"]
+
+DENSE = 1 << 22  # numbers of a sparse matrix that are dense at a time
 
 
 class ArrayTable:
@@ -48,15 +52,20 @@ class ArrayTable:
         return table
 
     def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
-        """Yield the named columns as numbers, `rows` (BLOCK_ROWS) at a time."""
+        """Yield the named columns as numbers, `rows` at a time.
+
+        By default BLOCK_ROWS, and of a sparse matrix as many as make DENSE numbers.
+        """
         size = rows or BLOCK_ROWS
+        if rows is None and any(map(is_sparse, self.parts)):
+            size = max(GROUP_ROWS, min(BLOCK_ROWS, DENSE // len(self.names)))
         place = {name: j for j, name in reversed(list(enumerate(self.names)))}
         places = [place[name] for name in columns]
         everything = places == list(range(len(self.names))) and not self.place_of
-        for start in range(0, len(self.parts[0]), size):
+        for start in range(0, self.expected_rows(), size):
             block = slice(start, start + size)
             if everything:
-                yield Block(0, start, tuple(_number(part[block]) for part in self.parts))
+                yield Block(0, start, tuple(_number(_cut(part, block)) for part in self.parts))
                 continue
             values = self._joined(block)[:, places]
             for j, name in enumerate(columns):
@@ -71,15 +80,27 @@ class ArrayTable:
         return self._joined(slice(None))
 
     def _joined(self, rows: slice) -> NDArray[np.float64]:
-        return np.concatenate([part[rows] for part in self.parts], axis=1, dtype=np.float64)
+        return np.concatenate([_cut(p, rows) for p in self.parts], axis=1, dtype=np.float64)
 
     def expected_rows(self) -> int:
         """Return how many rows there are."""
-        return len(self.parts[0])
+        return int(self.parts[0].shape[0])
 
     def not_numbers(self, name: str, role: str = "feature") -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)
+
+
+def is_sparse(values: object) -> bool:
+    """Return whether this is a SciPy sparse matrix; where nothing imported SciPy it is not."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(values))
+
+
+def _cut(part: Any, rows: slice) -> NDArray[Any]:
+    """Return some of a matrix's rows, dense."""
+    values = part[rows]
+    return values.toarray() if is_sparse(values) else values  # type: ignore[no-any-return]
 
 
 def _number(values: NDArray[Any]) -> NDArray[Any]:
@@ -90,8 +111,10 @@ def _number(values: NDArray[Any]) -> NDArray[Any]:
     return values if kept else values.astype(np.float64)
 
 
-def matrix_of(values: Any, what: str) -> NDArray[Any]:
+def matrix_of(values: Any, what: str) -> Any:
     """Return an array-like or tensor as a matrix, a single dimension as one column.
+
+    A SciPy sparse matrix X stays sparse, in compressed rows.
 
     Raises:
         InputError: For text, dates, masked arrays, a wrong shape, or integers beyond 2^53.
@@ -100,16 +123,16 @@ def matrix_of(values: Any, what: str) -> NDArray[Any]:
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
-    refuse_sparse(values, what)
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
+    if is_sparse(values):
+        return _compressed(values, what)
+    values = from_tensor(values, what)
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O":
             array = _plain(array, what)
-    except (ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"{what} is not a matrix of numbers ({error})", code="not-numeric"
         ) from error
@@ -167,3 +190,22 @@ def _told(place: Sequence[Any]) -> str:
     """Return where a value stands, as messages say it; a single dimension is one column."""
     row, column = (*place, 0, 0)[:2]
     return f"row {row + 1}, column {column + 1}"
+
+
+def _compressed(values: Any, what: str) -> Any:
+    """Return a sparse matrix of numbers in compressed rows."""
+    if what != "X" or values.ndim != 2 or 0 in values.shape[1:]:
+        raise InputError(
+            f"{what} is a sparse matrix of shape {values.shape}, expected "
+            + ("(n, d)" if what == "X" else "an array"),
+            code="wrong-shape",
+            hint=f"give {what}.toarray()",
+        )
+    rows = values.tocsr()
+    if rows.dtype.kind not in "fiub":
+        raise InputError(f"{what} holds {kind_of(rows.data)}, expected numbers", code="not-numeric")
+    if rows.dtype.kind in "iu" and rows.nnz and rows.dtype.itemsize == 8:
+        largest = int(np.argmax(np.abs(rows.data.astype(np.float64))))
+        row = int(np.searchsorted(rows.indptr, largest, side="right")) - 1
+        _check_integer(rows.data[largest], (row, int(rows.indices[largest])), what)
+    return rows

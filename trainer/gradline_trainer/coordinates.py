@@ -159,5 +159,5 @@ class Coordinates:
 def tutorial_start(targets: int, features: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return the tutorial's first weights (k, d) and bias (k,), in float32."""
     generator = torch.Generator().manual_seed(seed)
-    weights = torch.randn(targets, features, generator=generator)
-    return weights, torch.rand(targets, generator=generator)
+    weights = torch.randn(targets, features, generator=generator, dtype=torch.float32)
+    return weights, torch.rand(targets, generator=generator, dtype=torch.float32)

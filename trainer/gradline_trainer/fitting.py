@@ -14,6 +14,7 @@ from gradline.errors import InputError, RefusedError
 from gradline.tables import Dialect
 from gradline.tables.shares import uncut
 from gradline_trainer.advice import advise
+from gradline_trainer.ambient import known_state
 from gradline_trainer.arguments import check_arguments
 from gradline_trainer.arithmetic import Arithmetic, choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
@@ -51,6 +52,7 @@ __all__ = ["Fit", "fit", "learn"]
 FEW = 1 << 22  # numbers
 
 
+@known_state()
 def fit(
     table: Any,
     targets: Sequence[str] | str | None = None,

@@ -176,10 +176,12 @@ def _condition(factor: Tensor) -> float:
         return 1.0
     if len(factor) <= DECOMPOSED:
         return max(1.0, float(np.linalg.cond(factor.numpy())))
-    start = torch.randn(len(factor), 1, generator=torch.Generator().manual_seed(0)).double()
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(len(factor), 1, generator=generator, dtype=torch.float32).double()
     largest = smallest = start / start.norm()
     high = low = torch.ones(())
-    inverse = torch.linalg.solve_triangular(factor, torch.eye(len(factor)).double(), upper=False)
+    identity = torch.eye(len(factor), dtype=torch.float64)
+    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
     for _ in range(ITERATIONS):
         largest = factor @ (factor.T @ largest)
         high, largest = largest.norm(), largest / largest.norm()

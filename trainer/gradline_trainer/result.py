@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from gradline.tables import TableFile
+from gradline_trainer.ambient import known_state
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
@@ -19,6 +20,7 @@ from gradline_trainer.residuals import Residuals
 from gradline_trainer.ridge_path import RidgePath
 from gradline_trainer.robust import Robust
 from gradline_trainer.saved.moments import SavedMoments
+from gradline_trainer.state import SavedAsArrays
 from gradline_trainer.whitening import Leverage
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
@@ -31,7 +33,7 @@ __all__ = ["Fit"]
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(SavedAsArrays):
     """A trained linear model, y = x @ weights.T + bias in the table's own units.
 
     Attributes:
@@ -95,6 +97,7 @@ class Fit:
         inputs = [*self.features, "bias"]
         return [[self.targets[t], inputs[j]] for t, j in places]
 
+    @known_state()
     def summary(self, level: float = 0.95) -> Summary:
         """Return standard errors, tests, confidence intervals and statistics of the fit.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradline.categories import without_missing
 from gradline.errors import InputError, needs_extra
-from gradline.inputs import column_labels, refuse_sparse
+from gradline.inputs import column_labels, from_tensor, refuse_sparse
 from gradline.python_numbers import as_float, digits, is_number
 from gradline.tables.files import Dialect
 from gradline.tables.parts import Part
@@ -35,10 +35,10 @@ def open_frame(table: object) -> FrameTable:
         if isinstance(table, pl.DataFrame):
             frame = table
         elif isinstance(table, Mapping):
-            frame = pl.DataFrame({str(k): _series(pl, v) for k, v in table.items()})
+            frame = pl.DataFrame({str(k): _series(pl, v, k) for k, v in table.items()})
         elif (labels := column_labels(table)) is not None:
             _refuse_duplicates(map(str, labels))
-            frame = pl.DataFrame({str(n): _series(pl, table[n]) for n in labels})  # type: ignore[index]
+            frame = pl.DataFrame({str(n): _series(pl, table[n], n) for n in labels})  # type: ignore[index]
         else:
             raise InputError(
                 f"a table of type {type(table).__name__} is not known",
@@ -65,13 +65,14 @@ def _refuse_duplicates(names: Any) -> None:
         seen.add(name)
 
 
-def _series(pl: Any, column: Any) -> Any:
+def _series(pl: Any, column: Any, name: Any) -> Any:
     # NumPy's view of a column is the one that pandas, lists and tensors share.
     if isinstance(column, pl.Series):
         return column
     refuse_sparse(column, "a column")
     if str(getattr(column, "type", "")).startswith("dictionary"):
         column = column.to_pylist()  # NumPy's view of pyarrow's dictionaries has no nulls
+    column = from_tensor(column, f"the column {str(name)!r}")
     array = np.asarray(column)
     if array.dtype.kind in "fiubM":
         return pl.Series(values=array, strict=False)

@@ -24,6 +24,7 @@ from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.exact.system import MOST_ELIMINATED, ExactSystem, state_exactly
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
+from gradline_trainer.state import SavedAsArrays
 
 __all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
 
@@ -84,7 +85,7 @@ class Coefficient:
 
 
 @dataclass(frozen=True)
-class ExactSolution:
+class ExactSolution(SavedAsArrays):
     """The correctly rounded solution, and what is known of it.
 
     Attributes:
