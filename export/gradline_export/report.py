@@ -18,6 +18,7 @@ from gradline.errors import RefusedError
 from gradline.shown import Shown, scales, worst_first
 from gradline.statistics import criterion
 from gradline.story import UNKNOWN_MAE
+from gradline.terminal.printable import for_page
 from gradline.wording import (
     chance,
     chosen_ridge,
@@ -74,7 +75,11 @@ def to_report(
     optimum = fit.optimality.rmse_at_optimum
     least = None if optimum is None else optimum**2
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=for_page,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "number": number,

@@ -93,7 +93,8 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
                 raise InputError(
                     f"unknown feature {name!r}",
                     code="unknown-feature",
-                    hint=nearest(str(name), wanted),
+                    hint=nearest(str(name), wanted, given)
+                    or "leave it out: all features are there",
                 )
     present = set(given)
     for name in wanted:
@@ -101,7 +102,7 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
             raise InputError(
                 f"the feature {name!r} is missing",
                 code="missing-feature",
-                hint=nearest(name, given),
+                hint=nearest(name, given, wanted) or f"add the column {name!r}",
             )
     if len(given) != len(present):
         for name in wanted:
