@@ -372,7 +372,9 @@ def test_masked_arrays_are_refused(rows: Any, what: str) -> None:
 @pytest.mark.parametrize("value", [3.5e38, -1e300])
 def test_a_number_beyond_float32_is_refused_not_made_infinite(value: float) -> None:
     error = refusal([[value, 0, 0]])
-    assert str(error) == "the rows: a value is outside the range of float32"
+    assert str(error) == (
+        f"the column 'temperature' holds {value} in row 1, outside the range of float32"
+    )
     assert error.code == "out-of-range"
     assert "3.4e+38" in error.hint
 

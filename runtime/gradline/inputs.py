@@ -93,8 +93,7 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
                 raise InputError(
                     f"unknown feature {name!r}",
                     code="unknown-feature",
-                    hint=nearest(str(name), wanted, given)
-                    or "leave it out: all features are there",
+                    hint=nearest(str(name), wanted, given) or "leave it out: all are there",
                 )
     present = set(given)
     for name in wanted:
