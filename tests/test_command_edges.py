@@ -128,6 +128,14 @@ def test_a_closed_stderr_is_no_file_of_the_package(tmp_path: Path) -> None:
     assert load(tmp_path / "artifacts" / "fruit").version == 1
 
 
+def test_without_a_home_nothing_is_said_of_it(tmp_path: Path) -> None:
+    home = tmp_path / "file"
+    home.touch()
+    found = shell("gradline train-and-export", tmp_path, HOME=str(home), XDG_CONFIG_HOME="")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert load(tmp_path / "artifacts" / "orchard").version == 1
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_name_can_be_printed_and_data_are_utf8(encoding: str, tmp_path: Path) -> None:
     table = {"λ 🍎": [1.0, 2.0, 4.0], "größe": [1.0, 3.0, 2.0]}
