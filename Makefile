@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8
 
-.PHONY: venv run test test-slow test-long check docs bench clean
+.PHONY: venv run test test-slow test-long mutants check docs bench clean
 
 venv: .venv/installed
 
@@ -26,6 +26,17 @@ test-slow: venv ## what needs servers, browsers, clusters or fresh virtual envir
 
 test-long: venv ## what takes more than a minute each
 	$(PYTEST) --dist loadfile -m long
+
+mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
+mutants: venv ## put faults into one module, one at a time: which do its tests not notice?
+	$(BIN)/pip install --quiet -c constraints.txt --group mutants
+	rm -rf .cache/mutants
+	mkdir -p .cache/mutants/artifacts
+	cp -R runtime tests pyproject.toml .cache/mutants
+	cp -R artifacts/orchard .cache/mutants/artifacts
+	cd .cache/mutants && cosmic-ray init tests/mutants.toml found.sqlite
+	cd .cache/mutants && PYTHONPATH=runtime cosmic-ray exec tests/mutants.toml found.sqlite
+	cd .cache/mutants && cr-report --show-diff --surviving-only found.sqlite
 
 check: venv ## lint, format and types
 	$(BIN)/ruff check .

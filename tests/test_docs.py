@@ -23,7 +23,7 @@ from pages import blocks, is_as_shown
 from walk import DECLARED, SYNTAX_ALONE, Walk, is_slow
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKED = [*PAGES, *sorted((ROOT / "examples").glob("*/README.md"))]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "examples").glob("*/README.md"))]
 TABLES = {"sales.csv": "revenue", "prices.csv": "price", "logs/a.parquet": "cpu"}
 EXAMPLE = re.compile(r" *(?:.*\| )?(?:gradline|train-and-export)(?: |$)")
 WITH_BLOCKS = [page for page in PAGES if blocks(page)]
