@@ -34,9 +34,8 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="also shapes that take minutes")
     most = float("inf") if parser.parse_args().all else MOST
     torch.set_num_threads(1)
-    print(
-        "| n × d → k | ridge | fast, ms | exact, ms | formula, ms | auto |\n|---|---|---|---|---|---|"
-    )
+    print("| n × d → k | ridge | fast, ms | exact, ms | formula, ms | auto |")
+    print("|---|---|---|---|---|---|")
     rng = np.random.default_rng(0)
     with threadpool_limits(1):
         _times(rng, 30, 3, 1, 0.0)  # what is imported late is imported now

@@ -14,11 +14,13 @@ from gradline.encoding import Column
 
 __all__ = [
     "aligned",
+    "and_more",
     "categories",
     "chance",
     "chosen_ridge",
     "count",
     "equations",
+    "in_doubt",
     "isolated",
     "label",
     "number",
@@ -84,6 +86,23 @@ def isolated(name: str) -> str:
 def count(amount: int, noun: str) -> str:
     """Return an amount with its noun: "1 row", "2,000 rows"."""
     return f"{amount:,} {noun}{'s' * (amount != 1)}"
+
+
+def and_more(names: Sequence[str]) -> str:
+    """Return names in a row, the ninth and further ones counted."""
+    more = f" and {len(names) - TERMS} more" if len(names) > TERMS else ""
+    return ", ".join(names[:TERMS]) + more
+
+
+def in_doubt(supposed: Sequence[str] | None) -> str:
+    """Return to which features a claim about an optimum is limited; nothing for all of them.
+
+    Args:
+        supposed: The features that a threshold took for linearly dependent.
+    """
+    if not supposed:
+        return ""
+    return f" of all features but {and_more([label(name) for name in supposed])}"
 
 
 def categories(columns: Sequence[Column]) -> list[tuple[str, str]]:

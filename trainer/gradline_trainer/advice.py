@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradline.wording import count
+from gradline.wording import and_more, count
 from gradline_trainer.arithmetic import ILL_CONDITIONED
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
@@ -13,6 +13,8 @@ from gradline_trainer.rows import RowReader
 from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = ["advise", "advise_on_columns"]
+
+ROUNDED = 1e13  # a condition number from which on rounding alone may tell features apart
 
 
 def advise(
@@ -33,6 +35,8 @@ def advise(
     """
     columns: Columns = reader.columns
     found = advise_on_columns(reader, moments, problem.constant, problem.dependent)
+    if problem.supposed:
+        found.append(_supposition([columns.features[j] for j in problem.supposed], exact))
     if unfinished is not None:
         found.append(
             f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
@@ -46,6 +50,8 @@ def advise(
             "features are nearly linearly dependent (condition number about "
             f"{problem.condition:.1e}): {weakest!r} is nearly a linear combination of earlier "
             "ones, and small changes of the data change their weights a lot"
+            + "; leave it out if it is one but for rounding"
+            * (problem.condition > ROUNDED)
         )
     if exact is not None and exact.uncertified:
         inputs = [*columns.features, "the bias"]
@@ -75,8 +81,7 @@ def advise_on_columns(
     columns, counts = reader.columns, reader.counts
 
     def named(places: list[int]) -> str:
-        names = [repr(columns.features[j]) for j in places]
-        return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        return and_more([repr(columns.features[j]) for j in places])
 
     found = []
     if columns.left_out:
@@ -104,11 +109,25 @@ def advise_on_columns(
             f"too small to square, so their weight is 0: {named(tiny)} (multiply the column first)"
         )
     if dependent:
-        found.append(
-            "linearly dependent on earlier features (or more than the rows can tell apart), so "
-            f"their weight is 0: {named(dependent)}"
-        )
+        said = "linearly dependent on earlier features (or more than the rows can tell apart), so "
+        if reader.options.dependent == "drop":
+            found.append(f"{said}their weight is 0: {named(dependent)}")
+        else:
+            found.append(
+                f"{said}many weights fit equally well: {named(dependent)}; these have the least "
+                "norm (--dependent drop sets those of the features named to 0)"
+            )
     return found
+
+
+def _supposition(names: list[str], exact: ExactSolution | None) -> str:
+    """Return what a threshold's verdict means for what is said of the optimum."""
+    way = "; --arithmetic exact decides, from the rows" if exact is None else ""
+    return (
+        f"that {and_more(list(map(repr, names)))} {'is' if len(names) == 1 else 'are'} linearly "
+        "dependent was judged by a threshold: what is said of the optimum holds for the other "
+        f"features alone{way}"
+    )
 
 
 def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:

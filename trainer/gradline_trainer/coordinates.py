@@ -73,11 +73,9 @@ class Coordinates:
         return self.problem.scale[:, None] * self.problem.factor
 
     def fold(self, working: Tensor, bias: Tensor, features: int) -> tuple[Tensor, Tensor]:
-        """Return W (k, d) and b (k,) in raw units, float64; features left out have weight 0."""
+        """Return W (k, d) and b (k,) in raw units, float64; see `Rank.placed`."""
         weights = self.weights(working.double())
-        folded = torch.zeros(len(weights), features, dtype=torch.float64)
-        folded[:, self.problem.active] = weights
-        return folded, bias.double() - weights @ self.shift
+        return self.problem.rank.placed(weights, bias.double() - weights @ self.shift, features)
 
     def gap(self, weights_gradient: Tensor, bias_gradient: Tensor) -> float:
         """Return ½·gᵀH⁻¹g, how far the loss is above its least value.

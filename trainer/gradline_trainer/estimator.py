@@ -30,7 +30,7 @@ __all__ = ["LinearRegression"]
 
 SHARED = (  # options that bear the same name here
     "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
-    "folds", "dtype",
+    "folds", "dtype", "dependent",
 )  # fmt: skip
 
 
@@ -53,6 +53,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         folds: Of that cross-validation, None for 5 or where there is none.
         fit_intercept: Whether there is a bias.
         dtype: Of the exported graph: "float32", "float64" or "auto"; see `Options`.
+        dependent: What linearly dependent features get: see `Options`.
         random_state: The seed of the folds, and of the first weights with preconditioning "none".
 
     Attributes:
@@ -77,6 +78,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         folds: int | None = None,
         fit_intercept: bool = True,
         dtype: Literal["auto", "float32", "float64"] = "auto",
+        dependent: Literal["minimum-norm", "drop"] = "minimum-norm",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.learning_rate = learning_rate
@@ -89,6 +91,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.folds = folds
         self.fit_intercept = fit_intercept
         self.dtype = dtype
+        self.dependent = dependent
         self.random_state = random_state
 
     @known_state()

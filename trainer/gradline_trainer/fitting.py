@@ -237,6 +237,7 @@ def learn(
         robust=robust,
         gathered=gathered,
         leverage=measure_leverage(_at_hand(walk), moments, problem),
+        rank=problem.rank,
     )
 
 
@@ -273,6 +274,9 @@ def _state_loss(
             exact = gather_exactly(walk)
             moments = exact.rounded(moments)
             loss = ExactLoss.of(exact, moments, features, chosen)
+            if problem.dependent:  # of which float64's condition number knows nothing
+                condition = loss.coordinates.problem.condition
+                arithmetic = replace(arithmetic, condition=condition)
             return loss, moments, arithmetic
         except RefusedError as error:
             if chosen.arithmetic == "exact":

@@ -11,6 +11,7 @@ from gradline.tables import TableFile
 from gradline_trainer.ambient import known_state
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.columns import Columns
+from gradline_trainer.dependence import Rank
 from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.exact.loss import ExactSolution
 from gradline_trainer.metrics import Metrics
@@ -62,6 +63,7 @@ class Fit(SavedAsArrays):
         gathered: What `save_moments` writes: the moments of the first pass, where they were to be
             kept, or those given in the table's place; else None.
         leverage: How far the training rows are from their centre; None for many features.
+        rank: Which features are linearly independent; None for a wide table.
         partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
     """
 
@@ -91,6 +93,12 @@ class Fit(SavedAsArrays):
     gathered: SavedMoments | None = None
     leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
+    rank: Rank | None = None
+
+    @property
+    def supposed(self) -> list[str]:
+        """The features that a threshold took for dependent: no optimum is claimed of those."""
+        return [] if self.rank is None else [self.features[j] for j in self.rank.supposed]
 
     def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:
         """Return [target, feature] names for places in W; the feature d is the bias."""

@@ -60,7 +60,7 @@ def summarize(fit: Fit, level: float) -> Summary:
             design, weights[t], residual[t], second[d + t], standardized, robust
         )
         if robust is not None:
-            covariances.append(robust[0])
+            covariances.append(robust[0][np.ix_(design.estimable, design.estimable)])
     features = [j for j in design.active if j < d]
     inflation = (np.sqrt(second[features]) * design.norms[: len(features)]) ** 2
     return Summary(
@@ -72,8 +72,8 @@ def summarize(fit: Fit, level: float) -> Summary:
         terms=[*fit.features, *["bias"] * fit.options.bias],
         vif=design.placed(np.append(inflation, [math.nan] * fit.options.bias)),
         targets=targets,
-        active=design.active,
-        inverse=design.inverse,
+        active=[design.active[i] for i in design.estimable],
+        inverse=design.inverse[np.ix_(design.estimable, design.estimable)],
         robust=fit.options.robust,
         covariances=covariances or None,
         bias=fit.options.bias,
@@ -120,10 +120,18 @@ def _design(fit: Fit, moments: Moments, problem: Problem, level: float) -> Desig
         rows=moments.rows,
         terms=d + bias,
         active=[*whitening.active, *[d] * bias],
+        inestimable=_inestimable(fit),
         root=whitening.root,
         log_weights=math.log(2) * math.ldexp(moments.log_weights, -LOG_BITS),
         level=level,
     )
+
+
+def _inestimable(fit: Fit) -> set[int]:
+    """Return the places of terms whose coefficients the rows do not determine; the bias is d."""
+    if fit.rank is None:
+        return set()
+    return fit.rank.inestimable | (set() if fit.rank.bias_estimable else {len(fit.features)})
 
 
 def _robust(fit: Fit, design: Design, residual: float, t: int) -> tuple[Array, float | None] | None:

@@ -98,6 +98,9 @@ def train(
         optimality = replace(optimality, weights_error=rounding)
     else:
         weights, bias = coordinates.fold(weights, bias, len(features))
+    if coordinates.problem.dependent and (exact is None or coordinates.problem.supposed):
+        # Its bound is about the active features alone.
+        optimality = replace(optimality, weights_error=None)
     return Trained(
         weights=weights,
         bias=bias,

@@ -60,13 +60,14 @@ def model_metadata(served: Served, versions: list[str]) -> dict[str, Any]:
 
 def _proofs(manifest: dict[str, Any]) -> list[str]:
     """Return in a sentence each what the package proves; nothing where it lacks its record."""
-    from gradline.wording import float32_error, number
+    from gradline.wording import float32_error, in_doubt, number
 
     try:
         certificate = manifest["certificates"]["float32"]
         parity, optimum = manifest["parity"], manifest["certificates"]["optimality"]
         told = {name: certificate[name] for name in ("error", "target", "limit", "column")}
         reached = "reached the optimum" if optimum["converged"] else "stopped before the optimum"
+        reached += in_doubt(optimum.get("supposed_dependent"))
         return [
             "its golden rows were predicted here, each within its rounding bound",
             f"{', '.join(parity['within'])} agreed on {parity['rows']} rows, within the same bound",
