@@ -27,6 +27,7 @@ from gradline.wording import (
     isolated,
     label,
     number,
+    reached,
     to_error,
 )
 from gradline_export.panel import panel
@@ -107,6 +108,7 @@ def to_report(
         loss=loss_plot(fit.history, least),
         optimum=optimum,
         least=least,
+        reached=reached(manifest["certificates"]["optimality"]),
         scored=_scored(manifest, fit.targets),
         unknown_mae=UNKNOWN_MAE,
         ridged=fit.options.ridge != 0,
