@@ -140,6 +140,8 @@ def interval_terms(fit: Fit) -> Intervals:
     if not isinstance(fit.moments, Moments):
         raise _refused(f"{len(fit.features)} features are too many for their co-moments")
     if not fit.converged:
+        if fit.optimality.gap is None:
+            raise _refused("rounding hides the optimum", "use --arithmetic exact")
         raise _refused("the run stopped before the optimum", "--epochs, or another preconditioning")
     d = len(fit.features)
     problem = state_problem(fit.moments, d, fit.options)

@@ -29,6 +29,7 @@ from gradline.wording import (
     isolated,
     label,
     number,
+    reached,
     to_error,
 )
 from gradline_export.panel import panel
@@ -114,6 +115,7 @@ def to_report(
         optimum=optimum,
         doubt=in_doubt(fit.supposed),
         least=least,
+        reached=reached(manifest["certificates"]["optimality"]),
         scored=_scored(manifest, fit.targets),
         unknown_mae=UNKNOWN_MAE,
         ridged=fit.options.ridge != 0,

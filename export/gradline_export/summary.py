@@ -15,6 +15,7 @@ from gradline.story import equations, how_to_predict, metrics
 from gradline.terminal.layout import Facts, Heading, Part
 from gradline.wording import categories, chosen_ridge, count, float32_error, in_doubt, number
 from gradline_export.packaging import Frozen, column_record, metrics_record
+from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.fitting import Fit
 
 __all__ = ["summary", "summary_record"]
@@ -93,6 +94,8 @@ def _descent(fit: Fit) -> str:
     epochs = count(len(fit.history), "epoch")
     coordinates = f"{fit.options.preconditioning}, {fit.options.gradient_source}"
     where = "the optimum" if fit.converged else "not yet the optimum"
+    if isinstance(fit.optimality, Optimality) and fit.optimality.gap is None:
+        where = "rounding hides the optimum"
     where += in_doubt(fit.supposed)
     return (
         f"{epochs} with {coordinates}, learning rate {number(fit.learning_rate)}; RMSE of the "

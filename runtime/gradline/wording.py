@@ -24,6 +24,7 @@ __all__ = [
     "isolated",
     "label",
     "number",
+    "reached",
     "scientific",
     "sides",
     "to_error",
@@ -131,6 +132,16 @@ def scientific(value: float, digits: int = 3) -> str:
     """Return a number as 1.117e-4."""
     mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def reached(optimality: Mapping[str, Any]) -> str:
+    """Return where training ended, from the manifest's certificate of optimality."""
+    if optimality["converged"]:
+        return "reached the optimum"
+    # A wide table's gap is null too, but has bounds.
+    if "gap" in optimality and optimality["gap"] is None and "gap_at_least" not in optimality:
+        return "ended where rounding hides the optimum"
+    return "stopped before the optimum"
 
 
 def float32_error(error: float | None, target: str, limit: float, column: str) -> str:

@@ -39,9 +39,7 @@ def advise(
         found.append(_supposition([columns.features[j] for j in problem.supposed], exact))
     if unfinished is not None:
         found.append(
-            f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
-            f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
-            f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
+            f"{_where(unfinished)}; gradient norm {unfinished.gradient_norm:.3g}; "
             + _way_on(reader, problem, unfinished)
         )
     if problem.condition > ILL_CONDITIONED:
@@ -130,8 +128,25 @@ def _supposition(names: list[str], exact: ExactSolution | None) -> str:
     )
 
 
+def _where(unfinished: Optimality) -> str:
+    """Return where a run stopped, as far as rounding lets it be told."""
+    gap, least = unfinished.gap, unfinished.rmse_at_optimum
+    if gap is None:
+        return (
+            "the optimum is unknown: rounding may hide more than a millionth of the loss, "
+            f"{unfinished.loss:.4g}"
+        )
+    known = "" if least is None else f" (RMSE at the optimum {least:.4f})"
+    return (
+        f"stopped before the optimum: the loss is {unfinished.loss:.4g}, {gap:.4g} above its "
+        f"least value{known}"
+    )
+
+
 def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
     """Return how a run that stopped before the optimum gets there."""
+    if unfinished.gap is None and reader.options.arithmetic == "fast":
+        return "fast arithmetic can't tell on so nearly dependent features: --arithmetic exact"
     go = unfinished.epochs_to_go
     further = "it can't get there at this rate"
     if go is not None:
@@ -140,8 +155,6 @@ def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
         return f"{further}, or --preconditioning whiten"
     if reader.options.learning_rate != "auto":
         return f"{further}, or --learning-rate auto"
-    if problem.condition > ILL_CONDITIONED and reader.options.arithmetic == "fast":
-        return "fast arithmetic can't get nearer on so nearly dependent features: --arithmetic auto"
     return further
 
 

@@ -78,7 +78,11 @@ class Coordinates:
         return self.problem.rank.placed(weights, bias.double() - weights @ self.shift, features)
 
     def gap(self, weights_gradient: Tensor, bias_gradient: Tensor) -> float:
-        """Return ½·gᵀH⁻¹g, how far the loss is above its least value.
+        """Return ½·gᵀH⁻¹g, how far the loss is above its least value; see `gaps`."""
+        return float(self.gaps(weights_gradient, bias_gradient).sum())
+
+    def gaps(self, weights_gradient: Tensor, bias_gradient: Tensor) -> Tensor:
+        """Return what each target adds to the gap, shape (k,).
 
         Args:
             weights_gradient: By the loop's weights, shape (k, r).
@@ -89,8 +93,9 @@ class Coordinates:
         if self.kind == "none":
             gradient = (gradient - torch.outer(offset, problem.centre)) / problem.scale
         if self.kind != "whiten":
-            gradient = torch.linalg.solve_triangular(problem.factor, gradient.T, upper=False)
-        return float(problem.targets / 4 * (gradient.square().sum() + offset.square().sum()))
+            gradient = torch.linalg.solve_triangular(problem.factor, gradient.T, upper=False).T
+        squares: Tensor = gradient.square().sum(1) + offset.square()
+        return problem.targets / 4 * squares
 
     def error(self, weights_gradient: Tensor, bias_gradient: Tensor) -> Tensor:
         """Return W − W*, how far the weights are from the optimum in raw units, shape (k, r).

@@ -23,6 +23,7 @@ from gradline_trainer.exact.loss import ExactLoss
 from gradline_trainer.gathering import (
     gather,
     gather_exactly,
+    refuse_underflow,
     refuse_unlearnable,
     report_epochs,
 )
@@ -282,9 +283,10 @@ def _state_loss(
             if chosen.arithmetic == "exact":
                 raise
             arithmetic = replace(arithmetic, used="fast", reason=str(error))
+    refuse_underflow(moments, problem, walk.reader.columns)
     coordinates = Coordinates(problem, chosen.preconditioning)
     if chosen.gradient_source == "moments":
-        return MomentsLoss(coordinates), moments, arithmetic
+        return MomentsLoss(coordinates, moments.rows), moments, arithmetic
     over_rows = RowsLoss.over(_at_hand(walk) or [], coordinates, in_float32=chosen.in_float32)
     return over_rows, moments, arithmetic
 

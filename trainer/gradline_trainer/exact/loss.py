@@ -9,6 +9,7 @@ Higham, Accuracy and Stability, ch. 12) as gradient descent.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.exact.system import ExactSystem, state_exactly
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
+from gradline_trainer.rounding import Rounding, relative_noise
 from gradline_trainer.state import SavedAsArrays
 
 __all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
@@ -50,6 +52,8 @@ class ExactSolution(SavedAsArrays):
         zeros: Places of coefficients returned as 0 since a negligible enclosure contains it.
         residual_squares: Σw·residual² of each target at the exact solution, to about the last
             bit, shape (k,); a ridge penalty is part of it.
+        least: The loss at the exact solution; None where nothing bounds the rounding of the
+            factor.
         normal: Gives (XᵀWX)⁻¹; None for more features than are eliminated in integers.
     """
 
@@ -60,6 +64,7 @@ class ExactSolution(SavedAsArrays):
     uncertified: list[tuple[int, int]]
     zeros: list[tuple[int, int]]
     residual_squares: Array
+    least: float | None
     normal: ExactNormal | None
 
 
@@ -134,6 +139,12 @@ class ExactLoss:
                 break
         return self._unknowns(system, working, radius)
 
+    def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
+        """Bound what rounding did to the gap: the gradient is exact, the factor is not."""
+        r, k = self.working.shape
+        noise = relative_noise(r, 1) * float(np.linalg.norm(self._inverse))
+        return Rounding(self._slack + noise, torch.zeros(k, dtype=torch.float64), 0.0, math.inf)
+
     def certified(self) -> bool:
         """Return whether every coefficient is known to its last bit, and keep them if so."""
         weights, bias = self.coefficients()
@@ -184,6 +195,8 @@ class ExactLoss:
                 if found.zero:
                     zeros.append((t, j))
         normal = ExactNormal(self.system, self._inverse, active)
+        least = self._least_squares()
+        weight = ratio(self.system.weight, 1, 2 * self.system.unit)
         return ExactSolution(
             hi[:, :d],
             hi[:, d],
@@ -191,22 +204,30 @@ class ExactLoss:
             lo[:, d],
             sorted(uncertified),
             sorted(zeros),
-            self._residual_squares(),
+            least * self._scale**2 * weight,
+            self._total(least) / k if self._slack < 1 / 2 else None,
             normal if len(self._inverse) <= MOST_INVERTED else None,
         )
 
-    def _residual_squares(self) -> Array:
-        """Return Σw·residual² of each target at the exact solution, shape (k,).
+    def _least_squares(self) -> Array:
+        """Return the scaled mean of residual² of each target at the exact solution, shape (k,).
 
         At the weights that the loop ended with it is more by ρᵀA⁻¹ρ, ρ = B − A·w, which is ‖Tρ‖²
         but for a share of at most `_slack`. What that may explain entirely is 0.
         """
         one = 1 << (2 * self.system.places + 2 * GRID)  # ρ is in units of 2^(−2·places − GRID)
         found = (self._squares / one).astype(np.float64)
-        excess = np.square(self._inverse @ self._rounded(self._residual)).sum(axis=0)
-        most = excess / max(1 - self._slack, 0.5) * (1 + 1e-9)
+        residual = self._rounded(self._residual)
+        step = self._inverse @ residual
+        excess = np.square(step).sum(axis=0)
+        rounding = relative_noise(len(residual), 1) * (np.abs(self._inverse) @ np.abs(residual))
+        most = np.square(np.abs(step) + rounding).sum(axis=0) / max(1 - self._slack, 0.5)
         least: Array = np.where(found <= most, 0.0, found - excess)
-        return least * self._scale**2 * ratio(self.system.weight, 1, 2 * self.system.unit)
+        return least
+
+    def _total(self, squares: Array) -> float:
+        """Return the sum of the targets' scaled mean squares, shape (k,), in their own units."""
+        return float(sum(q * s * s for q, s in zip(squares, self._scale, strict=True)))
 
     def _rounded(self, residual: Integers) -> Array:
         one = 1 << (2 * self.system.places + GRID)
@@ -223,7 +244,7 @@ class ExactLoss:
             squares  # scaled mean squares of y − W·x, (k,), in units of 2^(−2·places − 2·GRID)
         )
         one = 1 << (2 * system.places + 2 * GRID)
-        value = float(sum((q / one) * s * s for q, s in zip(squares, self._scale, strict=True)))
+        value = self._total((squares / one).astype(np.float64))
         by_raw = torch.from_numpy(-2 / k * self._rounded(residual).T * self._scale[:, None])
         by_weights = torch.linalg.solve_triangular(self._factor, by_raw.T, upper=False).T
         offset = (self._centre - problem.target_centre) * problem.bias
