@@ -94,7 +94,8 @@ def test_what_is_published_is_done_whoever_reads_it(to: str, tmp_path: Path) -> 
 def test_without_a_home_nothing_is_said_of_it(tmp_path: Path) -> None:
     home = tmp_path / "file"
     home.touch()
-    found = shell("gradline train-and-export", tmp_path, HOME=str(home), XDG_CONFIG_HOME="")
+    surroundings = {"HOME": str(home), "XDG_CONFIG_HOME": "", "ORT_DISABLE_TELEMETRY": "1"}
+    found = shell("gradline train-and-export", tmp_path, **surroundings)
     assert (found.returncode, found.stderr) == (0, "")
     assert load(tmp_path / "artifacts" / "orchard").version == 1
 
