@@ -131,7 +131,8 @@ def test_a_closed_stderr_is_no_file_of_the_package(tmp_path: Path) -> None:
 def test_without_a_home_nothing_is_said_of_it(tmp_path: Path) -> None:
     home = tmp_path / "file"
     home.touch()
-    found = shell("gradline train-and-export", tmp_path, HOME=str(home), XDG_CONFIG_HOME="")
+    surroundings = {"HOME": str(home), "XDG_CONFIG_HOME": "", "ORT_DISABLE_TELEMETRY": "1"}
+    found = shell("gradline train-and-export", tmp_path, **surroundings)
     assert (found.returncode, found.stderr) == (0, "")
     assert load(tmp_path / "artifacts" / "orchard").version == 1
 
