@@ -21,7 +21,7 @@ from torch import Tensor
 from gradline_trainer.coordinates import Coordinates
 from gradline_trainer.exact.coefficients import Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
-from gradline_trainer.exact.integers import Integers, ratio, whole
+from gradline_trainer.exact.integers import Integers, nearest, ratio, whole
 from gradline_trainer.exact.inverse import MOST_INVERTED, ExactNormal, approximate_inverse
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.exact.system import ExactSystem, state_exactly
@@ -34,7 +34,7 @@ __all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
 
 Array = NDArray[np.float64]
 GRID = 320  # bits after the point of the scaled weights
-NEAR = 40  # the last bits of which the coefficients of dependent features may be uncertain
+NEAR = 10  # the last bits of which the coefficients of dependent features may be uncertain
 MOST_STEPS = 20
 
 
@@ -112,7 +112,7 @@ class ExactLoss:
             step = torch.linalg.solve_triangular(
                 self._factor, weights, upper=False, left=False
             ).numpy()
-            self.working = self.working + whole(step.T / self._scale, GRID)
+            self.working = self.working + nearest(step.T / self._scale, GRID)
             self._centre += bias
             weights.zero_()
             bias.zero_()
@@ -129,15 +129,18 @@ class ExactLoss:
         Args:
             system: Of the same basis; its A·w = B is solved by the loop's steps without a loss.
         """
-        working, residual = np.zeros(system.right.shape, object), system.right * (1 << GRID)
-        for _ in range(MOST_STEPS):
-            step = torch.cholesky_solve(torch.from_numpy(self._rounded(residual)), self._factor)
-            working = working + whole(step.numpy(), GRID)
-            residual = system.right * (1 << GRID) - system.matrix.dot(working)
-            radius = self._enclosure(residual)
+        # Where vectors stand for the features, what rounding leaves of theirs is multiplied.
+        grid = GRID + 2 * system.in_basis().bits
+        working, residual = np.zeros(system.right.shape, object), system.right * (1 << grid)
+        for _ in range(MOST_STEPS + grid // GRID * MOST_STEPS):
+            rounded = torch.from_numpy(self._rounded(residual, grid))
+            step = torch.cholesky_solve(rounded, self._factor)
+            working = working + nearest(step.numpy(), grid)
+            residual = system.right * (1 << grid) - system.matrix.dot(working)
+            radius = self._enclosure(residual, grid)
             if radius is None or radius.max(initial=0) >> NEAR == 0:
                 break
-        return self._unknowns(system, working, radius)
+        return self._unknowns(system, working, radius, grid)
 
     def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
         """Bound what rounding did to the gap: the gradient is exact, the factor is not."""
@@ -164,7 +167,7 @@ class ExactLoss:
         return unknowns.weights(), unknowns.biases()
 
     def _unknowns(
-        self, system: ExactSystem, working: Integers, radius: Integers | None
+        self, system: ExactSystem, working: Integers, radius: Integers | None, grid: int = GRID
     ) -> Unknowns:
         basis = system.in_basis()
         if radius is not None and basis.rows is not None:
@@ -175,7 +178,7 @@ class ExactLoss:
             basis.unfolded(working),
             radius,
             [system.feature_exponents[j] for j in basis.kept],
-            GRID + basis.bits,
+            grid + basis.bits,
         )
 
     def solution(self, features: int) -> ExactSolution:
@@ -229,8 +232,8 @@ class ExactLoss:
         """Return the sum of the targets' scaled mean squares, shape (k,), in their own units."""
         return float(sum(q * s * s for q, s in zip(squares, self._scale, strict=True)))
 
-    def _rounded(self, residual: Integers) -> Array:
-        one = 1 << (2 * self.system.places + GRID)
+    def _rounded(self, residual: Integers, grid: int = GRID) -> Array:
+        one = 1 << (2 * self.system.places + grid)
         rounded: Array = (residual / one).astype(np.float64)
         return rounded
 
@@ -251,19 +254,21 @@ class ExactLoss:
         value = (value + float(offset.square().sum())) / k
         return torch.tensor(value, dtype=torch.float64), by_weights, 2 / k * offset
 
-    def _enclosure(self, residual: Integers) -> Integers | None:
-        """Return e ≥ |w − exact w|, shape (r, k), in units of 2^−GRID; None where T is too far off.
+    def _enclosure(self, residual: Integers, grid: int = GRID) -> Integers | None:
+        """Return e ≥ |w − exact w|, shape (r, k), in units of 2^−grid; None where T is too far off.
 
         With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
         at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
         """
         if not self._slack < 1 / 2:
             return None
-        rounded = np.abs(self._rounded(residual)) + np.finfo(np.float64).tiny
+        rounded = np.abs(self._rounded(residual, grid)) + np.finfo(np.float64).tiny
         reach = np.linalg.norm(np.abs(self._inverse) @ rounded, axis=0)
         widths = np.linalg.norm(self._inverse, axis=0)
         bound = np.multiply.outer(widths, reach) / (1 - self._slack) * (1 + 1e-9)
-        return whole(bound, GRID) + 1
+        # Where nothing is left the solution is exact, also where it lies midway between two floats.
+        left: Integers = (residual != 0).any(axis=0)
+        return (whole(bound, grid) + 1) * left
 
 
 class Quadratic(torch.autograd.Function):
