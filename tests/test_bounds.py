@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -219,7 +218,7 @@ def test_a_column_whose_squares_lose_digits_is_refused_in_fast_arithmetic(expone
             "multiply the column first",
         )
     plain, scaled = (fit((x, y), arithmetic="exact") for x in (X, tiny))
-    assert (scaled.weights * torch.tensor([2.0**exponent, 1])).equal(plain.weights)
+    assert (scaled.weights.numpy() * [2.0**exponent, 1] == plain.weights.numpy()).all()
 
 
 @pytest.mark.parametrize("exponent", [-505, 500, 508])
@@ -229,8 +228,8 @@ def test_columns_within_the_range_of_squares_lose_no_digit(exponent: int) -> Non
     plain, scaled = (
         fit((x, y), arithmetic="fast", dtype="float64") for x in (X, X * [2.0**exponent, 1])
     )
-    weights = scaled.weights * torch.tensor([2.0**exponent, 1])
-    torch.testing.assert_close(weights, plain.weights, rtol=1e-14, atol=0)
+    weights = scaled.weights.numpy() * [2.0**exponent, 1]
+    np.testing.assert_allclose(weights, plain.weights, rtol=1e-14)
 
 
 @pytest.mark.parametrize("arithmetic", ["fast", "exact", "auto"])
@@ -267,7 +266,7 @@ def test_weights_too_large_for_exact_arithmetic_are_told_from_columns() -> None:
     assert "--arithmetic fast" in caught.value.hint
     found = fit((X, y), sample_weight=w * 1e306)
     assert found.arithmetic.used == "fast"
-    torch.testing.assert_close(found.weights, fit((X, y), sample_weight=w).weights)
+    np.testing.assert_allclose(found.weights, fit((X, y), sample_weight=w).weights, rtol=1e-13)
 
 
 def test_standard_errors_stand_where_the_squares_of_weights_overflow() -> None:
