@@ -97,16 +97,27 @@ def test_each_of_the_three_has_to_be_there(key: str) -> None:
     assert bad(b"[1]").code == bad(b"7").code == "bad-golden"
 
 
-@pytest.mark.parametrize(("rows", "code"), [(65, ""), (67, "not-json")])
-def test_many_more_rows_than_there_are_is_more_than_is_read(rows: int, code: str) -> None:
-    """The limit counts values and brackets, with some room for the members of the object."""
-    each = {"inputs": [[1, 2, 3]] * rows, "outputs": [[1, 2]] * rows, "bounds": [[1, 1]] * rows}
-    data = json.dumps(each).encode()
-    if code:
-        error = bad(data)
-        assert (error.code, "golden.json" in str(error)) == (code, True)
-    else:
-        assert len(Golden.parse(data, (2, 3), np.dtype(np.float32)).inputs) == rows
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (3, 1), (5, 2), (1, 70)])
+def test_no_more_is_read_than_the_rows_of_the_shape_can_take(shape: tuple[int, int]) -> None:
+    """Each row has its values and three brackets; 20 more are the members of the object."""
+    k, d = shape
+    few = {"inputs": [[1] * d], "outputs": [[1] * k], "bounds": [[1] * k], "more": [1]}
+    room = row_count(d) * (d + 2 * k + 3) + 20
+    few["more"] *= 1 + room - sum(map(json.dumps(few).count, "[{,"))
+    assert len(Golden.parse(json.dumps(few).encode(), shape, GRAPH.dtype).inputs) == 1
+    few["more"].append(1)
+    error = bad(json.dumps(few).encode(), shape)
+    assert (error.code, error.args[0]) == (
+        "not-json",
+        f"golden.json cannot be read as JSON (it has more than {room} values)",
+    )
+
+
+@pytest.mark.parametrize("widths", [(4, 2, 2), (2, 2, 2), (3, 3, 2), (3, 2, 3), (3, 1, 1)])
+def test_the_widths_are_those_of_the_graph(widths: tuple[int, int, int]) -> None:
+    rows = ([[1] * width] * 4 for width in widths)
+    data = dict(zip(("inputs", "outputs", "bounds"), rows, strict=True))
+    assert bad(json.dumps(data).encode()).code == "bad-golden"
 
 
 # What a host answers
@@ -189,6 +200,7 @@ def test_small_bounds_are_compared_as_closely() -> None:
         golden = Golden(rows, np.zeros((1, 2)), np.full((1, 2), bound))
         if right:
             assert golden.check(exactly(golden), bare) == 0
+            assert golden.check(lambda _: np.full((1, 2), least), bare) == 1  # at the bound itself
         else:
             with pytest.raises(PackageError, match="are not the rounding bounds"):
                 golden.check(exactly(golden), bare)

@@ -10,6 +10,7 @@ import pytest
 
 import gradline
 from gradline.program import run
+from gradline.serve import app
 from gradline.serve.metrics import Metrics
 from gradline.serve.repository import Repository
 from gradline.serve.settings import Settings
@@ -111,6 +112,9 @@ def test_the_servers_command_hands_the_name_on(
     monkeypatch.setattr(server, "run", lambda settings, _: seen.append(settings))
     assert run(["serve", str(artifacts), "--expect-name", "fruit"]) == 0
     assert seen[0].name == "fruit"
+    monkeypatch.setenv("GRADLINE_SERVE", seen[0].to_environment()["GRADLINE_SERVE"])
+    with pytest.raises(gradline.PackageError, match="expected 'fruit'"):  # the orchard beside it
+        app()
 
 
 @pytest.mark.parametrize("command", ["diff", "sign"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from uvicorn.server import ServerState
 import gradline
 from gradline.serve.application import Application
 from gradline.serve.connections import Connection, connect
+from gradline.serve.metrics import Metrics
+from gradline.serve.repository import KEPT, Repository
+from gradline.serve.settings import Settings
 from gradline.serve.surplus import Surplus
 from gradline.serve.sweeping import EVERY, Sweep
 from gradline_export import export_package
@@ -249,6 +253,57 @@ def test_bearer_is_spelt_in_any_case(kind: str, orchard_package: Path) -> None:
     assert ask(app, "/v2", authorization=f"{kind} 0123456789abcdef").status == 200
     assert fault(ask(app, "/v2", authorization=f"{kind} 0123456789abcdeF"), 401)
     assert fault(ask(app, "/v2", authorization="Basic 0123456789abcdef"), 401)
+
+
+def test_blanks_around_the_token_are_none_of_it(orchard_package: Path) -> None:
+    app = application(orchard_package, token=b"0123456789abcdef")
+    assert ask(app, "/v2", authorization="Bearer   0123456789abcdef ").status == 200
+
+
+@pytest.mark.parametrize(("length", "fits"), [(15, False), (16, True)])
+def test_a_token_has_sixteen_characters_or_more(length: int, fits: bool, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a" * length + "\n")
+    settings = Settings((tmp_path,), token_file=tmp_path / "token")
+    if fits:
+        assert settings.limits().token == b"a" * length
+    else:
+        with pytest.raises(gradline.InputError, match="16 or more characters"):
+            settings.limits()
+
+
+# What is answered at once, and what is kept
+
+
+@pytest.mark.parametrize(("length", "model"), [(b"99999", "orchard"), (b"100000", None)])
+def test_a_body_that_takes_long_is_not_answered_between_others(
+    length: bytes, model: str | None, app: Application
+) -> None:
+    assert app.at_once(b"/v2/models/orchard/infer", [(b"content-length", length)]) == model
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"Transfer-Encoding: chunked",
+        b"Content-Length: 94",
+        b"Transfer-Encoding: gzip",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        b"Host: localhost",
+    ],
+)
+def test_a_head_that_can_be_read_in_two_ways_is_refused(more: bytes, clock: Clock) -> None:
+    clock.receive(HEAD + b"\r\n" + more + b"\r\n\r\n" + BODY)
+    assert clock.statuses == [400]
+
+
+def test_so_many_versions_stay_loaded_and_no_more(orchard_package: Path, tmp_path: Path) -> None:
+    versions = [str(number) for number in range(1, KEPT + 4)]
+    for version in versions:
+        shutil.copytree(orchard_package, tmp_path / "orchard" / version)
+    served = Repository([tmp_path], Metrics())
+    for version in versions:
+        assert served.find("orchard", version) is not None
+    assert list(served.models["orchard"].others) == versions[-1 - KEPT : -1]
 
 
 # float32's own maximum

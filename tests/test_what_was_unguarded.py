@@ -106,3 +106,32 @@ def test_parity_is_asked_of_a_row_alone_of_few_and_of_all(size: int) -> None:
     check_parity({"right": right}, rows, weights, bias)
     with pytest.raises(gradline.RefusedError, match="no parity: Abacus answers"):
         check_parity({"Abacus": wrong_in_batches_of_this_size}, rows, weights, bias)
+
+
+# What training decides
+
+
+def test_of_levels_as_frequent_the_first_by_code_point_is_the_reference() -> None:
+    """Though levels that are all integers stand in numeric order."""
+    table = {"t": [9, 10, 9, 10, 100, 9, 10], "y": [1.0, 2, 1, 2, 3, 1.5, 2.5]}
+    (column,) = fit(table, "y", one_hot="t").columns.inputs
+    assert column.levels == ("9", "10", "100")
+    assert column.reference == "10"
+
+
+def test_a_target_without_variance_has_no_r2() -> None:
+    from gradline_trainer.metrics import _collect
+
+    found = _collect(np.array([4.0, 0.0]), None, np.array([0.0, 2.0]))
+    assert [metrics.r2 for metrics in found] == [None, 1.0]
+
+
+# Where a version goes
+
+
+def test_the_next_version_is_above_the_newest_not_the_first_that_is_free(tmp_path: Path) -> None:
+    from gradline_export.publishing import publish
+
+    for number in ("1", "5"):
+        (tmp_path / "m" / number).mkdir(parents=True)
+    assert publish({"a": b""}, tmp_path, "m").name == "6"
