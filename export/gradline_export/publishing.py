@@ -127,7 +127,10 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folder
+        return
     try:
         os.fsync(descriptor)
     finally:
