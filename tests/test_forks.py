@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import select
 import signal
 import subprocess
 import sys
@@ -37,6 +36,8 @@ def in_child(work: Callable[[], Any]) -> Any:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(PATIENCE)  # ends even a process that waits outside of Python
         try:
             answer = work()
         except BaseException as error:
@@ -45,12 +46,8 @@ def in_child(work: Callable[[], Any]) -> Any:
         os._exit(0)
     os.close(writer)
     with open(reader, "rb") as answers:
-        if not select.select([answers], [], [], PATIENCE)[0]:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            pytest.fail("the child does not return")
         data = answers.read()
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0)[1] == 0, "the child does not return"
     return pickle.loads(data)  # noqa: S301 - its own
 
 
