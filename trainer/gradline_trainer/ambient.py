@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from gradline.ambient import numpy_defaults
+from gradline_trainer.parallel import one_thread_each
 
 __all__ = ["known_state"]
 
@@ -21,6 +22,7 @@ def known_state() -> Iterator[None]:
     """
     with ExitStack() as stack:
         stack.enter_context(numpy_defaults())
+        stack.enter_context(one_thread_each())  # a forked child has no others, and waits for them
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.device("cpu"))

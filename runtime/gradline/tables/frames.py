@@ -13,6 +13,7 @@ from gradline.errors import InputError, needs_extra
 from gradline.inputs import column_labels, from_tensor, refuse_sparse
 from gradline.python_numbers import as_float, digits, is_number
 from gradline.tables.files import Dialect
+from gradline.tables.forks import check_polars
 from gradline.tables.parts import Part
 from gradline.tables.table import FrameTable
 
@@ -29,6 +30,7 @@ def open_frame(table: object) -> FrameTable:
     """
     with needs_extra():
         import polars as pl
+    check_polars()
     try:
         if isinstance(table, pl.LazyFrame):
             table = table.collect()

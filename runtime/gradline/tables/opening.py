@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gradline.errors import InputError, needs_extra
 from gradline.tables.faults import check_arrow, default_separator, unreadable
 from gradline.tables.files import FORMATS, Dialect, TableFile, file_format
+from gradline.tables.forks import check_polars
 from gradline.tables.objects import ObjectFile, reachable
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def open_file(
     """
     with needs_extra():
         import polars as pl
+    check_polars()
     kind = file_format(path)
     if kind is None and dialect.separator is not None:
         kind = "csv"
