@@ -11,7 +11,6 @@ import io
 import os
 import pty
 import re
-import select
 import struct
 import subprocess
 import sys
@@ -114,21 +113,23 @@ def call_on_terminal(
         reading = pool.submit(_read_all, ours)
         status = call(words, out, err, **{"TERM": "xterm-256color", **given})
         text = out.text if isinstance(out, Pipe) else ""
+    os.close(ours)
     return Shown(status, reading.result(), text)
 
 
-def _read_all(terminal: int) -> str:
+def _read_all(terminal: int, watch: Callable[[str], object] | None = None) -> str:
     """Return what is written to a terminal until nobody has it open any more."""
     written = b""
     while data := _read_some(terminal):
         written += data
-    os.close(terminal)
-    return written.decode()
+        if watch is not None:
+            watch(written.decode(errors="replace"))
+    return written.decode(errors="replace")
 
 
-def _read_some(descriptor: int) -> bytes:
+def _read_some(terminal: int) -> bytes:
     try:
-        return os.read(descriptor, 1 << 16)
+        return os.read(terminal, 1 << 16)
     except OSError:  # so Linux says that nobody has the terminal open any more
         return b""
 
@@ -141,7 +142,6 @@ def on_terminal(
     columns: int = 80,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
-    pipe_stdout: bool = False,
     watch: Watch = lambda *_: None,
 ) -> Shown:
     """Run a process with a terminal of so many columns as its stdin, stdout and stderr.
@@ -155,7 +155,7 @@ def on_terminal(
     with subprocess.Popen(
         [str(word) for word in command],
         stdin=theirs,
-        stdout=subprocess.PIPE if pipe_stdout else theirs,
+        stdout=theirs,
         stderr=theirs,
         cwd=cwd,
         env={**given, "TERM": "xterm-256color", **(environment or {})},
@@ -165,31 +165,13 @@ def on_terminal(
         killer = threading.Timer(60, process.kill)
         killer.start()
         try:
-            written, piped = _read(process, ours, watch)
+            written = _read_all(ours, lambda shown: watch(shown, process, ours))
+            process.wait()
         finally:
             killer.cancel()
             process.kill()
             os.close(ours)
-    return Shown(process.returncode, written, piped)
-
-
-def _read(process: subprocess.Popen[bytes], terminal: int, watch: Watch) -> tuple[str, str]:
-    """Returns what a process wrote to its terminal and to its pipe, if it has one."""
-    written = {terminal: b""}
-    if process.stdout is not None:
-        written[process.stdout.fileno()] = b""
-    waiting = list(written)
-    while waiting:
-        for descriptor in select.select(waiting, [], [])[0]:
-            data = _read_some(descriptor)
-            if not data:
-                waiting.remove(descriptor)
-            written[descriptor] += data
-            if descriptor == terminal:
-                watch(written[terminal].decode(errors="replace"), process, terminal)
-    process.wait()
-    texts = [text.decode(errors="replace") for text in written.values()]
-    return texts[0], "".join(texts[1:])
+    return Shown(process.returncode, written, "")
 
 
 def resize(terminal: int, columns: int) -> None:

@@ -442,6 +442,7 @@ def cpu_seconds(server: Server) -> float:
     return int(fields[0]) / 1e9
 
 
+@pytest.mark.alone
 def test_a_flood_of_connections_beyond_the_most_costs_the_others_little(
     orchard_package: Path,
 ) -> None:

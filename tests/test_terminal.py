@@ -26,11 +26,10 @@ from terminals import GRADLINE, call_on_terminal, on_terminal, piped, resize
 from test_lightness import HEAVY, RUN
 
 TRAIN = (*GRADLINE, "train-and-export")
-# Epochs to no end, or for some seconds.
+# Epochs to no end, or a few.
 SLOW = ("--gradient", "rows", "--preconditioning", "standardize", "--learning-rate", "1e-3")
 ENDLESS = (*SLOW, "--tolerance", "0", "--epochs", "1000000000")
-SOME = (*SLOW, "--tolerance", "0", "--epochs", "40000")
-FEW = ("train-and-export", *SLOW, "--tolerance", "0", "--epochs", "20")
+FEW = ("train-and-export", *SLOW, "--tolerance", "0", "--epochs", "100")
 RULE = "───"
 VERIFY = pytest.param("verify", marks=pytest.mark.slow)  # it imports PyTorch
 
@@ -134,29 +133,37 @@ class Interrupt:
             process.send_signal(signal.SIGINT)
 
 
-@pytest.mark.slow
-def test_training_draws_a_line_with_the_loss(tmp_path: Path) -> None:
-    shown = on_terminal(*TRAIN, *SOME, cwd=tmp_path, pipe_stdout=True)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Shows every step of a command that is called in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PATIENCE", "LIVE_PATIENCE", "PLAIN_EVERY", "DRAWN_EVERY"):
+        monkeypatch.setattr(f"gradline.terminal.progress.{name}", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_training_draws_a_line_with_the_loss() -> None:
+    shown = call_on_terminal(*FEW, pipe_stdout=True)
     assert shown.status == 0
     drawn = [line for line in shown.drawn if "epochs, loss" in line]
-    assert len(drawn) > 3
+    assert len(drawn) > 90
     line = re.compile(
         r"[▁▂▃▄▅▆▇█]{24}  [\d,]+ epochs, loss [\d.,]+, [\d,]+/s, at most \d+ s left *"
     )
-    assert all(line.fullmatch(text) for text in drawn)
+    assert all(line.fullmatch(text) for text in drawn[24:-1])
     assert {len(text) for text in drawn} == {79}
     assert shown.piped.startswith("orchard: 5 rows, 3 features, 2 targets\n")
     assert "\x1b" not in shown.piped
     # The line is blank, and stderr goes on where it began.
-    assert re.search(r"left *\r {79}\rWarning: stopped before", shown.text)
+    assert re.search(r"100 epochs, loss \S+ [\d,]+/s *\r {79}\rWarning: stopped before", shown.text)
 
 
-@pytest.mark.slow
-def test_json_alone_is_on_stdout_and_quiet_draws_nothing(tmp_path: Path) -> None:
-    shown = on_terminal(*TRAIN, *SOME, "--json", cwd=tmp_path, pipe_stdout=True)
-    assert json.loads(shown.piped)["epochs"] == 40000
+@pytest.mark.usefixtures("impatient")
+def test_json_alone_is_on_stdout_and_quiet_draws_nothing() -> None:
+    shown = call_on_terminal(*FEW, "--json", pipe_stdout=True)
+    assert json.loads(shown.piped)["epochs"] == 100
     assert "loss" in shown.text
-    quiet = on_terminal(*TRAIN, *SOME, "--quiet", cwd=tmp_path, pipe_stdout=True)
+    quiet = call_on_terminal(*FEW, "--quiet", pipe_stdout=True)
     assert quiet.piped == "artifacts/orchard/2\n"
     assert "loss " not in quiet.text.partition("Warning")[0]
     assert not quiet.drawn or quiet.text.startswith("Warning")
@@ -183,14 +190,6 @@ def test_the_line_follows_the_terminals_size(tmp_path: Path) -> None:
     drawn = [line for line in shown.drawn if "epochs, loss" in line]
     assert {len(line) for line in drawn} == {79, 39}
     assert all("loss" in line for line in drawn)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Shows every step of a command that is called in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("PATIENCE", "LIVE_PATIENCE", "PLAIN_EVERY", "DRAWN_EVERY"):
-        monkeypatch.setattr(f"gradline.terminal.progress.{name}", 0.0)
 
 
 @pytest.mark.usefixtures("impatient")
