@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv run test test-slow mutants check docs bench clean
+PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8
+
+.PHONY: venv run test test-slow test-long mutants check docs bench clean
 
 venv: .venv/installed
 
@@ -17,10 +19,13 @@ run: venv ## train on the built-in orchard table, publish a package, predict fro
 	$(BIN)/gradline predict artifacts/orchard examples/orchard.csv
 
 test: venv ## the fast suite
-	$(BIN)/pytest -q -m "not slow"
+	$(PYTEST) --dist worksteal -m "not slow and not long"
 
-test-slow: venv ## what takes minutes or needs fresh virtual environments
-	$(BIN)/pytest -q -m slow
+test-slow: venv ## what needs servers, browsers, clusters or fresh virtual environments
+	$(PYTEST) --dist loadfile -m "slow and not long"
+
+test-long: venv ## what takes more than a minute each
+	$(PYTEST) --dist loadfile -m long
 
 mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
 mutants: venv ## put faults into one module, one at a time: which do its tests not notice?

@@ -32,7 +32,7 @@ TURNS = 41
 
 def run(quick: bool) -> list[Comparison]:
     """Return the comparisons: those with a goal, then other forms of the same row."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with TemporaryDirectory() as folder, threadpool_limits(1):
         package = read_package(published(folder))

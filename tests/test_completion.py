@@ -19,7 +19,10 @@ PAGE = (Path(__file__).parent.parent / "docs" / "completion.md").read_text()
 LINES = [
     line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
 ]
-PROGRAM = """#!{python}
+# As pip writes it where the interpreter's path has blanks, which a line with #! can't have.
+PROGRAM = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 from gradline.cli import main
 main(prog_name={name!r})
 """

@@ -39,6 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("CURL_HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "local")  # another test may have a cluster
     Path(".curlrc").write_text("no-progress-meter\n")  # as on a terminal
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(ROOT / "artifacts" / "orchard" / "1", "artifacts/orchard/1")

@@ -307,3 +307,20 @@ def test_other_stores_are_asked_too(scheme: str, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match=f"no credentials for {scheme}://bucket") as caught:
         open_files(f"{scheme}://bucket/t.csv")
     assert hints[scheme] in caught.value.hint
+
+
+def test_a_store_is_asked_where_nobody_knows_the_users_name_or_home(tmp_path: Path) -> None:
+    known = ("HOME", "USER", "POLARS_TEMP_DIR", "GOOGLE_APPLICATION_CREDENTIALS")
+    surroundings = {k: v for k, v in os.environ.items() if k not in known}
+    done = subprocess.run(
+        [sys.executable, "-m", "gradline", "train-and-export", "gs://bucket/t.csv", "-ty"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**surroundings, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert "panicked" not in done.stderr
+    assert "Error: no credentials for gs://bucket" in done.stderr
+    assert not [*tmp_path.iterdir()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from dataclasses import replace
@@ -72,6 +73,8 @@ def run(
         local = source is not None and not is_remote(source)
         check_output(save_moments, table_files(source) if source and local else [])
         check_writable(save_moments)
+    # matplotlib warns where there is no home for its cache; it makes one for the process then.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
     later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
     ahead = partial(import_ahead, later)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.ambient import numpy_defaults
 from gradline.by_column import as_inputs
 from gradline.encoding import fill_values
 from gradline.errors import InputError, PackageError
 from gradline.inputs import to_matrix
+from gradline.onnx_runtime import import_onnxruntime
 from gradline.package.reading import Package, read_package
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Model", "load", "open_session"]
 
 
+@numpy_defaults()
 def load(
     path: str | Path,
     *,
@@ -135,8 +138,12 @@ class Model:
         if self._fills is not None:
             rows = np.where(np.isnan(rows), self._fills, rows)
         answers: NDArray[Any] = self._session.run(["y"], {"x": rows})[0]
-        return (answers, self._ranges.outside(rows)) if check else answers
+        if not check:
+            return answers
+        with numpy_defaults():
+            return answers, self._ranges.outside(rows)
 
+    @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str = "error") -> Explanation:
         """Return each feature's part of each prediction, computed in float64.
 
@@ -194,8 +201,7 @@ def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
     Raises:
         PackageError: Where ONNX Runtime does not take it.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

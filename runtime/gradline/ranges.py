@@ -90,7 +90,8 @@ class Ranges:
         """
         figures = ("minimum", "maximum", "deviation")
         least, most, deviation = (column_figures(manifest, features, f) for f in figures)
-        lower, upper = least.astype(dtype), most.astype(dtype)
+        with np.errstate(over="ignore"):
+            lower, upper = least.astype(dtype), most.astype(dtype)
         leverage = Leverage.of(manifest, features)
         return cls(features, least, most, deviation, lower, upper, leverage)
 

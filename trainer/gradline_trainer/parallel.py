@@ -1,16 +1,19 @@
-"""Blocks worked on by several threads, their results in the blocks' order."""
+"""Blocks worked on by several threads, each of which uses one thread of every library."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["in_order", "one_thread_each"]
 
@@ -25,19 +28,17 @@ def in_order(
 
     Each thread uses one of PyTorch's, so that they don't crowd one another out, and that their
     number, by default that of the cores, changes no bit. There are never more items at hand than
-    threads, and one.
+    threads, and one. Call it within `one_thread_each`.
     """
     source = iter(items)
     first = list(islice(source, 2))
     if len(first) < 2:
-        with one_thread_each():
-            yield from map(work, first)
+        yield from map(work, first)
         return
     threads = threads or os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
-    # A thread's first product may take all of PyTorch's threads, unless it is told itself.
-    pools = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-    with one_thread_each(), pools as pool:
+    # A new thread may take all of a library's threads, unless it is told itself.
+    with ThreadPoolExecutor(threads, initializer=_limit_thread) as pool:
         for item in chain(first, source):
             waiting.append(pool.submit(work, item))
             if len(waiting) > threads:
@@ -46,12 +47,89 @@ def in_order(
             yield waiting.popleft().result()
 
 
+@cache
+def _libraries() -> list[Any]:
+    """List what has a count of threads, once: the search takes longer than a small fit."""
+    return [torch, *ThreadpoolController().select(user_api="blas").lib_controllers]
+
+
+def _of_each_thread(library: Any) -> bool:
+    """Return whether a library keeps a count for each thread; the others have one for all.
+
+    A new thread of ours takes over the count that was set last.
+    """
+    return library is torch or getattr(library, "threading_layer", None) == "openmp"
+
+
+def _limit_thread() -> None:
+    for library in filter(_of_each_thread, _libraries()):
+        library.set_num_threads(1)
+
+
+def _set_count(library: Any, count: int) -> None:
+    _release(library)
+    library.set_num_threads(count)
+
+
+def _release(library: Any) -> None:
+    """Let any thread set the count: threadpoolctl ≥ 3.8 ignores all but the first that did."""
+    if clear := getattr(library, "clear_controlling_thread", None):
+        clear(force=True)
+
+
+class _Limit:
+    """One thread for each library, as long as any thread of ours is within `one_thread_each`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.found: list[int] = []
+
+    def enter(self) -> list[int]:
+        """Limit the libraries; return the counts to restore."""
+        with self.lock:
+            own = [library.get_num_threads() for library in _libraries()]
+            if not self.inside:
+                self.found = own
+            self.inside += 1
+            for library in _libraries():
+                _set_count(library, 1)
+            # A thread that began while another was inside took over the limit as its own count.
+            return [
+                first if count == 1 else count for first, count in zip(self.found, own, strict=True)
+            ]
+
+    def leave(self, counts: list[int]) -> None:
+        """Restore the counts of this thread, and the process's if no other is inside."""
+        with self.lock:
+            self.inside -= 1
+            for library, count in zip(_libraries(), counts, strict=True):
+                if _of_each_thread(library) or not self.inside:
+                    _set_count(library, count)
+                    _release(library)
+
+
+class _Mine(threading.local):
+    inside = False
+
+
+_limit, _mine = _Limit(), _Mine()
+
+
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Have each of PyTorch's products use one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Have PyTorch and NumPy's BLAS use one thread for each thread of ours, then as many as before.
+
+    How a library divides a product or a factorization among its threads decides the last bits of
+    the result. What is computed here depends on the table alone.
+    """
+    if _mine.inside:
+        yield
+        return
+    counts = _limit.enter()
     try:
+        _mine.inside = True
         yield
     finally:
-        torch.set_num_threads(before)
+        _mine.inside = False
+        _limit.leave(counts)

@@ -20,7 +20,7 @@ from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, FrameTable
 from gradline.tables.shares import Share, shares
 from gradline_trainer.moments import Mergeable, merge_all, merge_subtrees
-from gradline_trainer.parallel import in_order
+from gradline_trainer.parallel import in_order, one_thread_each
 from gradline_trainer.rows import Counts, RowReader, Rows
 
 __all__ = ["Pass", "Placed", "Progress", "Store", "Walk", "each_share", "expect"]
@@ -184,6 +184,7 @@ class _OfShare(Generic[M]):
     job: Pass[M]
     held_out: bool = False
 
+    @one_thread_each()
     def __call__(self, reader: RowReader) -> tuple[M | None, Counts]:
         blocks = _again(reader, lambda stage, count: None, held_out=self.held_out, refuse=False)
         first = reader.table.first_part if isinstance(reader.table, FrameTable) else 0

@@ -7,13 +7,17 @@ where a store can't be reached, all later ones try as often as Polars does.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
+from tempfile import TemporaryDirectory
 
 from gradline.errors import InputError, needs_extra
+from gradline.tables.forks import check_polars
 from gradline.tables.partitions import is_walked
 
 __all__ = ["FIRST", "ObjectFile", "is_glob", "is_remote", "list_objects", "reachable"]
@@ -94,6 +98,7 @@ def list_objects(url: str) -> list[ObjectFile]:
         # The reader's own way to list; Polars has no public one that reads no file.
         from polars.exceptions import PolarsError
         from polars.io._expand_paths import _expand_paths
+    check_polars()
     folder = "" if is_glob(url) else url.rstrip("/") + "/"
     try:
         with reachable(url):
@@ -114,6 +119,8 @@ def reachable(url: object) -> Iterator[None]:
     """Turn what an object store answers into an InputError that names the address."""
     import polars as pl
 
+    if is_remote(str(url)):
+        _temporary_folder()
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -123,6 +130,16 @@ def reachable(url: object) -> Iterator[None]:
         if refusal is None:
             raise
         raise refusal from error
+
+
+@cache
+def _temporary_folder() -> TemporaryDirectory[str] | None:
+    """Make a temporary folder for Polars, which panics where no user's name or home is known."""
+    if any(os.environ.get(name) for name in ("POLARS_TEMP_DIR", "USER", "HOME")):
+        return None
+    folder = TemporaryDirectory(prefix="gradline-")  # removed when the process ends
+    os.environ["POLARS_TEMP_DIR"] = folder.name
+    return folder
 
 
 def _refusal(url: str, reason: str, missing: bool) -> InputError | None:

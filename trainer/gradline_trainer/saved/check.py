@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError
 from gradline_trainer.moments import Moments
+from gradline_trainer.parallel import one_thread_each
 from gradline_trainer.problem import cholesky
 from gradline_trainer.saved.moments import SavedMoments
 
@@ -62,6 +63,7 @@ def _fault(m: Moments, names: list[str], *, weighted: bool) -> str | None:
     return None
 
 
+@one_thread_each()
 def is_semidefinite(moments: Moments) -> bool:
     """Return whether the co-moments are positive semidefinite within their rounding.
 
