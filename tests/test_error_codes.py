@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 import gradline
 import gradline_export
@@ -137,6 +138,7 @@ CALLS |= {
     "name-clash": lambda w: fit({**TOWN, "town=a": [1.0, 2, 3, 4]}, "y", one_hot="town"),
     "no-data": lambda w: fit(w.tmp_path / "absent.csv", "y"),
     "no-feature": lambda w: fit({"y": [1.0, 2, 3]}, "y"),
+    "no-header": lambda w: fit(w.file("t.csv", "\nx,y\n1,2\n"), "y"),
     "no-target": lambda w: fit(TABLE),
     "not-a-category": lambda w: fit({**TABLE, "t": [1.5, 2.5, 1.5, 2]}, "y", one_hot="t"),
     "not-a-feature": lambda w: fit(TOWN, "y", "x", one_hot="town"),
@@ -144,6 +146,7 @@ CALLS |= {
     "out-of-range": lambda w: fit({**TABLE, "x": [1e200, 2.0, 3, 4]}, "y"),
     "ragged": lambda w: fit(w.file("t.csv", "x,y\n1,2\n3,4,5\n"), "y"),
     "repeated-column": lambda w: fit(TABLE, ["y", "y"]),
+    "sparse-matrix": lambda w: gradline.load(w.package).predict(csr_array([[1.0, 2, 3]])),
     "too-few-rows": lambda w: fit({"x": [1.0], "y": [1.0]}, "y"),
     "too-many-categories": lambda w: fit(
         {**TABLE, "t": ["a", "b", "c", "d"]}, "y", one_hot="t", max_categories=3
@@ -181,6 +184,14 @@ def _(w: World) -> None:
     part = open_files(w.file("t.csv", "x,y\n1,2\nz,4\n")).parts[0]
     frame = part.frame.with_columns(pl.lit(None).alias("x"))
     list(frames(replace(part, frame=frame, numbers=("x",)), ["x"], 10, separator=","))
+
+
+@raises("forked")
+def _(w: World) -> None:
+    from gradline.tables import forks
+
+    w.monkeypatch.setattr(forks, "_lost", True)
+    fit(TABLE, "y")
 
 
 @raises("changed-data")

@@ -95,6 +95,7 @@ def test_the_size_of_a_file_is_checked_beside_its_hash(
         ("[-Infinity]", "-Infinity is not JSON"),
         ("[1e400]", "beyond float64"),
         ("[-1e400]", "beyond float64"),
+        (f"[{10**400}]", "beyond float64"),
         ('["\\ud800"]', "surrogates not allowed"),
         ('["\\uDC00"]', "surrogates not allowed"),
         ("[1,]", "cannot be read"),

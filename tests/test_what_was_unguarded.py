@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import stdtrit
 
 import gradline
 from gradline.changes import measure
 from gradline.difference import compare
 from gradline.package.reading import read_package
 from gradline.program import run
-from gradline.tables import open_files
+from gradline.student import half_width
+from gradline.tables import Dialect, open_files
+from gradline.tables.text import clean
 from gradline_export import export_package
 from gradline_export.intervals import Intervals
 from gradline_export.parity import check_parity
+from gradline_export.use import _visible
 from gradline_trainer import Fit, fit
 
 # diff
@@ -135,3 +139,22 @@ def test_the_next_version_is_above_the_newest_not_the_first_that_is_free(tmp_pat
     for number in ("1", "5"):
         (tmp_path / "m" / number).mkdir(parents=True)
     assert publish({"a": b""}, tmp_path, "m").name == "6"
+
+
+# What is read and shown
+
+
+def test_a_cell_of_blanks_alone_is_missing() -> None:
+    text = pl.Series(["", "  ", "\t", " NA ", " x "])
+    assert clean(text, Dialect()).to_list() == [None, None, None, None, "x"]
+    assert clean(text, Dialect(nulls=())).to_list() == [None, None, None, "NA", "x"]
+
+
+def test_code_to_copy_shows_every_character_that_it_has() -> None:
+    assert _visible('{"a\u202eb\x1b": "ä 🍎"}') == '{"a\\u202eb\\x1b": "ä 🍎"}'
+
+
+@pytest.mark.parametrize("dof", [201, 205, 250, 1000])
+def test_the_expansion_of_students_quantile_has_all_its_terms(dof: int) -> None:
+    """At 201 degrees of freedom the term in 1/dof⁴ still shows in the eleventh digit."""
+    assert half_width(dof) == pytest.approx(float(stdtrit(dof, 0.975)), rel=2e-12)
