@@ -21,7 +21,7 @@ FIXED = {  # bytes beside numbers and names; those of PyTorch change with its re
     "model.pt": 256 << 10,
     "model.pt2": 2 << 20,
     "intervals.onnx": 16 << 10,
-    "golden.json": 128 << 10,
+    "golden.json": 256 << 10,
     "report.html": 16 << 20,
 }
 REPEATED = 32  # times that the report may have each name
