@@ -116,6 +116,16 @@ def test_the_estimator_moments_and_categories_are_the_same(around: str, tmp_path
         assert job() == undisturbed
 
 
+def test_products_of_lower_precision_are_not_taken() -> None:
+    # Shapes at which oneDNN takes bfloat16, on processors that have it.
+    rng = np.random.default_rng(3)
+    table = rng.normal(size=(300, 300)), rng.normal(size=(300, 50))
+    options: dict[str, Any] = {"preconditioning": "none", "learning_rate": 1e-3, "epochs": 2}
+    expected = fit(table, **options).weights
+    with SURROUNDINGS["medium precision"]():
+        assert torch.equal(fit(table, **options).weights, expected)
+
+
 def test_a_run_that_diverges_says_why_also_where_anomalies_raise() -> None:
     with (
         torch.autograd.set_detect_anomaly(True),
