@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -109,6 +114,16 @@ def test_the_estimator_moments_and_categories_are_the_same(around: str, tmp_path
     undisturbed = job()
     with SURROUNDINGS[around]():
         assert job() == undisturbed
+
+
+def test_products_of_lower_precision_are_not_taken() -> None:
+    # Shapes at which oneDNN takes bfloat16, on processors that have it.
+    rng = np.random.default_rng(3)
+    table = rng.normal(size=(300, 300)), rng.normal(size=(300, 50))
+    options: dict[str, Any] = {"preconditioning": "none", "learning_rate": 1e-3, "epochs": 2}
+    expected = fit(table, **options).weights
+    with SURROUNDINGS["medium precision"]():
+        assert torch.equal(fit(table, **options).weights, expected)
 
 
 def test_a_run_that_diverges_says_why_also_where_anomalies_raise() -> None:
@@ -249,3 +264,91 @@ def test_a_thread_of_the_callers_learns_the_same() -> None:
         thread.join()
     assert all(torch.equal(one, expected) for one in found)
     assert len(found) == 2
+
+
+# Settings of the process
+
+
+@pytest.mark.parametrize("options", [{"legacy": "1.13"}, {"precision": 2, "floatmode": "fixed"}])
+def test_how_numpy_prints_changes_no_byte(
+    options: dict[str, Any], undisturbed: dict[str, dict[str, bytes]], tmp_path: Path
+) -> None:
+    with np.printoptions(**options):
+        assert package_bytes(tmp_path, "exact") == undisturbed["exact"]
+
+
+def test_a_fit_finds_its_file_from_any_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    for folder, rows in ((tmp_path, "1,2\n2,3\n3,5\n"), (tmp_path / "there", "7,8\n")):
+        (folder / "table.csv").write_text("a,y\n" + rows)
+    monkeypatch.chdir(tmp_path)
+    found = fit("table.csv", "y")
+    monkeypatch.chdir(tmp_path / "there")  # where another file has its name
+    package = export_package(found, "artifacts", report=False)
+    data = (tmp_path / "table.csv").read_bytes()
+    assert json.loads((package / "manifest.json").read_text())["training"]["files"] == [
+        {"name": "table.csv", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    ]
+    (tmp_path / "table.csv").unlink()
+    for fingerprint in (True, False):
+        with pytest.raises(gradline.InputError, match=r"table\.csv can no longer be read: No such"):
+            export_package(found, "artifacts", fingerprint=fingerprint)
+
+
+def test_where_pytorch_may_not_compile_nothing_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.jit, "script", lambda module: module)  # as PYTORCH_JIT=0 makes it
+    with pytest.raises(gradline.InputError, match="PYTORCH_JIT=0") as told:
+        export_package(fit((X, Y)), tmp_path)
+    assert told.value.code == "no-torchscript"
+    assert not list(tmp_path.iterdir())
+
+
+PROCESS = """
+import asyncio, decimal, hashlib, locale, sys, threading
+from pathlib import Path
+
+locale.setlocale(locale.LC_ALL, "")
+sys.setrecursionlimit(300)
+decimal.getcontext().prec = 3
+sys.stdout = sys.stderr = None
+import gradline
+from gradline_export import export_package
+from gradline_trainer import fit
+
+def job():
+    found = fit(sys.argv[1], ["apples", "oranges"], exclude="region")
+    package = export_package(found, sys.argv[2])
+    answer = gradline.load(package).predict([[73, 67, 43]]).tobytes()
+    data = b"".join(file.read_bytes() for file in sorted(package.iterdir()))
+    Path(sys.argv[2], "found").write_text(hashlib.sha256(data + answer).hexdigest())
+
+async def in_a_loop():
+    thread = threading.Thread(target=job, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        await asyncio.sleep(0.01)
+
+asyncio.run(in_a_loop())
+"""
+
+
+def test_the_process_and_its_environment_change_no_byte(tmp_path: Path) -> None:
+    table = Path(__file__).parents[1] / "examples" / "orchard.csv"
+    hostile = {
+        "PYTHONHASHSEED": "77", "PYTHONWARNINGS": "error", "PYTHONINTMAXSTRDIGITS": "640",
+        "TZ": "Asia/Kathmandu", "PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0",
+    }  # fmt: skip
+    found = []
+    for place, environment, flags in (("plain", {}, []), ("hostile", hostile, ["-O"])):
+        (tmp_path / place).mkdir()
+        command = [sys.executable, *flags, "-c", PROCESS, str(table), str(tmp_path / place)]
+        done = subprocess.run(
+            command, env=os.environ | environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        found.append((tmp_path / place / "found").read_text())
+    assert found[0] == found[1]

@@ -18,7 +18,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -329,7 +328,6 @@ def test_ragged_rows_are_refused(rows: Any) -> None:
         (row for row in ROWS),
         [{"temperature": 73, "rainfall": 67, "humidity": 43}],
         pl.LazyFrame(columns_of(ROWS)),
-        torch.ones(1, 3, requires_grad=True),
     ],
     ids=lambda rows: type(rows).__name__,
 )
@@ -524,7 +522,7 @@ def test_the_public_names_are_exactly_these() -> None:
         "PackageError",
         "RefusedError",
     ]
-    assert gradline.__all__ == sorted([*errors, "Model", "load"])
+    assert gradline.__all__ == sorted([*errors, "GradlineWarning", "Model", "load"])
     for name in gradline.__all__:
         assert re.match(r"gradline\.", getattr(gradline, name).__module__)
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
+from gradline.errors import InputError
 from gradline.package.graph import FORMAT, IR_VERSION, OPSET
 from gradline_export.linear import LinearModel
 
@@ -84,11 +85,23 @@ def to_onnx(
 
 
 def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
-    """Return the TorchScript archive of W (k, d) and b (k,)."""
+    """Return the TorchScript archive of W (k, d) and b (k,).
+
+    Raises:
+        InputError: Where the environment switches TorchScript off.
+    """
     model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
     buffer = io.BytesIO()
     with without_deprecation_notices():
-        torch.jit.save(torch.jit.script(model), buffer)
+        script = torch.jit.script(model)
+        if not isinstance(script, torch.jit.ScriptModule):
+            raise InputError(
+                "PyTorch is told not to compile, by PYTORCH_JIT=0 in the environment: there would "
+                "be no model.pt",
+                code="no-torchscript",
+                hint="start Python again without PYTORCH_JIT",
+            )
+        torch.jit.save(script, buffer)
     return _reproducible(buffer.getvalue())
 
 

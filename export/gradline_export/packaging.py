@@ -345,14 +345,14 @@ def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
     """
     if isinstance(path, ObjectFile):
         return {"name": path.name, "store": path.store}
-    record: dict[str, Any] = {"name": path.name, "bytes": path.stat().st_size}
-    if fingerprint:
-        try:
+    try:
+        record: dict[str, Any] = {"name": path.name, "bytes": path.stat().st_size}
+        if fingerprint:
             record["sha256"] = sha256(path)
-        except OSError as error:
-            raise InputError(
-                f"{path.name} can no longer be read: {error.strerror}", code="unreadable-data"
-            ) from error
+    except OSError as error:
+        raise InputError(
+            f"{path.name} can no longer be read: {error.strerror}", code="unreadable-data"
+        ) from error
     return record
 
 

@@ -12,6 +12,7 @@ from gradline.errors import PackageError
 from gradline.package.versions import locate
 from gradline.shown import standardized
 from gradline.story import equations, how_to_predict, metrics
+from gradline.tables import TableFile
 from gradline.terminal.layout import Facts, Heading, Part
 from gradline.wording import categories, chosen_ridge, count, float32_error, in_doubt, number
 from gradline_export.packaging import Frozen, column_record, metrics_record
@@ -52,9 +53,16 @@ def summary(fit: Fit, frozen: Frozen, path: Path) -> list[Part]:
             fit.columns.inputs,
             features,
             fit.moments.mean[: len(features)],
-            str(fit.paths[0]) if fit.paths else "new.csv",
+            _from_here(fit.paths[0]) if fit.paths else "new.csv",
         ),
     ]
+
+
+def _from_here(path: TableFile) -> str:
+    """Return a path as it is called from the working folder, where it is in there."""
+    if isinstance(path, Path) and path.is_relative_to(Path.cwd()):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
 
 
 def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:

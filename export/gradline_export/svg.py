@@ -9,6 +9,7 @@ from io import StringIO
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from gradline.errors import needs_extra
@@ -49,6 +50,8 @@ STYLE: dict[Any, Any] = {
     "ytick.color": LINE,
     "ytick.labelcolor": QUIET,
 }
+# matplotlib makes identifiers of arrays' and numbers' texts.
+PRINTED: dict[str, Any] = {"precision": 8, "floatmode": "maxprec", "legacy": False}
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 POINTS = 72  # to an inch
 DRAWING = Lock()  # matplotlib's settings are the whole process's
@@ -73,7 +76,7 @@ def draw(
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
     written = StringIO()
-    with DRAWING, rc_context(), warnings.catch_warnings():
+    with DRAWING, rc_context(), np.printoptions(**PRINTED), warnings.catch_warnings():
         # matplotlib measures names with a font of its own, which has not every letter.
         warnings.simplefilter("ignore")
         rcdefaults()  # whatever a matplotlibrc of the user's says

@@ -12,6 +12,7 @@ import torch
 from gradline.engine import open_engine, path_for
 from gradline.errors import InputError, RefusedError
 from gradline.tables import Dialect
+from gradline.tables.files import absolute
 from gradline.tables.shares import uncut
 from gradline_trainer.advice import advise
 from gradline_trainer.ambient import known_state
@@ -220,7 +221,7 @@ def learn(
         rows_read=reader.counts.read,
         rows_dropped=reader.counts.dropped,
         rows_held_out=reader.counts.held_out,
-        paths=list(reader.table.paths),
+        paths=list(map(absolute, reader.table.paths)),
         options=chosen,
         ridge_path=ridge_path,
         columns=columns,

@@ -30,6 +30,11 @@ COMPRESSED = (".gz", ".zst")
 TableFile = Path | ObjectFile
 
 
+def absolute(path: TableFile) -> TableFile:
+    """Return a path that means the same file from any working folder."""
+    return path.absolute() if isinstance(path, Path) else path
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How text in a CSV file means numbers.

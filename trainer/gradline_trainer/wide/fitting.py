@@ -13,6 +13,7 @@ from functools import partial
 
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS
+from gradline.tables.files import absolute
 from gradline.wording import count
 from gradline_trainer.advice import advise_on_columns
 from gradline_trainer.arithmetic import Arithmetic
@@ -140,7 +141,7 @@ def _fit_rows(walk: Walk, chunk_rows: int) -> Fit:
         rows_read=reader.counts.read,
         rows_dropped=reader.counts.dropped,
         rows_held_out=reader.counts.held_out,
-        paths=list(reader.table.paths),
+        paths=list(map(absolute, reader.table.paths)),
         options=options,
         columns=columns,
         warnings=_warnings(reader, problem, moments, learned),
