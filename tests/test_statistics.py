@@ -179,42 +179,60 @@ def test_every_statistic_is_that_of_statsmodels(
         close(of_target.bic, expected.bic)
 
 
-def by_condition(found: Summary, exact: Summary, X: Array, Y: Array, w: Array | None) -> None:
+def by_condition(
+    found: Summary, exact: Summary, X: Array, Y: Array, w: Array | None, power: int = 0
+) -> None:
     """Compare fast statistics with exact ones, as closely as the condition number lets float64.
 
-    Sums over the rows are off by `noise`. A whitened step is so by no more than d·κ times that and
-    the size of the residual's terms, which moves a coefficient by as many of its standard errors
-    over √Σw·sd; and the inverse is off by d·κ² times the noise.
+    Sums over the rows are off by `noise`, and in whitened coordinates the inverse by d·κ² times
+    that. A whitened step is off by d·κ times the noise and the size of the residual's terms, which
+    moves no coefficient by more than so many of its standard errors over √Σw·sd. Robust errors are
+    those of whitened rows that are multiplied by e/(1 − h)^(power/2), e the residual.
     """
     (n, d), weights = X.shape, np.ones(len(X)) if w is None else w
-    shift = np.average(X, axis=0, weights=weights) * exact.bias
+    bias, dof = exact.bias, exact.residual_dof
+    shift = np.average(X, axis=0, weights=weights) * bias
     spread = np.sqrt(np.average((X - shift) ** 2, axis=0, weights=weights))
     noise = (4 * (d + 2) + math.sqrt(n)) * 2.0**-53
     inverse = d * noise * exact.condition**2
+    root = np.sqrt(weights)[:, None]
+    columns = np.column_stack([X, np.ones(n)]) if bias else X
+    norms = np.linalg.norm(columns, axis=0)
+    white = np.linalg.qr(root * columns / norms)[0]
+    left = 1 - np.square(white).sum(axis=1).max()
     for t, (target, expected) in enumerate(exact.targets.items()):
-        of_target = found.targets[target]
-        size = np.abs(expected.coefficient[:d]) @ spread
-        size += math.sqrt(np.average(Y[:, t] ** 2, weights=weights))
-        assert expected.residual_sd is not None
-        moved = math.sqrt(weights.sum()) * noise * d * exact.condition * size / expected.residual_sd
-        error = np.array(expected.standard_error, float)
-        reach = np.array(expected.upper, float) - expected.coefficient
+        of_target, sd = found.targets[target], expected.residual_sd
+        assert sd is not None
+        coefficient, error = np.array([expected.coefficient, expected.standard_error], float)
+        plain = sd * np.sqrt(exact.inverse.diagonal())
+        size = np.abs(coefficient[:d]) @ spread + math.sqrt(
+            np.average(Y[:, t] ** 2, weights=weights)
+        )
+        moved = math.sqrt(weights.sum()) * noise * d * exact.condition * size / sd
+        of_error = plain * inverse
+        if exact.robust is not None:
+            residual = np.abs(root[:, 0] * (Y[:, t] - columns @ coefficient)).max() / sd
+            steep = math.sqrt(n / dof) * left ** (-power / 2)
+            of_error *= steep * residual * (2 + power / left)
+            of_error += steep * moved * plain
+        times = (np.array(expected.upper, float) - coefficient) / error
+        sizes = np.abs(np.array(expected.t, float))
+        of_t = (moved * plain + sizes * of_error) / error
         for member, within in (
-            ("coefficient", error * moved),
-            ("standard_error", error * inverse),
-            ("lower", error * moved + reach * inverse),
-            ("upper", error * moved + reach * inverse),
-            ("t", moved + np.abs(np.array(expected.t, float)) * inverse),
+            ("coefficient", moved * plain),
+            ("standard_error", of_error),
+            ("lower", moved * plain + times * of_error),
+            ("upper", moved * plain + times * of_error),
+            ("t", of_t),
         ):
             apart = np.abs(np.array(getattr(of_target, member)) - getattr(expected, member))
-            assert (apart <= within + 1e-13 * np.abs(getattr(expected, member))).all(), member
-        sizes = np.abs(np.array(expected.t, float))
-        further = moved + sizes * inverse
-        tails = [2 * stdtr(exact.residual_dof, -(sizes + by)) for by in (further, -further)]
-        assert (tails[0] <= np.array(of_target.p)).all()
-        assert (np.array(of_target.p) <= tails[1]).all()
+            assert (apart <= within * 1.01 + 1e-13 * error).all(), member
+        further = of_t * 1.01 + 1e-13
+        least, most = (2 * stdtr(dof, -(sizes + by)) for by in (further, -further))
+        assert ((least <= np.array(of_target.p)) & (np.array(of_target.p) <= most)).all()
         apart = np.abs(found.covariance(target) - exact.covariance(target))  # type: ignore[operator]
-        assert (apart <= np.outer(error, error) * (inverse + 1e-13)).all()
+        within = np.multiply.outer(of_error, error)
+        assert (apart <= 1.01 * (within + within.T) + 1e-13 * np.outer(error, error)).all()
 
 
 def close(found: Any, expected: Any) -> None:
