@@ -320,6 +320,8 @@ def test_auto_is_exact_on_small_tables_and_on_ill_conditioned_ones(
         (30, 900, 50, False),  # 59 s against 1.0 s
         (1_000, 400, 1, False),  # 1.46 s against 0.022 s
         (60, 50, 50, False),
+        (40, 50, 1, False),  # the elimination
+        (5, 6, 2, True),
         (100_000, 100, 1, False),
         (10_000_000, 1, 1, False),
     ],

@@ -78,7 +78,7 @@ def test_features_that_were_left_out_come_back_with_weight_0() -> None:
     X = rng.normal(0, 1, (20, 4))
     X[:, 1], X[:, 3] = 0.1, X[:, 0] + X[:, 2]
     moments = Moments.of(np.c_[X, rng.normal(0, 1, 20)])
-    problem = state_problem(moments, 4, Options())
+    problem = state_problem(moments, 4, Options(dependent="drop"))
     for kind in KINDS:
         coordinates = Coordinates(problem, kind)
         weights, bias = torch.ones(1, 2), torch.ones(1)

@@ -91,7 +91,7 @@ def test_a_large_offset_costs_no_digits(tmp_path: Path) -> None:
 
 def test_a_dependent_feature_takes_no_freedom(tmp_path: Path) -> None:
     X, Y = table(4, 30, 3, 1, 0, 1)
-    with_copy = np.column_stack([X, 2 * X[:, 0] + 1, np.full(30, 7.0)])
+    with_copy = np.column_stack([X, 2 * X[:, 0], np.full(30, 7.0)])
     paths = [
         export_package(fit((rows, Y), dtype="float64"), tmp_path, name, intervals=True)
         for rows, name in ((X, "plain"), (with_copy, "copied"))

@@ -42,6 +42,7 @@ def test_the_defaults_are_the_designs() -> None:
         "holdout": 0,
         "robust": None,
         "device": "auto",
+        "dependent": "minimum-norm",
     }
 
 

@@ -58,11 +58,14 @@ def exact_cost(rows: int, features: int, targets: int) -> int:
     """Estimate what exact arithmetic costs, from the shape alone: the same on every machine.
 
     The terms are the slices of n·p values and their products, the p² whole numbers of the moments,
-    the d²·k products of a few epochs, and the enclosures of d·k coefficients.
+    the d²·k products of a few epochs, the enclosures of d·k coefficients, and, with fewer rows than
+    coefficients, the elimination of q features by r others.
     """
     n, d, k = rows, features, targets
-    p = d + k
-    return n * p * (60 + p // 8) + 3_000 * p * p + 800 * d * d * k + 35_000 * d * k
+    p, r = d + k, min(d, n - 1)
+    moments = n * p * (60 + p // 8) + 3_000 * p * p
+    descent = 800 * d * d * k + 35_000 * d * k
+    return moments + descent + (d - r) * r * (4_500 * (r + k) + 40_000)
 
 
 def _doubt(problem: Problem, moments: Moments) -> str | None:

@@ -238,7 +238,7 @@ def learn(
         ],
         robust=robust,
         gathered=gathered,
-        leverage=measure_leverage(_at_hand(walk), moments, problem),
+        leverage=measure_leverage(_at_hand(walk), moments, problem, trained.exact),
         rank=problem.rank,
     )
 

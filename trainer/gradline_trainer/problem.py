@@ -24,6 +24,7 @@ __all__ = ["Problem", "cholesky", "state_problem"]
 Array = NDArray[np.float64]
 EPSILON = 2.0**-53
 ITERATIONS = 8
+LARGEST = 2.0**106  # condition number: beyond, float64 knows none
 NOTICED = 1e-9  # the least part of a dependent feature that counts as another's
 DECOMPOSED = 64  # features of which singular values take less time than iterations
 
@@ -238,7 +239,7 @@ def _condition(factor: Tensor) -> float:
     if len(factor) < 2:
         return 1.0
     if len(factor) <= DECOMPOSED:
-        return max(1.0, float(np.linalg.cond(factor.numpy())))
+        return min(max(1.0, float(np.linalg.cond(factor.numpy()))), LARGEST)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(len(factor), 1, generator=generator, dtype=torch.float32).double()
     largest = smallest = start / start.norm()
@@ -250,4 +251,4 @@ def _condition(factor: Tensor) -> float:
         high, largest = largest.norm(), largest / largest.norm()
         smallest = inverse.T @ (inverse @ smallest)
         low, smallest = smallest.norm(), smallest / smallest.norm()
-    return max(1.0, float((high * low).sqrt()))
+    return min(max(1.0, float((high * low).sqrt())), LARGEST)

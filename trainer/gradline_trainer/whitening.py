@@ -24,6 +24,7 @@ __all__ = ["Leverage", "Whitening", "measure_leverage"]
 
 Array = NDArray[np.float64]
 FEW = 1 << 21  # multiplications, a fraction of a millisecond, for the largest leverage
+ALIKE = 1e13  # a condition number of features that float64 hardly tells apart
 MOST_FEATURES = 32  # of which a leverage is a small part of a prediction's time, and of a manifest
 
 
@@ -89,7 +90,10 @@ class Leverage:
 
 
 def measure_leverage(
-    rows: Iterable[Rows] | None, moments: Moments, problem: Problem
+    rows: Iterable[Rows] | None,
+    moments: Moments,
+    problem: Problem,
+    exact: ExactSolution | None = None,
 ) -> Leverage | None:
     """Return how far the training rows are from their centre; None for more than MOST_FEATURES.
 
@@ -97,10 +101,12 @@ def measure_leverage(
         rows: The training rows, where they are at hand.
         moments: Of the same rows.
         problem: That they state.
+        exact: What exact arithmetic found, if it was used; it takes its time, so only features that
+            float64 can't tell apart are taken from it.
     """
     if len(problem.active) > MOST_FEATURES:
         return None
-    whitening = Whitening.of(moments, problem, None)
+    whitening = Whitening.of(moments, problem, exact if problem.condition > ALIKE else None)
     if rows is None or moments.rows * len(whitening.active) ** 2 > FEW:
         return Leverage(whitening, None)
     largest = 0.0

@@ -25,7 +25,9 @@ from gradline_trainer.problem import cholesky
 __all__ = ["Basis", "independent_basis"]
 
 Array = NDArray[np.float64]
-SEEN = 1e-10  # of a squared norm, what float64 sees with digits to spare
+SEEN = 1e-10  # of squared norms, what float64 sees of all features at a time
+APART = 1e-6  # what it sees of one beside vectors that are as far apart
+LEFT = 1 / 16  # of what is left after projections, where another would take hardly anything
 STEP_BITS = 60  # after the point of a projection's coefficients
 MOST_BITS = 1 << 14  # after the point of what stands for a feature: beyond, it stays undecided
 
@@ -121,7 +123,7 @@ class _Search:
     def take(self, j: int) -> None:
         """Keep feature j where it is independent of those that are kept."""
         r = len(self.kept)
-        if self._accept(self._products[:r, j], self._rounded[j, j]):
+        if self._accept(self._products[:r, j], self._rounded[j, j], APART):
             numbers = np.zeros(len(self.matrix), object)
             numbers[j] = 1
             self._keep(j, _Vector(numbers, 0), self._rounded[j])
@@ -141,12 +143,12 @@ class _Search:
         factor = torch.from_numpy(self._factor[:r, :r].copy())
         return Basis(self.kept, self.undecided, rows if self._moved else None, bits, factor)
 
-    def _accept(self, products: Array, square: float) -> bool:
-        """Extend the factor by a vector where float64 sees that it is independent."""
+    def _accept(self, products: Array, square: float, least: float) -> bool:
+        """Extend the factor by a vector of which at least such a part is seen to be independent."""
         r = len(products)
         row = self._inverse[:r, :r] @ products
         left = square - float(row @ row)
-        if not left > SEEN * square:
+        if not left > least * square:
             return False
         pivot = left**0.5
         self._factor[r, :r], self._factor[r, r] = row, pivot
@@ -179,7 +181,7 @@ class _Search:
             products = np.array(
                 [ratio(int(v.numbers.dot(image)), 1, shift - v.bits) for v in self._vectors]
             )
-            if self._accept(products, ratio(square, 1, 2 * (up - bits - self.places))):
+            if self._accept(products, ratio(square, 1, 2 * (up - bits - self.places)), LEFT):
                 return _Vector(numbers, bits - up)
             numbers, bits, before = *self._less_projection(numbers, bits, products, up), size
 

@@ -5,6 +5,10 @@ predict as the weights v + Cᵀu of x alone. Of all v and u with v + Cᵀu = w t
 least for u = C·v. That is solved by iterative refinement in whole numbers. The error is bounded
 without a further inverse: the least-norm solution is a projection, so what v + Cᵀu misses of w and
 what u misses of C·v move it by no more than their own norms.
+
+Where an entry of C is large, its dependent feature takes the place of its independent one (as in
+Gauss-Jordan elimination with complete pivoting) until none is: then float64 has the digits that the
+refinement takes, and no error has grown.
 """
 
 from __future__ import annotations
@@ -17,12 +21,46 @@ from numpy.typing import NDArray
 
 from gradline_trainer.dependence import Dependence
 from gradline_trainer.exact.coefficients import Unknowns
-from gradline_trainer.exact.integers import Integers, whole
+from gradline_trainer.exact.integers import Integers, nearest
 
 __all__ = ["Folding"]
 
 Array = NDArray[np.float64]
-MOST_STEPS = 20
+LARGE = 4  # an entry of C
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A dependent feature in the place of an independent one, of which it has a large part.
+
+    Attributes:
+        place: The latter's, among the r independent ones.
+        row: The former's row of C before, in the folding's units, shape (r,).
+        radius: How far off C's entries might be then.
+    """
+
+    place: int
+    row: Integers
+    radius: int
+
+    def of_weights(
+        self, weights: Integers, radius: Integers, one: int
+    ) -> tuple[Integers, Integers]:
+        """Return weights (r, k) of the independent features after the exchange, and their radius.
+
+        Args:
+            weights: Before it.
+            radius: How far off each may be, likewise.
+            one: 1 in the units of the row.
+        """
+        i, pivot = self.place, int(self.row[self.place])
+        size, taken = abs(pivot), weights[i]
+        moved = weights - np.multiply.outer(self.row, taken) // pivot
+        share = np.abs(self.row)[:, None] * radius[i] // size
+        off = radius + share + 4 * np.abs(taken) * self.radius // size + 2
+        moved[i] = taken * one // pivot
+        off[i] = radius[i] * one // size + 4 * np.abs(taken) * self.radius * one // size**2 + 2
+        return moved, off
 
 
 @dataclass(frozen=True)
@@ -32,17 +70,21 @@ class Folding:
     Attributes:
         of_features: The coefficients of the dependent features by the independent ones.
         dependent: The former's places among the system's features.
-        combination: C in units of 2^unit, shape (q, r).
+        exchanges: Of dependent for independent features, in order.
+        order: After those, the features by number: r independent ones, then q dependent ones.
+        combination: C after them in units of 2^-bits, shape (q, r).
         radius: How far off each entry may be; None where nothing is known.
-        unit: A power of 2.
+        bits: After C's point.
         factor: R with RᵀR = I + CᵀC in float64.
     """
 
     of_features: Unknowns
     dependent: list[int]
+    exchanges: list[Exchange]
+    order: list[int]
     combination: Integers
-    radius: Integers | None
-    unit: int
+    radius: int | None
+    bits: int
     factor: Array
 
     @classmethod
@@ -50,19 +92,17 @@ class Folding:
         """Return the folding for the coefficients of features as targets."""
         own = np.array(of_features.system.target_exponents)
         shifts = own[:, None] - np.array(of_features.exponents)[None, :]
-        least = int(shifts.min(initial=0))
-        grow = np.array([[1 << int(s - least) for s in row] for row in shifts], object)
-        radius = of_features.radius
-        rounded = np.array([[c.value for c in row] for row in of_features.weights()])
-        stacked = np.vstack([np.eye(rounded.shape[1]), rounded])
-        return cls(
-            of_features,
-            dependent,
-            of_features.centres.T * grow,
-            None if radius is None else radius.T * grow,
-            least - of_features.fraction,
-            np.linalg.qr(stacked)[1],
-        )
+        least = min(int(shifts.min(initial=0)), 0)
+        grow = np.array([1 << int(s - least) for s in shifts.ravel()], object).reshape(shifts.shape)
+        combination, bits = of_features.centres.T * grow, of_features.fraction - least
+        radius = None
+        if of_features.radius is not None:
+            radius = int((of_features.radius.T * grow).max(initial=0))
+        order = list(range(sum(combination.shape)))
+        combination, exchanges, radius = _exchanged(combination, radius, 1 << bits, order)
+        rounded = (combination / (1 << bits)).astype(np.float64)
+        _, factor = np.linalg.qr(np.vstack([np.eye(rounded.shape[1]), rounded]))
+        return cls(of_features, dependent, exchanges, order, combination, radius, bits, factor)
 
     def rounded(self) -> Dependence:
         """Return the combinations in float64; what is certainly 0 is."""
@@ -77,18 +117,19 @@ class Folding:
         top = max(exponents)
         grow = np.array([1 << (top - e) for e in known.exponents], object)[:, None]
         wanted = known.centres * grow
+        off = wanted * 0 if known.radius is None else known.radius * grow
+        for exchange in self.exchanges:
+            wanted, off = exchange.of_weights(wanted, off, 1 << self.bits)
         own, others = self._solve(wanted, known.fraction)
         radius = None
         if known.radius is not None and self.radius is not None:
-            off = self._off(wanted, own, others) + known.radius * grow
-            gap = np.abs(self._times(self.combination, own) - others) + 2
-            gap = gap + self._times(self.radius, np.abs(own))
-            bounds = [_norm(off[:, t]) + _norm(gap[:, t]) for t in range(off.shape[1])]
+            bounds = self._bounds(wanted, off, own, others)
             radius = np.array([bounds] * len(exponents), object)
+        centres = np.concatenate([own, others])
         return replace(
             known,
             places=[*known.places, *self.dependent],
-            centres=np.concatenate([own, others]),
+            centres=centres[np.argsort(self.order)],
             radius=radius,
             exponents=[top] * len(exponents),
         )
@@ -96,28 +137,67 @@ class Folding:
     def _solve(self, wanted: Integers, fraction: int) -> tuple[Integers, Integers]:
         """Return v and u with v + Cᵀu = `wanted`, and nearly u = C·v."""
         solution, one = wanted, 1 << fraction
-        for _ in range(MOST_STEPS):
+        before: int | None = None
+        while True:
             others = self._times(self.combination, solution)
             own = wanted - self._times(self.combination.T, others)
+            left = int(np.abs(own - solution).max(initial=0))
+            if left == 0 or (before is not None and 2 * left >= before):
+                return own, others
             rest = ((own - solution) / one).astype(np.float64)
             step = np.linalg.solve(self.factor, np.linalg.solve(self.factor.T, rest))
-            moved = whole(step, fraction)
-            if not np.abs(moved).max(initial=0) >> 2:
-                break
-            solution = solution + moved
-        return own, others
+            solution, before = solution + nearest(step, fraction), left
 
-    def _off(self, wanted: Integers, own: Integers, others: Integers) -> Integers:
-        """Return a bound on |v + Cᵀu − wanted|."""
+    def _bounds(
+        self, wanted: Integers, off: Integers, own: Integers, others: Integers
+    ) -> list[int]:
+        """Return for each target how far off any of its weights of least norm may be."""
         assert self.radius is not None  # noqa: S101 - see the caller
-        missed = np.abs(own + self._times(self.combination.T, others) - wanted) + 2
-        found: Integers = missed + self._times(self.radius.T, np.abs(others))
-        return found
+        missed = np.abs(own + self._times(self.combination.T, others) - wanted) + off + 2
+        missed = missed + self._rounded_up(others)
+        gap = np.abs(self._times(self.combination, own) - others) + self._rounded_up(own) + 2
+        return [_norm(missed[:, t]) + _norm(gap[:, t]) for t in range(own.shape[1])]
+
+    def _rounded_up(self, values: Integers) -> Integers:
+        """Return what C's radius may add to a product with values, shape (k,)."""
+        product: Integers = np.abs(values).sum(axis=0) * (self.radius or 0)
+        return (product >> self.bits) + 1
 
     def _times(self, matrix: Integers, values: Integers) -> Integers:
-        """Return matrix @ values · 2^unit, rounded down."""
+        """Return matrix @ values, rounded down."""
         product: Integers = matrix.dot(values)
-        return product >> -self.unit if self.unit < 0 else product << self.unit
+        return product >> self.bits
+
+
+def _exchanged(
+    combination: Integers, radius: int | None, one: int, order: list[int]
+) -> tuple[Integers, list[Exchange], int | None]:
+    """Return C without large entries, the exchanges that led there, and its radius.
+
+    No quotient by the largest entry is above 1, so that an exchange adds a few radii at most.
+
+    Args:
+        combination: C in units of 1 / one, shape (q, r).
+        radius: How far off each entry may be; None where nothing is known.
+        one: See above.
+        order: The features' numbers, exchanged in place.
+    """
+    q, r = combination.shape
+    exchanges: list[Exchange] = []
+    while q and r:
+        j, i = divmod(int(np.abs(combination).argmax()), r)
+        row, column = combination[j].copy(), combination[:, i].copy()
+        pivot = int(row[i])
+        if abs(pivot) <= LARGE * one or (radius is not None and radius > one):
+            break
+        exchanges.append(Exchange(i, row, radius or 0))
+        combination = combination - np.multiply.outer(column, row) // pivot
+        combination[:, i] = column * one // pivot
+        combination[j] = -row * one // pivot
+        combination[j, i] = one * one // pivot
+        order[i], order[r + j] = order[r + j], order[i]
+        radius = None if radius is None else 5 * radius + 2
+    return combination, exchanges, radius
 
 
 def _norm(values: Integers) -> int:

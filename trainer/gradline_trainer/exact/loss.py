@@ -34,8 +34,6 @@ __all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
 
 Array = NDArray[np.float64]
 GRID = 320  # bits after the point of the scaled weights
-NEAR = 10  # the last bits of which the coefficients of dependent features may be uncertain
-MOST_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -132,15 +130,14 @@ class ExactLoss:
         # Where vectors stand for the features, what rounding leaves of theirs is multiplied.
         grid = GRID + 2 * system.in_basis().bits
         working, residual = np.zeros(system.right.shape, object), system.right * (1 << grid)
-        for _ in range(MOST_STEPS + grid // GRID * MOST_STEPS):
+        before, left = None, int(np.abs(residual).max(initial=0))
+        while left and (before is None or 2 * left < before):
             rounded = torch.from_numpy(self._rounded(residual, grid))
             step = torch.cholesky_solve(rounded, self._factor)
             working = working + nearest(step.numpy(), grid)
             residual = system.right * (1 << grid) - system.matrix.dot(working)
-            radius = self._enclosure(residual, grid)
-            if radius is None or radius.max(initial=0) >> NEAR == 0:
-                break
-        return self._unknowns(system, working, radius, grid)
+            before, left = left, int(np.abs(residual).max(initial=0))
+        return self._unknowns(system, working, self._enclosure(residual, grid), grid)
 
     def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
         """Bound what rounding did to the gap: the gradient is exact, the factor is not."""
