@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv run test test-slow check docs bench clean
+.PHONY: venv run test test-slow test-oldest check docs bench clean
 
 venv: .venv/installed
 
@@ -21,6 +21,9 @@ test: venv ## the fast suite
 
 test-slow: venv ## what takes minutes or needs fresh virtual environments
 	$(BIN)/pytest -q -m slow
+
+test-oldest: ## the oldest versions that pyproject.toml allows, in a virtual environment of their own
+	PYTHON=$(PYTHON) .ci/oldest
 
 check: venv ## lint, format and types
 	$(BIN)/ruff check .
