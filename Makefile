@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8
 
-.PHONY: venv run test test-slow test-long mutants check docs bench clean
+.PHONY: venv run test test-slow test-long test-oldest mutants check docs bench clean
 
 venv: .venv/installed
 
@@ -37,6 +37,9 @@ mutants: venv ## put faults into one module, one at a time: which do its tests n
 	cd .cache/mutants && cosmic-ray init tests/mutants.toml found.sqlite
 	cd .cache/mutants && PYTHONPATH=runtime cosmic-ray exec tests/mutants.toml found.sqlite
 	cd .cache/mutants && cr-report --show-diff --surviving-only found.sqlite
+
+test-oldest: ## the oldest versions that pyproject.toml allows, in a virtual environment of their own
+	PYTHON=$(PYTHON) .ci/oldest
 
 check: venv ## lint, format and types
 	$(BIN)/ruff check .
