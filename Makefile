@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv run test test-slow check docs bench clean
+.PHONY: venv run test test-slow test-elsewhere check docs bench clean
 
 venv: .venv/installed
 
@@ -21,6 +21,10 @@ test: venv ## the fast suite
 
 test-slow: venv ## what takes minutes or needs fresh virtual environments
 	$(BIN)/pytest -q -m slow
+
+test-elsewhere: venv ## the numeric tests as on other CPUs, and some as another user in an odd folder
+	.ci/elsewhere
+	.ci/as-nobody
 
 check: venv ## lint, format and types
 	$(BIN)/ruff check .
