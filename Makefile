@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv run test test-slow test-elsewhere check docs bench clean
+PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8
+
+.PHONY: venv run test test-slow test-long test-elsewhere mutants check docs bench clean
 
 venv: .venv/installed
 
@@ -17,10 +19,24 @@ run: venv ## train on the built-in orchard table, publish a package, predict fro
 	$(BIN)/gradline predict artifacts/orchard examples/orchard.csv
 
 test: venv ## the fast suite
-	$(BIN)/pytest -q -m "not slow"
+	$(PYTEST) --dist worksteal -m "not slow and not long"
 
-test-slow: venv ## what takes minutes or needs fresh virtual environments
-	$(BIN)/pytest -q -m slow
+test-slow: venv ## what needs servers, browsers, clusters or fresh virtual environments
+	$(PYTEST) --dist loadfile -m "slow and not long"
+
+test-long: venv ## what takes more than a minute each
+	$(PYTEST) --dist loadfile -m long
+
+mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
+mutants: venv ## put faults into one module, one at a time: which do its tests not notice?
+	$(BIN)/pip install --quiet -c constraints.txt --group mutants
+	rm -rf .cache/mutants
+	mkdir -p .cache/mutants/artifacts
+	cp -R runtime tests pyproject.toml .cache/mutants
+	cp -R artifacts/orchard .cache/mutants/artifacts
+	cd .cache/mutants && cosmic-ray init tests/mutants.toml found.sqlite
+	cd .cache/mutants && PYTHONPATH=runtime cosmic-ray exec tests/mutants.toml found.sqlite
+	cd .cache/mutants && cr-report --show-diff --surviving-only found.sqlite
 
 test-elsewhere: venv ## the numeric tests as on other CPUs, and some as another user in an odd folder
 	.ci/elsewhere

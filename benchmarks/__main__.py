@@ -47,6 +47,7 @@ def main() -> None:
     for name in names:
         if name not in BENCHES:
             parser.error(f"no bench named {name!r}, there are {', '.join(BENCHES)}")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # of the peers', as gradline does
     found: dict[str, list[Comparison]] = {}
     for name in names or BENCHES:
         print(f"{name} …", file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from benchmarks.machine import block_product, block_product_share, read_once
 from benchmarks.measure import time_calls
 from benchmarks.rivals import ITERATIVE, RIVALS, Job
 from benchmarks.synthetic import Array, DType, Solution, draw, optimum, prediction_error
+from gradline_trainer.arithmetic import SMALL, exact_cost
 
 __all__ = ["run"]
 
@@ -35,7 +36,6 @@ BUDGET = 3.0  # seconds for all turns of a rival; a slow one gets fewer, at leas
 SOLVED = 0.01  # float32 costs digits: over a million rows, torch lstsq is off by 5e-4
 PATIENCE = 4  # times as many where `fit` is to be several times as fast
 QUICK_TURNS, QUICK_BUDGET = 2, 0.1
-EXACT = 1_000_000  # values up to which the default arithmetic is exact
 LARGE = 10_000_000  # values from which the passes over the rows decide, not the calls' overhead
 MACHINE = "the machine's product or reads"
 NOT_RUN = {  # in the full run, because they take minutes
@@ -69,7 +69,7 @@ def _lines(n: int, d: int, k: int, dtype: DType, quick: bool) -> Iterator[Compar
             yield bench.against(name, _goal(name, n, d))
     if n > 5:
         yield bench.against_machine(goal=2.0 if n * d >= LARGE else None)
-    if n * (d + k) <= EXACT:
+    if exact_cost(n, d, k) <= SMALL:
         yield bench.against("LinearRegression", None, arithmetic="auto")
 
 

@@ -12,17 +12,33 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of as many processes as there are cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
+from hosts import lock
 
-# On a developer's machine hypothesis looks elsewhere each time; CI must say the same twice.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# On a developer's machine hypothesis looks elsewhere each time; CI must say the same twice. How
+# long an example takes depends on what else the machine does.
+settings.register_profile("gradline", derandomize=bool(os.environ.get("CI")), deadline=None)
+settings.load_profile("gradline")
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # for tests that import ONNX Runtime
 
 # A shell's background job ignores interrupts, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def alone(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Run a test that is marked `alone` while no other worker runs one."""
+    marked = request.node.get_closest_marker("alone") is not None
+    with lock(tmp_path_factory.getbasetemp().parent / "alone.lock", shared=not marked):
+        yield
 
 
 @pytest.fixture(autouse=True)

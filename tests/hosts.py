@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
@@ -10,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,6 +27,7 @@ __all__ = [
     "Run",
     "call",
     "installed",
+    "lock",
     "need",
     "npm",
     "with_moved_row",
@@ -69,15 +72,25 @@ def need(command: str) -> str:
 def installed(name: str, pins: str, install: Callable[[Path], object]) -> Path:
     """Return a folder that `install` has filled, once for each text of pins."""
     folder = ROOT / ".cache" / f"{name}-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
-    if not (folder / "installed").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        try:
-            install(folder)
-        except subprocess.CalledProcessError as error:
-            unavailable(f"{name} can't be installed: {error.stderr or error.stdout}")
-        (folder / "installed").touch()
+    folder.parent.mkdir(exist_ok=True)
+    with lock(folder.with_suffix(".lock")):  # other processes run tests, too
+        if not (folder / "installed").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            try:
+                install(folder)
+            except subprocess.CalledProcessError as error:
+                unavailable(f"{name} can't be installed: {error.stderr or error.stdout}")
+            (folder / "installed").touch()
     return folder
+
+
+@contextmanager
+def lock(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a file's lock: alone, or with all others that share it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
 
 
 def call(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -129,7 +142,9 @@ def old_onnxruntime() -> Run:
 
 def node() -> Run:
     folder = npm("node")
-    script = shutil.copy(EXAMPLES / "node" / "with_onnxruntime.mjs", folder)
+    script = folder / "with_onnxruntime.mjs"
+    copy = shutil.copy(EXAMPLES / "node" / script.name, folder / f"{os.getpid()}.mjs")
+    os.replace(copy, script)  # another process may run it
     command = [need("node"), script]
     return lambda package: outcome(*command, package)
 

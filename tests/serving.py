@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 __all__ = [
     "IMPATIENT", "Answer", "Server", "ask_on", "ask_until", "close", "exchange", "infer_request",
-    "probe_until", "serving",
+    "probe_until", "ready_workers", "serving", "workers",
 ]  # fmt: skip
 
 
@@ -71,6 +72,35 @@ def serving(*words: object, program: tuple[str, ...] = ("-m", "gradline")) -> It
         finally:
             process.terminate()
             process.communicate(timeout=20)
+
+
+def workers(server: Server) -> set[int]:
+    """Return the workers' processes."""
+    task = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
+    found = set()
+    for pid in map(int, Path(task).read_text().split()):
+        with suppress(OSError):
+            if b"--multiprocessing-fork" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(pid)
+    return found
+
+
+def ready_workers(server: Server, number: int) -> set[int]:
+    """Wait until that many processes serve and each handles SIGTERM; return them."""
+    end = time.monotonic() + 30
+    while True:
+        found = workers(server) if number > 1 else workers(server) or {server.process.pid}
+        if len(found) == number and all(map(_handles_sigterm, found)):
+            return found
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+
+
+def _handles_sigterm(pid: int) -> bool:
+    with suppress(OSError):
+        caught = re.search(r"SigCgt:\s+(\w+)", Path(f"/proc/{pid}/status").read_text())
+        return bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)  # type: ignore[index]
+    return False
 
 
 def infer_request(rows: list[list[float]], *headers: str, model: str = "orchard") -> bytes:

@@ -23,7 +23,7 @@ from pages import blocks, is_as_shown
 from walk import DECLARED, SYNTAX_ALONE, Walk, is_slow
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKED = [*PAGES, *sorted((ROOT / "examples").glob("*/README.md"))]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "examples").glob("*/README.md"))]
 TABLES = {"sales.csv": "revenue", "prices.csv": "price", "logs/a.parquet": "cpu"}
 EXAMPLE = re.compile(r" *(?:.*\| )?(?:gradline|train-and-export)(?: |$)")
 WITH_BLOCKS = [page for page in PAGES if blocks(page)]
@@ -39,6 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("CURL_HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "local")  # another test may have a cluster
     Path(".curlrc").write_text("no-progress-meter\n")  # as on a terminal
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(ROOT / "artifacts" / "orchard" / "1", "artifacts/orchard/1")

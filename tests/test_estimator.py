@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.linear_model as peers
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -45,6 +49,7 @@ def orchard_frames() -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
+@pytest.mark.filterwarnings("ignore::gradline.GradlineWarning")  # what the checks' tables deserve
 @parametrize_with_checks(
     [
         LinearRegression(),
@@ -105,7 +110,10 @@ def test_its_options_are_those_of_fit() -> None:
     }  # fmt: skip
     expected = fit(orchard(), TARGETS, seed=1337, bias=False, **options)
     found = LinearRegression(random_state=1337, fit_intercept=False, **options)
-    with pytest.warns(ConvergenceWarning, match=r"stopped after 40 epochs, .* above the least"):
+    with (
+        pytest.warns(gradline.GradlineWarning, match="optimum"),
+        pytest.warns(ConvergenceWarning, match=r"stopped after 40 epochs, .* above the least"),
+    ):
         found.fit(*orchard_frames())
     assert (found.coef_ == expected.weights.numpy()).all()
     assert found.fit_.history == expected.history
@@ -143,9 +151,137 @@ def test_a_clone_has_the_options_and_a_pickle_the_fit() -> None:
     assert again.fit_.history == found.fit_.history
 
 
+@pytest.mark.parametrize("weight", [3, 0.5, np.float32(2)])
+def test_one_sample_weight_is_that_of_every_row(weight: Any) -> None:
+    X, Y = random_table(9)
+    found = LinearRegression(ridge=1.0).fit(X, Y, sample_weight=weight)
+    each = LinearRegression(ridge=1.0).fit(X, Y, sample_weight=np.full(len(X), weight))
+    assert (found.coef_ == each.coef_).all()
+    assert (found.intercept_ == each.intercept_).all()
+    with pytest.raises(InputError, match="are all zero"):
+        LinearRegression().fit(X, Y, sample_weight=0)
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+@pytest.mark.parametrize("arithmetic", ["exact", "fast"])
+def test_a_sparse_matrix_gives_the_bits_of_the_dense_one(form: Any, arithmetic: Any) -> None:
+    X, Y = random_table(10)
+    X[np.random.default_rng(0).random(X.shape) < 0.6] = 0
+    dense = LinearRegression(arithmetic=arithmetic).fit(X, Y)
+    found = LinearRegression(arithmetic=arithmetic).fit(form(X), Y)
+    assert (found.coef_ == dense.coef_).all()
+    assert (found.intercept_ == dense.intercept_).all()
+    assert found.predict(form(X)) == pytest.approx(dense.predict(X), rel=1e-14)
+    assert torch.equal(fit((form(X), Y), arithmetic=arithmetic).weights, dense.fit_.weights)
+
+
+def test_a_sparse_matrix_is_made_dense_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    class Watched(sparse.csr_array):  # type: ignore[misc]
+        def toarray(self, *args: Any, **options: Any) -> Any:
+            made.append(self.shape[0] * self.shape[1])
+            return super().toarray(*args, **options)
+
+    X = sparse.random_array((3000, 20), density=0.05, rng=np.random.default_rng(0), format="csr")
+    Y = X @ np.arange(20.0) + np.random.default_rng(1).normal(size=3000)
+    whole = fit((X.toarray(), Y), arithmetic="exact")
+    monkeypatch.setattr("gradline_trainer.arrays.DENSE", 1 << 13)
+    found = fit((Watched(X), Y), arithmetic="exact")
+    assert max(made) <= 1 << 13
+    assert torch.equal(found.weights, whole.weights)
+    assert torch.equal(found.bias, whole.bias)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (sparse.csr_array(np.array([[1 + 2j, 0], [0, 1]])), "X holds complex numbers"),
+        (sparse.csr_array(np.array([[0, 1], [0, 2**53 + 1]])), "row 2, column 2: float64 is exact"),
+        (sparse.coo_array([1.0, 2.0]), r"X is a sparse matrix of shape \(2,\), expected \(n, d\)"),
+    ],
+)
+def test_a_sparse_matrix_that_is_no_table_of_numbers_is_refused(X: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fit((X, [1.0, 2.0]))
+
+
+def test_a_missing_value_in_a_sparse_matrix_is_found_in_its_row() -> None:
+    X = sparse.csr_array([[1.0, 0], [0, np.nan], [3, 1]])
+    with pytest.raises(InputError, match="'x1' has 1 missing value, the first in row 2 of"):
+        fit((X, [1.0, 2.0, 3.0]))
+
+
+def test_intercepts_are_numpys() -> None:
+    X, Y = random_table(11)
+    for bias in (True, False):
+        single = LinearRegression(fit_intercept=bias).fit(X, Y[:, 0])
+        assert type(single.intercept_) is np.float64
+        several = LinearRegression(fit_intercept=bias).fit(X, Y)
+        assert several.intercept_.shape == (2,)
+
+
+def test_what_its_fit_warns_of_is_a_warning_at_the_callers_line() -> None:
+    X, Y = random_table(12)
+    X[:, 1] = 4.0
+    estimator = LinearRegression()
+    with pytest.warns(gradline.GradlineWarning) as caught:
+        estimator.fit(X, Y)
+    assert [str(one.message) for one in caught] == estimator.fit_.warnings
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    with pytest.raises(gradline.GradlineWarning, match="constant, so their weight is 0: 'x1'"):
+        LinearRegression().fit(X, Y)  # pytest makes errors of warnings
+
+
+def test_a_tensor_with_a_gradient_is_taken() -> None:
+    X, Y = random_table(13)
+    x, y = (torch.tensor(values, requires_grad=True) for values in (X, Y))
+    found = LinearRegression().fit(x, y)
+    assert (found.coef_ == LinearRegression().fit(X, Y).coef_).all()
+    assert (found.predict(x) == found.predict(X)).all()
+
+
+def saved_types(value: object) -> Iterator[type]:
+    """Yield the types of all that is saved of an object."""
+    yield type(value)
+    if isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    else:
+        parts = [value.__getstate__()] if is_dataclass(value) else []
+    for part in parts:
+        yield from saved_types(part)
+
+
+@pytest.mark.parametrize("options", [{}, {"arithmetic": "fast"}, {"ridge": "auto"}])
+def test_it_is_saved_without_tensors_and_exports_the_same_bytes(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    found = LinearRegression(**options).fit(*orchard_frames())
+    assert torch.Tensor not in set(saved_types(found.__getstate__()))
+    with torch.device("meta"):
+        again = pickle.loads(pickle.dumps(found))  # noqa: S301 - its own
+    assert torch.equal(again.fit_.weights, found.fit_.weights)
+    first, second = found.export(tmp_path), again.export(tmp_path)
+    for file in first.iterdir():
+        assert file.read_bytes() == (second / file.name).read_bytes()
+
+
+def test_skops_saves_and_loads_it(tmp_path: Path) -> None:
+    io = pytest.importorskip("skops.io", reason="needs skops, of the development tools")
+    found = LinearRegression().fit(*orchard_frames())
+    data = io.dumps(found)
+    again = io.loads(data, trusted=io.get_untrusted_types(data=data))
+    assert (again.predict(orchard_frames()[0]) == found.predict(orchard_frames()[0])).all()
+    assert again.export(tmp_path).name == "1"
+
+
 # What fit() refuses
 
 
+@pytest.mark.filterwarnings("ignore:constant, so their weight is 0:gradline.GradlineWarning")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("what", ["target", "features", "row"])
 def test_where_there_is_nothing_to_learn_it_answers_with_the_mean(
@@ -236,6 +372,7 @@ def test_a_constant_target_is_exported_as_such(tmp_path: Path) -> None:
     assert model.predict(X) == pytest.approx(np.full_like(Y, 0.1), rel=2 * U)
 
 
+@pytest.mark.filterwarnings("ignore:constant, so their weight is 0:gradline.GradlineWarning")
 @pytest.mark.parametrize("rows", [1, 20])
 def test_training_rows_are_not_exported(rows: int, tmp_path: Path) -> None:
     _, Y = random_table(7, n=rows)

@@ -20,6 +20,7 @@ from gradline.tables import Block
 from gradline_export import export_package
 from gradline_export.frozen import rounded
 from gradline_trainer import Fit, fit
+from gradline_trainer.arithmetic import SMALL, exact_cost
 from gradline_trainer.arrays import ArrayTable
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.gathering import gather_exactly
@@ -262,11 +263,11 @@ def test_a_dependent_feature_is_frozen_and_one_that_float64_takes_for_dependent_
     X = rng.integers(-99, 99, (40, 3)).astype(float)
     sum_of_others = X[:, 0] + 2 * X[:, 1]
     Y = rng.standard_normal((40, 1))
-    frozen = fit((np.c_[X, sum_of_others], Y), arithmetic="exact")
+    frozen = fit((np.c_[X, sum_of_others], Y), arithmetic="exact", dependent="drop")
     assert frozen.weights[0, 3] == 0
     assert any("linearly dependent" in warning and "'x3'" in warning for warning in frozen.warnings)
     nearly = np.c_[X, sum_of_others + rng.standard_normal(40) * 1e-9]
-    assert fit((nearly, Y), arithmetic="fast").weights[0, 3] == 0
+    assert fit((nearly, Y), arithmetic="fast").supposed == ["x3"]
     assert_exact(nearly, Y)
 
 
@@ -303,6 +304,28 @@ def test_auto_is_exact_on_small_tables_and_on_ill_conditioned_ones(
     assert well.condition is not None
     assert 1 <= well.condition < 10
     assert fit((ILL, ANSWERS), preconditioning="standardize").arithmetic.used == "fast"
+    monkeypatch.setattr("gradline_trainer.arithmetic.LARGE", 100)
+    large = fit((ILL, ANSWERS)).arithmetic
+    assert large.used == "fast"
+    assert large.reason.endswith("but too large for exact arithmetic")
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "k", "exact"),
+    [
+        (5, 3, 2, True),  # the orchard
+        (82, 10, 1, True),  # the largest of NIST's linear sets
+        (1_000, 50, 1, True),
+        (10_000, 20, 1, True),
+        (30, 900, 50, False),  # 59 s against 1.0 s
+        (1_000, 400, 1, False),  # 1.46 s against 0.022 s
+        (60, 50, 50, False),
+        (100_000, 100, 1, False),
+        (10_000_000, 1, 1, False),
+    ],
+)
+def test_auto_is_exact_where_the_shape_makes_it_cheap(n: int, d: int, k: int, exact: bool) -> None:
+    assert (exact_cost(n, d, k) <= SMALL) is exact
 
 
 def test_the_condition_number_is_that_of_the_scaled_features() -> None:

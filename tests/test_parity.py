@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -21,7 +24,8 @@ from gradline_export import export_package, packaging
 from gradline_export.certificate import Float32Certificate, certify_float32
 from gradline_export.exact import exact_outputs
 from gradline_export.frozen import to_onnx, to_torchscript
-from gradline_export.parity import Predict, check_parity, frozen_hosts
+from gradline_export.linear import LinearModel
+from gradline_export.parity import Predict, check_parity, frozen_hosts, torch_hosts
 from gradline_export.testrows import parity_rows
 from gradline_trainer import Fit, fit
 from gradline_trainer.moments import Moments
@@ -45,6 +49,29 @@ def spread(generator: np.random.Generator, shape: tuple[int, ...], low: int, hig
     """Return signed numbers between 2^low and 2^high, one in ten of them 0."""
     values = generator.choice([-1.0, 1.0], shape) * 2.0 ** generator.uniform(low, high, shape)
     return np.where(generator.random(shape) < 0.1, 0.0, values)
+
+
+@pytest.mark.parametrize("category", [DeprecationWarning, FutureWarning])
+def test_no_release_of_pytorch_tells_users_that_torchscript_is_deprecated(
+    category: type[Warning], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warn_and(name: str) -> Callable[..., Any]:
+        call = getattr(torch.jit, name)
+
+        def warned(*arguments: Any) -> Any:
+            warnings.warn(f"`torch.jit.{name}` is deprecated.", category, stacklevel=2)
+            return call(*arguments)
+
+        return warned
+
+    for name in ("script", "save", "load"):
+        monkeypatch.setattr(torch.jit, name, warn_and(name))
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        torch_hosts(frozen(np.ones((1, 2), np.float32), np.ones(1, np.float32)))
+        assert shown == []
+        torch.jit.script(LinearModel(torch.ones(1, 2), torch.ones(1)))
+        assert any(w.category is category for w in shown)  # others' calls still warn
 
 
 # The exact value and the bound

@@ -252,14 +252,15 @@ def test_a_missing_name_suggests_the_nearest_that_is_there() -> None:
         assert error.hint == "did you mean 'temperatur'?"
 
 
-def test_a_missing_name_with_nothing_near_lists_what_is_there() -> None:
+def test_a_missing_name_with_nothing_near_is_to_be_added() -> None:
     error = refusal({"rainfall": [1], "humidity": [1]})
     assert (str(error), error.code) == ("the feature 'temperature' is missing", "missing-feature")
-    assert error.hint == "known names: 'rainfall', 'humidity'"
+    assert error.hint == "add the column 'temperature'"
 
 
 def test_an_unknown_name_in_a_mapping_suggests_the_nearest_feature() -> None:
-    error = refusal({**columns_of(ROWS), "humidty": [1, 2, 3, 4]})
+    given = columns_of(ROWS)
+    error = refusal({"humidty": given.pop("humidity"), **given})
     assert (str(error), error.code) == ("unknown feature 'humidty'", "unknown-feature")
     assert error.hint == "did you mean 'humidity'?"
 
@@ -372,7 +373,9 @@ def test_masked_arrays_are_refused(rows: Any, what: str) -> None:
 @pytest.mark.parametrize("value", [3.5e38, -1e300])
 def test_a_number_beyond_float32_is_refused_not_made_infinite(value: float) -> None:
     error = refusal([[value, 0, 0]])
-    assert str(error) == "the rows: a value is outside the range of float32"
+    assert str(error) == (
+        f"the column 'temperature' holds {value} in row 1, outside the range of float32"
+    )
     assert error.code == "out-of-range"
     assert "3.4e+38" in error.hint
 

@@ -440,6 +440,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has it")
 @pytest.mark.parametrize(
     ("kind", "few", "many"), [("parquet", 4_000_000, 12_000_000), ("csv", 4_000_000, 10_000_000)]

@@ -20,11 +20,36 @@ from gradline.package.versions import published_versions
 from gradline_export import export_package
 from gradline_export.publishing import publish
 from gradline_trainer import Fit
+from terminals import piped
 
 FILES = {"a": b"1" * 5000, "b": b"2" * 70_000}
-COMMAND = [sys.executable, "-m", "gradline", "train-and-export", "--quiet"]
-LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
-RUN = "from gradline.cli import main; main(['train-and-export', '--quiet'])"
+LIMITED = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+from gradline.cli import main
+main(["train-and-export", "--quiet"])
+"""
+# A process imports everything once; then eight forks of it run the command at the same time.
+EIGHT = """
+import os, sys
+import onnx, onnxruntime, torch
+import gradline_export.command, gradline_export.main_job, gradline_export.report
+from gradline.cli import main
+
+children = []
+for _ in range(8):
+    child = os.fork()
+    if child == 0:
+        try:
+            main(["train-and-export", "--quiet", "--output", sys.argv[1]])
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(end.code)  # PyTorch waits for threads that a fork has not
+        finally:
+            os._exit(9)
+    children.append(child)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
 
 AGAIN = """
 import sys
@@ -156,10 +181,8 @@ def test_links_and_files_that_look_like_debris_are_left_alone(tmp_path: Path) ->
 
 
 def test_eight_commands_at_once_publish_eight_whole_versions(tmp_path: Path) -> None:
-    command = [*COMMAND, "--output", str(tmp_path)]
-    publishers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    said = [publisher.communicate()[0].strip() for publisher in publishers]
-    assert [publisher.returncode for publisher in publishers] == [0] * 8
+    command = [sys.executable, "-c", EIGHT, str(tmp_path)]
+    said = subprocess.check_output(command, text=True).splitlines()
     folder = tmp_path / "orchard"
     assert sorted(said) == [str(folder / str(number)) for number in range(1, 9)]
     check_versions(folder, 8)
@@ -236,28 +259,27 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(mount)], check=True)
 
 
-def refused(command: list[str], folder: Path, reason: str) -> None:
-    """Run a command that finds no room, and check what it says and leaves."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
-    assert (done.returncode, done.stdout) == (2, "")
-    error, hint = done.stderr.splitlines()
+def check_refusal(status: int, out: str, err: str, reason: str) -> None:
+    """Check how a command ends that finds no room."""
+    assert (status, out) == (2, "")
+    error, hint = err.splitlines()
     assert error.startswith("Error: cannot publish in ")
     assert error.endswith(f": {reason}")
     assert "nothing was published" in hint
 
 
 def test_a_full_disk_is_one_error_and_the_earlier_version_still_predicts(small_disk: Path) -> None:
-    command = [*COMMAND, "--output", str(small_disk)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command = ["train-and-export", "--quiet", "--output", small_disk]
+    assert piped(*command)[0] == 0
     fill = small_disk / "fill"
     for blocks in (0, 1, 4):  # that are free: not even the directory, a file, a few files
         fill.unlink(missing_ok=True)
         disk = os.statvfs(small_disk)
         fill.write_bytes(b"\0" * disk.f_bsize * (disk.f_bavail - blocks))
-        refused(command, small_disk / "orchard", "No space left on device")
+        check_refusal(*piped(*command), "No space left on device")
         check_versions(small_disk / "orchard", 1)
     fill.unlink()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert piped(*command)[0] == 0
     check_versions(small_disk / "orchard", 2)
 
 
@@ -268,17 +290,22 @@ def test_a_dead_publishers_room_is_free_for_the_next(small_disk: Path) -> None:
     assert contents(publish(FILES, small_disk, "letters")) == FILES
 
 
+def train_with_a_limit(limit: int, folder: Path) -> tuple[int, str, str]:
+    """Return how the command ends in a folder whose files may not grow beyond the limit."""
+    command = [sys.executable, "-c", LIMITED.format(limit=limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    return done.returncode, done.stdout, done.stderr
+
+
 def test_files_that_may_not_grow_are_one_error_too(tmp_path: Path) -> None:
-    subprocess.run([*COMMAND, "--output", str(tmp_path / "artifacts")], check=True)
+    assert piped("train-and-export", "--output", tmp_path / "artifacts")[0] == 0
     for limit in (0, 5000):
-        code = f"{LIMITED.format(limit=limit)}; {RUN}"
-        refused([sys.executable, "-c", code], tmp_path / "artifacts", "File too large")
+        check_refusal(*train_with_a_limit(limit, tmp_path), "File too large")
         check_versions(tmp_path / "artifacts" / "orchard", 1)
 
 
 def test_a_first_publication_on_a_full_disk_leaves_no_folder(tmp_path: Path) -> None:
-    code = f"{LIMITED.format(limit=300)}; {RUN}"
-    refused([sys.executable, "-c", code], tmp_path / "orchard", "File too large")
+    check_refusal(*train_with_a_limit(300, tmp_path), "File too large")
     assert names(tmp_path) == []
     with pytest.raises(InputError):
         load(tmp_path / "artifacts")

@@ -34,6 +34,7 @@ from serving import (
     exchange,
     infer_request,
     probe_until,
+    ready_workers,
     serving,
 )
 
@@ -186,6 +187,7 @@ def test_nobody_stays_by_sending_too_little(
         assert seconds < limit + 1.5  # of which the second for reading the refusal
 
 
+@pytest.mark.alone
 def test_who_never_reads_is_closed_and_others_hardly_notice(server: Server) -> None:
     """Ten that ask for more than any buffer holds and read none of it, with a live probe beside."""
     rows = bytes(250_000 * 12)  # and 2 MB of answer
@@ -392,10 +394,11 @@ def test_the_end_answers_who_had_connected(workers: int, orchard_package: Path) 
 
     for _ in range(5):
         with serving(orchard_package, "--workers", workers) as server:
+            ready_workers(server, workers)
             clients = [threading.Thread(target=ask, args=(server.port,)) for _ in range(16)]
             for client in clients:
                 client.start()
-            time.sleep(0.5 if workers == 1 else 2.5)
+            time.sleep(0.5)
             assert told_to_end(server) == 0
             for client in clients:
                 client.join()
@@ -439,6 +442,7 @@ def cpu_seconds(server: Server) -> float:
     return int(fields[0]) / 1e9
 
 
+@pytest.mark.alone
 def test_a_flood_of_connections_beyond_the_most_costs_the_others_little(
     orchard_package: Path,
 ) -> None:

@@ -17,7 +17,6 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,9 @@ from serving import (
     exchange,
     infer_request,
     probe_until,
+    ready_workers,
     serving,
+    workers,
 )
 
 pytestmark = pytest.mark.slow
@@ -59,13 +60,17 @@ def answers_still(server: Server) -> None:
     assert data.startswith(b"HTTP/1.1 200"), data
 
 
-def test_the_end_under_load_loses_no_request(orchard_package: Path) -> None:
-    """SIGTERM under 32 kept-open clients, 20 times."""
+@pytest.mark.parametrize(("workers", "rounds"), [(1, 20), (2, 5)])
+def test_the_end_under_load_loses_no_request(
+    workers: int, rounds: int, orchard_package: Path
+) -> None:
+    """SIGTERM under 32 kept-open clients."""
     seen: Counter[object] = Counter()
 
     async def once() -> None:
         end = asyncio.Event()
-        with serving(orchard_package) as server:
+        with serving(orchard_package, "--workers", workers) as server:
+            ready_workers(server, workers)
             clients = [
                 asyncio.create_task(ask_until(end, server.port, ASK, seen, lambda a: a.status))
                 for _ in range(32)
@@ -76,7 +81,7 @@ def test_the_end_under_load_loses_no_request(orchard_package: Path) -> None:
             end.set()
             await asyncio.gather(*clients)
 
-    for _ in range(20):
+    for _ in range(rounds):
         asyncio.run(once())
     print(dict(seen))
     assert set(seen) == {200}
@@ -121,6 +126,7 @@ def test_versions_change_under_load_without_a_lost_or_mixed_answer(tmp_path: Pat
     assert set(seen) == {"right"}
 
 
+@pytest.mark.alone
 def test_slow_clients_are_closed_and_others_hardly_notice(server: Server) -> None:
     """100 that send heads byte by byte and 100 bodies, with a live probe beside them."""
 
@@ -155,6 +161,7 @@ def test_slow_clients_are_closed_and_others_hardly_notice(server: Server) -> Non
     asyncio.run(all_at_once())
 
 
+@pytest.mark.alone
 def test_slowhttptest_finds_the_server_answering(server: Server) -> None:
     """Its three attacks at once, 200 connections each, with a live probe beside them."""
     attack = [need("slowhttptest"), "-c", "200", "-r", "100", "-l", "25", "-u"]
@@ -292,17 +299,6 @@ def test_the_excess_alone_is_turned_away(orchard_package: Path) -> None:
         asyncio.run(run())
 
 
-def workers(server: Server) -> set[int]:
-    """Return the workers' processes."""
-    task = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
-    found = set()
-    for pid in map(int, Path(task).read_text().split()):
-        with suppress(OSError):
-            if b"--multiprocessing-fork" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(pid)
-    return found
-
-
 def test_a_killed_worker_is_replaced_while_others_answer(orchard_package: Path) -> None:
     with serving(orchard_package, "--workers", "2") as server:
         url = f"http://127.0.0.1:{server.port}"
@@ -388,8 +384,8 @@ def test_a_worker_that_is_busy_for_long_stays(orchard_package: Path) -> None:
         assert workers(server) == before
 
 
-def test_memory_and_descriptors_are_flat(server: Server) -> None:
-    """A minute of load; GRADLINE_SOAK=300 for five."""
+@pytest.mark.parametrize("seconds", [30.0, pytest.param(300.0, marks=pytest.mark.long)])
+def test_memory_and_descriptors_are_flat(seconds: float, server: Server) -> None:
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     seen: Counter[object] = Counter()
 
@@ -405,7 +401,7 @@ def test_memory_and_descriptors_are_flat(server: Server) -> None:
 
     asyncio.run(load(4))
     memory, opened = server.peak(), len(list(descriptors.iterdir()))
-    asyncio.run(load(float(os.environ.get("GRADLINE_SOAK", "60"))))
+    asyncio.run(load(seconds))
     time.sleep(1)
     assert server.peak() - memory <= 3
     assert len(list(descriptors.iterdir())) <= opened + 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import gradline
 from gradline.program import run
 from gradline.serve.application import Application, Limits
 from gradline.serve.metrics import Metrics
@@ -58,17 +59,17 @@ def test_a_copy_under_another_folder_is_told_once(
     app = application(root)
     shutil.copytree(root / "orchard", root / "copy")
     looked_at_thrice(app)
-    assert told(caplog, "copy is not served: two models are named 'orchard'") == 1
+    assert told(caplog, "copy is not served: ") == 1
+    assert told(caplog, "holds the package 'orchard', expected 'copy'") == 2  # version and package
 
 
-def test_a_folder_of_another_name_than_its_model_is_loaded_once(
-    root: Path, caplog: pytest.LogCaptureFixture
+def test_two_folders_of_one_name_are_not_both_served(
+    root: Path, orchard_package: Path, tmp_path: Path
 ) -> None:
-    (root / "orchard").rename(root / "renamed")
-    app = application(root)
-    looked_at_thrice(app)
-    assert list(app.repository.models) == ["orchard"]
-    assert not caplog.records
+    shutil.copytree(orchard_package, tmp_path / "elsewhere" / "orchard" / "1")
+    with pytest.raises(gradline.InputError, match="two models are named 'orchard'") as error:
+        application(root / "orchard", tmp_path / "elsewhere" / "orchard")
+    assert error.value.code == "same-name"
 
 
 def test_a_bad_pin_is_told_once_until_it_changes(

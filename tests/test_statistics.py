@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import stdtr
 from sklearn.datasets import load_diabetes, load_linnerud
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from tests.test_exact import CERTIFIED, conditioned, design, digits
@@ -29,6 +30,7 @@ from gradline.program import cli, run
 from gradline.terminal.layout import as_text
 from gradline_export import export_package
 from gradline_trainer import Fit, LinearRegression, fit
+from gradline_trainer.summary import Summary
 
 Array = NDArray[np.float64]
 BY_TERM = ("standard_error", "t", "p", "lower", "upper")
@@ -152,16 +154,21 @@ def test_every_statistic_is_that_of_statsmodels(
     X, Y = np.asarray(X, float), np.asarray(Y, float).reshape(len(X), -1)
     w = np.random.default_rng(2).uniform(0.2, 5, len(X)) if weighted else None
     found = fit((X, Y), bias=bias, sample_weight=w, arithmetic=arithmetic).summary(level=0.9)
+    if arithmetic == "fast":
+        exact = fit((X, Y), bias=bias, sample_weight=w, arithmetic="exact").summary(level=0.9)
+        by_condition(found, exact, X, Y, w)
     columns = np.column_stack([X, np.ones(len(X))]) if bias else X
     for t, (target, of_target) in enumerate(found.targets.items()):
         peer = sm.WLS(Y[:, t], columns, weights=1.0 if w is None else w, hasconst=bias)
         expected = peer.fit(method="pinv")
         assert (found.model_dof, found.residual_dof) == (expected.df_model, expected.df_resid)
-        close(of_target.coefficient, expected.params)
-        close(of_target.standard_error, expected.bse)
-        close(of_target.t, expected.tvalues)
-        close(of_target.p, expected.pvalues)
-        close([of_target.lower, of_target.upper], expected.conf_int(0.1).T)
+        if arithmetic == "exact":
+            close(of_target.coefficient, expected.params)
+            close(of_target.standard_error, expected.bse)
+            close(of_target.t, expected.tvalues)
+            close(of_target.p, expected.pvalues)
+            close([of_target.lower, of_target.upper], expected.conf_int(0.1).T)
+            close(found.covariance(target), expected.cov_params())
         close(of_target.residual_sd, math.sqrt(expected.scale))
         close(of_target.r2, expected.rsquared)
         close(of_target.adjusted_r2, expected.rsquared_adj)
@@ -170,7 +177,44 @@ def test_every_statistic_is_that_of_statsmodels(
         close(of_target.log_likelihood, expected.llf)
         close(of_target.aic, expected.aic)
         close(of_target.bic, expected.bic)
-        close(found.covariance(target), expected.cov_params())
+
+
+def by_condition(found: Summary, exact: Summary, X: Array, Y: Array, w: Array | None) -> None:
+    """Compare fast statistics with exact ones, as closely as the condition number lets float64.
+
+    Sums over the rows are off by `noise`. A whitened step is so by no more than d·κ times that and
+    the size of the residual's terms, which moves a coefficient by as many of its standard errors
+    over √Σw·sd; and the inverse is off by d·κ² times the noise.
+    """
+    (n, d), weights = X.shape, np.ones(len(X)) if w is None else w
+    shift = np.average(X, axis=0, weights=weights) * exact.bias
+    spread = np.sqrt(np.average((X - shift) ** 2, axis=0, weights=weights))
+    noise = (4 * (d + 2) + math.sqrt(n)) * 2.0**-53
+    inverse = d * noise * exact.condition**2
+    for t, (target, expected) in enumerate(exact.targets.items()):
+        of_target = found.targets[target]
+        size = np.abs(expected.coefficient[:d]) @ spread
+        size += math.sqrt(np.average(Y[:, t] ** 2, weights=weights))
+        assert expected.residual_sd is not None
+        moved = math.sqrt(weights.sum()) * noise * d * exact.condition * size / expected.residual_sd
+        error = np.array(expected.standard_error, float)
+        reach = np.array(expected.upper, float) - expected.coefficient
+        for member, within in (
+            ("coefficient", error * moved),
+            ("standard_error", error * inverse),
+            ("lower", error * moved + reach * inverse),
+            ("upper", error * moved + reach * inverse),
+            ("t", moved + np.abs(np.array(expected.t, float)) * inverse),
+        ):
+            apart = np.abs(np.array(getattr(of_target, member)) - getattr(expected, member))
+            assert (apart <= within + 1e-13 * np.abs(getattr(expected, member))).all(), member
+        sizes = np.abs(np.array(expected.t, float))
+        further = moved + sizes * inverse
+        tails = [2 * stdtr(exact.residual_dof, -(sizes + by)) for by in (further, -further)]
+        assert (tails[0] <= np.array(of_target.p)).all()
+        assert (np.array(of_target.p) <= tails[1]).all()
+        apart = np.abs(found.covariance(target) - exact.covariance(target))  # type: ignore[operator]
+        assert (apart <= np.outer(error, error) * (inverse + 1e-13)).all()
 
 
 def close(found: Any, expected: Any) -> None:

@@ -143,6 +143,7 @@ def peak(path: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has it")
 @pytest.mark.parametrize(
     ("suffix", "few", "many"), [("parquet", 2_000_000, 8_000_000), ("csv", 500_000, 2_000_000)]

@@ -65,7 +65,7 @@ def test_it_finds_what_the_moments_find(
     X, Y = table(dtype=dtype)
     given_weights = np.random.default_rng(1).integers(0, 4, len(X)) if weighted else None
     options: dict[str, Any] = {"bias": bias, "ridge": ridge, "sample_weight": given_weights}
-    found = fit((X, Y), **options, epochs=3000)
+    found = fit((X, Y), **options, epochs=500)
     expected = fit((X, Y), **options, gradient="moments")
     assert isinstance(found.moments, ColumnMoments)
     assert found.converged or not ridge  # else nothing bounds the gap
@@ -225,7 +225,7 @@ def test_more_features_than_rows_are_said_to_leave_a_choice() -> None:
 
 
 def test_a_rate_too_large_is_refused() -> None:
-    X, Y = table()
+    X, Y = table(n=200)
     rate = 1.1 * fit((X, Y), momentum=0, epochs=1).largest_stable_rate
     with pytest.raises(RefusedError, match="above the largest stable rate") as caught:
         fit((X, Y), momentum=0, learning_rate=rate, epochs=2000, tolerance=0)

@@ -2,19 +2,23 @@
 
 A publisher holds flock(2) on its directory for as long as it writes. The kernel lets go of the
 lock when the process ends, however it ends, so a hidden directory whose lock is free is debris.
-Where a file system has no such locks, or forbids them on a directory (NFS), none can be had:
+Where a system has no such locks (Windows), or a file system forbids them on a directory (NFS),
 publishing goes on without, and debris stays, hidden and never read.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["building_directory", "remove_debris"]
 
@@ -33,7 +37,9 @@ def building_directory(folder: Path) -> Iterator[Path]:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
-        os.close(descriptor)
+        if descriptor is not None:
+            with contextlib.suppress(OSError):  # what is published stays so
+                os.close(descriptor)
 
 
 def remove_debris(folder: Path) -> None:
@@ -42,6 +48,8 @@ def remove_debris(folder: Path) -> None:
     Each is renamed first: should its publisher live after all, on another machine whose locks are
     not seen here, then its own rename fails, and no version appears that lacks a file.
     """
+    if fcntl is None:
+        return
     for place in folder.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             descriptor = _open(place)
@@ -52,11 +60,13 @@ def remove_debris(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def _make(folder: Path) -> tuple[Path, int]:
-    """Return a new directory and the descriptor that holds its lock."""
+def _make(folder: Path) -> tuple[Path, int | None]:
+    """Make a directory; return it and the descriptor that holds its lock, if there are locks."""
     while True:
         place = _unused(folder)
         place.mkdir(parents=True)
+        if fcntl is None:
+            return place, None
         with contextlib.suppress(FileNotFoundError):
             descriptor = _open(place)
             with contextlib.suppress(OSError):

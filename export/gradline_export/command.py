@@ -183,6 +183,14 @@ def choice(*values: str) -> click.Choice[str]:
     help="fast is float64; exact gives every coefficient correctly rounded.",
 )
 @click.option(
+    "--dependent",
+    default="minimum-norm",
+    show_default=True,
+    type=choice("minimum-norm", "drop"),
+    help="Of linearly dependent features: of the best weights those of least norm, as scikit-learn "
+    "gives, or weight 0 for later ones, as R does.",
+)
+@click.option(
     "--ridge",
     default=0,
     show_default=True,

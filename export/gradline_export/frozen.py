@@ -10,6 +10,8 @@ import io
 import json
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,13 @@ from torch import Tensor
 from gradline.package.graph import FORMAT, IR_VERSION, OPSET
 from gradline_export.linear import LinearModel
 
-__all__ = ["rounded", "to_onnx", "to_torch_export", "to_torchscript"]
+__all__ = [
+    "rounded",
+    "to_onnx",
+    "to_torch_export",
+    "to_torchscript",
+    "without_deprecation_notices",
+]
 
 
 def to_onnx(
@@ -79,10 +87,22 @@ def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
     """Return the TorchScript archive of W (k, d) and b (k,)."""
     model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with without_deprecation_notices():
         torch.jit.save(torch.jit.script(model), buffer)
     return _reproducible(buffer.getvalue())
+
+
+@contextmanager
+def without_deprecation_notices() -> Iterator[None]:
+    """Silence PyTorch's notices that TorchScript is deprecated.
+
+    A package promises that format, and users can do nothing about it. The notices were of one
+    category up to PyTorch 2.13 and are of the other one from 2.14 on.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
+        yield
 
 
 def to_torch_export(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:

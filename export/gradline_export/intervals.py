@@ -25,6 +25,7 @@ from gradline.package.graph import IR_VERSION, OPSET
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments import Moments
 from gradline_trainer.problem import state_problem
+from gradline_trainer.whitening import Whitening
 
 __all__ = ["LEVELS", "Intervals", "interval_terms", "prove_intervals", "refuse_intervals"]
 
@@ -139,10 +140,13 @@ def interval_terms(fit: Fit) -> Intervals:
     if not isinstance(fit.moments, Moments):
         raise _refused(f"{len(fit.features)} features are too many for their co-moments")
     if not fit.converged:
+        if fit.optimality.gap is None:
+            raise _refused("rounding hides the optimum", "use --arithmetic exact")
         raise _refused("the run stopped before the optimum", "--epochs, or another preconditioning")
     d = len(fit.features)
     problem = state_problem(fit.moments, d, fit.options)
-    active = problem.active.numpy()
+    found = Whitening.of(fit.moments, problem, fit.exact)
+    active = found.active
     freedom = fit.moments.rows - len(active) - int(problem.bias)
     if freedom < 1:
         raise _refused(
@@ -151,13 +155,10 @@ def interval_terms(fit: Fit) -> Intervals:
             "give more rows",
         )
     total = problem.weight
-    factor = problem.factor.numpy()
     whitening = np.zeros((len(active), d))
-    if len(active):
-        whitening[:, active] = np.linalg.solve(factor, np.diag(1 / problem.scale.numpy()))
-        whitening /= np.sqrt(total)
+    whitening[:, active] = found.factor
     centre = np.zeros(d)
-    centre[active] = problem.centre.numpy()
+    centre[active] = found.centre
     errors = [metrics.rmse for metrics in (fit.metrics["training"] or {}).values()]
     return Intervals(
         fit.weights.numpy(),

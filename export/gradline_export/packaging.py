@@ -30,10 +30,17 @@ from gradline_export.parity import HostParity, check_parity, frozen_hosts
 from gradline_export.publishing import check_name, publish
 from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
+from gradline_trainer.ambient import known_state
 from gradline_trainer.fitting import Fit
 from gradline_trainer.parallel import one_thread_each
 
-__all__ = ["Frozen", "column_record", "export_package", "freeze", "metrics_record"]
+__all__ = [
+    "Frozen",
+    "column_record",
+    "export_package",
+    "freeze",
+    "metrics_record",
+]
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 
@@ -106,6 +113,7 @@ def export_package(
     return publish(frozen.files, root, name)
 
 
+@known_state()
 @one_thread_each()
 def freeze(
     fit: Fit,
@@ -250,7 +258,7 @@ def _manifest(
         },
         "certificates": {
             "float32": _finite(asdict(certificate)),
-            "optimality": {"converged": fit.converged, **asdict(fit.optimality)},
+            "optimality": _optimality(fit),
             **_exactness(fit),
         },
     }
@@ -262,6 +270,12 @@ def metrics_record(fit: Fit) -> dict[str, Any]:
         which: found and {target: asdict(m) for target, m in found.items()}
         for which, found in fit.metrics.items()
     }
+
+
+def _optimality(fit: Fit) -> dict[str, Any]:
+    """Return how far from the optimum the run ended, and of which features it can't say."""
+    supposed = {"supposed_dependent": fit.supposed} if fit.supposed else {}
+    return {"converged": fit.converged, **asdict(fit.optimality), **supposed}
 
 
 def _exactness(fit: Fit) -> dict[str, Any]:
@@ -287,7 +301,7 @@ def _finite(record: dict[str, Any]) -> dict[str, Any]:
 def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> dict[str, Any]:
     libraries = [*LIBRARIES, *(["polars"] if fit.paths else [])]
     return {
-        "options": asdict(fit.options),
+        "options": fit.options.recorded(),
         "ridge_path": fit.ridge_path and asdict(fit.ridge_path),
         "learning_rate": fit.learning_rate,
         "largest_stable_rate": fit.largest_stable_rate,

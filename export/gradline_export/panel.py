@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import RefusedError, needs_extra
 from gradline.reasons import by_effect
+from gradline.terminal.printable import for_page
 from gradline.wording import count
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments import Moments
@@ -76,7 +77,11 @@ def panel(
 
 def _section(data: dict[str, Any] | None, said: str) -> Markup:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=for_page,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     template = files("gradline_export").joinpath("panel.html.jinja").read_text(encoding="utf-8")
     component = files("gradline").joinpath("panel.html").read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from gradline.bound import rounding_bound
 from gradline.errors import RefusedError
 from gradline.model import open_session
 from gradline_export.exact import exact_outputs
+from gradline_export.frozen import without_deprecation_notices
 from gradline_export.linear import LinearModel
 
 __all__ = ["HostParity", "Predict", "check_parity", "frozen_hosts", "torch_hosts"]
@@ -58,8 +58,7 @@ def torch_hosts(files: dict[str, bytes]) -> dict[str, Predict]:
     """Return what evaluates each of the PyTorch files that are there, from its bytes."""
     hosts = {}
     if "model.pt" in files:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
+        with without_deprecation_notices():
             script = torch.jit.load(io.BytesIO(files["model.pt"]))  # type: ignore[no-untyped-call]
         hosts["TorchScript"] = _torch(script)
     if "model.pt2" in files:

@@ -12,9 +12,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from gradline.disk import flush_file, flush_folder
 from gradline.errors import InputError, OutputError
 from gradline.package.manifest import NAME
-from gradline.package.versions import published_versions
+from gradline.package.versions import LAST_VERSION, published_versions
 from gradline_export.building import building_directory, remove_debris
 
 __all__ = ["check_name", "check_place", "publish"]
@@ -77,16 +78,17 @@ def publish(
         with building_directory(folder) as building:
             for file, data in files.items():
                 _write(building / file, data)
-            _flush(building)
+            flush_folder(building)
             before_rename()
             version = _take_next_number(building, folder)
     except BaseException as error:  # an interrupt too
         _remove_empty(made)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, OutputError):
             raise _unwritable(folder, error.strerror or str(error)) from error
         raise
-    with contextlib.suppress(OSError):
-        _flush(folder)  # the version is whole already; this only hastens its name to the disk
+    # The version is whole already; this only hastens its name, and its folders', to the disk.
+    for place in (folder, *(place.parent for place in made)):
+        flush_folder(place)
     return version
 
 
@@ -98,17 +100,37 @@ def _remove_empty(made: list[Path]) -> None:
 
 
 def _take_next_number(building: Path, folder: Path) -> Path:
+    own = building.stat()
     number = max(published_versions(folder), default=0)
-    while True:
+    while number < LAST_VERSION:
         number += 1
+        version = folder / str(number)
         try:
-            building.rename(folder / str(number))
+            building.rename(version)
         except OSError:
-            # Another writer took that number; any other reason is an error.
-            if not (folder / str(number)).exists():
+            # Over a network a rename may be reported to have failed that was done.
+            if _is_same(version, own):
+                return version
+            # Another writer took that number, or a link that leads nowhere; any other reason is an
+            # error.
+            if not os.path.lexists(version):
                 raise
         else:
-            return folder / str(number)
+            return version
+    raise OutputError(
+        f"cannot publish in {folder}: {number} is the last number that a version can have",
+        code="cannot-write",
+        hint=f"nothing was published; rename the folder {folder / str(number)}",
+    )
+
+
+def _is_same(place: Path, own: os.stat_result) -> bool:
+    """Return whether a folder is there, and the one that was built."""
+    try:
+        found = place.lstat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
 
 
 def _unwritable(folder: Path, reason: str) -> OutputError:
@@ -122,13 +144,4 @@ def _unwritable(folder: Path, reason: str) -> OutputError:
 def _write(path: Path, data: bytes) -> None:
     with path.open("xb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush_file(file)

@@ -18,15 +18,18 @@ from gradline.errors import RefusedError
 from gradline.shown import Shown, scales, worst_first
 from gradline.statistics import criterion
 from gradline.story import UNKNOWN_MAE
+from gradline.terminal.printable import for_page
 from gradline.wording import (
     chance,
     chosen_ridge,
     count,
     equations,
     float32_error,
+    in_doubt,
     isolated,
     label,
     number,
+    reached,
     to_error,
 )
 from gradline_export.panel import panel
@@ -74,7 +77,11 @@ def to_report(
     optimum = fit.optimality.rmse_at_optimum
     least = None if optimum is None else optimum**2
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=for_page,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "number": number,
@@ -106,7 +113,9 @@ def to_report(
         panel=tried,
         loss=loss_plot(fit.history, least),
         optimum=optimum,
+        doubt=in_doubt(fit.supposed),
         least=least,
+        reached=reached(manifest["certificates"]["optimality"]),
         scored=_scored(manifest, fit.targets),
         unknown_mae=UNKNOWN_MAE,
         ridged=fit.options.ridge != 0,

@@ -13,8 +13,9 @@ from gradline.package.versions import locate
 from gradline.shown import standardized
 from gradline.story import equations, how_to_predict, metrics
 from gradline.terminal.layout import Facts, Heading, Part
-from gradline.wording import categories, chosen_ridge, count, float32_error, number
+from gradline.wording import categories, chosen_ridge, count, float32_error, in_doubt, number
 from gradline_export.packaging import Frozen, column_record, metrics_record
+from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.fitting import Fit
 
 __all__ = ["summary", "summary_record"]
@@ -82,6 +83,7 @@ def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
         "largest_stable_rate": fit.largest_stable_rate,
         "converged": fit.converged,
         "optimality": asdict(fit.optimality),
+        **({"supposed_dependent": fit.supposed} if fit.supposed else {}),
         "metrics": metrics_record(fit),
         "parity": [asdict(host) for host in frozen.parity],
         "warnings": fit.warnings,
@@ -92,6 +94,9 @@ def _descent(fit: Fit) -> str:
     epochs = count(len(fit.history), "epoch")
     coordinates = f"{fit.options.preconditioning}, {fit.options.gradient_source}"
     where = "the optimum" if fit.converged else "not yet the optimum"
+    if isinstance(fit.optimality, Optimality) and fit.optimality.gap is None:
+        where = "rounding hides the optimum"
+    where += in_doubt(fit.supposed)
     return (
         f"{epochs} with {coordinates}, learning rate {number(fit.learning_rate)}; RMSE of the "
         f"last epoch {math.sqrt(fit.history[-1]):.4f}, {where}"
@@ -105,7 +110,8 @@ def _exactness(fit: Fit) -> list[tuple[str, str]]:
     certified = total - len(fit.exact.uncertified)
     said = "every coefficient" if certified == total else f"{certified} of {total} coefficients"
     zeros = f", {len(fit.exact.zeros)} of them 0" if fit.exact.zeros else ""
-    return [("exact", f"{said} certified as the correctly rounded optimum{zeros}")]
+    optimum = "the correctly rounded optimum" + in_doubt(fit.supposed)
+    return [("exact", f"{said} certified as {optimum}{zeros}")]
 
 
 def _parity(frozen: Frozen) -> str:

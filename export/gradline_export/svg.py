@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from gradline.errors import needs_extra
+from gradline.terminal.printable import for_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,5 +103,5 @@ def _inline(document: str, name: str, title: str, width: float) -> str:
     return (
         f'<svg viewBox="{box[1]}" style="width: {1.3 * width:g}px; min-width: {width:g}px" '
         f'role="img" aria-labelledby="{name}-title">'
-        f'<title id="{name}-title">{escape(title)}</title>{body}'
+        f'<title id="{name}-title">{escape(for_page(title))}</title>{body}'
     )

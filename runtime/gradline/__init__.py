@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradline.errors import (
     GradlineError,
+    GradlineWarning,
     InputError,
     MissingExtraError,
     OutputError,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GradlineError",
+    "GradlineWarning",
     "InputError",
     "MissingExtraError",
     "Model",

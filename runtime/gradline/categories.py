@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gradline.encoding import Column
 from gradline.errors import InputError, nearest
+from gradline.python_numbers import digits
 
 __all__ = [
     "UNKNOWN",
@@ -96,7 +97,7 @@ def _text(value: Any, name: str) -> str | None:
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
-        return str(int(value))
+        return digits(int(value))
     if isinstance(value, float | np.floating):
         return str(int(value)) if float(value).is_integer() else repr(float(value))
     raise InputError(

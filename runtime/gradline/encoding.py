@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -62,7 +63,8 @@ class Column:
 
 def in_order(levels: Sequence[str]) -> tuple[str, ...]:
     """Return levels in numeric order where all are integers, else in code-point order."""
-    return tuple(sorted(levels, key=int if all(map(INTEGER.fullmatch, levels)) else None))
+    # int() takes no more than 4,300 digits.
+    return tuple(sorted(levels, key=Decimal if all(map(INTEGER.fullmatch, levels)) else None))
 
 
 def expand(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 __all__ = [
     "GradlineError",
+    "GradlineWarning",
     "InputError",
     "MissingExtraError",
     "OutputError",
@@ -57,6 +58,10 @@ class OutputError(GradlineError, OSError):
 
 class MissingExtraError(GradlineError, ImportError):
     """A part of gradline was called whose optional dependencies are not installed."""
+
+
+class GradlineWarning(UserWarning):
+    """What a person should know before they trust a model; not an error."""
 
 
 class PackageError(GradlineError):
@@ -114,7 +119,12 @@ OPTION = (
     r"--([a-z][a-z-]*)"
     r"(?: (\d\S*\b|'[^']*'|[A-Z]+\b|(?:auto|cpu|fast|standardize|whiten|drop|float64|zero)\b))?"
 )
-KEYWORDS = {"target": "targets", "feature": "features", "output": "root"}
+KEYWORDS = {
+    "target": "targets",
+    "feature": "features",
+    "output": "root",
+    "expect_name": "name",
+}
 
 
 def _in_python(hint: str) -> str:
@@ -133,11 +143,26 @@ def _in_python(hint: str) -> str:
     return re.sub(OPTION, keyword, hint)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the sentence that suggests the known name closest to `name`, or lists some."""
+def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
+    """Return the sentence that suggests the known name closest to `name`, or lists some.
+
+    Args:
+        name: What is not known.
+        known: What is.
+        taken: Names that are given already, which are no suggestion; "" where none is left.
+    """
     from difflib import get_close_matches
 
-    names = list(known)
+    given = set(taken)
+    names = [other for other in known if other not in given]
+    if not names:
+        return ""
+    same = next((other for other in names if _looks_alike(name, other)), None)
+    if same is not None:
+        return (
+            f"the same letters as {same!a}, spelt otherwise in Unicode: {name!a}; write "
+            "both in its composed form (NFC)"
+        )
     # Of a name without end the beginning is compared, since that takes time.
     close = get_close_matches(name[:1000], names, n=1, cutoff=0.5)
     if close:
@@ -146,7 +171,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known names: {listed}"
 
 
-def nearest_column(name: str, known: Iterable[str]) -> str:
+def _looks_alike(name: str, other: str) -> bool:
+    """Return whether two texts differ by Unicode's spelling of the same letters alone."""
+    from unicodedata import normalize
+
+    if name.isascii() and other.isascii():
+        return False
+    return normalize("NFC", name[:1000]) == normalize("NFC", other[:1000]) and name != other
+
+
+def nearest_column(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
     """Return what `nearest` does, or how to name several columns, which are no list."""
     names = set(known)
     parts = [part.strip() for part in name.split(",")]
@@ -155,4 +189,4 @@ def nearest_column(name: str, known: Iterable[str]) -> str:
             f"{' and '.join(map(repr, parts))} are columns of their own: name them one by one, "
             "repeating the option"
         )
-    return nearest(name, known)
+    return nearest(name, known, taken) or "leave it out"

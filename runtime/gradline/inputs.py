@@ -16,8 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError, nearest
+from gradline.python_numbers import as_float, is_number, shown
 
-__all__ = ["column_labels", "kind_of", "match_names", "to_matrix"]
+__all__ = [
+    "column_labels",
+    "from_tensor",
+    "kind_of",
+    "match_names",
+    "refuse_sparse",
+    "to_matrix",
+]
 
 Matrix = NDArray[Any]
 
@@ -43,7 +51,7 @@ def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Ma
         places = {str(label): label for label in labels}
         columns = {name: rows[places[name]] for name in features}  # type: ignore[index]
         return stack_columns(columns, dtype)
-    matrix = to_numbers(rows, "the rows", dtype)
+    matrix = to_numbers(rows, "the rows", dtype, features)
     if matrix.shape == (0,):  # no rows at all
         return matrix.reshape(0, len(features))
     check_shape(matrix, features)
@@ -85,7 +93,7 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
                 raise InputError(
                     f"unknown feature {name!r}",
                     code="unknown-feature",
-                    hint=nearest(str(name), wanted),
+                    hint=nearest(str(name), wanted, given) or "leave it out: all are there",
                 )
     present = set(given)
     for name in wanted:
@@ -93,7 +101,7 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
             raise InputError(
                 f"the feature {name!r} is missing",
                 code="missing-feature",
-                hint=nearest(name, given),
+                hint=nearest(name, given, wanted) or f"add the column {name!r}",
             )
     if len(given) != len(present):
         for name in wanted:
@@ -131,12 +139,20 @@ def stack_columns(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix
     return matrix
 
 
-def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
+def to_numbers(
+    values: object, what: str, dtype: np.dtype[Any], names: Sequence[str] = ()
+) -> Matrix:
     """Return `values` as a C-contiguous array of `dtype` in native byte order.
 
+    Args:
+        values: Numbers, of one or more dimensions.
+        what: What messages call them.
+        dtype: float32 or float64.
+        names: Of a matrix's columns.
+
     Raises:
-        InputError: For masked arrays, text, dates, complex or ragged values, and for finite
-            values outside the range of `dtype`.
+        InputError: For masked or sparse arrays, text, dates, complex or ragged values, and for
+            finite values outside the range of `dtype`.
     """
     # Where nothing has imported numpy.ma there is no masked array, and importing it takes 7 ms.
     masked = sys.modules.get("numpy.ma")
@@ -147,60 +163,117 @@ def to_numbers(values: object, what: str, dtype: np.dtype[Any]) -> Matrix:
             code="masked-array",
             hint="fill it first: rows.filled(value)",
         )
+    refuse_sparse(values, what)
+    values = from_tensor(values, what)
     try:
         array = np.asarray(values)
-        if array.dtype.kind == "O":
-            array = _plain(array)
+        numbers = _plain(array) if array.dtype.kind == "O" else array
     except OverflowError:
-        raise _out_of_range(what, dtype) from None
+        raise _out_of_range(array, what, dtype, names) from None
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"{what}: rows of unequal length, or values that are not numbers ({error})",
             code="not-numeric",
             hint="give numbers, the same count in every row",
         ) from error
-    if array.dtype.kind not in "fiub" and array.size:
+    if numbers.dtype.kind not in "fiub" and numbers.size:
         raise InputError(
-            f"{what}: expected numbers, got {kind_of(array)}",
+            f"{what}: expected numbers, got {kind_of(numbers)}",
             code="not-numeric",
             hint="convert to numbers first",
         )
-    if array.dtype == dtype:
-        return np.ascontiguousarray(array) if array.ndim else array
+    if numbers.dtype == dtype:
+        return np.ascontiguousarray(numbers) if numbers.ndim else numbers
     try:
-        with np.errstate(over="raise"):
-            return np.asarray(array, dtype=dtype, order="C")
+        with np.errstate(all="ignore", over="raise"):
+            return np.asarray(numbers, dtype=dtype, order="C")
     except FloatingPointError:
-        raise _out_of_range(what, dtype) from None
+        raise _out_of_range(array, what, dtype, names) from None
 
 
-def _out_of_range(what: str, dtype: np.dtype[Any]) -> InputError:
+def refuse_sparse(values: object, what: str) -> None:
+    """Raise for a scipy sparse matrix, which NumPy would take for a single object.
+
+    Raises:
+        InputError: With what to give instead.
+    """
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        raise InputError(
+            f"{what}: a scipy sparse matrix ({type(values).__name__}) is not accepted, expected a "
+            "dense array",
+            code="sparse-matrix",
+            hint="make it dense: matrix.toarray()",
+        )
+
+
+def from_tensor(values: Any, what: str) -> Any:
+    """Return a PyTorch tensor as a NumPy array, anything else as it is.
+
+    NumPy itself refuses a tensor that requires its gradient, a lazy negation and bfloat16.
+
+    Raises:
+        InputError: For a sparse tensor, and one without values.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        return values
+    try:
+        tensor = values.detach().cpu().resolve_conj().resolve_neg()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    except (RuntimeError, TypeError) as error:
+        kind = f"{values.layout} tensor on {values.device}".removeprefix("torch.")
+        dense = values.layout == torch.strided
+        raise InputError(
+            f"{what}: a {kind}, expected a dense tensor that holds values",
+            code="not-numeric",
+            hint="fill it with values first" if dense else "make it dense: tensor.to_dense()",
+        ) from error
+
+
+def _out_of_range(
+    array: Matrix, what: str, dtype: np.dtype[Any], names: Sequence[str]
+) -> InputError:
+    """Return the error for the first value that is finite, but not so in `dtype`."""
+    place, value = next(
+        (place, value) for place, value in np.ndenumerate(array) if _is_beyond(value, dtype)
+    )
+    row, column = (*place, 0, 0)[:2]
+    if len(place) == 2:
+        what = f"the column {names[column]!r}" if column < len(names) else f"column {column + 1}"
     return InputError(
-        f"{what}: a value is outside the range of {dtype}",
+        f"{what} holds {shown(value)} in row {row + 1}, outside the range of {dtype}",
         code="out-of-range",
         hint=f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}",
     )
+
+
+def _is_beyond(value: Any, dtype: np.dtype[Any]) -> bool:
+    try:
+        number = math.nan if _is_missing(value) else as_float(value)
+    except OverflowError:
+        return True
+    with np.errstate(over="ignore"):
+        return math.isfinite(number) and not np.isfinite(np.float64(number).astype(dtype))
 
 
 def _plain(array: Matrix) -> Matrix:
     """Return an array of Python objects as one of numbers, where that is what they are.
 
     Numbers are also decimals, fractions and integers of more than 64 bits; what is missing is NaN.
+
+    Raises:
+        OverflowError: For a number beyond float64.
     """
     plain = np.array(array.tolist())
     if plain.dtype.kind == "O":
         values = [math.nan if _is_missing(value) else value for value in plain.flat]
-        if all(map(_is_number, values)):
-            plain = np.array(list(map(float, values)), np.float64).reshape(plain.shape)
+        if all(map(is_number, values)):
+            plain = np.array(list(map(as_float, values)), np.float64).reshape(plain.shape)
     return plain
 
 
 def _is_missing(value: object) -> bool:
     return value is None or type(value).__name__ == "NAType"  # pandas' own
-
-
-def _is_number(value: object) -> bool:
-    return hasattr(value, "__float__") and not isinstance(value, str | bytes)
 
 
 def kind_of(array: Matrix) -> str:
@@ -209,7 +282,7 @@ def kind_of(array: Matrix) -> str:
     word = words.get(array.dtype.kind, f"values of dtype {array.dtype}")
     if array.dtype.kind == "O":
         unusual = [v for v in array.flat if not isinstance(v, (int, float)) and not _is_missing(v)]
-        odd = next((v for v in unusual if not _is_number(v)), unusual[0] if unusual else None)
+        odd = next((v for v in unusual if not is_number(v)), unusual[0] if unusual else None)
         return f"{type(odd).__name__}: {odd!r}" if odd is not None else "a missing value (None)"
     return f"{word}: {array.ravel()[0].item()!r}" if array.dtype.kind in "US" else word
 

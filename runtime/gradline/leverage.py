@@ -77,9 +77,10 @@ class Leverage:
 
         For features that hardly correlate c is near 1.
         """
-        norms = np.linalg.norm(self.factor, axis=1)
-        alone = self.factor / np.where(norms > 0, norms, 1.0)[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):  # then nothing is known of any row
+        # Where it divides by 0 or overflows, nothing is known of any row.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            norms = np.linalg.norm(self.factor, axis=1)
+            alone = self.factor / np.where(norms > 0, norms, 1.0)[:, None]
             scale = norms / np.sqrt(self.limit - self.least)
         return scale, float(np.linalg.norm(alone, 2))
 

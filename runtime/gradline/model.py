@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.ambient import numpy_defaults
 from gradline.by_column import as_inputs
 from gradline.encoding import fill_values
 from gradline.errors import InputError, PackageError
 from gradline.inputs import to_matrix
+from gradline.onnx_runtime import import_onnxruntime
 from gradline.package.reading import Package, read_package
 
 if TYPE_CHECKING:
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["Model", "load", "open_session"]
 
 
+@numpy_defaults()
 def load(
     path: str | Path,
     *,
     threads: int = 1,
     self_test: bool = True,
     public_key: str | Path | None = None,
+    name: str | None = None,
 ) -> Model:
     """Return the model of the package at `path`, proved on this machine.
 
@@ -42,15 +46,17 @@ def load(
         threads: ONNX Runtime's threads. With one, a row gets the same bits alone and in a batch.
         self_test: Whether to predict the golden rows.
         public_key: A PEM file; where given, only a package that its owner signed is loaded.
+        name: What the package must be called. By default <name> where `path` is artifacts/<name>;
+            a version or a file, which may be a mount or a copy, may have any name.
 
     Raises:
         InputError: Where nothing is at `path`, or the key is none.
         PackageError: Where the package is damaged, forged, of a newer format, unsigned where a key
-            is given, or computes wrongly on this machine.
+            is given, has another name, or computes wrongly on this machine.
     """
     if type(threads) is not int or threads < 1:
         raise InputError(f"threads = {threads!r}, expected 1 or more", code="bad-option")
-    return Model(read_package(path, public_key), threads=threads, self_test=self_test)
+    return Model(read_package(path, public_key, name), threads=threads, self_test=self_test)
 
 
 class Model:
@@ -132,8 +138,12 @@ class Model:
         if self._fills is not None:
             rows = np.where(np.isnan(rows), self._fills, rows)
         answers: NDArray[Any] = self._session.run(["y"], {"x": rows})[0]
-        return (answers, self._ranges.outside(rows)) if check else answers
+        if not check:
+            return answers
+        with numpy_defaults():
+            return answers, self._ranges.outside(rows)
 
+    @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str = "error") -> Explanation:
         """Return each feature's part of each prediction, computed in float64.
 
@@ -191,8 +201,7 @@ def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
     Raises:
         PackageError: Where ONNX Runtime does not take it.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

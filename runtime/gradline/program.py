@@ -6,6 +6,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import click
 
@@ -90,7 +91,7 @@ def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
         tell(error.format_message())
     except click.UsageError as error:
         hint = f"{error.ctx.command_path} --help shows the options" if error.ctx else ""
-        fail(arguments, error.format_message(), hint, "usage")
+        fail(arguments, _misused(error), hint, "usage")
     except click.ClickException as error:
         fail(arguments, error.format_message(), "", "usage")
     except click.Abort:  # click's name for an interrupt
@@ -105,6 +106,16 @@ def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
     except OSError as error:
         _fail_outside(arguments, error)
     return 2
+
+
+def _misused(error: click.UsageError) -> str:
+    """Return what is said of a wrong call; its dashes alone make no option like another."""
+    if not isinstance(error, click.NoSuchOption):
+        return error.format_message()
+    names = {other.lstrip("-"): other for other in error.possibilities or ()}
+    near = get_close_matches(error.option_name.lstrip("-"), names, cutoff=0.7)
+    known = [names[name] for name in near]
+    return click.NoSuchOption(error.option_name, possibilities=known).format_message()
 
 
 def _fail_outside(arguments: Sequence[str], error: OSError) -> None:

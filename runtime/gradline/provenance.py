@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradline.terminal.layout import Facts, Heading, Part
-from gradline.wording import chosen_ridge, count, float32_error, label, number
+from gradline.wording import (
+    chosen_ridge,
+    count,
+    float32_error,
+    in_doubt,
+    label,
+    number,
+    reached,
+)
 
 __all__ = ["descent", "origin", "proofs"]
 
@@ -38,7 +46,12 @@ def descent(manifest: Mapping[str, Any]) -> list[Part]:
 
 
 def _optimum(found: Mapping[str, Any]) -> str:
-    said = "reached" if found["converged"] else "not reached"
+    ended = reached(found)
+    said = {
+        "reached the optimum": "reached",
+        "stopped before the optimum": "not reached",
+    }.get(ended, "unknown, since rounding hides it")
+    said += in_doubt(found.get("supposed_dependent"))
     if found.get("rmse_at_optimum") is not None:
         said += f", RMSE {number(found['rmse_at_optimum'])}"
     if not found["converged"] and found.get("gap") is not None:
@@ -60,11 +73,13 @@ def proofs(manifest: Mapping[str, Any]) -> list[Part]:
         ),
         ("float32", f"{certificate['verdict']}: {float32_error(**told)}"),
     ]
+    doubt = in_doubt(certificates["optimality"].get("supposed_dependent"))
     if exact := certificates.get("exact"):
         pairs.append(
             (
                 "exact",
-                f"{exact['certified']} of {exact['coefficients']} coefficients correctly rounded",
+                f"{exact['certified']} of {exact['coefficients']} coefficients correctly rounded"
+                + (f", the optimum{doubt}" if doubt else ""),
             )
         )
     if found := manifest.get("intervals"):

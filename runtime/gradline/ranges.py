@@ -68,7 +68,8 @@ class Ranges:
         features: The d names.
         minimum, maximum: Shape (d,).
         deviation: The standard deviations, shape (d,).
-        lower, upper: The limits in the graph's dtype, none of whose own values they leave outside.
+        lower, upper: The limits as the graph gets them, in its dtype. Rounding keeps the order, so
+            that a training value stays inside and the next one of the dtype is outside.
         leverage: What a row's leverage follows from, where the package says so.
     """
 
@@ -89,7 +90,8 @@ class Ranges:
         """
         figures = ("minimum", "maximum", "deviation")
         least, most, deviation = (column_figures(manifest, features, f) for f in figures)
-        lower, upper = _within(least, dtype, np.inf), _within(most, dtype, -np.inf)
+        with np.errstate(over="ignore"):
+            lower, upper = least.astype(dtype), most.astype(dtype)
         leverage = Leverage.of(manifest, features)
         return cls(features, least, most, deviation, lower, upper, leverage)
 
@@ -130,10 +132,3 @@ def _column_extremes(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     tiles = rows.reshape(n // TILE, TILE * d)
     least, most = np.fmin.reduce(tiles), np.fmax.reduce(tiles)
     return np.fmin.reduce(least.reshape(TILE, d)), np.fmax.reduce(most.reshape(TILE, d))
-
-
-def _within(limit: NDArray[np.float64], dtype: np.dtype[Any], away: float) -> NDArray[Any]:
-    """Return a limit in the rows' dtype, none of whose own values it leaves outside."""
-    rounded = limit.astype(dtype)
-    strict = rounded > limit if away > 0 else rounded < limit
-    return np.where(strict, np.nextafter(rounded, dtype.type(-away)), rounded).astype(dtype)

@@ -185,25 +185,29 @@ def _describe(work: Work, dialect: Dialect, pieces: list[Pieces]) -> dict[str, A
 def _alone_in(folder: Path) -> Iterator[None]:
     """Make the folder and hold flock(2) on it: two runs would sweep each other's unfinished files.
 
-    Where a file system forbids locks on a directory, none is held.
+    Where the system has no such locks (Windows), or a file system forbids them on a directory, none
+    is held.
     """
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with _writable(folder):
         descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(ImportError):
-            import fcntl
-
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"another run is writing to {folder}",
-                    code="busy-folder",
-                    hint="wait until it ends, or give another folder",
-                ) from error
-            except OSError:
-                pass
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another run is writing to {folder}",
+                code="busy-folder",
+                hint="wait until it ends, or give another folder",
+            ) from error
+        except OSError:
+            pass
         yield
     finally:
         os.close(descriptor)

@@ -41,8 +41,16 @@ def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> li
     rows = [[name, *figures] for name, figures in zip(names, cells, strict=True)]
     more = len(found["terms"]) - len(rows)
     rest = [f"  … ({count(more, 'more feature')})"] if more else []
-    fit = ["", *_fit(known, found)] if "residual_dof" in found else []
+    fit = ["", *_undetermined(known, found), *_fit(known, found)] if "residual_dof" in found else []
     return [Table([[label(target), *columns], *rows]), *rest, *fit]
+
+
+def _undetermined(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return a note on the coefficients without a standard error, where others have one."""
+    errors = known["standard_error"]
+    if found["residual_dof"] <= 0 or None not in errors or errors.count(None) == len(errors):
+        return []
+    return ["  no standard error: constant, or linearly dependent, so that the rows leave it open"]
 
 
 def _cell(member: str, j: int, known: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from gradline.shown import Shown
 from gradline.statistics import of_target
 from gradline.student import half_width
 from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
-from gradline.wording import count, label, number, sides
+from gradline.wording import count, label, number, reached, sides
 
 __all__ = ["coefficients", "equations", "how_to_predict", "metrics", "ranges"]
 
@@ -99,7 +99,7 @@ def _why_bare(manifest: Mapping[str, Any]) -> str:
     if training["options"]["ridge"]:
         return "no standard errors: the ridge penalty draws the weights towards 0"
     if not manifest["certificates"]["optimality"]["converged"]:
-        return "no standard errors: the run ended before the optimum"
+        return f"no standard errors: the run {reached(manifest['certificates']['optimality'])}"
     if training["rows"]["trained"] <= len(manifest["schema"]["features"]):
         return "no standard errors: no more rows than coefficients"
     return "no standard errors are recorded, as of too many coefficients"

@@ -14,14 +14,17 @@ from gradline.encoding import Column
 
 __all__ = [
     "aligned",
+    "and_more",
     "categories",
     "chance",
     "chosen_ridge",
     "count",
     "equations",
+    "in_doubt",
     "isolated",
     "label",
     "number",
+    "reached",
     "scientific",
     "sides",
     "to_error",
@@ -86,6 +89,23 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}{'s' * (amount != 1)}"
 
 
+def and_more(names: Sequence[str]) -> str:
+    """Return names in a row, the ninth and further ones counted."""
+    more = f" and {len(names) - TERMS} more" if len(names) > TERMS else ""
+    return ", ".join(names[:TERMS]) + more
+
+
+def in_doubt(supposed: Sequence[str] | None) -> str:
+    """Return to which features a claim about an optimum is limited; nothing for all of them.
+
+    Args:
+        supposed: The features that a threshold took for linearly dependent.
+    """
+    if not supposed:
+        return ""
+    return f" of all features but {and_more([label(name) for name in supposed])}"
+
+
 def categories(columns: Sequence[Column]) -> list[tuple[str, str]]:
     """Return a label and a line for each category: its levels, and which is the reference."""
     lines = []
@@ -112,6 +132,16 @@ def scientific(value: float, digits: int = 3) -> str:
     """Return a number as 1.117e-4."""
     mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def reached(optimality: Mapping[str, Any]) -> str:
+    """Return where training ended, from the manifest's certificate of optimality."""
+    if optimality["converged"]:
+        return "reached the optimum"
+    # A wide table's gap is null too, but has bounds.
+    if "gap" in optimality and optimality["gap"] is None and "gap_at_least" not in optimality:
+        return "ended where rounding hides the optimum"
+    return "stopped before the optimum"
 
 
 def float32_error(error: float | None, target: str, limit: float, column: str) -> str:

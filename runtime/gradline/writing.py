@@ -14,6 +14,7 @@ from queue import Full, Queue
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
+from gradline.disk import flush_file, flush_folder
 from gradline.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def write_named(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Put a file under `path` that `write` fills, in place of any that is there, or leave all be.
 
-    Who may read the older file may read the new one, and nobody else.
+    After a power loss, too, one of the two is there. Who may read the older file may read the new
+    one, and nobody else.
 
     Raises:
         OutputError: Where it can't be written.
@@ -199,10 +201,12 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
                 if path.is_file() and not path.is_symlink():
                     building.chmod(stat.S_IMODE(path.stat().st_mode))
                 write(file)
+                flush_file(file)
             building.replace(path)
         except BaseException:
             building.unlink(missing_ok=True)
             raise
+    flush_folder(path.parent)
 
 
 def _is_special(path: Path) -> bool:

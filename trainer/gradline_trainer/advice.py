@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradline.wording import count
+from gradline.wording import and_more, count
 from gradline_trainer.arithmetic import ILL_CONDITIONED
 from gradline_trainer.columns import Columns
 from gradline_trainer.diagnosis import Optimality
@@ -13,6 +13,8 @@ from gradline_trainer.rows import RowReader
 from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = ["advise", "advise_on_columns"]
+
+ROUNDED = 1e13  # a condition number from which on rounding alone may tell features apart
 
 
 def advise(
@@ -33,11 +35,11 @@ def advise(
     """
     columns: Columns = reader.columns
     found = advise_on_columns(reader, moments, problem.constant, problem.dependent)
+    if problem.supposed:
+        found.append(_supposition([columns.features[j] for j in problem.supposed], exact))
     if unfinished is not None:
         found.append(
-            f"stopped before the optimum: the loss is {unfinished.loss:.4g}, "
-            f"{unfinished.gap:.4g} above its least value (RMSE at the optimum "
-            f"{unfinished.rmse_at_optimum:.4f}); gradient norm {unfinished.gradient_norm:.3g}; "
+            f"{_where(unfinished)}; gradient norm {unfinished.gradient_norm:.3g}; "
             + _way_on(reader, problem, unfinished)
         )
     if problem.condition > ILL_CONDITIONED:
@@ -46,6 +48,8 @@ def advise(
             "features are nearly linearly dependent (condition number about "
             f"{problem.condition:.1e}): {weakest!r} is nearly a linear combination of earlier "
             "ones, and small changes of the data change their weights a lot"
+            + "; leave it out if it is one but for rounding"
+            * (problem.condition > ROUNDED)
         )
     if exact is not None and exact.uncertified:
         inputs = [*columns.features, "the bias"]
@@ -75,8 +79,7 @@ def advise_on_columns(
     columns, counts = reader.columns, reader.counts
 
     def named(places: list[int]) -> str:
-        names = [repr(columns.features[j]) for j in places]
-        return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        return and_more([repr(columns.features[j]) for j in places])
 
     found = []
     if columns.left_out:
@@ -104,15 +107,46 @@ def advise_on_columns(
             f"too small to square, so their weight is 0: {named(tiny)} (multiply the column first)"
         )
     if dependent:
-        found.append(
-            "linearly dependent on earlier features (or more than the rows can tell apart), so "
-            f"their weight is 0: {named(dependent)}"
-        )
+        said = "linearly dependent on earlier features (or more than the rows can tell apart), so "
+        if reader.options.dependent == "drop":
+            found.append(f"{said}their weight is 0: {named(dependent)}")
+        else:
+            found.append(
+                f"{said}many weights fit equally well: {named(dependent)}; these have the least "
+                "norm (--dependent drop sets those of the features named to 0)"
+            )
     return found
+
+
+def _supposition(names: list[str], exact: ExactSolution | None) -> str:
+    """Return what a threshold's verdict means for what is said of the optimum."""
+    way = "; --arithmetic exact decides, from the rows" if exact is None else ""
+    return (
+        f"that {and_more(list(map(repr, names)))} {'is' if len(names) == 1 else 'are'} linearly "
+        "dependent was judged by a threshold: what is said of the optimum holds for the other "
+        f"features alone{way}"
+    )
+
+
+def _where(unfinished: Optimality) -> str:
+    """Return where a run stopped, as far as rounding lets it be told."""
+    gap, least = unfinished.gap, unfinished.rmse_at_optimum
+    if gap is None:
+        return (
+            "the optimum is unknown: rounding may hide more than a millionth of the loss, "
+            f"{unfinished.loss:.4g}"
+        )
+    known = "" if least is None else f" (RMSE at the optimum {least:.4f})"
+    return (
+        f"stopped before the optimum: the loss is {unfinished.loss:.4g}, {gap:.4g} above its "
+        f"least value{known}"
+    )
 
 
 def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
     """Return how a run that stopped before the optimum gets there."""
+    if unfinished.gap is None and reader.options.arithmetic == "fast":
+        return "fast arithmetic can't tell on so nearly dependent features: --arithmetic exact"
     go = unfinished.epochs_to_go
     further = "it can't get there at this rate"
     if go is not None:
@@ -121,8 +155,6 @@ def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
         return f"{further}, or --preconditioning whiten"
     if reader.options.learning_rate != "auto":
         return f"{further}, or --learning-rate auto"
-    if problem.condition > ILL_CONDITIONED and reader.options.arithmetic == "fast":
-        return "fast arithmetic can't get nearer on so nearly dependent features: --arithmetic auto"
     return further
 
 

@@ -9,9 +9,11 @@ from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.problem import Problem
 
-__all__ = ["Arithmetic", "choose_arithmetic"]
+__all__ = ["Arithmetic", "choose_arithmetic", "exact_cost"]
 
-SMALL = 1_000_000  # values in a table that "auto" computes exactly
+# Of `exact_cost`, in nanoseconds of the machine that it was fitted on (docs/numerics.md).
+SMALL = 35_000_000  # up to which "auto" is exact
+LARGE = 5_000_000_000  # up to which it is exact if float64 has too few digits
 ILL_CONDITIONED = 1e6
 
 
@@ -31,7 +33,9 @@ class Arithmetic:
     condition: float | None
 
 
-def choose_arithmetic(options: Options, problem: Problem, moments: Moments) -> Arithmetic:
+def choose_arithmetic(
+    options: Options, problem: Problem, moments: Moments, features: int
+) -> Arithmetic:
     """Return the arithmetic that the options mean for a table of these moments."""
     if options.preconditioning != "whiten" or options.gradient_source != "moments":
         return Arithmetic("fast", "exact arithmetic concerns the whitened descent", None)
@@ -39,10 +43,32 @@ def choose_arithmetic(options: Options, problem: Problem, moments: Moments) -> A
     if options.arithmetic != "auto":
         return Arithmetic(options.arithmetic, "asked for", condition)
     cells = moments.rows * len(moments.mean)
-    if cells <= SMALL:
+    cost = exact_cost(moments.rows, features, len(moments.mean) - features)
+    if cost <= SMALL:
         return Arithmetic("exact", f"a small table, {cells} values", condition)
-    if problem.dependent:
-        return Arithmetic("exact", "features look linearly dependent in float64", condition)
-    if condition > ILL_CONDITIONED:
-        return Arithmetic("exact", f"ill-conditioned, about {condition:.1e}", condition)
-    return Arithmetic("fast", "a large table, well-conditioned", condition)
+    doubt = _doubt(problem, moments)
+    if doubt is None:
+        return Arithmetic("fast", "a large table, well-conditioned", condition)
+    if cost <= LARGE:
+        return Arithmetic("exact", doubt, condition)
+    return Arithmetic("fast", f"{doubt}, but too large for exact arithmetic", condition)
+
+
+def exact_cost(rows: int, features: int, targets: int) -> int:
+    """Estimate what exact arithmetic costs, from the shape alone: the same on every machine.
+
+    The terms are the slices of n·p values and their products, the p² whole numbers of the moments,
+    the d²·k products of a few epochs, and the enclosures of d·k coefficients.
+    """
+    n, d, k = rows, features, targets
+    p = d + k
+    return n * p * (60 + p // 8) + 3_000 * p * p + 800 * d * d * k + 35_000 * d * k
+
+
+def _doubt(problem: Problem, moments: Moments) -> str | None:
+    """Say why float64 may have too few digits for the features; None if it has enough."""
+    if problem.dependent and len(problem.active) < moments.rows - problem.bias:
+        return "features look linearly dependent in float64"
+    if problem.condition > ILL_CONDITIONED:
+        return f"ill-conditioned, about {problem.condition:.1e}"
+    return None

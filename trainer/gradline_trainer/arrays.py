@@ -1,7 +1,8 @@
-"""A table that is a matrix in memory."""
+"""A table that is a matrix in memory, dense or sparse."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
@@ -12,10 +13,14 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
-from gradline.inputs import kind_of
-from gradline.tables import BLOCK_ROWS, LARGEST_INTEGER, Block, TableFile
+from gradline.inputs import from_tensor, kind_of
+from gradline.python_numbers import as_float, is_large_integer, is_number, shown
+from gradline.tables import BLOCK_ROWS, Block, TableFile
+from gradline_trainer.rows import GROUP_ROWS
 
-__all__ = ["ArrayTable", "matrix_of"]
+__all__ = ["ArrayTable", "is_sparse", "matrix_of"]
+
+DENSE = 1 << 22  # numbers of a sparse matrix that are dense at a time
 
 
 class ArrayTable:
@@ -47,15 +52,20 @@ class ArrayTable:
         return table
 
     def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
-        """Yield the named columns as numbers, `rows` (BLOCK_ROWS) at a time."""
+        """Yield the named columns as numbers, `rows` at a time.
+
+        By default BLOCK_ROWS, and of a sparse matrix as many as make DENSE numbers.
+        """
         size = rows or BLOCK_ROWS
+        if rows is None and any(map(is_sparse, self.parts)):
+            size = max(GROUP_ROWS, min(BLOCK_ROWS, DENSE // len(self.names)))
         place = {name: j for j, name in reversed(list(enumerate(self.names)))}
         places = [place[name] for name in columns]
         everything = places == list(range(len(self.names))) and not self.place_of
-        for start in range(0, len(self.parts[0]), size):
+        for start in range(0, self.expected_rows(), size):
             block = slice(start, start + size)
             if everything:
-                yield Block(0, start, tuple(_number(part[block]) for part in self.parts))
+                yield Block(0, start, tuple(_number(_cut(part, block)) for part in self.parts))
                 continue
             values = self._joined(block)[:, places]
             for j, name in enumerate(columns):
@@ -70,15 +80,27 @@ class ArrayTable:
         return self._joined(slice(None))
 
     def _joined(self, rows: slice) -> NDArray[np.float64]:
-        return np.concatenate([part[rows] for part in self.parts], axis=1, dtype=np.float64)
+        return np.concatenate([_cut(p, rows) for p in self.parts], axis=1, dtype=np.float64)
 
     def expected_rows(self) -> int:
         """Return how many rows there are."""
-        return len(self.parts[0])
+        return int(self.parts[0].shape[0])
 
     def not_numbers(self, name: str, role: str = "feature") -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)
+
+
+def is_sparse(values: object) -> bool:
+    """Return whether this is a SciPy sparse matrix; where nothing imported SciPy it is not."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(values))
+
+
+def _cut(part: Any, rows: slice) -> NDArray[Any]:
+    """Return some of a matrix's rows, dense."""
+    values = part[rows]
+    return values.toarray() if is_sparse(values) else values  # type: ignore[no-any-return]
 
 
 def _number(values: NDArray[Any]) -> NDArray[Any]:
@@ -89,8 +111,10 @@ def _number(values: NDArray[Any]) -> NDArray[Any]:
     return values if kept else values.astype(np.float64)
 
 
-def matrix_of(values: Any, what: str) -> NDArray[Any]:
+def matrix_of(values: Any, what: str) -> Any:
     """Return an array-like or tensor as a matrix, a single dimension as one column.
+
+    A SciPy sparse matrix X stays sparse, in compressed rows.
 
     Raises:
         InputError: For text, dates, masked arrays, a wrong shape, or integers beyond 2^53.
@@ -99,13 +123,16 @@ def matrix_of(values: Any, what: str) -> NDArray[Any]:
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
+    if is_sparse(values):
+        return _compressed(values, what)
+    values = from_tensor(values, what)
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O":
-            array = np.array(array.tolist())
-    except (ValueError, TypeError) as error:
+            array = _plain(array, what)
+    except InputError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"{what} is not a matrix of numbers ({error})", code="not-numeric"
         ) from error
@@ -121,11 +148,64 @@ def matrix_of(values: Any, what: str) -> NDArray[Any]:
         raise InputError(f"{what} holds {kind_of(array)}, expected numbers", code="not-numeric")
     if array.dtype.kind in "iu" and array.size and array.dtype.itemsize == 8:
         row, column = np.unravel_index(np.argmax(np.abs(array.astype(np.float64))), array.shape)
-        if abs(int(array[row, column])) > LARGEST_INTEGER:
-            raise InputError(
-                f"{what} holds the integer {array[row, column]} in row {row + 1}, column "
-                f"{column + 1}: float64 is exact only up to 2^53",
-                code="large-integer",
-                hint="leave the column out, or divide it first",
-            )
+        _check_integer(array[row, column], (row, column), what)
     return array
+
+
+def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return an array of Python objects as one of numbers, where all of them are numbers.
+
+    Raises:
+        InputError: For a number that float64 can't hold, with its place.
+    """
+    plain = np.array(array.tolist())
+    if plain.dtype.kind != "O" or not all(map(is_number, plain.flat)):
+        return plain
+    numbers = np.empty(plain.shape)
+    for place, value in np.ndenumerate(plain):
+        _check_integer(value, place, what)
+        try:
+            numbers[place] = as_float(value)
+        except OverflowError:
+            raise InputError(
+                f"{what} holds {shown(value)} in {_told(place)}, outside the range of float64",
+                code="out-of-range",
+                hint="mend it, or leave the row out",
+            ) from None
+    return numbers
+
+
+def _check_integer(value: Any, place: Sequence[Any], what: str) -> None:
+    """Raise for an integer beyond 2^53."""
+    if is_large_integer(value):
+        raise InputError(
+            f"{what} holds the integer {shown(value)} in {_told(place)}: float64 is exact only up "
+            "to 2^53",
+            code="large-integer",
+            hint="leave the column out, or divide it first",
+        )
+
+
+def _told(place: Sequence[Any]) -> str:
+    """Return where a value stands, as messages say it; a single dimension is one column."""
+    row, column = (*place, 0, 0)[:2]
+    return f"row {row + 1}, column {column + 1}"
+
+
+def _compressed(values: Any, what: str) -> Any:
+    """Return a sparse matrix of numbers in compressed rows."""
+    if what != "X" or values.ndim != 2 or 0 in values.shape[1:]:
+        raise InputError(
+            f"{what} is a sparse matrix of shape {values.shape}, expected "
+            + ("(n, d)" if what == "X" else "an array"),
+            code="wrong-shape",
+            hint=f"give {what}.toarray()",
+        )
+    rows = values.tocsr()
+    if rows.dtype.kind not in "fiub":
+        raise InputError(f"{what} holds {kind_of(rows.data)}, expected numbers", code="not-numeric")
+    if rows.dtype.kind in "iu" and rows.nnz and rows.dtype.itemsize == 8:
+        largest = int(np.argmax(np.abs(rows.data.astype(np.float64))))
+        row = int(np.searchsorted(rows.indptr, largest, side="right")) - 1
+        _check_integer(rows.data[largest], (row, int(rows.indices[largest])), what)
+    return rows

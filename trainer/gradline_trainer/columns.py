@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, Self
@@ -114,8 +114,8 @@ def choose_columns(
         _free(name, "category", taken | dict.fromkeys(excluded, "excluded column"))
     left_out: list[str] = []
     if features is not None:
-        chosen = _named(table, "feature", features)
         refused = taken | dict.fromkeys(excluded, "excluded column")
+        chosen = _named(table, "feature", features, refused)
         for name in chosen:
             _free(name, "feature", taken)
             _free(name, "feature", refused)
@@ -166,7 +166,10 @@ def _no_category(table: Table, name: str) -> InputError:
     )
 
 
-def _named(table: Table, role: str, names: Sequence[str] | str) -> list[str]:
+def _named(
+    table: Table, role: str, names: Sequence[str] | str, taken: Iterable[str] = ()
+) -> list[str]:
+    """Return names, each checked against the table; `taken` are no suggestions for others."""
     chosen = [names] if isinstance(names, str) else list(names)
     known = set(table.names)
     seen: set[str] = set()
@@ -175,7 +178,7 @@ def _named(table: Table, role: str, names: Sequence[str] | str) -> list[str]:
             raise InputError(
                 f"unknown {role} {name!r}",
                 code="unknown-column",
-                hint=nearest_column(name, table.names),
+                hint=nearest_column(name, table.names, {*chosen, *taken}),
             )
         if name in seen:
             raise InputError(

@@ -73,14 +73,16 @@ class Coordinates:
         return self.problem.scale[:, None] * self.problem.factor
 
     def fold(self, working: Tensor, bias: Tensor, features: int) -> tuple[Tensor, Tensor]:
-        """Return W (k, d) and b (k,) in raw units, float64; features left out have weight 0."""
+        """Return W (k, d) and b (k,) in raw units, float64; see `Rank.placed`."""
         weights = self.weights(working.double())
-        folded = torch.zeros(len(weights), features, dtype=torch.float64)
-        folded[:, self.problem.active] = weights
-        return folded, bias.double() - weights @ self.shift
+        return self.problem.rank.placed(weights, bias.double() - weights @ self.shift, features)
 
     def gap(self, weights_gradient: Tensor, bias_gradient: Tensor) -> float:
-        """Return ½·gᵀH⁻¹g, how far the loss is above its least value.
+        """Return ½·gᵀH⁻¹g, how far the loss is above its least value; see `gaps`."""
+        return float(self.gaps(weights_gradient, bias_gradient).sum())
+
+    def gaps(self, weights_gradient: Tensor, bias_gradient: Tensor) -> Tensor:
+        """Return what each target adds to the gap, shape (k,).
 
         Args:
             weights_gradient: By the loop's weights, shape (k, r).
@@ -91,8 +93,9 @@ class Coordinates:
         if self.kind == "none":
             gradient = (gradient - torch.outer(offset, problem.centre)) / problem.scale
         if self.kind != "whiten":
-            gradient = torch.linalg.solve_triangular(problem.factor, gradient.T, upper=False)
-        return float(problem.targets / 4 * (gradient.square().sum() + offset.square().sum()))
+            gradient = torch.linalg.solve_triangular(problem.factor, gradient.T, upper=False).T
+        squares: Tensor = gradient.square().sum(1) + offset.square()
+        return problem.targets / 4 * squares
 
     def error(self, weights_gradient: Tensor, bias_gradient: Tensor) -> Tensor:
         """Return W − W*, how far the weights are from the optimum in raw units, shape (k, r).
@@ -159,5 +162,5 @@ class Coordinates:
 def tutorial_start(targets: int, features: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return the tutorial's first weights (k, d) and bias (k,), in float32."""
     generator = torch.Generator().manual_seed(seed)
-    weights = torch.randn(targets, features, generator=generator)
-    return weights, torch.rand(targets, generator=generator)
+    weights = torch.randn(targets, features, generator=generator, dtype=torch.float32)
+    return weights, torch.rand(targets, generator=generator, dtype=torch.float32)

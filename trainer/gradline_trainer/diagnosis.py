@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,13 +13,13 @@ from torch import Tensor
 from gradline.errors import RefusedError
 from gradline.wording import count, scientific
 from gradline_trainer.coordinates import Coordinates
-from gradline_trainer.descent import Loss, gradient
+from gradline_trainer.descent import gradient
 from gradline_trainer.momentum import contraction, largest_stable_rate
+from gradline_trainer.rounding import EPSILON, RESOLVED, Rounding
 
-__all__ = ["Optimality", "diverged", "measure_optimality"]
+__all__ = ["Loss", "Optimality", "diverged", "measure_optimality", "root_gap"]
 
 MOST_EPOCHS = 10**15
-EPSILON = 2.0**-53
 
 
 @dataclass(frozen=True)
@@ -27,35 +28,51 @@ class Optimality:
 
     Attributes:
         loss: At those weights.
-        gap: ½·gᵀH⁻¹g: how far the loss is above its least value.
-        gradient_norm: Of the loss, by the loop's own weights and bias.
+        gap: ½·gᵀH⁻¹g: how far the loss is above its least value, 0 where subtracting it from the
+            loss changes no digit; None where rounding may hide a millionth of the loss,
+            and more than can be told from 0.
+        gradient_norm: Of the loss, by the loop's own weights and bias; 0 where the gap is.
         epochs_to_go: Estimated further epochs until the gap is below tolerance · loss; None where
-            the rate is too large ever to get there.
-        rmse_at_optimum: The root of the loss that no weights can undercut; a ridge penalty is part
-            of it.
-        rmse_gap: How far the root of the loss is above that.
+            the rate is too large ever to get there, and without a gap.
+        rmse_at_optimum: The root of the loss that no weights can undercut, to six digits; a ridge
+            penalty is part of it. None where rounding leaves fewer, and where features were left
+            out as dependent on others.
+        rmse_gap: How far the root of the loss is above that; None where that is.
         weights_error: A bound on ‖W − W*‖ (Frobenius, raw units, before W is rounded to the
-            graph's dtype); None where rounding leaves nothing to be said. The loss is a quadratic,
-            so W − W* is the gradient times the inverse Hessian. To it is added what the rounding
-            of the moments can do to the optimum, by the perturbation of a linear system (Higham,
-            Accuracy and Stability, section 7.1).
+            graph's dtype); None where rounding leaves nothing to be said, and where features were
+            left out as dependent. The loss is a quadratic, so W − W* is the gradient times the
+            inverse Hessian. To it is added what rounding can do to the optimum: see
+            `gradline_trainer.rounding`.
         hessian_smallest, hessian_largest: Its extreme eigenvalues in the loop's coordinates.
     """
 
     loss: float
-    gap: float
+    gap: float | None
     gradient_norm: float
     epochs_to_go: int | None
-    rmse_at_optimum: float
-    rmse_gap: float
+    rmse_at_optimum: float | None
+    rmse_gap: float | None
     weights_error: float | None
     hessian_smallest: float
     hessian_largest: float
 
 
+class Loss(Protocol):
+    """A differentiable loss that knows its coordinates and its own rounding."""
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """What the weights are in."""
+
+    def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
+        """Return the loss at weights (k, r) and bias (k,)."""
+
+    def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
+        """Bound what rounding did at weights (k, r) and bias (k,), where the loss is `value`."""
+
+
 def measure_optimality(
     loss: Loss,
-    coordinates: Coordinates,
     weights: Tensor,
     bias: Tensor,
     *,
@@ -67,8 +84,7 @@ def measure_optimality(
     """Return how far `weights` (k, r) and `bias` (k,) are from the optimum of `loss`.
 
     Args:
-        loss: In float32, float64 or exact arithmetic.
-        coordinates: That the loop ran in.
+        loss: In float64 or exact arithmetic.
         weights: Where it ended.
         bias: Where it ended.
         learning_rate: Of the run.
@@ -76,50 +92,55 @@ def measure_optimality(
         resolution: A loss below this can't be told from 0.
         momentum: Of the run.
     """
+    coordinates = loss.coordinates
     weights, bias = weights.clone().requires_grad_(), bias.clone().requires_grad_()
     value = loss(weights, bias)
     value.backward()  # type: ignore[no-untyped-call]
     by_weights, by_bias = gradient(weights).double(), gradient(bias).double()
     by_bias = by_bias * coordinates.problem.bias
     now = max(value.item(), resolution)
-    gap = coordinates.gap(by_weights, by_bias)
+    rounding = loss.rounding(weights.detach(), bias.detach(), now)
+    gaps = coordinates.gaps(by_weights, by_bias)
+    gap = float(gaps.sum())
     everything = torch.cat([by_weights, by_bias[:, None]], 1)
-    least = max(now - gap, 0.0)
-    smallest, largest = coordinates.extremes
-    error = coordinates.error(by_weights, by_bias)
-    return Optimality(
-        loss=now,
-        gap=gap,
-        gradient_norm=float(everything.norm()),
-        epochs_to_go=_epochs_to_go(
+    if gap <= EPSILON * now:
+        gap, everything = 0.0, torch.zeros_like(everything)
+    most = rounding.largest_gap(gaps)
+    hidden = most - gap
+    known = hidden <= RESOLVED * now or most <= 2 * resolution
+    if not known:  # then the loss may be little more than its own rounding
+        now = max(now, rounding.loss)
+    least, error = None, None
+    if not coordinates.problem.dependent:  # the columns left out may lead further down
+        least = now - gap if rounding.loss + hidden <= RESOLVED * (now - gap) else None
+        error = rounding.weights_error(gaps, coordinates.error(by_weights, by_bias))
+    to_go = None
+    if known:
+        target = tolerance * max(now - gap, resolution)
+        to_go = _epochs_to_go(
             coordinates,
             everything,
             lambda values: contraction(learning_rate * values, momentum),
-            tolerance * max(least, resolution),
+            target,
             gap,
-        ),
-        rmse_at_optimum=math.sqrt(least),
-        rmse_gap=min(gap, now) / (math.sqrt(now) + math.sqrt(least)) if now else 0.0,
-        weights_error=_weights_error(coordinates, weights.detach(), error),
+        )
+    smallest, largest = coordinates.extremes
+    return Optimality(
+        loss=now,
+        gap=gap if known else None,
+        gradient_norm=float(everything.norm()),
+        epochs_to_go=to_go,
+        rmse_at_optimum=None if least is None else math.sqrt(least),
+        rmse_gap=None if least is None else root_gap(now, least, gap),
+        weights_error=error,
         hessian_smallest=smallest,
         hessian_largest=largest,
     )
 
 
-def _weights_error(coordinates: Coordinates, weights: Tensor, error: Tensor) -> float | None:
-    """Return a bound on ‖W − W*‖ at the loop's weights (k, r); `error` is W − W* as computed."""
-    problem, r = coordinates.problem, len(coordinates.problem.scale)
-    if not r:
-        return 0.0
-    # In the scaled normal matrix and its right side.
-    noise = 2 * (r + 2) * EPSILON + problem.rounding
-    reach = noise * problem.condition**2
-    if not reach * r < 1 / 2:
-        return None
-    scaled = coordinates.weights(weights.double()) * problem.scale
-    moved = reach * (math.sqrt(r) * problem.power.sqrt().norm() + r * scaled.norm())
-    bound = float((error.norm() + moved / problem.scale.min()) / (1 - reach * r))
-    return bound if math.isfinite(bound) else None
+def root_gap(loss: float, least: float, gap: float) -> float:
+    """Return how far the root of the loss is above that of its least value."""
+    return gap / (math.sqrt(loss) + math.sqrt(least)) if gap else 0.0
 
 
 def _epochs_to_go(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Self
 from warnings import warn
@@ -14,9 +14,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from gradline.errors import InputError
-from gradline.inputs import column_labels
+from gradline.ambient import numpy_defaults
+from gradline.errors import GradlineWarning, InputError
+from gradline.inputs import column_labels, from_tensor
 from gradline.tables import Dialect
+from gradline_trainer.ambient import known_state
 from gradline_trainer.fitting import learn
 from gradline_trainer.options import Options
 from gradline_trainer.passes import Walk
@@ -28,7 +30,7 @@ __all__ = ["LinearRegression"]
 
 SHARED = (  # options that bear the same name here
     "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
-    "folds", "dtype",
+    "folds", "dtype", "dependent",
 )  # fmt: skip
 
 
@@ -51,11 +53,12 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         folds: Of that cross-validation, None for 5 or where there is none.
         fit_intercept: Whether there is a bias.
         dtype: Of the exported graph: "float32", "float64" or "auto"; see `Options`.
+        dependent: What linearly dependent features get: see `Options`.
         random_state: The seed of the folds, and of the first weights with preconditioning "none".
 
     Attributes:
         coef_: W, shape (d,) for y of shape (n,), (k, d) for y of shape (n, k); float64.
-        intercept_: b, a float or shape (k,).
+        intercept_: b, a float64 or shape (k,).
         n_iter_: How many epochs the loop ran.
         n_features_in_: d.
         feature_names_in_: The names of X's columns, shape (d,), where they are all strings.
@@ -75,6 +78,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         folds: int | None = None,
         fit_intercept: bool = True,
         dtype: Literal["auto", "float32", "float64"] = "auto",
+        dependent: Literal["minimum-norm", "drop"] = "minimum-norm",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.learning_rate = learning_rate
@@ -87,15 +91,20 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.folds = folds
         self.fit_intercept = fit_intercept
         self.dtype = dtype
+        self.dependent = dependent
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    @known_state()
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | float | None = None) -> Self:
         """Return the estimator, fitted to X (n, d) and y (n,) or (n, k).
 
+        Everything in `fit_.warnings` is issued as a `gradline.GradlineWarning` too.
+
         Args:
-            X: Numbers, without missing values.
+            X: Numbers, without missing values. A SciPy sparse matrix is made dense a block of 32 MB
+                at a time, but whole where `gradient` is "rows" or `preconditioning` "none".
             y: The targets.
-            sample_weight: Shape (n,), each at least 0.
+            sample_weight: Shape (n,), each at least 0, or one number for all rows.
 
         Raises:
             InputError: For an option out of range, and weights that are negative or all 0.
@@ -104,9 +113,13 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         """
         options = self._options()
         targets = _labels(y)
+        X, y = from_tensor(X, "X"), from_tensor(y, "y")
+        dtypes = [np.float64, np.float32]
         features, wanted = validate_data(
-            self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
+            self, X, y, accept_sparse="csr", dtype=dtypes, multi_output=True, y_numeric=True
         )
+        if isinstance(sample_weight, Real):
+            sample_weight = np.full(len(wanted), float(sample_weight))
         names = [*getattr(self, "feature_names_in_", map("x{}".format, range(features.shape[1])))]
         targets = targets or [f"y{j}" for j in range(wanted.size // len(wanted))]
         while not set(names).isdisjoint(targets):
@@ -117,6 +130,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.fit_ = learn(walk, refuse_trivial=False)
         self._take(self.fit_, single=wanted.ndim == 1)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _options(self) -> Options:
         given = {name: getattr(self, name) for name in SHARED}  # get_params() takes long
@@ -130,7 +148,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def _take(self, found: Fit, *, single: bool) -> None:
         weights, bias = found.weights.numpy(), found.bias.numpy()
         self.coef_ = weights[0] if single else weights
-        self.intercept_ = float(bias[0]) if single else bias
+        self.intercept_ = bias[0] if single else bias
         self.n_iter_ = len(found.history)
         if not found.converged:
             gap = found.optimality.gap
@@ -138,10 +156,13 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             warn(
                 f"stopped after {self.n_iter_} epochs{where}; fit_.warnings says what leads there",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,  # behind `fit` and its decorator
             )
+        for told in found.warnings:
+            warn(told, GradlineWarning, stacklevel=4)
 
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+    @numpy_defaults()
+    def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the predictions X @ coef_.T + intercept_ in float64, shape (n,) or (n, k).
 
         Raises:
@@ -149,7 +170,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             ValueError: For arrays that scikit-learn's `check_array` refuses.
         """
         check_is_fitted(self)
-        features = validate_data(self, X, dtype=np.float64, reset=False)
+        X = from_tensor(X, "X")
+        features = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         predictions: NDArray[np.float64] = features @ self.coef_.T + self.intercept_
         return predictions
 

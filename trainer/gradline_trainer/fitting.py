@@ -14,6 +14,7 @@ from gradline.errors import InputError, RefusedError
 from gradline.tables import Dialect
 from gradline.tables.shares import uncut
 from gradline_trainer.advice import advise
+from gradline_trainer.ambient import known_state
 from gradline_trainer.arguments import check_arguments
 from gradline_trainer.arithmetic import Arithmetic, choose_arithmetic
 from gradline_trainer.coordinates import Coordinates
@@ -22,6 +23,7 @@ from gradline_trainer.exact.loss import ExactLoss
 from gradline_trainer.gathering import (
     gather,
     gather_exactly,
+    refuse_underflow,
     refuse_unlearnable,
     report_epochs,
 )
@@ -51,6 +53,7 @@ __all__ = ["Fit", "fit", "learn"]
 FEW = 1 << 22  # numbers
 
 
+@known_state()
 def fit(
     table: Any,
     targets: Sequence[str] | str | None = None,
@@ -235,6 +238,7 @@ def learn(
         robust=robust,
         gathered=gathered,
         leverage=measure_leverage(_at_hand(walk), moments, problem),
+        rank=problem.rank,
     )
 
 
@@ -264,20 +268,25 @@ def _state_loss(
     walk: Walk, moments: Moments, problem: Problem, chosen: Options
 ) -> tuple[Loss, Moments, Arithmetic]:
     """Return the loss that the loop is given, the moments, exact where it is, and why it is."""
-    arithmetic = choose_arithmetic(chosen, problem, moments)
+    features = len(walk.reader.columns.features)
+    arithmetic = choose_arithmetic(chosen, problem, moments, features)
     if arithmetic.used == "exact":
         try:
             exact = gather_exactly(walk)
             moments = exact.rounded(moments)
-            loss = ExactLoss.of(exact, moments, len(walk.reader.columns.features), chosen)
+            loss = ExactLoss.of(exact, moments, features, chosen)
+            if problem.dependent:  # of which float64's condition number knows nothing
+                condition = loss.coordinates.problem.condition
+                arithmetic = replace(arithmetic, condition=condition)
             return loss, moments, arithmetic
         except RefusedError as error:
             if chosen.arithmetic == "exact":
                 raise
             arithmetic = replace(arithmetic, used="fast", reason=str(error))
+    refuse_underflow(moments, problem, walk.reader.columns)
     coordinates = Coordinates(problem, chosen.preconditioning)
     if chosen.gradient_source == "moments":
-        return MomentsLoss(coordinates), moments, arithmetic
+        return MomentsLoss(coordinates, moments.rows), moments, arithmetic
     over_rows = RowsLoss.over(_at_hand(walk) or [], coordinates, in_float32=chosen.in_float32)
     return over_rows, moments, arithmetic
 

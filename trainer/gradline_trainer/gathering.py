@@ -15,6 +15,7 @@ from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.folds import FoldedMoments
 from gradline_trainer.moments import Moments, one_value
 from gradline_trainer.passes import Pass, Progress, Walk, expect
+from gradline_trainer.problem import Problem
 from gradline_trainer.rows import RowReader, Rows
 from gradline_trainer.wide.column_moments import ColumnMoments
 
@@ -22,6 +23,7 @@ __all__ = [
     "gather",
     "gather_exactly",
     "refuse_few_rows",
+    "refuse_underflow",
     "refuse_unlearnable",
     "refuse_useless",
     "report_epochs",
@@ -31,6 +33,7 @@ __all__ = [
 CHUNK = 1 << 22  # numbers
 LEAST_ROWS = 8192
 LEAST_SQUARES = 2.0**-970  # of a target, below which those of its residuals lose digits
+LEAST_NORMAL = 2.0**-1022  # squares below it lose digits
 
 
 def report_epochs(report: Progress, most: int) -> Callable[[int, float], None]:
@@ -145,18 +148,51 @@ def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> N
                 hint="choose another target",
             )
         if squares[j] < LEAST_SQUARES:
-            raise InputError(
-                f"the target {name!r} has values too small to square",
-                code="out-of-range",
-                hint="multiply the column first",
-            )
+            raise _too_small("target", name, moments, j, LEAST_SQUARES)
+
+
+def refuse_underflow(moments: Moments, problem: Problem, columns: Columns) -> None:
+    """Raise for a feature whose squares are so small that in float64 they lose digits."""
+    least = moments.rows * LEAST_NORMAL
+    squares = moments.weight * problem.normal.diagonal().numpy()
+    for j, square in zip(problem.active.tolist(), squares.tolist(), strict=True):
+        if square < least:
+            raise _too_small("feature", columns.features[j], moments, j, least)
+
+
+def _too_small(
+    kind: str, name: str, moments: Moments | ColumnMoments, place: int, least: float
+) -> InputError:
+    """Return the error of a column whose weighted squares, in sum, are below `least`."""
+    if moments.rows * (moments.squares[place] / moments.weight) >= least:
+        return _bad_weights("small", moments)
+    return InputError(
+        f"the {kind} {name!r} has values too small to square",
+        code="out-of-range",
+        hint="multiply the column first",
+    )
+
+
+def _bad_weights(what: str, moments: Moments | ColumnMoments) -> InputError:
+    """Return the error of sample weights whose products with squares leave float64's range."""
+    return InputError(
+        f"the sample weights are too {what}: they add up to {moments.weight:.3g}, and their "
+        "products with squares of the columns leave the range of float64",
+        code="out-of-range",
+        hint="multiply the sample weights by a constant, so that they are near 1",
+    )
 
 
 def _refuse_overflow(moments: Moments | ColumnMoments, columns: Columns) -> None:
     """Raise for a column whose squares overflow."""
     names = columns.features + columns.targets
-    for name, square, most in zip(names, moments.squares, moments.maximum, strict=True):
+    sizes = np.maximum(np.abs(moments.minimum), np.abs(moments.maximum))
+    for name, square, most, size in zip(
+        names, moments.squares, moments.maximum, sizes.tolist(), strict=True
+    ):
         if not np.isfinite(square):
+            if columns.weight and size * (size * 4 * moments.rows) < math.inf:
+                raise _bad_weights("large", moments)
             raise InputError(
                 f"the column {name!r} has values too large to square (up to {most:.3g})",
                 code="out-of-range",

@@ -25,7 +25,8 @@ class Design:
         bias: Whether there is a bias.
         rows: n.
         terms: How many features and biases there are, d + 1 or d.
-        active: The places of the p terms that were estimated, the bias last.
+        active: The places of p terms that are independent and as good as all, the bias last.
+        inestimable: The places of terms whose coefficients the rows do not determine.
         root: U with UᵀU = (XᵀWX)⁻¹ of those, shape (p, p).
         log_weights: Σ log w.
         level: Of the intervals.
@@ -35,6 +36,7 @@ class Design:
     rows: int
     terms: int
     active: list[int]
+    inestimable: set[int]
     root: Array
     log_weights: float
     level: float
@@ -54,8 +56,13 @@ class Design:
         return norms
 
     @property
+    def estimable(self) -> list[int]:
+        """Which of the active terms the rows determine, as places among them."""
+        return [i for i, place in enumerate(self.active) if place not in self.inestimable]
+
+    @property
     def model_dof(self) -> int:
-        """How many features were estimated."""
+        """How many features are independent."""
         return len(self.active) - self.bias
 
     @property
@@ -67,7 +74,8 @@ class Design:
         """Return values of the estimated terms, shape (p,), in the place of each; else None."""
         found: list[float | None] = [None] * self.terms
         for place, value in zip(self.active, values.tolist(), strict=True):
-            found[place] = value if math.isfinite(value) else None
+            known = place not in self.inestimable and math.isfinite(value)
+            found[place] = value if known else None
         return found
 
 

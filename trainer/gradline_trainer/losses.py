@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gradline_trainer.coordinates import Coordinates
+from gradline_trainer.rounding import Rounding, bound_rounding, relative_noise
 from gradline_trainer.rows import Rows
 
 __all__ = ["MomentsLoss", "RowsLoss"]
@@ -68,6 +69,15 @@ class RowsLoss:
             loss = torch.sum(squares) / (self.sample_weights.sum() * residual.shape[1])
         return with_penalty(loss, self.coordinates, raw)
 
+    def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
+        """Bound what rounding in float64 did at weights (k, r) and bias (k,); see `MomentsLoss`."""
+        problem, (n, r) = self.coordinates.problem, self.features.shape
+        sizes, steepness = _magnitudes(self.coordinates, weights, bias, centred=False)
+        noise = relative_noise(r, n)
+        error = noise * sizes
+        loss = float(((2 * (problem.targets * value) ** 0.5 + error) * error).mean())
+        return bound_rounding(problem, noise, sizes, steepness, loss, n)
+
 
 @dataclass(frozen=True)
 class MomentsLoss:
@@ -75,9 +85,11 @@ class MomentsLoss:
 
     Attributes:
         coordinates: That the weights are in.
+        rows: How many rows the moments are sums over.
     """
 
     coordinates: Coordinates
+    rows: int
 
     @property
     def resolution(self) -> float:
@@ -97,6 +109,14 @@ class MomentsLoss:
         squares = (slope * raw).sum() + (at_centre * at_centre).sum() + problem.power.sum()
         return with_penalty(squares / problem.targets, self.coordinates, raw)
 
+    def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
+        """Bound what rounding did at weights (k, r) and bias (k,), where the loss is `value`."""
+        problem = self.coordinates.problem
+        sizes, steepness = _magnitudes(self.coordinates, weights, bias, centred=True)
+        noise = relative_noise(len(problem.scale), self.rows)
+        loss = self.resolution + (noise + problem.rounding) * float(sizes.square().mean())
+        return bound_rounding(problem, noise, sizes, steepness, loss, self.rows)
+
 
 def with_penalty(loss: Tensor, coordinates: Coordinates, raw: Tensor) -> Tensor:
     """Return loss + ridge/(k·Σw)·‖W‖² for raw weights (k, r)."""
@@ -104,3 +124,24 @@ def with_penalty(loss: Tensor, coordinates: Coordinates, raw: Tensor) -> Tensor:
     if not problem.penalty:
         return loss
     return loss + problem.penalty / problem.targets * raw.square().sum()
+
+
+def _magnitudes(
+    coordinates: Coordinates, weights: Tensor, bias: Tensor, *, centred: bool
+) -> tuple[Tensor, Tensor]:
+    """Return how large the terms of the residuals (k,) and of the gradient (r,) are.
+
+    Args:
+        coordinates: That the weights are in.
+        weights: Shape (k, r).
+        bias: Shape (k,).
+        centred: Whether the loss sees the targets less their means.
+    """
+    problem, raw = coordinates.problem, coordinates.weights(weights).double()
+    shifted = coordinates.kind != "none"
+    spread = problem.scale if shifted else torch.hypot(problem.scale, problem.centre)
+    sizes = raw.abs() @ spread + problem.power.sqrt()
+    if not (centred and shifted):
+        sizes = sizes + bias.double().abs() + problem.target_centre.abs()
+    steepness = spread if shifted else spread + problem.centre.abs()
+    return sizes, steepness / problem.scale

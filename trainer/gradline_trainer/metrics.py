@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from gradline_trainer.moments import Moments
 from gradline_trainer.passes import Pass, Walk
 from gradline_trainer.residuals import Residuals, step_among
+from gradline_trainer.rounding import EPSILON
 from gradline_trainer.rows import Rows
 
-__all__ = ["Metrics", "metrics_from_moments", "metrics_over_rows"]
+__all__ = ["Metrics", "metrics_from_moments", "metrics_over_rows", "unresolved"]
 
 Array = NDArray[np.float64]
 
@@ -122,12 +123,32 @@ def metrics_from_moments(
         bias: b, shape (k,).
         resolution: The least mean square that the moments can tell from 0, shape (k,).
     """
+    resolution = unresolved(moments, weights, resolution)
     d = weights.shape[1]
     residual = np.hstack([weights, -np.eye(len(bias))])
     covariance = moments.comoment / moments.weight
     offset = residual @ moments.mean + bias
     squared = np.einsum("ij,ij->i", residual @ covariance, residual) + offset**2
     return _collect(np.maximum(squared, resolution), None, covariance.diagonal()[d:])
+
+
+def unresolved(moments: Moments, weights: Array, resolution: Array) -> Array:
+    """Return the least mean squared residual that can be told from 0 at these weights, (k,).
+
+    It is a difference of squares: those of W·x may be far larger than the target's own, where
+    features nearly cancel.
+
+    Args:
+        moments: Of p = d + k columns.
+        weights: W, shape (k, d).
+        resolution: Where the weights are 0, shape (k,).
+    """
+    d = weights.shape[1]
+    noise = 2 * (d + 2) * EPSILON
+    spread, mean = np.sqrt(moments.squares[:d] / moments.weight), np.abs(moments.mean[:d])
+    terms = np.square(weights * spread).sum(axis=1)
+    found: Array = noise * terms + np.square(noise * (np.abs(weights) @ mean))
+    return np.maximum(resolution, found)
 
 
 def _collect(squared: Array, absolute: Array | None, variance: Array) -> list[Metrics]:

@@ -73,8 +73,8 @@ class Moments:
         """
         pieces = [values] if isinstance(values, np.ndarray) else values
         n, p = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
-        total = float(n if weights is None else weights.sum())
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
+            total = float(n if weights is None else weights.sum())
             if n * p * p > COMPENSATED:
                 found = cross_products(pieces, weights, device)
             else:

@@ -18,7 +18,9 @@ CHOICES = {
     "dtype": ("auto", "float32", "float64"),
     "missing": ("error", "drop", "mean"),
     "device": ("cpu", "cuda", "auto"),
+    "dependent": ("minimum-norm", "drop"),
 }
+NEWER = ("dependent",)  # options that the first packages of format 1 did not know
 FOLDS = 5
 ROBUST = ("HC0", "HC1", "HC2", "HC3")
 MOST_FOLDS = 1_000  # each one's moments are held in memory
@@ -42,7 +44,7 @@ class Options:
         gradient: Where loss and gradient come from; "auto" takes the rows without preconditioning
             and the moments otherwise.
         arithmetic: "fast" is float64; "exact" gives the correctly rounded solution; "auto" is exact
-            on small and on ill-conditioned tables.
+            on small and on ill-conditioned tables, by a fixed formula of their shape.
         ridge: The penalty on the weights, scikit-learn's `alpha`; never on the bias. "auto" lets
             cross-validation choose it: see `gradline_trainer.ridge_path`.
         folds: Of that cross-validation, 5 unless given; None with a penalty that is a number.
@@ -56,6 +58,10 @@ class Options:
             "HC0" to "HC3", for a further pass over the rows; None for those of equal variance.
         device: Where the products over the rows are computed, in fast and in exact arithmetic;
             "auto" is the CPU. What is left of a descent over moments has the table's width alone.
+        dependent: What linearly dependent features, and more features than the rows can tell apart,
+            get: of all least-squares solutions the weights of "minimum-norm", as scikit-learn's
+            LinearRegression gives, or "drop", weight 0 for those that are linear in earlier ones,
+            as R does.
     """
 
     epochs: int = 100
@@ -74,6 +80,7 @@ class Options:
     holdout: float = 0.0
     robust: Literal["HC0", "HC1", "HC2", "HC3"] | None = None
     device: Literal["cpu", "cuda", "auto"] = "auto"
+    dependent: Literal["minimum-norm", "drop"] = "minimum-norm"
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -139,6 +146,14 @@ class Options:
                 code="bad-option",
                 hint="leave out one of --robust and --ridge",
             )
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the options as the manifest has them: newer ones only if not at their default."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in NEWER or getattr(self, field.name) != field.default
+        }
 
     @classmethod
     def of(cls, **given: Any) -> Options:

@@ -7,7 +7,7 @@ the normal matrix N is the (weighted) second moment of the features plus the rid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,13 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradline_trainer.dependence import Dependence, Rank
 from gradline_trainer.moments import Moments, one_value
 from gradline_trainer.options import Options
 
 __all__ = ["Problem", "cholesky", "state_problem"]
 
+Array = NDArray[np.float64]
 EPSILON = 2.0**-53
 ITERATIONS = 8
+NOTICED = 1e-9  # the least part of a dependent feature that counts as another's
 DECOMPOSED = 64  # features of which singular values take less time than iterations
 
 
@@ -46,6 +49,9 @@ class Problem:
         resolution: A target's mean squared residual below this can't be told from 0 by the moments,
             shape (k,).
         rounding: The relative rounding of N, beyond that of summing it.
+        supposed: Those of the dependent features that a threshold judged, without proof.
+        dependence: How the dependent ones follow from the active ones, where they share the
+            weights; None where they are to have none.
     """
 
     active: Tensor
@@ -63,6 +69,8 @@ class Problem:
     bias: bool
     resolution: Tensor
     rounding: float = 0.0
+    supposed: list[int] = field(default_factory=list)
+    dependence: Dependence | None = None
 
     @cached_property
     def condition(self) -> float:
@@ -77,6 +85,11 @@ class Problem:
     def targets(self) -> int:
         """The number of targets, k."""
         return len(self.power)
+
+    @cached_property
+    def rank(self) -> Rank:
+        """Which features are independent, and what the others get."""
+        return Rank(self.active.tolist(), self.dependent, self.supposed, self.dependence)
 
     def scaled_normal(self) -> Tensor:
         """Return N with its penalty, scaled to a unit diagonal, shape (r, r)."""
@@ -110,13 +123,22 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     scaled /= np.outer(scale, scale)
     rank = len(candidates) if penalty else min(len(candidates), moments.rows - int(options.bias))
     limit = len(candidates) * (2.0**-50 + moments.rounding)
-    kept, factor = _factorise(torch.from_numpy(scaled), rank, limit)
+    any_order = rank < len(candidates) and options.dependent == "minimum-norm"
+    kept, factor = _factorise(torch.from_numpy(scaled), rank, limit, any_order=any_order)
     active = candidates[kept]
+    dependent = np.delete(candidates, kept)
+    dependence = None
+    if len(dependent) and options.dependent == "minimum-norm":
+        rest = np.delete(np.arange(len(candidates)), kept)
+        cross = scaled[kept][:, rest]
+        dependence = _dependence(
+            factor, cross, scale[kept], scale[rest], mean[active], mean[dependent]
+        )
     rows = second[active]
     return Problem(
         active=torch.from_numpy(active),
         constant=np.flatnonzero(~informative).tolist(),
-        dependent=sorted(set(candidates.tolist()) - set(active.tolist())),
+        dependent=dependent.tolist(),
         weight=moments.weight,
         centre=torch.from_numpy(mean[active]),
         target_centre=torch.from_numpy(mean[d:]),
@@ -131,6 +153,9 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
             (noise + moments.rounding) * diagonal[d:] + (noise * mean[d:]) ** 2
         ),
         rounding=moments.rounding,
+        # Where as many features as there can be are independent, the others depend on them.
+        supposed=dependent.tolist() if len(kept) < rank else [],
+        dependence=dependence,
     )
 
 
@@ -145,29 +170,67 @@ def cholesky(matrix: NDArray[np.float64]) -> Tensor | None:
         return None
 
 
-def _factorise(matrix: Tensor, rank: int, limit: float) -> tuple[list[int], Tensor]:
+def _factorise(
+    matrix: Tensor, rank: int, limit: float, *, any_order: bool
+) -> tuple[list[int], Tensor]:
     """Return which columns are independent of earlier ones, and their Cholesky factor.
 
     A column counts as dependent when what is left of its unit diagonal is below `limit`: rounding
     leaves p·2⁻⁵⁰ of a dependent one, and more where rows were taken out of the moments.
+
+    Args:
+        matrix: Shape (p, p), of unit diagonal.
+        rank: The most columns that can be independent.
+        limit: See above.
+        any_order: Whether any independent columns will do: those that go together least.
     """
     p = len(matrix)
     found = cholesky(matrix.numpy())
     if rank == p and found is not None and bool((found.diagonal() ** 2 > limit).all()):
         return list(range(p)), found
+    array = matrix.numpy()
     kept: list[int] = []
-    factor = torch.zeros_like(matrix)
-    for j in range(p):
+    columns = np.zeros((p, rank))  # of the factor
+    left = array.diagonal().copy()
+    for place in range(p):
         m = len(kept)
-        row = torch.linalg.solve_triangular(
-            factor[:m, :m], matrix[kept, j].unsqueeze(1), upper=False
-        ).squeeze(1)
-        left = float(matrix[j, j] - row @ row)
-        if m < rank and left > limit:
-            factor[m, :m] = row
-            factor[m, m] = left**0.5
+        j = int(left.argmax()) if any_order else place
+        if m == rank or (any_order and not left[j] > limit):
+            break
+        if left[j] > limit:
+            column = (array[:, j] - columns[:, :m] @ columns[j, :m]) / left[j] ** 0.5
+            columns[:, m] = column
+            left = left - column**2
             kept.append(j)
-    return kept, factor[: len(kept), : len(kept)].clone()
+    if any_order:
+        kept.sort()
+        independent = cholesky(array[np.ix_(kept, kept)])
+        if independent is not None:
+            return kept, independent
+    return kept, torch.from_numpy(np.tril(columns[kept, : len(kept)]))
+
+
+def _dependence(
+    factor: Tensor, cross: Array, scale: Array, scales: Array, mean: Array, means: Array
+) -> Dependence:
+    """Return how dependent features follow from the r active ones, in float64.
+
+    Args:
+        factor: Of the active ones, scaled, shape (r, r).
+        cross: The scaled second moments with the q dependent ones, shape (r, q).
+        scale: Of the active ones, shape (r,).
+        scales: Of the dependent ones, shape (q,).
+        mean: Of the active ones; 0 without a bias.
+        means: Of the dependent ones; 0 without a bias.
+    """
+    scaled = torch.cholesky_solve(torch.from_numpy(cross), factor).numpy().T
+    combination = scaled * scales[:, None] / scale
+    offset = means - combination @ mean
+    size = np.abs(means) + np.abs(combination) @ np.abs(mean)
+    # As much may be rounding's; a weight that is taken for undetermined claims nothing.
+    return Dependence(
+        combination, offset, (np.abs(scaled) > NOTICED).any(axis=0), np.abs(offset) > NOTICED * size
+    )
 
 
 def _condition(factor: Tensor) -> float:
@@ -176,10 +239,12 @@ def _condition(factor: Tensor) -> float:
         return 1.0
     if len(factor) <= DECOMPOSED:
         return max(1.0, float(np.linalg.cond(factor.numpy())))
-    start = torch.randn(len(factor), 1, generator=torch.Generator().manual_seed(0)).double()
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(len(factor), 1, generator=generator, dtype=torch.float32).double()
     largest = smallest = start / start.norm()
     high = low = torch.ones(())
-    inverse = torch.linalg.solve_triangular(factor, torch.eye(len(factor)).double(), upper=False)
+    identity = torch.eye(len(factor), dtype=torch.float64)
+    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
     for _ in range(ITERATIONS):
         largest = factor @ (factor.T @ largest)
         high, largest = largest.norm(), largest / largest.norm()

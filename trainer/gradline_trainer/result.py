@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from gradline.tables import TableFile
+from gradline_trainer.ambient import known_state
 from gradline_trainer.arithmetic import Arithmetic
 from gradline_trainer.columns import Columns
+from gradline_trainer.dependence import Rank
 from gradline_trainer.diagnosis import Optimality
 from gradline_trainer.exact.loss import ExactSolution
 from gradline_trainer.metrics import Metrics
@@ -19,6 +21,7 @@ from gradline_trainer.residuals import Residuals
 from gradline_trainer.ridge_path import RidgePath
 from gradline_trainer.robust import Robust
 from gradline_trainer.saved.moments import SavedMoments
+from gradline_trainer.state import SavedAsArrays
 from gradline_trainer.whitening import Leverage
 from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
@@ -31,7 +34,7 @@ __all__ = ["Fit"]
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(SavedAsArrays):
     """A trained linear model, y = x @ weights.T + bias in the table's own units.
 
     Attributes:
@@ -60,6 +63,7 @@ class Fit:
         gathered: What `save_moments` writes: the moments of the first pass, where they were to be
             kept, or those given in the table's place; else None.
         leverage: How far the training rows are from their centre; None for many features.
+        rank: Which features are linearly independent; None for a wide table.
         partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
     """
 
@@ -89,12 +93,19 @@ class Fit:
     gathered: SavedMoments | None = None
     leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
+    rank: Rank | None = None
+
+    @property
+    def supposed(self) -> list[str]:
+        """The features that a threshold took for dependent: no optimum is claimed of those."""
+        return [] if self.rank is None else [self.features[j] for j in self.rank.supposed]
 
     def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:
         """Return [target, feature] names for places in W; the feature d is the bias."""
         inputs = [*self.features, "bias"]
         return [[self.targets[t], inputs[j]] for t, j in places]
 
+    @known_state()
     def summary(self, level: float = 0.95) -> Summary:
         """Return standard errors, tests, confidence intervals and statistics of the fit.
 

@@ -168,7 +168,7 @@ def measure_robust(
     sandwich = Sandwich(
         kind,
         whitening,
-        weights[:, whitening.active],
+        problem.rank.gathered(weights),
         (centre * whitening.bias, rest * whitening.bias),
         problem.condition,
     )

@@ -242,6 +242,8 @@ class RowReader:
         for j, column in enumerate(self.columns.inputs):
             if column.kind == "category":
                 known &= ~(values[:, j] < 0)
+        if self.columns.weight is not None:
+            known |= values[:, -1] == 0  # as if the row were not there: see `_rows`
         self.counts.unknown += int((~known & ~incomplete).sum())
         complete: NDArray[np.bool_] = known & ~incomplete
         return complete

@@ -68,9 +68,9 @@ def _pair(pair: Any, targets: Any, features: Any, weights: Any) -> tuple[ArrayTa
                 code="wrong-shape",
                 hint="give one name per column",
             )
-    if len({len(part) for part in parts}) > 1:
+    if len({part.shape[0] for part in parts}) > 1:
         raise InputError(
-            f"X, Y and weights have {', '.join(str(len(part)) for part in parts)} rows",
+            f"X, Y and weights have {', '.join(str(part.shape[0]) for part in parts)} rows",
             code="wrong-shape",
             hint="give one row of each per observation",
         )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gradline.errors import InputError, RefusedError
 from gradline.wording import count
 from gradline_trainer.inference import Design, target_statistics
+from gradline_trainer.metrics import unresolved
 from gradline_trainer.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.parallel import one_thread_each
 from gradline_trainer.problem import Problem, state_problem
@@ -60,7 +61,7 @@ def summarize(fit: Fit, level: float) -> Summary:
             design, weights[t], residual[t], second[d + t], standardized, robust
         )
         if robust is not None:
-            covariances.append(robust[0])
+            covariances.append(robust[0][np.ix_(design.estimable, design.estimable)])
     features = [j for j in design.active if j < d]
     inflation = (np.sqrt(second[features]) * design.norms[: len(features)]) ** 2
     return Summary(
@@ -72,8 +73,8 @@ def summarize(fit: Fit, level: float) -> Summary:
         terms=[*fit.features, *["bias"] * fit.options.bias],
         vif=design.placed(np.append(inflation, [math.nan] * fit.options.bias)),
         targets=targets,
-        active=design.active,
-        inverse=design.inverse,
+        active=[design.active[i] for i in design.estimable],
+        inverse=design.inverse[np.ix_(design.estimable, design.estimable)],
         robust=fit.options.robust,
         covariances=covariances or None,
         bias=fit.options.bias,
@@ -103,7 +104,13 @@ def _moments_of(fit: Fit) -> Moments:
 def _refuse_unfinished(fit: Fit, problem: Problem) -> None:
     """Raise where the run ended above the least-squares optimum, which the formulas are about."""
     loss, gap = fit.optimality.loss, fit.optimality.gap
-    near = gap is not None and gap <= NEAR * loss
+    if gap is None:
+        raise RefusedError(
+            "rounding hides the optimum, which standard errors and tests are about",
+            code="no-statistics",
+            hint="use --arithmetic exact",
+        )
+    near = gap <= NEAR * loss
     if not fit.converged or not (near or loss <= float(problem.resolution.mean())):
         raise RefusedError(
             "the run ended before the optimum, which standard errors and tests are about",
@@ -120,10 +127,18 @@ def _design(fit: Fit, moments: Moments, problem: Problem, level: float) -> Desig
         rows=moments.rows,
         terms=d + bias,
         active=[*whitening.active, *[d] * bias],
+        inestimable=_inestimable(fit),
         root=whitening.root,
         log_weights=math.log(2) * math.ldexp(moments.log_weights, -LOG_BITS),
         level=level,
     )
+
+
+def _inestimable(fit: Fit) -> set[int]:
+    """Return the places of terms whose coefficients the rows do not determine; the bias is d."""
+    if fit.rank is None:
+        return set()
+    return fit.rank.inestimable | (set() if fit.rank.bias_estimable else {len(fit.features)})
 
 
 def _robust(fit: Fit, design: Design, residual: float, t: int) -> tuple[Array, float | None] | None:
@@ -156,8 +171,10 @@ def _residual_squares(fit: Fit, moments: Moments, problem: Problem) -> Array:
     squared = np.array([m.rmse**2 for m in metrics])
     d = len(fit.features)
     mean_square = moments.squares / moments.weight + moments.mean**2
-    terms = fit.weights.numpy() ** 2 @ mean_square[:d] + fit.bias.numpy() ** 2 + mean_square[d:]
+    parts = fit.weights.numpy() * np.sqrt(mean_square[:d])  # W² alone may leave float64's range
+    terms = np.square(parts).sum(axis=1) + fit.bias.numpy() ** 2 + mean_square[d:]
     rounding = (16 * (d + 2) * EPSILON) ** 2 * (d + 2) * terms
     from_moments = np.array([m.mae is None for m in metrics])
-    unseen = np.where(from_moments, problem.resolution.numpy(), rounding)
+    resolved = unresolved(moments, fit.weights.numpy(), problem.resolution.numpy())
+    unseen = np.where(from_moments, resolved, rounding)
     return np.where(squared <= unseen, 0.0, squared * moments.weight)

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from gradline_trainer.descent import descend
-from gradline_trainer.diagnosis import Optimality, diverged, measure_optimality
+from gradline_trainer.diagnosis import Optimality, diverged, measure_optimality, root_gap
 from gradline_trainer.exact.loss import ExactLoss, ExactSolution
 from gradline_trainer.losses import MomentsLoss, RowsLoss
 from gradline_trainer.momentum import constant_momentum
 from gradline_trainer.options import Options
+from gradline_trainer.rounding import EPSILON
 
 __all__ = ["Loss", "Trained", "train"]
 
 Loss = RowsLoss | MomentsLoss | ExactLoss
 
-EPSILON = 2.0**-53
 CONVERGED = 1e-12  # of the loss, where a run was given no tolerance to stop at
 
 
@@ -34,8 +34,8 @@ class Trained:
         history: The loss of each epoch, before its step.
         learning_rate: The step that was taken.
         optimality: How far from the optimum it ended.
-        converged: Whether the loss gap is within the tolerance, the loss can't be told from 0, or
-            every coefficient is certified.
+        converged: Whether the loss gap is known and either within the tolerance or of a loss that
+            can't be told from 0, or every coefficient is certified.
         exact: What exact arithmetic knows of the weights and bias; None in fast arithmetic.
     """
 
@@ -90,25 +90,55 @@ def train(
         momentum=constant_momentum(options.fixed_momentum),
     )
     optimality = _judge(loss, weights, bias, history, rate, resolution, options, features)
-    tolerance, floor = options.tolerance or CONVERGED, loss.resolution
-    exact = loss.solution(len(features)) if isinstance(loss, ExactLoss) else None
-    if exact is not None:
-        weights, bias = exact.weights, exact.bias
-        rounding = None if exact.uncertified else EPSILON * _norm(weights)
-        optimality = replace(optimality, weights_error=rounding)
-    else:
+    gap, most = optimality.gap, (options.tolerance or CONVERGED) * optimality.loss
+    converged = gap is not None and (gap <= most or optimality.loss <= resolution)
+    history = [max(value, loss.resolution) for value in history]
+    if not isinstance(loss, ExactLoss):
         weights, bias = coordinates.fold(weights, bias, len(features))
+        if coordinates.problem.dependent:  # the bound is about the active features alone
+            optimality = replace(optimality, weights_error=None)
+        return Trained(weights, bias, history, rate, optimality, converged, None)
+    exact = loss.solution(len(features))
+    if exact.least is not None:
+        # Of what is left above the optimum, float64 resolves no more than a share of the start.
+        unseen = EPSILON * history[0]
+        history = [v if v - exact.least > unseen else exact.least for v in history]
+    optimality = _known_exactly(optimality, exact)
+    if coordinates.problem.supposed:
+        optimality = replace(optimality, weights_error=None)
     return Trained(
-        weights=weights,
-        bias=bias,
-        history=[max(value, floor) for value in history],
-        learning_rate=rate,
-        optimality=optimality,
-        converged=(exact is not None and not exact.uncertified)
-        or optimality.gap <= tolerance * optimality.loss
-        or optimality.loss <= resolution,
-        exact=exact,
+        exact.weights,
+        exact.bias,
+        history,
+        rate,
+        optimality,
+        converged or not exact.uncertified,
+        exact,
     )
+
+
+def _known_exactly(found: Optimality, exact: ExactSolution) -> Optimality:
+    """Replace what float64 measured by what exact arithmetic knows.
+
+    Where every coefficient is certified, the weights are the optimum's: what was measured of their
+    distance from it is rounding noise.
+    """
+    least = exact.least
+    if least is not None and not exact.uncertified:
+        return replace(
+            found,
+            loss=least,
+            gap=0.0,
+            gradient_norm=0.0,
+            epochs_to_go=0,
+            rmse_at_optimum=math.sqrt(least),
+            rmse_gap=0.0,
+            weights_error=EPSILON * _norm(exact.weights),
+        )
+    if least is None or found.gap is None:
+        return replace(found, rmse_at_optimum=None, rmse_gap=None, weights_error=None)
+    apart = root_gap(found.loss, least, found.gap)
+    return replace(found, rmse_at_optimum=math.sqrt(least), rmse_gap=apart, weights_error=None)
 
 
 def _norm(weights: Tensor) -> float:
@@ -129,18 +159,21 @@ def _judge(
 ) -> Optimality:
     """Return how far the run ended from the optimum, or raise where it diverged."""
     coordinates = loss.coordinates
+    judged, last = loss, None
+    if isinstance(loss, RowsLoss) and options.in_float32:  # its own rounding would hide the gap
+        judged, last = MomentsLoss(coordinates, len(loss.features)), loss(weights, bias).item()
     optimality = measure_optimality(
-        loss,
-        coordinates,
-        weights,
-        bias,
+        judged,
+        weights.double(),
+        bias.double(),
         learning_rate=rate,
         tolerance=options.tolerance or CONVERGED,
         resolution=resolution,
         momentum=options.fixed_momentum,
     )
     names = [features[j] for j in coordinates.problem.active.tolist()]
-    ended = history if not math.isfinite(history[-1]) else [*history, optimality.loss]
+    last = optimality.loss if last is None else last
+    ended = history if not math.isfinite(history[-1]) else [*history, last]
     refusal = diverged(coordinates, ended, rate, names, options.fixed_momentum)
     if refusal is not None:
         raise refusal

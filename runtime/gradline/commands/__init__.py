@@ -1,1 +1,12 @@
 """The commands of the light runtime, one module each."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["expect_name"]
+
+#: The option by which a command asks for a package's own name, wherever its folder lies.
+expect_name = click.option(
+    "--expect-name", "name", metavar="NAME", help="PACKAGE must be called so; see docs/versions.md."
+)

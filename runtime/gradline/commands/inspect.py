@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradline.commands import expect_name
 from gradline.errors import PackageError
 from gradline.terminal.output import say_json, show
 
@@ -26,8 +27,9 @@ __all__ = ["command"]
 @click.option(
     "--all", "everything", is_flag=True, help="Every feature and target of a large model."
 )
+@expect_name
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(package: str, everything: bool, as_json: bool) -> None:
+def command(package: str, everything: bool, name: str | None, as_json: bool) -> None:
     """Show the model in PACKAGE: its equations, how well and how surely it predicts, its origin.
 
     Seal, hashes and graph are checked first; nothing is computed. Of a large model, the features
@@ -40,7 +42,7 @@ def command(package: str, everything: bool, as_json: bool) -> None:
     """
     from gradline.package.reading import read_package
 
-    read = read_package(package)
+    read = read_package(package, name=name)
     if as_json:
         graph = read.graph
         report = {

@@ -51,24 +51,24 @@ def command(root: Path, as_json: bool) -> None:
 
 def _package(folder: Path) -> dict[str, Any]:
     """Return what there is of one package."""
-    from gradline.package.versions import pinned_version, published_versions
+    from gradline.package.versions import folder_name, pinned_version, published_versions
 
-    versions = published_versions(folder)
+    versions, name = published_versions(folder), folder_name(folder)
     pinned, problem = None, None
     try:
         pinned = pinned_version(folder, versions)
     except PackageError as error:
         problem = str(error)
     return {
-        "name": folder.resolve().name,
+        "name": name,
         "pinned": pinned,
         "loaded": None if problem else pinned or versions[-1],
         "problem": problem,
-        "versions": [_version(folder / str(number)) for number in versions],
+        "versions": [_version(folder / str(number), name) for number in versions],
     }
 
 
-def _version(path: Path) -> dict[str, Any]:
+def _version(path: Path, name: str) -> dict[str, Any]:
     """Return what a version's manifest says in short, or what is wrong with it."""
     from gradline.package.reading import read_manifest
     from gradline.package.signing import signature_path
@@ -76,6 +76,8 @@ def _version(path: Path) -> dict[str, Any]:
     record: dict[str, Any] = {"version": int(path.name), "signed": signature_path(path).exists()}
     try:
         manifest = read_manifest(path)
+        if manifest["name"] != name:
+            return {**record, "problem": f"it is of the package {manifest['name']!r}"}
         schema, metrics = manifest["schema"], manifest["metrics"]
         which = "held_out" if metrics["held_out"] else "training"
         scores = [score["r2"] for score in metrics[which].values()]

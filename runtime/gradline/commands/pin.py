@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gradline.commands import expect_name
 from gradline.errors import InputError
 from gradline.terminal.output import say, say_json
 
@@ -19,8 +20,9 @@ __all__ = ["command"]
 )
 @click.argument("package", type=click.Path(path_type=Path))
 @click.argument("version")
+@expect_name
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(package: Path, version: str, as_json: bool) -> None:
+def command(package: Path, version: str, name: str | None, as_json: bool) -> None:
     """Pin PACKAGE (artifacts/NAME) to VERSION: whoever loads it gets that one.
 
     The version is loaded first, so that a damaged one is not pinned. Publishing never moves a pin.
@@ -30,7 +32,7 @@ def command(package: Path, version: str, as_json: bool) -> None:
       gradline unpin artifacts/orchard
     """
     from gradline.model import load
-    from gradline.package.versions import PIN, published_versions
+    from gradline.package.versions import PIN, folder_name, published_versions
     from gradline.writing import write_whole
 
     versions = published_versions(package)
@@ -42,7 +44,7 @@ def command(package: Path, version: str, as_json: bool) -> None:
             if versions
             else "give artifacts/NAME",
         )
-    model = load(package / version)
+    model = load(package / version, name=name or folder_name(package))
     write_whole(package / PIN, lambda file: file.write(f"{version}\n".encode()))
     if as_json:
         say_json({"name": model.name, "pinned": int(version), "newest": versions[-1]})

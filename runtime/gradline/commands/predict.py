@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradline.commands import expect_name
 from gradline.errors import InputError
 from gradline.terminal.output import say, say_json, tell, warn
 
@@ -66,6 +67,7 @@ STREAM = "-"  # stdin, stdout
 @click.option(
     "--public-key", type=click.Path(path_type=Path), help="PACKAGE must be signed by its owner."
 )
+@expect_name
 @click.option(
     "--engine",
     type=click.Choice(("local", "ray")),
@@ -93,6 +95,7 @@ def command(
     nulls: tuple[str, ...],
     unknown_category: str,
     public_key: Path | None,
+    name: str | None,
     engine: str,
     address: str | None,
     as_json: bool,
@@ -127,7 +130,7 @@ def command(
         kind = _kind(kind, to_file)
         if to_file is not None:
             check_writable(to_file)
-    model = load(package, public_key=public_key)
+    model = load(package, public_key=public_key, name=name)
     with ExitStack() as stack:
         stack.enter_context(_own_hints())
         if data == STREAM:

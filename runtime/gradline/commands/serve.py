@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gradline.commands import expect_name
 from gradline.errors import InputError, needs_extra
 
 __all__ = ["command"]
@@ -32,6 +33,7 @@ __all__ = ["command"]
 @click.option(
     "--public-key", type=click.Path(path_type=Path), help="Serve only what its owner signed."
 )
+@expect_name
 @click.option(
     "--max-body", default=16 << 20, show_default=True, metavar="BYTES", help="Of a request."
 )
@@ -48,6 +50,7 @@ def command(
     certificate: Path | None,
     certificate_key: Path | None,
     public_key: Path | None,
+    name: str | None,
     max_body: int,
     max_connections: int,
     access_log: bool,
@@ -63,10 +66,10 @@ def command(
       gradline serve artifacts --port 0
       gradline serve artifacts --host 0.0.0.0 --token-file token.txt
     """
-    for name, number in (("--workers", workers), ("--max-body", max_body),
+    for option, number in (("--workers", workers), ("--max-body", max_body),
                          ("--max-connections", max_connections)):  # fmt: skip
         if number < 1:
-            raise InputError(f"{name} {number}: expected 1 or more", code="bad-option")
+            raise InputError(f"{option} {number}: expected 1 or more", code="bad-option")
     if not 0 <= port <= 65535:
         raise InputError(f"--port {port}: expected 0 to 65535", code="bad-option")
     if (certificate is None) != (certificate_key is None):
@@ -86,5 +89,5 @@ def command(
     allowed = (*LOOPBACK, *hosts) if near else hosts or None
     with needs_extra():
         from gradline.serve.server import Listening, run
-    settings = Settings(paths, public_key, token_file, allowed, max_body, access_log)
+    settings = Settings(paths, public_key, token_file, allowed, max_body, access_log, name)
     run(settings, Listening(host, port, workers, certificate, certificate_key, max_connections))

@@ -25,6 +25,7 @@ def command(package: Path, as_json: bool) -> None:
     \b
       gradline unpin artifacts/orchard
     """
+    from gradline.disk import flush_folder
     from gradline.package.versions import PIN, published_versions
 
     versions = published_versions(package)
@@ -32,6 +33,7 @@ def command(package: Path, as_json: bool) -> None:
         raise InputError(f"no package in {package}", code="no-package", hint="give artifacts/NAME")
     try:
         (package / PIN).unlink()
+        flush_folder(package)
         pinned = True
     except FileNotFoundError:
         pinned = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradline.commands import expect_name
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="PEM file; the package must be signed by its owner.",
 )
+@expect_name
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(package: str, public_key: Path | None, as_json: bool) -> None:
+def command(package: str, public_key: Path | None, name: str | None, as_json: bool) -> None:
     """Check PACKAGE: seal, files, graph, and its golden rows on this machine.
 
     Where PyTorch is installed, the TorchScript and torch.export files predict the golden rows too.
@@ -44,7 +46,7 @@ def command(package: str, public_key: Path | None, as_json: bool) -> None:
     from gradline.package.reading import check_files, read_package
     from gradline.terminal.layout import Facts, Heading
 
-    read = read_package(package, public_key)
+    read = read_package(package, public_key, name)
     files = check_files(read)
     model = Model(read, self_test=False)
     share = read.golden.check(model.predict, read.graph) if read.golden else None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gradline.bound import rounding_bound
 from gradline.errors import PackageError
+from gradline.onnx_runtime import import_onnxruntime
 from gradline.package.graph import Graph
 from gradline.package.manifest import parse_json
 
@@ -123,9 +124,7 @@ class Golden:
 
 def host_versions() -> str:
     """Return what predicts here, and its versions."""
-    import onnxruntime
-
     return (
-        f"onnxruntime {onnxruntime.__version__}, numpy {np.__version__}, "
+        f"onnxruntime {import_onnxruntime().__version__}, numpy {np.__version__}, "
         f"Python {platform.python_version()}, {platform.machine()}"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from gradline.errors import PackageError
 from gradline.package import strict
 from gradline.package.graph import FORMAT
+from gradline.package.schema import fault
 
 __all__ = ["FILES", "NAME", "dump_manifest", "file_record", "parse_json", "parse_manifest"]
 
@@ -108,6 +109,8 @@ def _check_members(document: dict[str, Any]) -> None:
         hashed = isinstance(sha256, str) and SHA256.fullmatch(sha256)
         if not hashed or type(size) is not int or size < 0:
             raise _broken("a file has no SHA-256 or no size")
+    if wrong := fault(document):
+        raise _broken(wrong)
 
 
 def _broken(what: str) -> PackageError:

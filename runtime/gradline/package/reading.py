@@ -12,13 +12,13 @@ from gradline.encoding import dump_columns
 from gradline.errors import InputError, PackageError
 from gradline.package.golden import Golden
 from gradline.package.graph import Graph, parse_graph
+from gradline.package.limits import BARE_LIMIT, MANIFEST_LIMIT, file_limit
 from gradline.package.manifest import parse_manifest
-from gradline.package.versions import locate
+from gradline.package.versions import Location, locate
 
 __all__ = ["Package", "check_files", "read_file", "read_manifest", "read_member", "read_package"]
 
-MANIFEST_LIMIT = 16 << 20
-MODEL_LIMIT = 2 << 30  # protobuf's own
+AGAIN = "get the package again from where it was published"
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,21 @@ class Package:
     golden: Golden | None
 
 
-def read_package(path: str | Path, public_key: str | Path | None = None) -> Package:
+def read_package(
+    path: str | Path, public_key: str | Path | None = None, name: str | None = None
+) -> Package:
     """Return the package at `path`, checked as far as can be without computing anything.
 
     Args:
         path: artifacts/<name>, artifacts/<name>/<version>, or a bare ONNX file.
         public_key: A PEM file; where given, the package must bear a signature by its owner.
+        name: What the package must be called; by default <name> where `path` is artifacts/<name>,
+            and anything where `path` is a version or a file.
 
     Raises:
         InputError: Where nothing is there, or the key is none.
-        PackageError: Where a file is missing, changed, or not what a package holds, or the
-            signature is missing or another's.
+        PackageError: Where a file is missing, changed, or not what a package holds, the
+            signature is missing or another's, or the package has another name.
     """
     place = locate(path)
     if place.path.is_file():
@@ -62,7 +66,9 @@ def read_package(path: str | Path, public_key: str | Path | None = None) -> Pack
                 code="unsigned",
                 hint="give the package that it belongs to",
             )
-        onnx = read_file(place.path, MODEL_LIMIT)
+        onnx = read_file(
+            place.path, BARE_LIMIT, hint="load the package it belongs to, whose manifest says more"
+        )
         if place.path.suffix.lower() != ".onnx" and not _is_graph(onnx):
             raise InputError(
                 f"{place.path} is neither a package nor an ONNX file",
@@ -70,6 +76,7 @@ def read_package(path: str | Path, public_key: str | Path | None = None) -> Pack
                 hint="give artifacts/NAME, artifacts/NAME/VERSION or an ONNX file",
             )
         graph = parse_graph(onnx, place.path.name)
+        _check_name(graph.name, name, place)
         return Package(place.path, None, onnx, graph, {}, None)
     written = read_file(place.path / "manifest.json", MANIFEST_LIMIT)
     if public_key is not None:
@@ -89,8 +96,25 @@ def read_package(path: str | Path, public_key: str | Path | None = None) -> Pack
             code="contradiction",
             hint="get the package again from where it was published",
         )
+    _check_name(graph.name, name, place)
     rows = Golden.parse(golden, graph.weights.shape, graph.dtype)
     return Package(place.path, place.version, onnx, graph, manifest, rows)
+
+
+def _check_name(found: str, asked: str | None, place: Location) -> None:
+    """Raise if a package has another name than the one that it was asked for by."""
+    expected = place.name if asked is None else asked
+    if expected is None or found == expected:
+        return
+    if asked is None:
+        hint = f"rename {place.path.parent} to {found!r}, or give the version itself: {place.path}"
+    else:
+        hint = f"--expect-name {found!r}, if that is the one you want"
+    raise PackageError(
+        f"{place.path} holds the package {found!r}, expected {expected!r}",
+        code="other-name",
+        hint=hint,
+    )
 
 
 def _is_graph(onnx: bytes) -> bool:
@@ -133,18 +157,26 @@ def read_member(package: Package, name: str) -> bytes:
 
 def _checked(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
     record = manifest["files"][name]
-    data = read_file(folder / name, min(record["bytes"], MODEL_LIMIT))
+    limit = file_limit(name, manifest["schema"])
+    if record["bytes"] > limit:
+        raise _too_large(name, limit, AGAIN)
+    data = read_file(folder / name, record["bytes"])
     if len(data) != record["bytes"] or hashlib.sha256(data).hexdigest() != record["sha256"]:
         raise PackageError(
             f"{name} is not the file that was published: its bytes do not match the manifest",
             code="changed-file",
-            hint="get the package again from where it was published",
+            hint=AGAIN,
         )
     return data
 
 
-def read_file(path: Path, limit: int) -> bytes:
+def read_file(path: Path, limit: int, hint: str = AGAIN) -> bytes:
     """Return a file's bytes.
+
+    Args:
+        path: Of the file.
+        limit: The most bytes that it may have; of a larger one none is read.
+        hint: What to do about a larger one.
 
     Raises:
         PackageError: Where it is missing, no regular file, or longer than `limit`.
@@ -153,22 +185,25 @@ def read_file(path: Path, limit: int) -> bytes:
         if not path.is_file():
             raise FileNotFoundError
         with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
             # read(n) takes room for n bytes at once, however few there are.
-            data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
+            data = file.read(size + 1) if size <= limit else None
     except FileNotFoundError:
         raise PackageError(
             f"{path.name} is missing from {path.parent}",
             code="missing-file",
-            hint="get the package again from where it was published",
+            hint=AGAIN,
         ) from None
     except OSError as error:
         raise PackageError(
             f"{path} cannot be read: {error.strerror}", code="unreadable-file"
         ) from error
-    if len(data) > limit:
-        raise PackageError(
-            f"{path.name} is larger than it may be ({limit} bytes)",
-            code="changed-file",
-            hint="get the package again from where it was published",
-        )
+    if data is None or len(data) > limit:
+        raise _too_large(path.name, limit, hint)
     return data
+
+
+def _too_large(name: str, limit: int, hint: str) -> PackageError:
+    return PackageError(
+        f"{name} is larger than it may be ({limit} bytes)", code="changed-file", hint=hint
+    )

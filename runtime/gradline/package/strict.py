@@ -27,7 +27,11 @@ def parse(text: str, most: int = VALUES) -> Any:
     if sum(map(text.count, "[{,")) > most:
         raise ValueError(f"it has more than {most} values")
     value = json.loads(
-        text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        text,
+        object_pairs_hook=_unique,
+        parse_constant=_no_constant,
+        parse_float=_finite,
+        parse_int=_within_float64,
     )
     if "\\ud" in text or "\\uD" in text:  # a surrogate can only come from such an escape
         json.dumps(value, ensure_ascii=False).encode()
@@ -49,4 +53,13 @@ def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
         raise ValueError("a number is beyond float64")
+    return value
+
+
+def _within_float64(text: str) -> int:
+    value = int(text)
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError("a number is beyond float64") from None
     return value

@@ -8,14 +8,25 @@ signature.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradline.errors import InputError, PackageError
 
-__all__ = ["PIN", "Location", "locate", "pinned_version", "published_versions"]
+__all__ = [
+    "LAST_VERSION",
+    "PIN",
+    "Location",
+    "folder_name",
+    "locate",
+    "pinned_version",
+    "published_versions",
+]
 
 PIN = "pinned"
+ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]+")
+LAST_VERSION = 2**63 - 1  # as hosts of other makers count, in 64 bits
 
 
 @dataclass(frozen=True)
@@ -25,10 +36,13 @@ class Location:
     Attributes:
         path: The version directory, or the bare ONNX file.
         version: The directory's number; None for a bare file or a directory of another name.
+        name: The package's name where the version was looked up by it, as in artifacts/<name>;
+            None where the path is of the version itself, which may be a mount or a copy.
     """
 
     path: Path
     version: int | None
+    name: str | None = None
 
 
 def published_versions(folder: Path) -> list[int]:
@@ -53,6 +67,12 @@ def locate(path: str | Path) -> Location:
     if path.is_file():
         return Location(path, None)
     if not path.exists():
+        if address := is_address(path):
+            raise InputError(
+                f"{address} is an address: packages are loaded from folders alone",
+                code="no-package",
+                hint="copy the package to this machine first, and load the copy",
+            )
         raise InputError(f"no package at {path}", code="no-package", hint=_neighbours(path.parent))
     if any((path / file).exists() for file in ("manifest.json", "model.onnx")):
         name = path.resolve().name
@@ -61,11 +81,29 @@ def locate(path: str | Path) -> Location:
     if not versions:
         raise InputError(f"no package in {path}", code="no-package", hint=_neighbours(path))
     version = pinned_version(path, versions) or versions[-1]
-    return Location(path / str(version), version)
+    return Location(path / str(version), version, folder_name(path))
+
+
+def folder_name(folder: Path) -> str:
+    """Return the name by which artifacts/<name> was asked for; a link counts as what it is called.
+
+    A link to another package's folder would otherwise stand in for it unnoticed.
+    """
+    return Path(os.path.abspath(folder)).name  # resolve() follows links
+
+
+def is_address(path: str | Path) -> str | None:
+    """Return a path that was meant as an address, such as s3://bucket/model; None for others.
+
+    A path has lost the second slash, and what stands before a drive's colon is one letter.
+    """
+    found = ADDRESS.match(str(path))
+    return f"{found[1]}://{str(path)[found.end() :]}" if found else None
 
 
 def _is_version(name: str) -> bool:
-    return name.isascii() and name.isdigit() and not name.startswith("0") and len(name) < 19
+    digits = name.isascii() and name.isdigit() and not name.startswith("0")
+    return digits and len(name) <= len(str(LAST_VERSION)) and int(name) <= LAST_VERSION
 
 
 def pinned_version(folder: Path, versions: list[int]) -> int | None:

@@ -29,5 +29,5 @@ def app() -> Application:
 
     settings = Settings.from_environment()
     metrics = Metrics()
-    repository = Repository(settings.paths, metrics, settings.public_key)
+    repository = Repository(settings.paths, metrics, settings.public_key, settings.name)
     return Application(repository, metrics, settings.limits())

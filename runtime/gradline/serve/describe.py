@@ -60,20 +60,20 @@ def model_metadata(served: Served, versions: list[str]) -> dict[str, Any]:
 
 def _proofs(manifest: dict[str, Any]) -> list[str]:
     """Return in a sentence each what the package proves; nothing where it lacks its record."""
-    from gradline.wording import float32_error, number
+    from gradline.wording import float32_error, in_doubt, number, reached
 
     try:
         certificate = manifest["certificates"]["float32"]
         parity, optimum = manifest["parity"], manifest["certificates"]["optimality"]
         told = {name: certificate[name] for name in ("error", "target", "limit", "column")}
-        reached = "reached the optimum" if optimum["converged"] else "stopped before the optimum"
+        ended = reached(optimum) + in_doubt(optimum.get("supposed_dependent"))
         return [
             "its golden rows were predicted here, each within its rounding bound",
             f"{', '.join(parity['within'])} agreed on {parity['rows']} rows, within the same bound",
             f"float32 {certificate['verdict']}: {float32_error(**told)}",
-            f"training {reached}, W within {number(optimum['weights_error'])} of it"
+            f"training {ended}, W within {number(optimum['weights_error'])} of it"
             if optimum.get("weights_error") is not None
-            else f"training {reached}",
+            else f"training {ended}",
         ]
     except (LookupError, TypeError, ValueError, AttributeError):
         return []

@@ -8,10 +8,7 @@ and counts it only then; when it ends it closes the socket, and so resets them, 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import socket
-import struct
-import sys
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -27,11 +24,6 @@ AT_ONCE = 32  # taken from the queue before anybody else has a turn
 SURPLUS = 1000  # at a time that are told that they are too many; further ones are closed untold
 SURPLUS_A_SECOND = 500  # that are taken from the queue: each costs as much as a few inferences
 NO_ROOM_SECONDS = 0.5  # until the queue is looked at again, where no descriptor is left
-
-SO_ATTACH_FILTER = 26  # Linux', which Python does not name
-# Its filter for what comes to a socket: the byte of flags; if SYN is one; drop; else let in.
-NO_SYN = [(0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF)]
-HALF_OPEN_SECONDS = 0.02  # for who is about to be in the queue
 
 
 class Server(uvicorn.Server):
@@ -132,18 +124,9 @@ class Server(uvicorn.Server):
         return Surplus.held if isinstance(protocol, Surplus) else self.server_state.connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, take over the queue, and end every connection after its request."""
-        queues = [listening.dup() for listening in sockets or ()]
-        for server in self.servers:
-            server.close()
+        """Take over the queue, stop listening, and end every connection after its request."""
         for listening in sockets or ():
-            self._stop(listening)
-        for queue in queues:
-            _let_nobody_in(queue)
-        await asyncio.sleep(HALF_OPEN_SECONDS)
-        for queue in queues:
-            for connection in _emptied(queue):
-                self._open(connection)
+            self._take_over(listening)
         if self._opening:  # a client may leave TLS unfinished
             await asyncio.wait(self._opening, timeout=1)
         for task in self._opening:
@@ -151,35 +134,19 @@ class Server(uvicorn.Server):
         await asyncio.gather(*self._opening, return_exceptions=True)
         await super().shutdown(sockets)
 
-    def _stop(self, listening: socket.socket) -> None:
+    def _take_over(self, listening: socket.socket) -> None:
+        """Accept every connection in a socket's queue, then close the socket.
+
+        Other workers may listen on the same socket and serve on, so no option of it is changed. The
+        kernel resets a connection that arrives between the last worker's last accept and its close.
+        """
         if paused := self._paused.pop(listening, None):
             paused.cancel()
         elif not self.servers:
             asyncio.get_running_loop().remove_reader(listening)
+        with suppress(OSError):  # the queue is empty
+            for _ in range(self.config.backlog):  # clients of other workers go on connecting
+                self._open(listening.accept()[0])
+        for server in self.servers:
+            server.close()
         listening.close()
-
-
-def _emptied(queue: socket.socket) -> list[socket.socket]:
-    """Return what waits in a listening socket's queue, and close it before more can come."""
-    accepted = []
-    queue.setblocking(False)
-    try:
-        while True:
-            accepted.append(queue.accept()[0])
-    except OSError:  # there is no more
-        queue.close()
-    return accepted
-
-
-def _let_nobody_in(queue: socket.socket) -> None:
-    """Have the kernel pass over whoever begins to connect, where it is Linux.
-
-    Else one may come after the last one was taken, and before the socket is closed. Who is passed
-    over asks again, and is told that nobody listens.
-    """
-    if sys.platform != "linux":
-        return
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in NO_SYN))
-    program = struct.pack("HP", len(NO_SYN), ctypes.addressof(code))
-    with suppress(OSError):
-        queue.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)

@@ -325,10 +325,11 @@ def _narrowed(served: Served, rows: NDArray[Any]) -> NDArray[Any]:
     if rows.dtype.kind == "f" and rows.dtype.itemsize > dtype.itemsize:
         overflowed = np.isinf(narrow) & np.isfinite(rows)
         if overflowed.any():
+            row, column = np.argwhere(overflowed)[0].tolist()
             raise RequestError(
                 400,
-                f"input {INPUT!r}: row {int(np.argwhere(overflowed)[0][0])} has a value outside "
-                f"the range of {dtype}, in which the model computes",
+                f"input {INPUT!r}: row {row} has a value of {shown(served.model.features[column])} "
+                f"outside the range of {dtype}, in which the model computes",
             )
     return narrow
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from gradline.errors import GradlineError, InputError, PackageError
 from gradline.model import load
 from gradline.package.reading import read_package
-from gradline.package.versions import PIN, pinned_version, published_versions
+from gradline.package.versions import PIN, folder_name, pinned_version, published_versions
 from gradline.serve.inference import Served
 from gradline.serve.metrics import Metrics
 
@@ -62,6 +62,8 @@ class Repository:
         paths: Packages (artifacts/<name>), versions of them, ONNX files, or folders of packages.
         metrics: That are told of versions.
         public_key: A PEM file; where given, only what its owner signed is served.
+        name: What the packages must be called; by default as the folder of their versions is, so
+            that nothing is served as what it is not.
 
     Raises:
         InputError: Where nothing is at a path, or two models have one name.
@@ -69,13 +71,18 @@ class Repository:
     """
 
     def __init__(
-        self, paths: Sequence[Path], metrics: Metrics, public_key: Path | None = None
+        self,
+        paths: Sequence[Path],
+        metrics: Metrics,
+        public_key: Path | None = None,
+        name: str | None = None,
     ) -> None:
         self.models: dict[str, Entry] = {}
         self._unserved: dict[Path, object] = {}  # packages that did not load, as they were then
         self._loading = threading.Lock()
         self._metrics = metrics
         self._public_key = public_key
+        self._name = name
         self._roots = [path for path in paths if _is_root(path)]
         for path in paths:
             for place in _packages(path) if _is_root(path) else [path]:
@@ -130,7 +137,7 @@ class Repository:
     def _add(self, place: Path) -> None:
         versions = published_versions(place)
         if not versions:
-            served = Served(load(place, public_key=self._public_key))
+            served = self._load(place, None)
             entry = Entry(None, served, place, _stamp(place))
         else:
             entry = self._newest(place, versions)
@@ -142,6 +149,11 @@ class Repository:
         self.models[name] = entry
         self._metrics.serving(name, entry.current.version)
 
+    def _load(self, place: Path, folder: Path | None) -> Served:
+        """Load a version, of artifacts/<name> where `folder` is given."""
+        name = folder_name(folder) if self._name is None and folder is not None else self._name
+        return Served(load(place, public_key=self._public_key, name=name))
+
     def _newest(self, folder: Path, versions: list[int]) -> Entry:
         """Return the pinned version, else the newest that loads."""
         pinned = pinned_version(folder, versions)
@@ -149,7 +161,7 @@ class Repository:
         for number in [pinned] if pinned else reversed(versions):
             place = folder / str(number)
             try:
-                served = Served(load(place, public_key=self._public_key))
+                served = self._load(place, folder)
             except GradlineError as error:
                 self._refuse(folder, number, refused, error)
                 last = error
@@ -177,7 +189,7 @@ class Repository:
                 continue
             stamp = _stamp(place)
             try:
-                served = Served(load(place, public_key=self._public_key))
+                served = self._load(place, folder)
             except GradlineError as error:
                 self._refuse(folder, number, entry.refused, error)
                 continue
@@ -235,7 +247,7 @@ class Repository:
         if entry.refused.get(number) == _stamp(place):
             return None
         try:
-            served = Served(load(place, public_key=self._public_key))
+            served = self._load(place, entry.folder)
         except GradlineError as error:
             self._refuse(entry.folder, number, entry.refused, error)
             return None

@@ -30,6 +30,7 @@ __all__ = ["Listening", "run"]
 
 BACKLOG = 2048
 DRAIN_SECONDS = 10
+WORKER_START_SECONDS = 60  # at SIGHUP; uvicorn's 5 are too few for many models on a busy machine
 SPARE = 256  # descriptors for files, and for who is being accepted
 
 log = logging.getLogger("gradline.serve")
@@ -83,6 +84,7 @@ def run(settings: Settings, listening: Listening) -> None:
         backlog=BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
         ssl_certfile=listening.certificate,
         ssl_keyfile=listening.key,
     )

@@ -31,6 +31,7 @@ class Settings:
         hosts: Names that the Host header may have; None for any.
         body: Bytes that a request's body may have.
         access_log: Whether each request is a line of JSON on stderr.
+        name: What the package must be called; by default its folder's name.
     """
 
     paths: tuple[Path, ...]
@@ -39,6 +40,7 @@ class Settings:
     hosts: tuple[str, ...] | None = LOOPBACK
     body: int = 16 << 20
     access_log: bool = False
+    name: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -73,6 +75,7 @@ class Settings:
                     "hosts": self.hosts,
                     "body": self.body,
                     "access_log": self.access_log,
+                    "name": self.name,
                 }
             )
         }

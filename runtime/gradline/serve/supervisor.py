@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
+from multiprocessing import parent_process
 
 from uvicorn.config import Config
 from uvicorn.supervisors import Multiprocess, multiprocess
@@ -43,6 +45,7 @@ class Worker(multiprocess.Process):
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, in the worker's own process."""
         log_to_stderr()
+        threading.Thread(target=_end_with_supervisor, args=(self.server,), daemon=True).start()
         try:
             super().target(sockets)
         except Exception as error:
@@ -66,6 +69,15 @@ class Worker(multiprocess.Process):
         except (OSError, EOFError):
             return False
         return self.asked is None or now - self.asked < HUNG
+
+
+def _end_with_supervisor(server: Server) -> None:
+    """End a worker's server once the supervisor is dead: nothing else would ever end it."""
+    supervisor = parent_process()
+    assert supervisor is not None  # noqa: S101 - this runs in a worker
+    supervisor.join()
+    log.error("the supervisor is gone: this worker ends")
+    server.end()
 
 
 class Workers(Multiprocess):
@@ -106,6 +118,8 @@ class Workers(Multiprocess):
             worker.kill()
             worker.join()
             if self._is_to_be_replaced(worker):
+                if worker.exitcode != NOT_STARTED:  # else it has said so itself
+                    log.warning("worker %d ended with status %s", worker.pid, worker.exitcode)
                 self._replace(place)
         if all(worker.ready for worker in self._workers):
             self._wait = 1.0

@@ -5,14 +5,12 @@
 """
 
 from gradline.tables.files import Dialect, TableFile
-from gradline.tables.numbers import LARGEST_INTEGER
 from gradline.tables.parts import BLOCK_ROWS, Block, Part
 from gradline.tables.paths import open_files
 from gradline.tables.table import FrameTable
 
 __all__ = [
     "BLOCK_ROWS",
-    "LARGEST_INTEGER",
     "Block",
     "Dialect",
     "FrameTable",

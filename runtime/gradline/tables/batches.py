@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError
-from gradline.tables.opening import RAGGED_HINT, odd_rows, readable
+from gradline.tables.faults import RAGGED_HINT, odd_rows
+from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
 
 if TYPE_CHECKING:

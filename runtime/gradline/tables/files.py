@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradline.errors import InputError
 from gradline.tables.objects import ObjectFile, is_glob, is_remote, list_objects
-from gradline.tables.partitions import walk
+from gradline.tables.partitions import folders, walk
 
 __all__ = ["COMPRESSED", "FORMATS", "Dialect", "TableFile", "file_format", "stem", "table_files"]
 
@@ -79,7 +80,8 @@ def _is_number(text: str) -> bool:
 def table_files(data: str | Path) -> Sequence[TableFile]:
     """Return the files that `data` (a file, a glob or a folder) means, in sorted order.
 
-    Of a folder those that lie in it, and in its subfolders named KEY=VALUE.
+    Of a folder those that lie in it, and in its subfolders named KEY=VALUE. A file that links lead
+    to by several paths counts once.
 
     Raises:
         InputError: Where there is none.
@@ -89,16 +91,41 @@ def table_files(data: str | Path) -> Sequence[TableFile]:
     path = Path(data)
     files: list[Path]
     if path.is_dir():
-        files = sorted(p for p in walk(path) if file_format(p))
+        files = _once(p for p in walk(path) if file_format(p))
         if not files:
             raise _no_table(path)
     elif path.exists():
         files = [path]
     else:
-        files = sorted(Path(p) for p in glob.glob(str(data), recursive=True) if Path(p).is_file())
+        files = _once(p for p in _expanded(path) if p.is_file())
         if not files:
             raise InputError(f"no such file: {data}", code="no-data", hint="check the path")
     return files
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """Return each file once, in sorted order: by its own path rather than by a link to it."""
+    found: dict[str, Path] = {}
+    real = {path: os.path.realpath(path) for path in paths}
+    for path in sorted(real, key=lambda path: (real[path] != os.path.abspath(path), path)):
+        found.setdefault(real[path], path)
+    return sorted(found.values())
+
+
+def _expanded(pattern: Path) -> Iterator[Path]:
+    """Yield what a glob means; `**` enters a folder once, though links lead to it again."""
+    if "**" not in pattern.parts:
+        yield from map(Path, glob.glob(str(pattern)))
+        return
+    place = pattern.parts.index("**")
+    before, behind = Path(*pattern.parts[:place]), pattern.parts[place + 1 :] or ("*",)
+    for root in glob.glob(str(before)):
+        for folder in folders(Path(root), _enters) if Path(root).is_dir() else ():
+            yield from _expanded(Path(glob.escape(str(folder)), *behind))
+
+
+def _enters(folder: Path) -> bool:
+    return not folder.name.startswith(".") and os.access(folder, os.R_OK | os.X_OK)
 
 
 def _remote_files(url: str) -> list[ObjectFile]:

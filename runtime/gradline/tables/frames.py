@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 
 from gradline.categories import without_missing
 from gradline.errors import InputError, needs_extra
-from gradline.inputs import column_labels
+from gradline.inputs import column_labels, from_tensor, refuse_sparse
+from gradline.python_numbers import as_float, digits, is_number
 from gradline.tables.files import Dialect
+from gradline.tables.forks import check_polars
 from gradline.tables.parts import Part
 from gradline.tables.table import FrameTable
 
 __all__ = ["open_frame"]
+
+WIDEST = 2**127  # Polars has no integers beyond
 
 
 def open_frame(table: object) -> FrameTable:
@@ -25,16 +30,17 @@ def open_frame(table: object) -> FrameTable:
     """
     with needs_extra():
         import polars as pl
+    check_polars()
     try:
         if isinstance(table, pl.LazyFrame):
             table = table.collect()
         if isinstance(table, pl.DataFrame):
             frame = table
         elif isinstance(table, Mapping):
-            frame = pl.DataFrame({str(k): _series(pl, v) for k, v in table.items()})
+            frame = pl.DataFrame({str(k): _series(pl, v, k) for k, v in table.items()})
         elif (labels := column_labels(table)) is not None:
             _refuse_duplicates(map(str, labels))
-            frame = pl.DataFrame({str(n): _series(pl, table[n]) for n in labels})  # type: ignore[index]
+            frame = pl.DataFrame({str(n): _series(pl, table[n], n) for n in labels})  # type: ignore[index]
         else:
             raise InputError(
                 f"a table of type {type(table).__name__} is not known",
@@ -61,15 +67,41 @@ def _refuse_duplicates(names: Any) -> None:
         seen.add(name)
 
 
-def _series(pl: Any, column: Any) -> Any:
+def _series(pl: Any, column: Any, name: Any) -> Any:
     # NumPy's view of a column is the one that pandas, lists and tensors share.
     if isinstance(column, pl.Series):
         return column
+    refuse_sparse(column, "a column")
     if str(getattr(column, "type", "")).startswith("dictionary"):
         column = column.to_pylist()  # NumPy's view of pyarrow's dictionaries has no nulls
+    column = from_tensor(column, f"the column {str(name)!r}")
     array = np.asarray(column)
     if array.dtype.kind in "fiubM":
         return pl.Series(values=array, strict=False)
     # NumPy makes text of the NaN in ["a", nan], and polars of that in an array of objects.
     values = column if isinstance(column, list | tuple) else array.tolist()
-    return pl.Series(values=without_missing(values), strict=False)
+    return _series_of_objects(pl, without_missing(values))
+
+
+def _series_of_objects(pl: Any, values: list[Any]) -> Any:
+    """Return Python values as a column; numbers that Polars would drop in another form.
+
+    Integers beyond 128 bits stay whole as text; decimals and fractions become float64.
+    """
+    present = [value for value in values if value is not None]
+    if any(isinstance(value, int) and abs(value) >= WIDEST for value in present):
+        as_text = [
+            None if v is None else digits(v) if isinstance(v, int) else str(v) for v in values
+        ]
+        return pl.Series(values=as_text, dtype=pl.String)
+    if all(map(is_number, present)) and not all(isinstance(v, int | float) for v in present):
+        return pl.Series(values=[None if v is None else _as_float(v) for v in values])
+    return pl.Series(values=values, strict=False)
+
+
+def _as_float(value: Any) -> float:
+    """Return a number as float64, infinite beyond it, as the same number in a text file is."""
+    try:
+        return as_float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of
 from gradline.errors import InputError
+from gradline.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.tables.files import Dialect
 from gradline.tables.parts import Part
 from gradline.tables.text import category_texts, clean, parse
@@ -18,9 +19,7 @@ from gradline.tables.text import category_texts, clean, parse
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["LARGEST_INTEGER", "NotNumbersError", "kind_of", "numbers_of"]
-
-LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
+__all__ = ["NotNumbersError", "first_large", "kind_of", "numbers_of"]
 
 
 class NotNumbersError(Exception):
@@ -81,7 +80,8 @@ def numbers_of(
             if kind_of(column.dtype) != "number":
                 raise NotNumbersError(name)
             numbers = column.cast(pl.Float64)
-        _check_integers(part, name, column, numbers, start)
+        if error := first_large(part, name, column, numbers, start):
+            raise error
         columns.append(numbers.alias(name))
     return pl.DataFrame(columns).to_numpy(order="fortran")
 
@@ -119,21 +119,22 @@ def kind_of(dtype: Any) -> str:
     return "text" if dtype in (pl.String, pl.Categorical, pl.Enum) else "other"
 
 
-def _check_integers(
+def first_large(
     part: Part, name: str, column: pl.Series, numbers: pl.Series, start: int
-) -> None:
-    """Raise for an integer of the column that float64 can't hold."""
+) -> InputError | None:
+    """Return the error for the column's first integer that float64 can't hold, if there is one.
+
+    Args:
+        part: What the column is of.
+        name: The column's.
+        column: Its values as they are.
+        numbers: The same in float64.
+        start: The place of the first one.
+    """
     large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
-    if not large.any():
-        return
     for row in large.arg_true():
         value = column[int(row)]
-        digits = value.strip().lstrip("+-") if isinstance(value, str) else ""
-        exact = int(value) if digits.isdigit() or isinstance(value, int) else 0
-        if abs(exact) > LARGEST_INTEGER:
-            raise InputError(
-                f"the column {name!r} holds the integer {value} in row "
-                f"{start + int(row) + 1} of {part.label}: float64 is exact only up to 2^53",
-                code="large-integer",
-                hint=f"--exclude {name!r}, or divide it first (an identifier is no feature)",
-            )
+        if is_large_integer(value):
+            place = f"row {start + int(row) + 1} of {part.label}"
+            return large_integer(name, value, place)
+    return None

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 
 from gradline.errors import InputError, needs_extra
+from gradline.tables.forks import check_polars
 from gradline.tables.partitions import is_walked
 
 __all__ = ["FIRST", "ObjectFile", "is_glob", "is_remote", "list_objects", "reachable"]
@@ -97,6 +98,7 @@ def list_objects(url: str) -> list[ObjectFile]:
         # The reader's own way to list; Polars has no public one that reads no file.
         from polars.exceptions import PolarsError
         from polars.io._expand_paths import _expand_paths
+    check_polars()
     folder = "" if is_glob(url) else url.rstrip("/") + "/"
     try:
         with reachable(url):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradline.errors import InputError, needs_extra
+from gradline.tables.faults import check_arrow, default_separator, unreadable
 from gradline.tables.files import FORMATS, Dialect, TableFile, file_format
+from gradline.tables.forks import check_polars
 from gradline.tables.objects import ObjectFile, reachable
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["RAGGED_HINT", "odd_rows", "open_file", "readable"]
-
-RAGGED_HINT = "give every row the header's number of fields; quote fields that hold the separator"
+__all__ = ["open_file", "readable"]
 
 
 def open_file(
@@ -42,6 +40,7 @@ def open_file(
     """
     with needs_extra():
         import polars as pl
+    check_polars()
     kind = file_format(path)
     if kind is None and dialect.separator is not None:
         kind = "csv"
@@ -58,6 +57,7 @@ def open_file(
         if kind == "parquet":
             frame = pl.scan_parquet(_source(path), glob=False, storage_options=storage)
         elif kind == "arrow":
+            check_arrow(path)
             frame = pl.scan_ipc(_source(path), glob=False, storage_options=storage)
         else:
             if isinstance(path, Path) and path.stat().st_size == 0:
@@ -95,6 +95,12 @@ def _open_text(
         glob=False,
     )
     names = [str(name) for name in header.head(1).collect().row(0)]
+    if len(names) == 1 and not names[0].strip():
+        raise InputError(
+            f"{path.name} begins with a blank line, expected the names of the columns",
+            code="no-header",
+            hint="remove the blank lines above the header",
+        )
     other = next((c for c in ";\t|," if c in names[0]), None)
     if len(names) == 1 and other:
         raise InputError(
@@ -147,74 +153,4 @@ def readable(path: TableFile | None, separator: str | None = None) -> Iterator[N
             f"{name} is empty", code="empty-file", hint="give a file with a header and rows"
         ) from error
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, name, str(error), separator) from error
-
-
-def _unreadable(
-    path: TableFile | None, name: str, reason: str, separator: str | None
-) -> InputError:
-    if "utf-8" in reason.lower() or "utf8" in reason.lower():
-        return InputError(
-            f"{name} is not UTF-8 text",
-            code="wrong-encoding",
-            hint="convert it from whatever it is, latin1 or utf-16 say: "
-            f"iconv -f latin1 -t utf-8 {name} > utf8-{name}",
-        )
-    if "more fields" in reason:
-        return InputError(
-            f"{name} is ragged: {odd_rows(path, separator)[0] or 'a row has surplus fields'}",
-            code="ragged",
-            hint=RAGGED_HINT,
-        )
-    first_line = reason.strip().partition("\n")[0]
-    return InputError(f"{name} cannot be read: {first_line}", code="unreadable-data")
-
-
-def odd_rows(path: TableFile | None, separator: str | None = None) -> tuple[str | None, list[int]]:
-    """Return what is wrong with the first row of another length than the header's, and blank lines.
-
-    Polars reads absent fields, and those of blank lines, as missing values and does not say where
-    surplus ones stand. Blank lines are counted from 0 behind the header; rows without them.
-    """
-    blank: list[int] = []
-    if path is None:
-        return None, blank
-    with _lines(path) as lines:
-        rows = csv.reader(lines, delimiter=separator or default_separator(path))
-        width = len(next(rows))
-        for number, row in enumerate(rows):
-            if not row:
-                blank.append(number)
-            elif len(row) != width:
-                place = number - len(blank) + 1
-                return f"row {place} has {len(row)} fields, the header has {width}", blank
-    return None, blank
-
-
-@contextmanager
-def _lines(path: TableFile) -> Iterator[Iterable[str]]:
-    """Open a text file, compressed or not, for its lines with their ends."""
-    if isinstance(path, ObjectFile) or path.name.endswith(".zst"):
-        import polars as pl
-
-        # Python before 3.14 has no zstd; a separator that no text has leaves lines whole.
-        whole = pl.scan_csv(
-            _source(path),
-            has_header=False,
-            infer_schema=False,
-            separator="\x01",
-            quote_char=None,
-            empty_string_is_null=False,
-            glob=False,
-        )
-        batches = whole.collect_batches(chunk_size=10_000)
-        yield (line + "\n" for batch in batches for line in batch.to_series())
-        return
-    opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-        yield file
-
-
-def default_separator(path: TableFile) -> str:
-    """Return the separator that a text file's extension means."""
-    return "\t" if file_format(path) == "tsv" else ","
+        raise unreadable(path, name, str(error), separator) from error

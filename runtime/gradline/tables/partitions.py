@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -10,20 +11,39 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["is_walked", "partition_columns", "partitions", "walk"]
+__all__ = ["folders", "is_walked", "partition_columns", "partitions", "walk"]
 
 MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 
 def walk(folder: Path) -> Iterator[Path]:
     """Yield what lies in a folder and in its subfolders named KEY=VALUE; nothing hidden."""
-    for path in folder.iterdir():
-        if path.name.startswith((".", "_")):
+    for found in folders(folder, lambda path: not _is_hidden(path) and "=" in path.name):
+        yield from (path for path in found.iterdir() if not _is_hidden(path) and path.is_file())
+
+
+def folders(root: Path, enters: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield a folder and those below it that are to be entered, each once.
+
+    Links are followed, after all that can be reached without them: a folder may hold a link to
+    itself.
+    """
+    met: set[str] = set()
+    waiting, links = [root], list[Path]()
+    while waiting or links:
+        folder = (waiting or links).pop(0)
+        real = os.path.realpath(folder)
+        if real in met:
             continue
-        if path.is_file():
-            yield path
-        elif path.is_dir() and "=" in path.name:
-            yield from walk(path)
+        met.add(real)
+        yield folder
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and enters(path):
+                (links if path.is_symlink() else waiting).append(path)
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith((".", "_"))
 
 
 def is_walked(path: PurePath) -> bool:

@@ -18,6 +18,8 @@ __all__ = ["table_from_stdin"]
 MAGIC = {
     b"PAR1": "parquet",
     b"ARROW1": "arrow",
+    b"FEA1": "arrow",
+    b"\xff\xff\xff\xff": "arrow",
     b"\x1f\x8b": "csv.gz",
     b"\x28\xb5\x2f\xfd": "csv.zst",
 }

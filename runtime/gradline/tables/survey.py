@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
+from gradline.tables.numbers import first_large
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
 from gradline.tables.text import clean, parse
@@ -19,12 +20,21 @@ THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 
 @dataclass(frozen=True)
 class TextColumn:
-    """What a column of text holds: how many values, how many of them numbers, and odd ones."""
+    """What a column of text holds: how many values, how many of them numbers, and odd ones.
+
+    Attributes:
+        present: Values that are not missing.
+        numbers: How many of them are numbers.
+        odd: Some of the others.
+        first: Where the first of these stands.
+        large: The error for the first integer that float64 can't hold, if there is one.
+    """
 
     present: int
     numbers: int
     odd: list[str]
     first: str
+    large: InputError | None = None
 
 
 def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
@@ -35,13 +45,16 @@ def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
     present = numbers = 0
     first = ""
     odd: list[str] = []
+    large: InputError | None = None
     for part in parts:
         frame = part.frame.select(selectors.by_name(column).cast(pl.String))
         rows = 0
         with readable(part.path, dialect.separator):
             for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
                 text = clean(batch.to_series().alias(""), dialect)
-                bad = text.is_not_null() & parse(text, dialect).is_null()
+                numeric = parse(text, dialect)
+                large = large or first_large(part, column, text, numeric, rows)
+                bad = text.is_not_null() & numeric.is_null()
                 if bad.any():
                     row = rows + int(bad.arg_true()[0]) + 1
                     first = first or f"row {row} of {part.label}"
@@ -49,7 +62,7 @@ def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
                 present += len(text) - text.null_count()
                 numbers += len(text) - text.null_count() - int(bad.sum())
                 rows += len(text)
-    return TextColumn(present, numbers, odd[:3], first)
+    return TextColumn(present, numbers, odd[:3], first, large)
 
 
 def not_numbers(
@@ -73,6 +86,8 @@ def not_numbers(
         )
     found = look()
     if found.numbers == found.present:
+        if found.large is not None:
+            return found.large
         return InputError(
             f"the column {name!r} is text, though all of its values are numbers",
             code="not-numeric",

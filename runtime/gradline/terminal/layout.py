@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gradline.terminal.printable import printable
 from gradline.wording import aligned
 
-__all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "as_text", "printable"]
+__all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "as_text"]
 
 
 class Heading(str):
@@ -63,12 +64,6 @@ def _lines(part: Part) -> list[str]:
     if isinstance(part, Table):
         return aligned([[*map(printable, row)] for row in part.rows], " " * part.indent)
     if isinstance(part, Facts):
-        return [f"  {name}".ljust(part.start) + printable(text) for name, text in part.pairs]
+        pairs = [(printable(name), printable(text)) for name, text in part.pairs]
+        return [f"  {name}".ljust(part.start) + text for name, text in pairs]
     return [printable(part)]
-
-
-def printable(text: str) -> str:
-    """Return a text without what could move a cursor or color a screen: a manifest is anyone's."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradline.errors import OutputError
+from gradline.terminal.printable import as_json, for_terminal, printable_lines
 
 if TYPE_CHECKING:
     from gradline.terminal.layout import Part
@@ -79,7 +80,9 @@ def show(parts: Sequence[Part]) -> None:
 
 
 def say(answer: str | bytes, *, styled: bool = False) -> None:
-    """Print text for people in the terminal's encoding, or data as they are, on stdout.
+    """Print text for people in the terminal's encoding, or data, on stdout.
+
+    Data are printed as they are, but that nothing in them can move a terminal's cursor.
 
     Args:
         answer: Text, or data.
@@ -92,6 +95,10 @@ def say(answer: str | bytes, *, styled: bool = False) -> None:
     if sys.stdout is None:
         raise unwritten("it is closed")
     _make_room()
+    if isinstance(answer, str):
+        answer = answer if styled else printable_lines(answer)
+    elif sys.stdout.isatty():
+        answer = for_terminal(answer)
     try:  # click's own idea of stdout would be UTF-8 where ASCII is asked for
         click.echo(answer, sys.stdout, nl=isinstance(answer, str), color=styled or None)
     except BrokenPipeError:
@@ -105,17 +112,23 @@ def say(answer: str | bytes, *, styled: bool = False) -> None:
 def say_json(record: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout; see `say`."""
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        text = as_json(record, allow_nan=False)
     except ValueError:  # JSON has no infinity: it becomes null
         plain = json.loads(json.dumps(record), parse_constant=lambda _: None)
-        text = json.dumps(plain, ensure_ascii=False)
+        text = as_json(plain)
     # What is no Unicode in a file's name becomes an escape, which is JSON too.
     say(f"{text}\n".encode(errors="backslashreplace"))
 
 
-def tell(text: str) -> None:
-    """Print text on stderr, where there is someone to read it."""
+def tell(text: str, *, styled: bool = False) -> None:
+    """Print text on stderr, where there is someone to read it.
+
+    Args:
+        text: Whatever names and values it has.
+        styled: Whether its escape codes are to stay.
+    """
     _make_room()
+    text = text if styled else printable_lines(text)
     try:
         click.echo(text, sys.stderr)
     except OSError:
@@ -124,16 +137,17 @@ def tell(text: str) -> None:
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    tell(_marked("Warning:", "yellow", text))
+    tell(_marked("Warning:", "yellow", text), styled=True)
 
 
 def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
     """Print an error on stderr, for people or, with --json among the arguments, for programs."""
     if "--json" in arguments:
         report = {"error": code, "message": message, "hint": hint}
-        tell(json.dumps(report, ensure_ascii=False))
+        tell(as_json(report))
     else:
-        tell(_marked("Error:", "red", message) + (f"\n  {hint}" if hint else ""))
+        told = message + (f"\n  {hint}" if hint else "")
+        tell(_marked("Error:", "red", told), styled=True)
 
 
 def silence(stream: TextIO | None) -> None:
@@ -174,4 +188,4 @@ def _marked(mark: str, color: str, text: str) -> str:
     """Return a line for stderr that a mark opens."""
     if _may_color() and sys.stderr.isatty() and _is_rich(sys.stderr):
         mark = click.style(mark, fg=color, bold=True)
-    return f"{mark} {text}"
+    return f"{mark} {printable_lines(text)}"

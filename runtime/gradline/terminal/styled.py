@@ -13,7 +13,8 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim, printable
+from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
+from gradline.terminal.printable import printable
 
 __all__ = ["as_styled"]
 
@@ -52,7 +53,9 @@ def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
         yield from _grids(Table(rows, part.indent), console.width)
     elif isinstance(part, Facts):
         for name, text in part.pairs:
-            head = Text(f"  {name}".ljust(part.start), "yellow" if name == "warning" else "cyan")
+            head = Text(
+                f"  {printable(name)}".ljust(part.start), "yellow" if name == "warning" else "cyan"
+            )
             yield from _broken(head, printable(text), console)
     elif isinstance(part, Heading):
         yield from _broken(Text(), printable(part), console, "bold")

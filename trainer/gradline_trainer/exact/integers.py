@@ -23,6 +23,7 @@ __all__ = [
     "align",
     "cut",
     "integer_product",
+    "nearest",
     "ratio",
     "slice_product",
     "whole",
@@ -147,6 +148,12 @@ def whole(values: NDArray[np.float64], bits: int) -> Integers:
     """Return values · 2^bits as integers, rounded down."""
     convert = np.frompyfunc(lambda v: _fixed(v, bits), 1, 1)
     integers: Integers = convert(values)
+    return integers
+
+
+def nearest(values: NDArray[np.float64], bits: int) -> Integers:
+    """Return values · 2^bits as integers, rounded to the nearest."""
+    integers: Integers = (whole(values, bits + 1) + 1) >> 1
     return integers
 
 

@@ -21,11 +21,12 @@ from torch import Tensor
 from gradline_trainer.exact.integers import Integers, align, integer_product, ratio, whole
 from gradline_trainer.exact.system import ExactSystem
 
-__all__ = ["ExactNormal", "approximate_inverse", "inverse_root"]
+__all__ = ["MOST_INVERTED", "ExactNormal", "approximate_inverse", "inverse_root"]
 
 Array = NDArray[np.float64]
 T_BITS = 60  # after the point of T
 FEW_BITS = 36  # where T need not be that near
+MOST_INVERTED = 400  # features of which it does not take long
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +55,19 @@ class ExactNormal:
         product = _product(integers, system.matrix >> left_out)
         unit = 1 << (2 * system.places - left_out + 2 * FEW_BITS)
         factor = np.linalg.cholesky((product / unit).astype(np.float64))
-        powers = [
-            u - e for u, e in zip(system.feature_units, system.feature_exponents, strict=True)
-        ]
+        basis = system.in_basis()
+        kept = basis.kept
+        powers = [system.feature_units[j] - system.feature_exponents[j] for j in kept]
         least = min(powers, default=0)
-        centre = align(system.sums, np.array([p - least for p in powers], np.int64))
+        centre = align(system.sums[kept], np.array([p - least for p in powers], np.int64))
+        if basis.rows is not None:
+            centre, least = basis.rows.dot(centre), least - basis.bits
         moved = [ratio(int(v), 1, least - FEW_BITS) for v in integers.dot(centre)]
         solved = np.linalg.solve(factor, np.column_stack([inverse, moved]))
         return inverse_root(
-            solved[:, :-1],
+            solved[:, :-1] @ basis.transform if basis.rows is not None else solved[:, :-1],
             solved[:, -1] if system.bias else None,
-            system.feature_scale(),
+            system.feature_scale()[kept],
             ratio(system.weight, 1, 2 * system.unit),
         )
 

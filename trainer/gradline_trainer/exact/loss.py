@@ -9,7 +9,8 @@ Higham, Accuracy and Stability, ch. 12) as gradient descent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,73 +19,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.coordinates import Coordinates
-from gradline_trainer.exact.integers import Integers, align, ratio, whole
-from gradline_trainer.exact.inverse import ExactNormal, approximate_inverse
+from gradline_trainer.exact.coefficients import Coefficient, Unknowns
+from gradline_trainer.exact.folding import Folding
+from gradline_trainer.exact.integers import Integers, nearest, ratio, whole
+from gradline_trainer.exact.inverse import MOST_INVERTED, ExactNormal, approximate_inverse
 from gradline_trainer.exact.moments import ExactMoments
-from gradline_trainer.exact.system import MOST_ELIMINATED, ExactSystem, state_exactly
+from gradline_trainer.exact.system import ExactSystem, state_exactly
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
+from gradline_trainer.rounding import Rounding, relative_noise
+from gradline_trainer.state import SavedAsArrays
 
 __all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
 
 Array = NDArray[np.float64]
 GRID = 320  # bits after the point of the scaled weights
-# An enclosure that holds 0 and is below 2^−200 of the target's scale means 0. So small that no
-# rounding of the factor, but the coefficient itself, decides between 0 and a tiny number.
-NEGLIGIBLE = 200
+NEAR = 10  # the last bits of which the coefficients of dependent features may be uncertain
+MOST_STEPS = 20
 
 
 @dataclass(frozen=True)
-class Coefficient:
-    """What is known of one weight or bias: that it is in (centre ± radius)·2^exponent/denominator.
-
-    In whole numbers, since fractions of Python's own take ten times as long.
-
-    Attributes:
-        radius: None where nothing is known.
-        negligible: An enclosure up to this radius that contains 0 means 0.
-    """
-
-    centre: int
-    radius: int | None
-    negligible: int
-    exponent: int
-    denominator: int = 1
-
-    @property
-    def zero(self) -> bool:
-        """Whether it is 0 because a negligible enclosure contains 0."""
-        return self.radius is not None and abs(self.centre) <= self.radius <= self.negligible
-
-    @property
-    def certified(self) -> bool:
-        """Whether its whole enclosure rounds to `value`."""
-        if self.radius is None:
-            return False
-        low, high = self.centre - self.radius, self.centre + self.radius
-        return self.zero or self._rounded(low) == self._rounded(high)
-
-    @property
-    def value(self) -> float:
-        """The coefficient, correctly rounded where `certified`."""
-        return 0.0 if self.zero else self._rounded(self.centre)
-
-    @property
-    def rest(self) -> float:
-        """What rounding took from the value, to float64's precision."""
-        if self.zero:
-            return 0.0
-        numerator, denominator = self.value.as_integer_ratio()
-        up, down = max(self.exponent, 0), max(-self.exponent, 0)
-        left = (self.centre * denominator << up) - (numerator * self.denominator << down)
-        return left / (self.denominator * denominator << down)
-
-    def _rounded(self, numerator: int) -> float:
-        return ratio(numerator, self.denominator, self.exponent)
-
-
-@dataclass(frozen=True)
-class ExactSolution:
+class ExactSolution(SavedAsArrays):
     """The correctly rounded solution, and what is known of it.
 
     Attributes:
@@ -97,6 +52,8 @@ class ExactSolution:
         zeros: Places of coefficients returned as 0 since a negligible enclosure contains it.
         residual_squares: Σw·residual² of each target at the exact solution, to about the last
             bit, shape (k,); a ridge penalty is part of it.
+        least: The loss at the exact solution; None where nothing bounds the rounding of the
+            factor.
         normal: Gives (XᵀWX)⁻¹; None for more features than are eliminated in integers.
     """
 
@@ -107,6 +64,7 @@ class ExactSolution:
     uncertified: list[tuple[int, int]]
     zeros: list[tuple[int, int]]
     residual_squares: Array
+    least: float | None
     normal: ExactNormal | None
 
 
@@ -115,7 +73,8 @@ class ExactLoss:
 
     Attributes:
         coordinates: That the loop runs in: whitened.
-        working: The weights moved so far, in scaled unknowns, in units of 2^−GRID, shape (r, k).
+        system: Of the basis' vectors.
+        working: The weights moved so far, of these vectors, in units of 2^−GRID, shape (r, k).
     """
 
     resolution = 0.0
@@ -124,26 +83,36 @@ class ExactLoss:
         self.coordinates = coordinates
         self.system = system
         self.working: Integers = np.zeros(system.right.shape, object)
+        self._factor = system.in_basis().factor
         self._residual: Integers = system.right * (1 << GRID)
         self._scale = system.target_scale()
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
         self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
-        self._inverse, self._slack = approximate_inverse(system, coordinates.problem.factor)
+        self._inverse, self._slack = approximate_inverse(system, self._factor)
+        self._folding: Folding | None = None
 
     @classmethod
     def of(
         cls, exact: ExactMoments, moments: Moments, features: int, options: Options
     ) -> ExactLoss:
         """Return the loss that exact moments state; see `state_exactly`."""
-        problem, system = state_exactly(exact, moments, features, options)
-        return cls(Coordinates(problem, "whiten"), system)
+        problem, system, basis = state_exactly(exact, moments, features, options)
+        loss = cls(Coordinates(problem, "whiten"), system.of(basis))
+        if problem.dependent and options.dependent == "minimum-norm":
+            dependent = sorted(set(range(len(system.matrix))) - set(basis.kept))
+            of_features = loss.unknowns_towards(system.towards(dependent).of(basis))
+            loss._folding = Folding.of(of_features, dependent)
+            found = replace(problem, dependence=loss._folding.rounded())
+            loss.coordinates = Coordinates(found, "whiten")
+        return loss
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Return the loss at what was moved so far and weights (k, r), bias (k,), now moved too."""
-        factor = self.coordinates.problem.factor
         with torch.no_grad():
-            step = torch.linalg.solve_triangular(factor, weights, upper=False, left=False).numpy()
-            self.working = self.working + whole(step.T / self._scale, GRID)
+            step = torch.linalg.solve_triangular(
+                self._factor, weights, upper=False, left=False
+            ).numpy()
+            self.working = self.working + nearest(step.T / self._scale, GRID)
             self._centre += bias
             weights.zero_()
             bias.zero_()
@@ -154,6 +123,31 @@ class ExactLoss:
         loss: Tensor = Quadratic.apply(weights, bias, *answer)  # type: ignore[no-untyped-call]
         return loss
 
+    def unknowns_towards(self, system: ExactSystem) -> Unknowns:
+        """Return the coefficients of other targets by the same features, as near as they get.
+
+        Args:
+            system: Of the same basis; its A·w = B is solved by the loop's steps without a loss.
+        """
+        # Where vectors stand for the features, what rounding leaves of theirs is multiplied.
+        grid = GRID + 2 * system.in_basis().bits
+        working, residual = np.zeros(system.right.shape, object), system.right * (1 << grid)
+        for _ in range(MOST_STEPS + grid // GRID * MOST_STEPS):
+            rounded = torch.from_numpy(self._rounded(residual, grid))
+            step = torch.cholesky_solve(rounded, self._factor)
+            working = working + nearest(step.numpy(), grid)
+            residual = system.right * (1 << grid) - system.matrix.dot(working)
+            radius = self._enclosure(residual, grid)
+            if radius is None or radius.max(initial=0) >> NEAR == 0:
+                break
+        return self._unknowns(system, working, radius, grid)
+
+    def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
+        """Bound what rounding did to the gap: the gradient is exact, the factor is not."""
+        r, k = self.working.shape
+        noise = relative_noise(r, 1) * float(np.linalg.norm(self._inverse))
+        return Rounding(self._slack + noise, torch.zeros(k, dtype=torch.float64), 0.0, math.inf)
+
     def certified(self) -> bool:
         """Return whether every coefficient is known to its last bit, and keep them if so."""
         weights, bias = self.coefficients()
@@ -162,33 +156,39 @@ class ExactLoss:
         return done
 
     def coefficients(self) -> tuple[list[list[Coefficient]], list[Coefficient]]:
-        """Return the weights of the active features, shape (k, r), and the biases, (k,) or ()."""
-        system = self.system
-        radius = self._enclosure() if self._slack < 1 / 2 else None
-        weights = [
-            [
-                Coefficient(
-                    int(self.working[j, t]),
-                    None if radius is None else int(radius[j, t]),
-                    negligible=1 << (GRID - NEGLIGIBLE),
-                    exponent=own - exponent - GRID,
-                )
-                for j, exponent in enumerate(system.feature_exponents)
-            ]
-            for t, own in enumerate(system.target_exponents)
-        ]
-        if not system.bias:
-            return weights, []
-        return weights, [
-            self._bias(t, None if radius is None else radius[:, t]) for t in range(len(weights))
-        ]
+        """Return the weights of the features, shape (k, features), and the biases, (k,) or ().
+
+        Of the active features, and with minimum norm of the dependent ones after them.
+        """
+        radius = self._enclosure(self._residual)
+        unknowns = self._unknowns(self.system, self.working, radius)
+        if self._folding is not None:
+            unknowns = self._folding.fold(unknowns)
+        return unknowns.weights(), unknowns.biases()
+
+    def _unknowns(
+        self, system: ExactSystem, working: Integers, radius: Integers | None, grid: int = GRID
+    ) -> Unknowns:
+        basis = system.in_basis()
+        if radius is not None and basis.rows is not None:
+            radius = np.abs(basis.rows).T.dot(radius)
+        return Unknowns(
+            system,
+            basis.kept,
+            basis.unfolded(working),
+            radius,
+            [system.feature_exponents[j] for j in basis.kept],
+            grid + basis.bits,
+        )
 
     def solution(self, features: int) -> ExactSolution:
         """Return the coefficients of all d features and the bias."""
         k, d = len(self._scale), features
         hi, lo = torch.zeros(2, k, d + 1, dtype=torch.float64)
         weights, biases = self._known or self.coefficients()
-        places = [*self.coordinates.problem.active.tolist(), d]
+        problem = self.coordinates.problem
+        active = problem.active.tolist()
+        places = [*active, *(problem.dependent if self._folding else []), d]
         uncertified, zeros = [], []
         for t, row in enumerate(weights):
             for j, found in zip(places, [*row, *biases[t : t + 1]], strict=False):
@@ -197,57 +197,43 @@ class ExactLoss:
                     uncertified.append((t, j))
                 if found.zero:
                     zeros.append((t, j))
-        normal = ExactNormal(self.system, self._inverse, places[:-1])
+        normal = ExactNormal(self.system, self._inverse, active)
+        least = self._least_squares()
+        weight = ratio(self.system.weight, 1, 2 * self.system.unit)
         return ExactSolution(
             hi[:, :d],
             hi[:, d],
             lo[:, :d],
             lo[:, d],
-            uncertified,
-            zeros,
-            self._residual_squares(),
-            normal if len(self._inverse) <= MOST_ELIMINATED else None,
+            sorted(uncertified),
+            sorted(zeros),
+            least * self._scale**2 * weight,
+            self._total(least) / k if self._slack < 1 / 2 else None,
+            normal if len(self._inverse) <= MOST_INVERTED else None,
         )
 
-    def _residual_squares(self) -> Array:
-        """Return Σw·residual² of each target at the exact solution, shape (k,).
+    def _least_squares(self) -> Array:
+        """Return the scaled mean of residual² of each target at the exact solution, shape (k,).
 
         At the weights that the loop ended with it is more by ρᵀA⁻¹ρ, ρ = B − A·w, which is ‖Tρ‖²
         but for a share of at most `_slack`. What that may explain entirely is 0.
         """
         one = 1 << (2 * self.system.places + 2 * GRID)  # ρ is in units of 2^(−2·places − GRID)
         found = (self._squares / one).astype(np.float64)
-        excess = np.square(self._inverse @ self._rounded(self._residual)).sum(axis=0)
-        most = excess / max(1 - self._slack, 0.5) * (1 + 1e-9)
+        residual = self._rounded(self._residual)
+        step = self._inverse @ residual
+        excess = np.square(step).sum(axis=0)
+        rounding = relative_noise(len(residual), 1) * (np.abs(self._inverse) @ np.abs(residual))
+        most = np.square(np.abs(step) + rounding).sum(axis=0) / max(1 - self._slack, 0.5)
         least: Array = np.where(found <= most, 0.0, found - excess)
-        return least * self._scale**2 * ratio(self.system.weight, 1, 2 * self.system.unit)
+        return least
 
-    def _bias(self, target: int, radius: Integers | None) -> Coefficient:
-        """Return the bias, the mean of y − W·x."""
-        system = self.system
-        exponent = system.target_exponents[target]
-        # sums · 2^(feature unit + unit) · w · 2^(target exponent − feature exponent − GRID)
-        powers = [
-            u - e for u, e in zip(system.feature_units, system.feature_exponents, strict=True)
-        ]
-        own = system.target_units[target] - exponent + GRID
-        least = min([*powers, own])
-        sums = align(system.sums, np.array([p - least for p in powers], np.int64))
-        total = (system.target_sums[target] << (own - least)) - sums.dot(self.working[:, target])
-        power = least + exponent - GRID - system.unit
-        numerator, denominator = float(self._scale[target]).as_integer_ratio()
-        up, down = max(power, 0), max(-power, 0)
-        return Coefficient(
-            int(total),
-            None if radius is None else int(np.abs(sums).dot(radius)),
-            # scale · 2^−NEGLIGIBLE in units of 2^power / weight
-            negligible=(numerator * system.weight << down) // (denominator << (up + NEGLIGIBLE)),
-            exponent=power,
-            denominator=int(system.weight),
-        )
+    def _total(self, squares: Array) -> float:
+        """Return the sum of the targets' scaled mean squares, shape (k,), in their own units."""
+        return float(sum(q * s * s for q, s in zip(squares, self._scale, strict=True)))
 
-    def _rounded(self, residual: Integers) -> Array:
-        one = 1 << (2 * self.system.places + GRID)
+    def _rounded(self, residual: Integers, grid: int = GRID) -> Array:
+        one = 1 << (2 * self.system.places + grid)
         rounded: Array = (residual / one).astype(np.float64)
         return rounded
 
@@ -261,24 +247,28 @@ class ExactLoss:
             squares  # scaled mean squares of y − W·x, (k,), in units of 2^(−2·places − 2·GRID)
         )
         one = 1 << (2 * system.places + 2 * GRID)
-        value = float(sum((q / one) * s * s for q, s in zip(squares, self._scale, strict=True)))
+        value = self._total((squares / one).astype(np.float64))
         by_raw = torch.from_numpy(-2 / k * self._rounded(residual).T * self._scale[:, None])
-        by_weights = torch.linalg.solve_triangular(problem.factor, by_raw.T, upper=False).T
+        by_weights = torch.linalg.solve_triangular(self._factor, by_raw.T, upper=False).T
         offset = (self._centre - problem.target_centre) * problem.bias
         value = (value + float(offset.square().sum())) / k
         return torch.tensor(value, dtype=torch.float64), by_weights, 2 / k * offset
 
-    def _enclosure(self) -> Integers:
-        """Return e ≥ |w − exact w|, shape (r, k), in units of 2^−GRID.
+    def _enclosure(self, residual: Integers, grid: int = GRID) -> Integers | None:
+        """Return e ≥ |w − exact w|, shape (r, k), in units of 2^−grid; None where T is too far off.
 
         With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
         at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
         """
-        residual = np.abs(self._rounded(self._residual)) + np.finfo(np.float64).tiny
-        reach = np.linalg.norm(np.abs(self._inverse) @ residual, axis=0)
+        if not self._slack < 1 / 2:
+            return None
+        rounded = np.abs(self._rounded(residual, grid)) + np.finfo(np.float64).tiny
+        reach = np.linalg.norm(np.abs(self._inverse) @ rounded, axis=0)
         widths = np.linalg.norm(self._inverse, axis=0)
         bound = np.multiply.outer(widths, reach) / (1 - self._slack) * (1 + 1e-9)
-        return whole(bound, GRID) + 1
+        # Where nothing is left the solution is exact, also where it lies midway between two floats.
+        left: Integers = (residual != 0).any(axis=0)
+        return (whole(bound, grid) + 1) * left
 
 
 class Quadratic(torch.autograd.Function):

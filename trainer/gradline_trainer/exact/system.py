@@ -9,45 +9,43 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from gradline_trainer.exact.basis import Basis, independent_basis
 from gradline_trainer.exact.integers import Integers, align, ratio
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.moments import Moments
 from gradline_trainer.options import Options
-from gradline_trainer.problem import Problem, cholesky, state_problem
+from gradline_trainer.problem import Problem, state_problem
 
-__all__ = ["MOST_ELIMINATED", "ExactSystem", "state_exactly"]
+__all__ = ["ExactSystem", "state_exactly"]
 
 Array = NDArray[np.float64]
 ROOM = 128  # bits after the point of the scaled system, at least
-WELL_CONDITIONED = 1e-5  # least pivot of a scaled factor that float64 finds well enough
-MOST_ELIMINATED = 400  # features up to which a factor beyond that is found in integers
 
 
 @dataclass(frozen=True)
 class ExactSystem:
-    """The exact normal equations A·w = B of the r features that carry information.
+    """The exact normal equations A·w = B of p features, or of r vectors that stand for them.
 
     Attributes:
-        matrix: A, shape (r, r).
-        right: B, shape (r, k).
+        matrix: A, shape (p, p), or (r, r) with a basis.
+        right: B, shape (p, k), or (r, k) with a basis.
         power: The targets' scaled second moments, shape (k,).
         places: A, B and the power are in units of 2^(−2·places).
-        feature_exponents: W = w · 2^(target_exponents − feature_exponents), shape (r,).
+        feature_exponents: W = w · 2^(target_exponents − feature_exponents), shape (p,).
         target_exponents: Shape (k,).
-        sums: Of the weighted features, in units of 2^feature_units, shape (r,).
+        sums: Of the weighted features, in units of 2^feature_units, shape (p,).
         target_sums: Of the weighted targets, in units of 2^target_units, shape (k,).
         weight: Σw, in units of 2^(2·unit).
-        feature_units: Shape (r,).
+        feature_units: Shape (p,).
         target_units: Shape (k,).
         unit: Of the column of ones.
         bias: Whether there is a bias.
+        basis: The independent features and the vectors that A and B are of; None for all features.
     """
 
     matrix: Integers
@@ -63,9 +61,10 @@ class ExactSystem:
     target_units: list[int]
     unit: int
     bias: bool
+    basis: Basis | None = None
 
     def feature_scale(self) -> Array:
-        """Return the float64 scale of each feature, shape (r,): its deviation, nearly."""
+        """Return the float64 scale of each feature, shape (p,): its deviation, nearly."""
         return np.array([ratio(1, self.weight, e - self.unit) for e in self.feature_exponents])
 
     def target_scale(self) -> Array:
@@ -73,26 +72,51 @@ class ExactSystem:
         return np.array([ratio(1, self.weight, e - self.unit) for e in self.target_exponents])
 
     def rounded(self) -> Array:
-        """Return A in float64, each entry correctly rounded, shape (r, r)."""
+        """Return A in float64, each entry correctly rounded."""
         values: Array = (self.matrix / (1 << (2 * self.places))).astype(np.float64)
         return values
 
-    def of(self, kept: list[int]) -> ExactSystem:
-        """Return the system of some of its features."""
+    def of(self, basis: Basis) -> ExactSystem:
+        """Return the system of the basis' vectors."""
+        kept, bits = basis.kept, basis.bits
+        matrix, right, power = self.matrix[np.ix_(kept, kept)], self.right[kept], self.power
+        if basis.rows is not None:
+            matrix = basis.rows.dot(matrix).dot(basis.rows.T)
+            right = basis.rows.dot(right) * (1 << bits)
+            power = power * (1 << (2 * bits))
         return replace(
             self,
-            matrix=self.matrix[np.ix_(kept, kept)],
-            right=self.right[kept],
-            feature_exponents=[self.feature_exponents[j] for j in kept],
-            sums=self.sums[kept],
-            feature_units=[self.feature_units[j] for j in kept],
+            matrix=matrix,
+            right=right,
+            power=power,
+            places=self.places + bits,
+            basis=basis,
         )
+
+    def towards(self, features: list[int]) -> ExactSystem:
+        """Return the system whose targets are some of its own features."""
+        return replace(
+            self,
+            right=self.matrix[:, features],
+            power=self.matrix.diagonal()[features],
+            target_exponents=[self.feature_exponents[j] for j in features],
+            target_sums=self.sums[features],
+            target_units=[self.feature_units[j] for j in features],
+        )
+
+    def in_basis(self) -> Basis:
+        """Return the basis, or raise where there is none."""
+        if self.basis is None:
+            raise ValueError("the system of all features has no basis")
+        return self.basis
 
 
 def state_exactly(
     exact: ExactMoments, moments: Moments, features: int, options: Options
-) -> tuple[Problem, ExactSystem]:
-    """Return the problem that exact moments state, in float64 and exactly.
+) -> tuple[Problem, ExactSystem, Basis]:
+    """Return the problem that exact moments state, the system of its candidates, and their basis.
+
+    The candidates are the active and the dependent features of the problem, in order.
 
     Args:
         exact: Of [1, features, targets].
@@ -106,14 +130,8 @@ def state_exactly(
     if not options.ridge:
         rank = min(rank, moments.rows - int(options.bias))
     system = _scaled(exact, features, candidates, options)
-    found = _factorise(system, rank)
-    if found is None:  # so near to dependence, and so wide, that what float64 found has to do
-        found = [candidates.index(j) for j in problem.active.tolist()], None
-    kept, factor = found
-    system = system.of(kept)
-    if factor is None:
-        factor = torch.from_numpy(np.linalg.cholesky(system.rounded()))
-    active = torch.tensor([candidates[j] for j in kept], dtype=torch.int64)
+    basis = independent_basis(system.matrix, system.places, rank)
+    active = torch.tensor([candidates[j] for j in basis.kept], dtype=torch.int64)
     second = torch.from_numpy(moments.comoment) / moments.weight
     mean = torch.from_numpy(moments.mean) * options.bias
     if not options.bias:
@@ -122,13 +140,15 @@ def state_exactly(
         problem,
         active=active,
         dependent=sorted(set(candidates) - set(active.tolist())),
+        supposed=[candidates[j] for j in basis.undecided],
+        dependence=None,
         centre=mean[active],
         normal=second[active][:, active],
         cross=second[active, features:],
-        scale=torch.from_numpy(system.feature_scale()),
-        factor=factor,
+        scale=torch.from_numpy(system.feature_scale()[basis.kept]),
+        factor=basis.feature_factor(),
     )
-    return stated, system
+    return stated, system, basis
 
 
 def _scaled(exact: ExactMoments, d: int, candidates: list[int], options: Options) -> ExactSystem:
@@ -167,33 +187,3 @@ def _scaled(exact: ExactMoments, d: int, candidates: list[int], options: Options
         unit=unit,
         bias=options.bias,
     )
-
-
-def _factorise(system: ExactSystem, rank: int) -> tuple[list[int], Tensor | None] | None:
-    """Return which features are independent of earlier ones, and A's lower Cholesky factor.
-
-    A feature is dependent where what is left of its diagonal is at most (p·2⁻⁵⁰)² of it. Where
-    float64 has digits to spare it finds the factor; else the elimination is in integers, which see
-    dependence up to a condition of 2⁵⁰/p. None where that would take too long.
-    """
-    p, one = len(system.matrix), 1 << (2 * system.places)
-    if rank == p:
-        found = cholesky(system.rounded())
-        if found is not None and bool((found.diagonal() > WELL_CONDITIONED).all()):
-            return list(range(p)), found
-    if p > MOST_ELIMINATED:
-        return None
-    left = system.matrix.copy()
-    kept: list[int] = []
-    columns: list[Any] = []
-    for j in range(p):
-        pivot = left[j, j]
-        if len(kept) == rank or pivot << 100 <= p * p * system.matrix[j, j]:
-            continue
-        root = math.isqrt(pivot * one)
-        column = left[:, j].copy()
-        columns.append([value / root for value in column])
-        kept.append(j)
-        left[j + 1 :, j + 1 :] -= np.multiply.outer(column[j + 1 :], column[j + 1 :]) // pivot
-    factor = torch.tensor(columns, dtype=torch.float64).T[kept] if kept else torch.zeros(0, 0)
-    return kept, torch.tril(factor.double())

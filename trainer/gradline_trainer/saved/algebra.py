@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gradline.ambient import numpy_defaults
 from gradline.errors import InputError, nearest
 from gradline_trainer.moments import Moments, merge_all, two_sum
 from gradline_trainer.saved.check import is_semidefinite
@@ -25,6 +26,7 @@ SUMMED = 2.0**-50  # the relative rounding of a variance that a table's blocks w
 MOST = 2.0**-26  # that a difference may have: half of float64's digits
 
 
+@numpy_defaults()
 def merge_moments(saved: Sequence[SavedMoments]) -> SavedMoments:
     """Return the moments of all their rows, merged in a binary tree over their order.
 
@@ -71,6 +73,7 @@ def _refuse_twice(saved: Sequence[SavedMoments]) -> None:
         seen[file.sha256] = file.name
 
 
+@numpy_defaults()
 def subtract_moments(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
     """Return the moments of the whole's rows but those of the part.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradline.ambient import numpy_defaults
 from gradline.errors import InputError
 from gradline.writing import write_named
 from gradline_trainer.columns import Columns
@@ -95,6 +96,7 @@ class SavedMoments:
         )
 
 
+@numpy_defaults()
 def load_moments(path: str | Path) -> SavedMoments:
     """Return the moments in a file that `save_moments` wrote; see docs/moments.md.
 

@@ -77,6 +77,13 @@ def fit_wide(asked: Walk) -> Fit:
             code="bad-option",
             hint="leave --robust out, or give fewer features",
         )
+    if options.dependent == "drop":
+        raise InputError(
+            f"dependent = 'drop' looks for dependent features in the co-moments, which "
+            f"{len(columns.features)} features have no room for",
+            code="bad-option",
+            hint="leave --dependent out, or give fewer features",
+        )
     whiten = options.preconditioning == "whiten"
     options = replace(
         options,
@@ -175,6 +182,8 @@ def _warnings(
         f"not fit, so descent streamed the rows in {coordinates} coordinates"
         + " with Nesterov momentum" * (options.momentum != 0)
         + "; linearly dependent features were not looked for"
+        + ", of several optima this tends to the one of least norm in standardized units"
+        * (options.preconditioning != "none")
     )
     if moments.rows <= len(problem.scale) and not problem.penalty:
         found.append(

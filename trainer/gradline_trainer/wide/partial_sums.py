@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.rows import Rows
+from gradline_trainer.state import SavedAsArrays
 
 __all__ = ["PartialSums"]
 
@@ -17,7 +18,7 @@ SLICE = 1 << 21  # values of a table whose partial sums are in memory at a time
 
 
 @dataclass(frozen=True)
-class PartialSums:
+class PartialSums(SavedAsArrays):
     """Mean squares over the training rows of the sums that a prediction is made of.
 
     Attributes:

@@ -1,0 +1,142 @@
+"""What each member of a manifest is, where it is there: what reads it relies on that.
+
+Members that are not named here are ignored, so that a later gradline may add some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["MEMBERS", "fault"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of value, by the name that messages give it."""
+
+    name: str
+    holds: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Each:
+    """An object whose members are all of one kind, whatever their names."""
+
+    kind: Any
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """A value that may be null."""
+
+    kind: Any
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)  # finite: see `strict`
+
+
+LARGEST = 2**63
+TEXT = Kind("text", lambda value: isinstance(value, str))
+TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
+COUNT = Kind("a whole number", lambda value: type(value) is int and abs(value) < LARGEST)
+NUMBER = Kind("a number", _is_number)
+FIGURE = Kind("a number or null", lambda value: value is None or _is_number(value))
+PENALTY = Kind("a number or text", lambda value: isinstance(value, str) or _is_number(value))
+
+TRAINING = {
+    "options": {"bias": TRUTH, "epochs": COUNT, "preconditioning": TEXT, "ridge": PENALTY},
+    "ridge_path": Maybe({"chosen": NUMBER, "folds": COUNT, "penalties": [NUMBER]}),
+    "learning_rate": FIGURE,
+    "largest_stable_rate": FIGURE,
+    "gradient": TEXT,
+    "arithmetic": TEXT,
+    "arithmetic_reason": TEXT,
+    "sample_weight": Maybe(TEXT),
+    "epochs": COUNT,
+    "first_loss": FIGURE,
+    "last_loss": FIGURE,
+    "rows": dict.fromkeys(("read", "dropped", "held_out", "trained"), COUNT),
+    "files": [{"name": TEXT}],
+    "moments": {"name": TEXT},
+    "versions": Each(TEXT),
+    "notes": Each(TEXT),
+    "warnings": [TEXT],
+}
+COLUMN = dict.fromkeys(("mean", "deviation", "minimum", "maximum"), FIGURE)
+METRICS = Each(Maybe(Each(dict.fromkeys(("rmse", "mae", "r2"), FIGURE))))
+FIT = ("residual_sd", "r2", "adjusted_r2", "f", "f_p", "log_likelihood", "aic", "bic")
+STATISTICS = {
+    "model_dof": COUNT,
+    "residual_dof": COUNT,
+    "robust": TEXT,
+    "terms": [TEXT],
+    "vif": Maybe([FIGURE]),
+    "targets": Each(
+        {
+            **{key: [FIGURE] for key in ("standard_error", "t", "p")},
+            **dict.fromkeys(FIT, FIGURE),
+        }
+    ),
+}
+CERTIFICATES = {
+    "float32": {
+        "verdict": TEXT,
+        "target": TEXT,
+        "error": FIGURE,
+        "limit": FIGURE,
+        "column": TEXT,
+    },
+    "optimality": {
+        "converged": TRUTH,
+        "gap": FIGURE,
+        "rmse_at_optimum": FIGURE,
+        "weights_error": FIGURE,
+    },
+    "exact": {"coefficients": COUNT, "certified": COUNT},
+}
+#: The manifest's members, but for those that a package can't be without: see `manifest`.
+MEMBERS = {
+    "training": TRAINING,
+    "columns": Each(COLUMN),
+    "metrics": METRICS,
+    "statistics": STATISTICS,
+    "leverage": {"limit": NUMBER, "rule": TEXT, "least": NUMBER, "factor": [[NUMBER]]},
+    "intervals": {
+        "degrees_of_freedom": COUNT,
+        "residual_deviation": Each(NUMBER),
+        "quantiles": Each(NUMBER),
+    },
+    "parity": {"rows": COUNT, "bound": TEXT, "within": [TEXT]},
+    "certificates": CERTIFICATES,
+}
+
+
+def fault(value: Any, kind: Any = MEMBERS, place: str = "") -> str | None:
+    """Return what is wrong with a value or what it holds; None where nothing is.
+
+    Args:
+        value: A manifest, or what stands in it.
+        kind: What it is to be: a Kind, a list of one kind, an object of named kinds, Each or Maybe.
+        place: Where it stands, such as "training.rows".
+    """
+    if isinstance(kind, Kind):
+        return None if kind.holds(value) else _expected(place, kind.name)
+    if isinstance(kind, Maybe):
+        return None if value is None else fault(value, kind.kind, place)
+    if isinstance(kind, list):
+        if not isinstance(value, list):
+            return _expected(place, "a list")
+        return next(filter(None, (fault(item, kind[0], place) for item in value)), None)
+    if not isinstance(value, dict):
+        return _expected(place, "an object")
+    kinds: Mapping[str, Any] = dict.fromkeys(value, kind.kind) if isinstance(kind, Each) else kind
+    members = (name for name in kinds if name in value)
+    faults = (fault(value[n], kinds[n], f"{place}.{n}" if place else n) for n in members)
+    return next(filter(None, faults), None)
+
+
+def _expected(place: str, what: str) -> str:
+    return f"at {place[:100]!r} it has something else than {what}"

@@ -1,0 +1,85 @@
+"""Python's own numbers: integers of any length, decimals and fractions, as float64 or as text.
+
+Python converts no more than 4,300 digits between int and text; a decimal does so for any length.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from decimal import Decimal
+from typing import SupportsFloat
+
+from gradline.errors import InputError
+
+__all__ = [
+    "LARGEST_INTEGER",
+    "as_float",
+    "digits",
+    "is_large_integer",
+    "is_number",
+    "large_integer",
+    "shown",
+]
+
+LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
+SHOWN_DIGITS = 24
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a number of some type, and no text of one."""
+    return hasattr(value, "__float__") and not isinstance(value, str | bytes)
+
+
+def as_float(value: SupportsFloat) -> float:
+    """Return a number as float64.
+
+    Raises:
+        OverflowError: For a finite number beyond the range of float64.
+    """
+    number = float(value)  # raises itself for an integer or a fraction
+    if math.isinf(number) and value != number:
+        raise OverflowError(f"{type(value).__name__} beyond float64")
+    return number
+
+
+def digits(value: int) -> str:
+    """Return an integer's decimal digits, however many there are."""
+    return str(Decimal(value))
+
+
+def is_large_integer(value: object) -> bool:
+    """Return whether a cell is an integer, or the text of one, beyond 2^53."""
+    if isinstance(value, str):
+        text = value.strip().lstrip("+-").lstrip("0")
+        if not (text.isascii() and text.isdigit()):
+            return False
+        return len(text) > len(str(LARGEST_INTEGER)) or int(text) > LARGEST_INTEGER
+    return isinstance(value, numbers.Integral) and abs(int(value)) > LARGEST_INTEGER
+
+
+def large_integer(name: str, value: object, place: str) -> InputError:
+    """Return the error for an integer that float64 cannot hold.
+
+    Args:
+        name: The column's.
+        value: The integer, or its text.
+        place: Where it stands, such as "row 3 of sales.csv".
+    """
+    return InputError(
+        f"the column {name!r} holds the integer {shown(value)} in {place}: float64 is exact only "
+        "up to 2^53",
+        code="large-integer",
+        hint=f"--exclude {name!r}, or divide it first (an identifier is no feature)",
+    )
+
+
+def shown(value: object) -> str:
+    """Return a number as messages show it: of a long one the first digits and how many it has."""
+    try:
+        text = digits(value) if isinstance(value, int) else str(value).strip()
+    except ValueError:  # a fraction of two long integers
+        return f"a {type(value).__name__}"
+    if len(text) <= SHOWN_DIGITS:
+        return text
+    return f"{text[:SHOWN_DIGITS]}… ({sum(map(str.isdigit, text)):,} digits)"

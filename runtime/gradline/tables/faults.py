@@ -1,0 +1,214 @@
+"""What is wrong with a file that Polars does not read, looked for once it has failed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradline.errors import InputError
+from gradline.python_numbers import is_large_integer, large_integer
+from gradline.tables.files import TableFile, file_format
+from gradline.tables.objects import ObjectFile
+
+__all__ = ["RAGGED_HINT", "check_arrow", "default_separator", "odd_rows", "unreadable"]
+
+RAGGED_HINT = "give every row the header's number of fields; quote fields that hold the separator"
+QUOTE_HINT = 'quote the whole field and double the marks in it, as "5"" pipe", or remove the mark'
+#: How files begin that have an Arrow file's extension, and are none.
+OTHER_ARROW = {
+    b"\xff\xff\xff\xff": ("an Arrow IPC stream", "pyarrow.ipc.open_stream(FILE).read_all()"),
+    b"FEA1": ("a file of Feather version 1", "pyarrow.feather.read_table(FILE)"),
+}
+SHOWN = 40  # letters of a line
+
+
+def unreadable(path: TableFile | None, name: str, reason: str, separator: str | None) -> InputError:
+    """Return the error for a file that Polars does not read.
+
+    Args:
+        path: The file; None for a table in memory.
+        name: What messages call it.
+        reason: What Polars says.
+        separator: A text file's, None for its extension's own.
+    """
+    if "utf-8" in reason.lower() or "utf8" in reason.lower():
+        return InputError(
+            f"{name} is not UTF-8 text",
+            code="wrong-encoding",
+            hint="convert it from whatever it is, latin1 or utf-16 say: "
+            f"iconv -f latin1 -t utf-8 {name} > utf8-{name}",
+        )
+    kind = None if path is None else file_format(path) or "csv"
+    if path is not None and kind in ("csv", "tsv") and (found := _misquoted(path, separator)):
+        return InputError(f"{name}: {found}", code="unreadable-data", hint=QUOTE_HINT)
+    if "more fields" in reason:
+        return InputError(
+            f"{name} is ragged: {odd_rows(path, separator)[0] or 'a row has surplus fields'}",
+            code="ragged",
+            hint=RAGGED_HINT,
+        )
+    if path is not None and kind == "ndjson" and (error := _odd_line(path)):
+        return error
+    first_line = reason.strip().partition("\n")[0]
+    return InputError(f"{name} cannot be read: {first_line}", code="unreadable-data")
+
+
+def check_arrow(path: TableFile) -> None:
+    """Check that a file named as an Arrow file is one.
+
+    Raises:
+        InputError: For a stream, or a file of Feather's first version, with how to convert it.
+    """
+    if not isinstance(path, Path):
+        return
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head in OTHER_ARROW:
+        what, read = OTHER_ARROW[head]
+        raise InputError(
+            f"{path.name} is {what}, expected an Arrow IPC file (Feather version 2)",
+            code="unreadable-data",
+            hint="write it anew in Python: pyarrow.feather.write_feather("
+            f"{read.replace('FILE', repr(path.name))}, {f'new-{path.name}'!r})",
+        )
+
+
+def odd_rows(path: TableFile | None, separator: str | None = None) -> tuple[str | None, list[int]]:
+    """Return what is wrong with the first row of another length than the header's, and blank lines.
+
+    Polars reads absent fields, and those of blank lines, as missing values and does not say where
+    surplus ones stand. Blank lines are counted from 0 behind the header; rows without them.
+    """
+    blank: list[int] = []
+    if path is None:
+        return None, blank
+    with _lines(path) as lines:
+        rows = csv.reader(lines, delimiter=separator or default_separator(path))
+        width = len(next(rows))
+        for number, row in enumerate(rows):
+            if not row:
+                blank.append(number)
+            elif len(row) != width:
+                place = number - len(blank) + 1
+                return f"row {place} has {len(row)} fields, the header has {width}", blank
+    return None, blank
+
+
+def _misquoted(path: TableFile, separator: str | None) -> str | None:
+    """Return what is wrong with the first quotation mark that no CSV file may have there."""
+    mark = re.escape(separator or default_separator(path))
+    # Fields in quotation marks, closed; then one that is not quoted and holds a mark.
+    whole = rf'(?:[^"{mark}]*+|"(?:[^"]|"")*+"){mark}'
+    bare = re.compile(rf'(?:{whole})*+[^"{mark}]++"')
+    open_field = re.compile(rf'(?:{whole})*+"(?:[^"]|"")*+\Z')
+    opened: tuple[int, str] | None = None  # the line with the mark that is open, by its number
+    with _lines(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if opened and '"' not in line:
+                continue
+            text = ('"' if opened else "") + line.rstrip("\r\n")
+            if bare.match(text):
+                where, what = f"line {number}", "a quotation mark in a field that is not quoted"
+                return f"{where} has {what}: {_cut(line)}"
+            if not open_field.match(text):
+                opened = None
+            elif opened is None:
+                opened = number, line
+    if opened is None:
+        return None
+    return f"line {opened[0]} opens a quotation mark that is never closed: {_cut(opened[1])}"
+
+
+def _cut(line: str) -> str:
+    text = line.strip()
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+
+
+@dataclass(frozen=True)
+class _Odd:
+    """A number, or what stands for one, as it is written."""
+
+    text: str
+
+
+def _odd_line(path: TableFile) -> InputError | None:
+    """Return the error for the first line that is no JSON object, or has a number of those."""
+    with _lines(path) as lines:
+        for number, line in enumerate(filter(str.strip, lines), 1):
+            place = f"row {number} of {path.name}"
+            try:
+                found = json.loads(line, parse_constant=_Odd, parse_int=_Odd, parse_float=_Odd)
+            except (ValueError, RecursionError) as fault:
+                return InputError(
+                    f"{place} is not JSON: {fault}",
+                    code="unreadable-data",
+                    hint="write one JSON object a line",
+                )
+            if not isinstance(found, dict):
+                return InputError(
+                    f"{place} is no JSON object: {_cut(line)}",
+                    code="unreadable-data",
+                    hint="write one JSON object a line",
+                )
+            if error := _odd_value(found, place):
+                return error
+    return None
+
+
+def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
+    for column, value in found.items():
+        if not isinstance(value, _Odd):
+            continue
+        if is_large_integer(value.text):
+            return large_integer(column, value.text, place)
+        if value.text.endswith(("NaN", "Infinity")):
+            return InputError(
+                f"the column {column!r} holds {value.text} in {place}, which JSON has not",
+                code="unreadable-data",
+                hint="write null where a value is missing",
+            )
+        if math.isinf(float(value.text)):
+            return InputError(
+                f"the column {column!r} holds {value.text} in {place}, outside the range of "
+                "float64",
+                code="out-of-range",
+                hint="mend it, or write null where a value is missing",
+            )
+    return None
+
+
+@contextmanager
+def _lines(path: TableFile) -> Iterator[Iterable[str]]:
+    """Open a text file, compressed or not, for its lines with their ends."""
+    if isinstance(path, ObjectFile) or path.name.endswith(".zst"):
+        import polars as pl
+
+        # Python before 3.14 has no zstd; a separator that no text has leaves lines whole.
+        whole = pl.scan_csv(
+            path if isinstance(path, Path) else str(path),
+            has_header=False,
+            infer_schema=False,
+            separator="\x01",
+            quote_char=None,
+            empty_string_is_null=False,
+            glob=False,
+        )
+        batches = whole.collect_batches(chunk_size=10_000)
+        yield (line + "\n" for batch in batches for line in batch.to_series())
+        return
+    opener = gzip.open if path.name.endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        yield file
+
+
+def default_separator(path: TableFile) -> str:
+    """Return the separator that a text file's extension means."""
+    return "\t" if file_format(path) == "tsv" else ","

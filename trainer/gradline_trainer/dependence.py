@@ -1,0 +1,100 @@
+"""Linearly dependent features, and the weights of least norm among all that predict the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["Dependence", "Rank"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """How q dependent features follow from the r active ones: z = C·x + offset, in raw units.
+
+    Attributes:
+        combination: C, shape (q, r).
+        offset: Shape (q,); 0 without a bias.
+        involved: Which active features some dependent one needs, shape (r,).
+        offset_matters: Which offsets are not 0, shape (q,).
+    """
+
+    combination: Array
+    offset: Array
+    involved: NDArray[np.bool_]
+    offset_matters: NDArray[np.bool_]
+
+    def shared(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights of least norm that predict as `weights` (k, r) of the active alone.
+
+        With F = [I; C] they are F(FᵀF)⁻¹w, here by F = QR as QR⁻ᵀw.
+
+        Returns:
+            The weights of the active features, shape (k, r), and of the dependent ones, (k, q).
+        """
+        r = weights.shape[1]
+        stacked = np.vstack([np.eye(r), self.combination])
+        q, factor = np.linalg.qr(stacked)
+        found = torch.from_numpy(q @ np.linalg.solve(factor.T, weights.numpy().T)).T
+        return found[:, :r], found[:, r:]
+
+    def gathered(self, active: Array, dependent: Array) -> Array:
+        """Return the weights of the active features alone, shape (k, r), that predict the same."""
+        found: Array = active + dependent @ self.combination
+        return found
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which features are linearly independent, and what the others get.
+
+    Attributes:
+        active: Places of the r features that are independent of one another, ascending.
+        dependent: Places of the q features that are linear in them.
+        supposed: Those of the dependent features that a threshold judged, without proof.
+        dependence: How the dependent ones follow from the active ones, where they share the
+            weights; None where they are to have none.
+    """
+
+    active: list[int]
+    dependent: list[int]
+    supposed: list[int]
+    dependence: Dependence | None
+
+    @property
+    def inestimable(self) -> set[int]:
+        """Places of the features whose weights the rows do not determine."""
+        if self.dependence is None:
+            return set(self.dependent)
+        return {*self.dependent, *np.array(self.active)[self.dependence.involved].tolist()}
+
+    @property
+    def bias_estimable(self) -> bool:
+        """Whether the rows determine the bias."""
+        return self.dependence is None or not self.dependence.offset_matters.any()
+
+    def placed(self, weights: Tensor, bias: Tensor, features: int) -> tuple[Tensor, Tensor]:
+        """Return W (k, d) and b (k,) for weights (k, r) of the active features and their bias.
+
+        Dependent features share the weights for the least norm, or have weight 0; so have others.
+        """
+        found = torch.zeros(len(weights), features, dtype=torch.float64)
+        if self.dependence is not None:
+            weights, others = self.dependence.shared(weights)
+            found[:, self.dependent] = others
+            bias = bias - others @ torch.from_numpy(self.dependence.offset)
+        found[:, self.active] = weights
+        return found, bias
+
+    def gathered(self, weights: Array) -> Array:
+        """Return the weights (k, r) of the active features alone that predict as W (k, d)."""
+        active: Array = weights[:, self.active]
+        if self.dependence is None:
+            return active
+        return self.dependence.gathered(active, weights[:, self.dependent])

@@ -1,0 +1,219 @@
+"""Which features are linearly independent, decided without rounding.
+
+Features are taken in order, in float64 as long as its digits suffice. A feature of which float64
+sees nothing beside the earlier ones is moved towards what is left of it: it loses its float64
+projection on them, exactly, again and again (iterated Gram-Schmidt; Rump, Inversion of extremely
+ill-conditioned matrices in floating-point, 2009). Either float64 sees what is left, scaled up: then
+the feature is independent, and what is left stands for it. Or less is left than any independent
+feature of whole numbers leaves: the square of that is a quotient of two determinants (the Schur
+complement), so at least 1 over the lower one, which Hadamard's inequality bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gradline_trainer.exact.integers import Integers, ratio
+from gradline_trainer.problem import cholesky
+
+__all__ = ["Basis", "independent_basis"]
+
+Array = NDArray[np.float64]
+SEEN = 1e-10  # of a squared norm, what float64 sees with digits to spare
+STEP_BITS = 60  # after the point of a projection's coefficients
+MOST_BITS = 1 << 14  # after the point of what stands for a feature: beyond, it stays undecided
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What stands for r independent features x: vectors U·x / 2^bits that float64 tells apart.
+
+    Attributes:
+        kept: The features' places, ascending.
+        undecided: Places of features that count as dependent, though it is not proved.
+        rows: U, shape (r, r), lower triangular; None where the features stand for themselves.
+        bits: After the point of U.
+        factor: The lower Cholesky factor of the vectors' second moments, shape (r, r).
+    """
+
+    kept: list[int]
+    undecided: list[int]
+    rows: Integers | None
+    bits: int
+    factor: Tensor
+
+    @cached_property
+    def transform(self) -> Array:
+        """U / 2^bits in float64."""
+        if self.rows is None:
+            return np.eye(len(self.kept))
+        values: Array = (self.rows / (1 << self.bits)).astype(np.float64)
+        return values
+
+    def unfolded(self, working: Integers) -> Integers:
+        """Return the features' unknowns for those of the vectors, (r, k), 2^bits times as large."""
+        unfolded: Integers = working if self.rows is None else self.rows.T.dot(working)
+        return unfolded
+
+    def feature_factor(self) -> Tensor:
+        """Return the features' own Cholesky factor, shape (r, r)."""
+        if self.rows is None:
+            return self.factor
+        transform = torch.from_numpy(self.transform)
+        found: Tensor = torch.linalg.solve_triangular(transform, self.factor, upper=False)
+        return found
+
+
+def independent_basis(matrix: Integers, places: int, rank: int) -> Basis:
+    """Find the features that are independent of earlier ones, and what stands for them.
+
+    Args:
+        matrix: The features' second moments A in units of 2^(−2·places), of a diagonal between 1/4
+            and 1, shape (p, p).
+        places: Of the units.
+        rank: The most features that can be independent.
+    """
+    p = len(matrix)
+    rounded = (matrix / (1 << (2 * places))).astype(np.float64)
+    if rank == p:
+        factor = cholesky(rounded)
+        if factor is not None and bool((factor.diagonal() ** 2 > SEEN).all()):
+            return Basis(list(range(p)), [], None, 0, factor)
+    search = _Search(matrix, places, rounded)
+    for j in range(p):
+        if len(search.kept) < rank:
+            search.take(j)
+    return search.basis()
+
+
+@dataclass(frozen=True)
+class _Vector:
+    """What stands for a feature: Σ numbers·x / 2^bits; `bits` may be negative."""
+
+    numbers: Integers
+    bits: int
+
+
+class _Search:
+    """The features taken so far: their vectors, and the inverse of these vectors' factor."""
+
+    def __init__(self, matrix: Integers, places: int, rounded: Array) -> None:
+        p = len(matrix)
+        self.matrix, self.places = matrix, places
+        self.kept: list[int] = []
+        self.undecided: list[int] = []
+        self._vectors: list[_Vector] = []
+        self._products = np.zeros((p, p))  # of the vectors with each feature, in float64
+        self._rounded = rounded
+        self._factor, self._inverse = np.zeros((2, p, p))
+        self._moved = False
+
+    @cached_property
+    def _divisors(self) -> tuple[list[int], list[int]]:
+        return _divisors(self.matrix)
+
+    def take(self, j: int) -> None:
+        """Keep feature j where it is independent of those that are kept."""
+        r = len(self.kept)
+        if self._accept(self._products[:r, j], self._rounded[j, j]):
+            numbers = np.zeros(len(self.matrix), object)
+            numbers[j] = 1
+            self._keep(j, _Vector(numbers, 0), self._rounded[j])
+        elif (vector := self._resolve(j)) is not None:
+            self._moved = True
+            image = self.matrix.dot(vector.numbers)
+            shift = -vector.bits - 2 * self.places
+            self._keep(j, vector, np.array([ratio(int(v), 1, shift) for v in image]))
+
+    def basis(self) -> Basis:
+        """Return what was found."""
+        r = len(self.kept)
+        bits = max([vector.bits for vector in self._vectors], default=0)
+        rows: Integers = np.zeros((r, r), object)
+        for i, vector in enumerate(self._vectors):
+            rows[i] = vector.numbers[self.kept] * (1 << (bits - vector.bits))
+        factor = torch.from_numpy(self._factor[:r, :r].copy())
+        return Basis(self.kept, self.undecided, rows if self._moved else None, bits, factor)
+
+    def _accept(self, products: Array, square: float) -> bool:
+        """Extend the factor by a vector where float64 sees that it is independent."""
+        r = len(products)
+        row = self._inverse[:r, :r] @ products
+        left = square - float(row @ row)
+        if not left > SEEN * square:
+            return False
+        pivot = left**0.5
+        self._factor[r, :r], self._factor[r, r] = row, pivot
+        self._inverse[r, :r] = -(row @ self._inverse[:r, :r]) / pivot
+        self._inverse[r, r] = 1 / pivot
+        return True
+
+    def _keep(self, j: int, vector: _Vector, products: Array) -> None:
+        self._products[len(self.kept)] = products
+        self.kept.append(j)
+        self._vectors.append(vector)
+
+    def _resolve(self, j: int) -> _Vector | None:
+        """Return what is left of feature j beside the earlier ones, scaled up; None for nothing."""
+        numbers = np.zeros(len(self.matrix), object)
+        numbers[j], bits = 1, 0
+        least = self._least(j)
+        before: int | None = None
+        while True:
+            image = self.matrix.dot(numbers)
+            square = int(numbers.dot(image))  # in units of 2^(−2·bits − 2·places)
+            if square == 0 or square.bit_length() - 2 * bits < least:
+                return None
+            size = square.bit_length() - 2 * bits - 2 * self.places
+            if bits > MOST_BITS or (before is not None and size >= before):
+                self.undecided.append(j)
+                return None
+            up = -(size // 2)  # 2^up times it has a square between 1/4 and 1, or 1 and 2
+            shift = up - bits - 2 * self.places
+            products = np.array(
+                [ratio(int(v.numbers.dot(image)), 1, shift - v.bits) for v in self._vectors]
+            )
+            if self._accept(products, ratio(square, 1, 2 * (up - bits - self.places))):
+                return _Vector(numbers, bits - up)
+            numbers, bits, before = *self._less_projection(numbers, bits, products, up), size
+
+    def _less_projection(
+        self, numbers: Integers, bits: int, products: Array, up: int
+    ) -> tuple[Integers, int]:
+        """Return a vector less its float64 projection on the kept ones, and its bits."""
+        r = len(products)
+        inverse = self._inverse[:r, :r]
+        coefficients = inverse.T @ (inverse @ products)
+        own = [STEP_BITS + up + vector.bits for vector in self._vectors]
+        finest = max([bits, *own])
+        numbers = numbers * (1 << (finest - bits))
+        for vector, coefficient, unit in zip(self._vectors, coefficients, own, strict=True):
+            step = int(np.ldexp(coefficient, STEP_BITS))
+            numbers = numbers - vector.numbers * (step << (finest - unit))
+        return numbers, finest
+
+    def _least(self, j: int) -> int:
+        """Return e with 2^e at most the square, in A's units, of what independence would leave."""
+        rows, columns = self._divisors
+        places = [*self.kept, j]
+        divisor = sum(rows[i] + columns[i] for i in places)
+        lower: int = divisor - sum(int(self.matrix[i, i]).bit_length() for i in self.kept)
+        return lower
+
+
+def _divisors(matrix: Integers) -> tuple[list[int], list[int]]:
+    """Return exponents a and b such that 2^(aᵢ + bⱼ) divides each entry; no diagonal entry is 0."""
+    powers = np.array([[_twos(int(v)) for v in row] for row in matrix])
+    rows = powers.min(axis=1)
+    return rows.tolist(), (powers - rows[:, None]).min(axis=0).tolist()
+
+
+def _twos(value: int) -> int:
+    """Return how many times 2 divides a number; many for 0."""
+    return (value & -value).bit_length() - 1 if value else 1 << 40
