@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8
 
-.PHONY: venv run test test-slow test-long test-oldest mutants check docs bench clean
+.PHONY: venv run test test-slow test-long test-oldest test-elsewhere mutants check docs bench clean
 
 venv: .venv/installed
 
@@ -40,6 +40,10 @@ mutants: venv ## put faults into one module, one at a time: which do its tests n
 
 test-oldest: ## the oldest versions that pyproject.toml allows, in a virtual environment of their own
 	PYTHON=$(PYTHON) .ci/oldest
+
+test-elsewhere: venv ## the numeric tests as on other CPUs, and some as another user in an odd folder
+	.ci/elsewhere
+	.ci/as-nobody
 
 check: venv ## lint, format and types
 	$(BIN)/ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +17,6 @@ from gradline.errors import RefusedError
 from gradline_export import export_package, packaging, report
 from gradline_trainer import Fit, LinearRegression, fit, fitting, statistics
 from gradline_trainer.parallel import one_thread_each
-
-sys.path.insert(0, str(Path(__file__).parent))
 from other_machines import table
 
 FOUR, ONE = [4, 4], [1, 1]

@@ -32,7 +32,6 @@ from gradline_export.statistics_record import statistics_record
 from gradline_export.testrows import golden_rows, parity_rows
 from gradline_trainer.ambient import known_state
 from gradline_trainer.fitting import Fit
-from gradline_trainer.parallel import one_thread_each
 
 __all__ = [
     "Frozen",
@@ -114,7 +113,6 @@ def export_package(
 
 
 @known_state()
-@one_thread_each()
 def freeze(
     fit: Fit,
     name: str,

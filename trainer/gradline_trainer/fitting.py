@@ -33,7 +33,6 @@ from gradline_trainer.metrics import Metrics, metrics_from_moments, metrics_over
 from gradline_trainer.moments import Moments
 from gradline_trainer.momentum import largest_stable_rate
 from gradline_trainer.options import Options
-from gradline_trainer.parallel import one_thread_each
 from gradline_trainer.passes import Progress, Walk, expect
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.residuals import Residuals
@@ -150,7 +149,6 @@ def fit(
         return learn(walk, refuse_trivial=True, keep_moments=keep_moments)
 
 
-@one_thread_each()
 def learn(
     walk: Walk,
     *,

@@ -21,7 +21,6 @@ from gradline.wording import count
 from gradline_trainer.inference import Design, target_statistics
 from gradline_trainer.metrics import unresolved
 from gradline_trainer.moments import LOG_BITS, Moments, one_value
-from gradline_trainer.parallel import one_thread_each
 from gradline_trainer.problem import Problem, state_problem
 from gradline_trainer.result import Fit
 from gradline_trainer.summary import Summary
@@ -34,7 +33,6 @@ EPSILON = 2.0**-53
 NEAR = 1e-9  # of the loss: a gap that changes no statistic by more
 
 
-@one_thread_each()
 def summarize(fit: Fit, level: float) -> Summary:
     """Return the statistics of a fit; see `Fit.summary`."""
     if not 0 < level < 1:
