@@ -109,7 +109,7 @@ def test_a_bound_contains_the_truth_or_is_null(
     w = rng.uniform(0.1, 3, ROWS) if weighted else None
     options: dict[str, Any] = {"bias": bias, "ridge": ridge, "sample_weight": w}
     options |= {"preconditioning": preconditioning, "gradient": gradient, "dtype": "float64"}
-    found = fit((X, Y), arithmetic="fast", epochs=20, **options)
+    found = fit((X, Y), arithmetic="fast", epochs=20, dependent="drop", **options)
     kept = sorted(set(range(X.shape[1])) - set(left_out(found)))
     truth = Truth(X[:, kept], Y, w, bias, ridge)
     weights = fractions(found.weights[:, kept])

@@ -162,12 +162,14 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
     filled = fit(tmp_path / "shops.csv", "y", one_hot=["region"], missing="mean")
     penalised = fit({"b": b, "y": a + b}, "y", ridge="auto", holdout=0.2)
     kept = fit({"b": b, "y": a + b}, "y", keep_moments=True)
+    next_to_b = np.where(np.arange(60) < 2, np.nextafter(b, np.inf), b)
     save_moments(kept, tmp_path / "t.moments")
     versions = [
         export_package(filled, tmp_path, notes={"by": "me"}),
         export_package(fit(load_moments(tmp_path / "t.moments")), tmp_path),
         export_package(penalised, tmp_path),
         export_package(fit({"b": b, "y": a + b}, "y"), tmp_path, intervals=True),
+        export_package(fit({"b": b, "c": next_to_b, "y": a}, "y", arithmetic="fast"), tmp_path),
     ]
     monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 0)
     versions.append(export_package(fit({"b": b, "y": a + b}, "y"), tmp_path))

@@ -30,6 +30,7 @@ import gradline_trainer
 from gradline import GradlineError
 from gradline.package.manifest import dump_manifest, parse_manifest
 from gradline.program import run
+from gradline_export.frozen import to_torchscript
 from gradline_trainer import fit, load_moments, save_moments
 
 ROOTS = [Path(p) for m in (gradline, gradline_trainer, gradline_export) for p in m.__path__]
@@ -224,6 +225,10 @@ def _(w: World) -> None:
 
 CALLS |= {
     "diverged": lambda w: fit(TABLE, "y", preconditioning="none", learning_rate=1e3),
+    "no-torchscript": lambda w: [
+        w.monkeypatch.setattr(torch.jit, "script", lambda module: module),
+        to_torchscript(np.ones((1, 1)), np.ones(1)),
+    ],
     "no-cuda": lambda w: [
         w.monkeypatch.setattr(torch.cuda, "is_available", lambda: False),
         fit(TABLE, "y", device="cuda"),

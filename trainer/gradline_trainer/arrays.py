@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
-from gradline.inputs import from_tensor, kind_of
+from gradline.inputs import from_tensor, kind_of, refuse_sparse
 from gradline.python_numbers import as_float, is_large_integer, is_number, shown
 from gradline.tables import BLOCK_ROWS, Block, TableFile
 from gradline_trainer.rows import GROUP_ROWS
@@ -194,10 +194,11 @@ def _told(place: Sequence[Any]) -> str:
 
 def _compressed(values: Any, what: str) -> Any:
     """Return a sparse matrix of numbers in compressed rows."""
-    if what != "X" or values.ndim != 2 or 0 in values.shape[1:]:
+    if what != "X":
+        refuse_sparse(values, what)
+    if values.ndim != 2 or 0 in values.shape[1:]:
         raise InputError(
-            f"{what} is a sparse matrix of shape {values.shape}, expected "
-            + ("(n, d)" if what == "X" else "an array"),
+            f"{what} is a sparse matrix of shape {values.shape}, expected (n, d)",
             code="wrong-shape",
             hint=f"give {what}.toarray()",
         )
