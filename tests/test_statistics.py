@@ -387,7 +387,7 @@ def test_a_fit_that_is_perfect_but_for_a_last_bit_is_not_called_perfect() -> Non
     assert of_target.residual_sd == pytest.approx(math.sqrt(squares / 36), rel=1e-13)
 
 
-@pytest.mark.filterwarnings("ignore:constant, so their weight is 0")
+@pytest.mark.filterwarnings("ignore:constant, so their weight is 0:gradline.GradlineWarning")
 @pytest.mark.parametrize("arithmetic", ["exact", "fast"])
 def test_a_constant_target_and_constant_features_say_what_can_be_said(arithmetic: str) -> None:
     X, Y = random_table()

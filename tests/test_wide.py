@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from gradline import load
-from gradline.errors import InputError, OutputError, RefusedError
+from gradline.errors import GradlineWarning, InputError, OutputError, RefusedError
 from gradline_export import export_package
 from gradline_export.certificate import certify_float32
 from gradline_trainer import Fit, LinearRegression, fit
@@ -281,7 +281,7 @@ def test_arrays_of_any_layout_will_do() -> None:
 def test_the_estimator_takes_the_same_way() -> None:
     X, Y = table()
     wide.WIDE = 1
-    with pytest.warns(ConvergenceWarning):
+    with pytest.warns(GradlineWarning), pytest.warns(ConvergenceWarning):
         found = LinearRegression(epochs=3).fit(X, Y)
     assert found.fit_.optimality.gap is None
     assert torch.equal(found.fit_.weights, fit((X, Y), epochs=3).weights)
