@@ -25,9 +25,10 @@ EVIL = "y\x1b[31m\r\x07\x9b\u202etxt"
 def evil(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A package whose target would color a terminal, and its table."""
     root = tmp_path_factory.mktemp("evil")
-    table = root / "t.csv"
+    table = root / "t\x1b[1m.csv"
     table.write_text(f'"a\x1b[2J",b,"{EVIL}"\n{BODY}', newline="")
-    return export_package(fit(table, EVIL), root, "evil"), table
+    notes = {"author": "a\x07b"}
+    return export_package(fit(table, EVIL), root, "evil", notes=notes), table
 
 
 @pytest.mark.parametrize(
