@@ -167,6 +167,7 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
         export_package(fit(load_moments(tmp_path / "t.moments")), tmp_path),
         export_package(penalised, tmp_path),
         export_package(fit({"b": b, "y": a + b}, "y"), tmp_path, intervals=True),
+        export_package(fit({"b": b, "c": b, "y": a + b}, "y", arithmetic="fast"), tmp_path),
     ]
     monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 0)
     versions.append(export_package(fit({"b": b, "y": a + b}, "y"), tmp_path))
