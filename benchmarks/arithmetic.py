@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="also shapes that take minutes")
     most = float("inf") if parser.parse_args().all else MOST
     torch.set_num_threads(1)
-    print("| n × d → k | ridge | fast, ms | exact, ms | formula, ms | auto |")
+    print("| n × d → k | ridge | fast, ms | exact, ms | formula, million | auto |")
     print("|---|---|---|---|---|---|")
     rng = np.random.default_rng(0)
     with threadpool_limits(1):

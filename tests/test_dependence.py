@@ -369,3 +369,15 @@ def test_saved_moments_give_the_weights_of_least_norm_too(tmp_path: Path) -> Non
 def test_an_unknown_way_is_refused() -> None:
     with pytest.raises(InputError, match="dependent = 'pinv', expected one of minimum-norm, drop"):
         fit(ulp_apart(), dependent="pinv")
+
+
+def test_exact_arithmetic_that_stops_short_of_a_proof_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gradline_trainer.exact.basis.MOST_BITS", 10)
+    rng = np.random.default_rng(5)
+    X = 3.0 * rng.integers(-(2**45), 2**45, (20, 4))
+    found = fit((np.c_[X, X @ [1, 2, 0, 0] / 3], rng.normal(size=20)), arithmetic="exact")
+    assert found.supposed == ["x4"]
+    assert found.optimality.weights_error is None
+    assert found.warnings[1].endswith("holds for the other features alone")

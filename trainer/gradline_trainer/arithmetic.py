@@ -63,7 +63,7 @@ def exact_cost(rows: int, features: int, targets: int) -> int:
     """
     n, d, k = rows, features, targets
     p, r = d + k, min(d, n - 1)
-    moments = n * p * (60 + p // 8) + 3_000 * p * p
+    moments = n * p * (80 + p // 8) + 3_000 * p * p
     descent = 800 * d * d * k + 35_000 * d * k
     return moments + descent + (d - r) * r * (4_500 * (r + k) + 40_000)
 

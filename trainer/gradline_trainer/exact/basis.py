@@ -28,8 +28,8 @@ Array = NDArray[np.float64]
 SEEN = 1e-10  # of squared norms, what float64 sees of all features at a time
 APART = 1e-6  # what it sees of one beside vectors that are as far apart
 LEFT = 1 / 16  # of what is left after projections, where another would take hardly anything
-STEP_BITS = 60  # after the point of a projection's coefficients
-MOST_BITS = 1 << 14  # after the point of what stands for a feature: beyond, it stays undecided
+STEP_BITS = 40  # after the point of a projection: few, so that simple numbers are found exactly
+MOST_BITS = 1 << 13  # after the point of what stands for a feature: beyond, it stays undecided
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class _Search:
         finest = max([bits, *own])
         numbers = numbers * (1 << (finest - bits))
         for vector, coefficient, unit in zip(self._vectors, coefficients, own, strict=True):
-            step = int(np.ldexp(coefficient, STEP_BITS))
+            step = round(float(np.ldexp(coefficient, STEP_BITS)))
             numbers = numbers - vector.numbers * (step << (finest - unit))
         return numbers, finest
 
