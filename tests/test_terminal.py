@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -310,7 +311,7 @@ def test_a_name_that_an_encoding_lacks_is_still_a_question_mark(tmp_path: Path) 
 
 @pytest.mark.parametrize("colour", ["", "1"])
 def test_a_reader_may_leave(orchard_package: Path, colour: str) -> None:
-    line = f"{' '.join(GRADLINE)} inspect {orchard_package} | true; exit ${{PIPESTATUS[0]}}"
+    line = f"{shlex.join(GRADLINE)} inspect {orchard_package} | true; exit ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "FORCE_COLOR": colour}
     done = subprocess.run(
         ["bash", "-c", line], env=environment, capture_output=True, text=True, check=False
