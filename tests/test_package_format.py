@@ -390,7 +390,8 @@ def test_a_reader_sees_no_version_before_it_is_whole(
 
     monkeypatch.setattr(os, "fsync", fsync)
     publishing.publish({"a": b"1", "b": b"2"}, tmp_path, "letters")
-    assert seen == [[], [], [], ["1"]]
+    # Each file, their folder, then the folders whose names are new.
+    assert seen == [[], [], [], ["1"], ["1"]]
 
 
 def test_concurrent_publishers_get_versions_of_their_own(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,19 +46,24 @@ def unreadable(path: TableFile | None, name: str, reason: str, separator: str | 
             hint="convert it from whatever it is, latin1 or utf-16 say: "
             f"iconv -f latin1 -t utf-8 {name} > utf8-{name}",
         )
-    kind = None if path is None else file_format(path) or "csv"
-    if path is not None and kind in ("csv", "tsv") and (found := _misquoted(path, separator)):
-        return InputError(f"{name}: {found}", code="unreadable-data", hint=QUOTE_HINT)
-    if "more fields" in reason:
-        return InputError(
-            f"{name} is ragged: {odd_rows(path, separator)[0] or 'a row has surplus fields'}",
-            code="ragged",
-            hint=RAGGED_HINT,
-        )
-    if path is not None and kind == "ndjson" and (error := _odd_line(path)):
-        return error
+    if path is not None:
+        with suppress(OSError):  # the file may be gone
+            if error := _fault_in(path, name, reason, separator):
+                return error
     first_line = reason.strip().partition("\n")[0]
     return InputError(f"{name} cannot be read: {first_line}", code="unreadable-data")
+
+
+def _fault_in(path: TableFile, name: str, reason: str, separator: str | None) -> InputError | None:
+    """Read a file for its first fault; None if there is none that we know."""
+    kind = file_format(path) or "csv"
+    if kind in ("csv", "tsv") and (found := _misquoted(path, separator)):
+        return InputError(f"{name}: {found}", code="unreadable-data", hint=QUOTE_HINT)
+    if "more fields" in reason:
+        row, _ = odd_rows(path, separator)
+        found = row or "a row has surplus fields"
+        return InputError(f"{name} is ragged: {found}", code="ragged", hint=RAGGED_HINT)
+    return _odd_line(path) if kind == "ndjson" else None
 
 
 def check_arrow(path: TableFile) -> None:
