@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -23,6 +24,8 @@ __all__ = ["SURPLUS", "Server"]
 AT_ONCE = 32  # taken from the queue before anybody else has a turn
 SURPLUS = 1000  # at a time that are told that they are too many; further ones are closed untold
 SURPLUS_A_SECOND = 500  # that are taken from the queue: each costs as much as a few inferences
+QUIET_SECONDS = 0.02  # without a new connection, after which the socket is closed
+TAKING_OVER_SECONDS = 0.1
 NO_ROOM_SECONDS = 0.5  # until the queue is looked at again, where no descriptor is left
 
 
@@ -138,14 +141,18 @@ class Server(uvicorn.Server):
         """Accept every connection in a socket's queue, then close the socket.
 
         Other workers may listen on the same socket and serve on, so no option of it is changed. The
-        kernel resets a connection that arrives between the last worker's last accept and its close.
+        kernel resets a connection that arrives between the last accept and the close. To make that
+        unlikely nothing is answered meanwhile: clients that wait for an answer don't connect again,
+        and soon nobody does.
         """
         if paused := self._paused.pop(listening, None):
             paused.cancel()
         elif not self.servers:
             asyncio.get_running_loop().remove_reader(listening)
-        with suppress(OSError):  # the queue is empty
-            for _ in range(self.config.backlog):  # clients of other workers go on connecting
+        end = time.monotonic() + TAKING_OVER_SECONDS  # clients of other workers go on connecting
+        with suppress(OSError):  # nobody came
+            while True:
+                listening.settimeout(QUIET_SECONDS if time.monotonic() < end else 0)
                 self._open(listening.accept()[0])
         for server in self.servers:
             server.close()
