@@ -149,9 +149,9 @@ class Server(uvicorn.Server):
             paused.cancel()
         elif not self.servers:
             asyncio.get_running_loop().remove_reader(listening)
-        end = time.monotonic() + TAKING_OVER_SECONDS  # clients of other workers go on connecting
+        end = time.monotonic() + TAKING_OVER_SECONDS
         with suppress(OSError):  # nobody came
-            while True:
+            for _ in range(self.config.backlog):  # clients of other workers go on connecting
                 listening.settimeout(QUIET_SECONDS if time.monotonic() < end else 0)
                 self._open(listening.accept()[0])
         for server in self.servers:
