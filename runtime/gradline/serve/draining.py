@@ -137,15 +137,16 @@ class Server(uvicorn.Server):
     def _take_over(self, listening: socket.socket) -> None:
         """Accept every connection in a socket's queue, then close the socket.
 
-        Other workers may listen on the same socket and serve on, so no option of it is changed. The
-        kernel resets a connection that arrives between the last worker's last accept and its close.
+        Other workers may keep listening on the same socket, so its options are not changed. The
+        kernel resets a connection that arrives between the last worker's last accept and its
+        close.
         """
         if paused := self._paused.pop(listening, None):
             paused.cancel()
         elif not self.servers:
             asyncio.get_running_loop().remove_reader(listening)
         with suppress(OSError):  # the queue is empty
-            for _ in range(self.config.backlog):  # clients of other workers go on connecting
+            for _ in range(self.config.backlog):  # clients of other workers keep connecting
                 self._open(listening.accept()[0])
         for server in self.servers:
             server.close()
