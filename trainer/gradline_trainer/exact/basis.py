@@ -145,7 +145,7 @@ class _Search:
         return Basis(self.kept, self.undecided, rows if self._moved else None, bits, factor)
 
     def _accept(self, products: Array, square: float, least: float) -> bool:
-        """Extend the factor by a vector if its independent part is at least `least`."""
+        """Extend the factor by a vector if the independent share of it is above `least`."""
         r = len(products)
         row = self._inverse[:r, :r] @ products
         left = square - float(row @ row)
