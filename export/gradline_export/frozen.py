@@ -85,7 +85,7 @@ def to_onnx(
 
 
 def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
-    """Return the TorchScript archive of W (k, d) and b (k,).
+    """Build the TorchScript archive of W (k, d) and b (k,).
 
     Raises:
         InputError: If the environment switches TorchScript off.

@@ -32,7 +32,7 @@ def is_number(value: object) -> bool:
 
 
 def as_float(value: SupportsFloat) -> float:
-    """Return a number as float64.
+    """Convert a number to float64.
 
     Raises:
         OverflowError: For a finite number beyond the range of float64.
@@ -44,7 +44,7 @@ def as_float(value: SupportsFloat) -> float:
 
 
 def digits(value: int) -> str:
-    """Return an integer's decimal digits, however many there are."""
+    """Write an integer in decimal digits, however many there are."""
     return str(Decimal(value))
 
 

@@ -215,5 +215,5 @@ def _lines(path: TableFile) -> Iterator[Iterable[str]]:
 
 
 def default_separator(path: TableFile) -> str:
-    """Return the default separator of a text file's extension."""
+    """Look up the default separator of a text file's extension."""
     return "\t" if file_format(path) == "tsv" else ","

@@ -87,7 +87,7 @@ class Unknowns:
     fraction: int
 
     def weights(self) -> list[list[Coefficient]]:
-        """Return the weights of each target."""
+        """Enclose the weights of each target."""
         # A feature's own exponent determines what is negligible for the target.
         own = [self.system.feature_exponents[j] for j in self.places]
         return [
@@ -104,7 +104,7 @@ class Unknowns:
         ]
 
     def biases(self) -> list[Coefficient]:
-        """Return the biases, the mean of y − W·x, of each target; none without a bias."""
+        """Enclose each target's bias, the mean of y − W·x; return none without a bias."""
         if not self.system.bias:
             return []
         return [self._bias(t) for t in range(len(self.system.target_exponents))]
