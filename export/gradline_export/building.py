@@ -2,8 +2,8 @@
 
 A publisher holds flock(2) on its directory for as long as it writes. The kernel lets go of the
 lock when the process ends, however it ends, so a hidden directory whose lock is free is debris.
-Where a system has no such locks (Windows), or a file system forbids them on a directory (NFS),
-publishing goes on without, and debris stays, hidden and never read.
+If a system has no such locks (Windows), or a file system forbids them on a directory (NFS),
+publishing works without them, and debris stays, hidden and never read.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def building_directory(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(place, ignore_errors=True)
         if descriptor is not None:
-            with contextlib.suppress(OSError):  # what is published stays so
+            with contextlib.suppress(OSError):  # a published version stays published
                 os.close(descriptor)
 
 

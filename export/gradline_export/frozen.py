@@ -85,10 +85,10 @@ def to_onnx(
 
 
 def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
-    """Return the TorchScript archive of W (k, d) and b (k,).
+    """Build the TorchScript archive of W (k, d) and b (k,).
 
     Raises:
-        InputError: Where the environment switches TorchScript off.
+        InputError: If the environment switches TorchScript off.
     """
     model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
     buffer = io.BytesIO()
@@ -109,8 +109,8 @@ def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
 def without_deprecation_notices() -> Iterator[None]:
     """Silence PyTorch's notices that TorchScript is deprecated.
 
-    A package promises that format, and users can do nothing about it. The notices were of one
-    category up to PyTorch 2.13 and are of the other one from 2.14 on.
+    A package promises that format, and users can do nothing about it. The notices have one
+    warning category up to PyTorch 2.13 and another from 2.14 on.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)

@@ -73,7 +73,7 @@ def run(
         local = source is not None and not is_remote(source)
         check_output(save_moments, table_files(source) if source and local else [])
         check_writable(save_moments)
-    # matplotlib warns where there is no home for its cache; it makes one for the process then.
+    # Without a home for its cache, matplotlib warns and makes one for the process.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
     later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)

@@ -271,7 +271,7 @@ def metrics_record(fit: Fit) -> dict[str, Any]:
 
 
 def _optimality(fit: Fit) -> dict[str, Any]:
-    """Return how far from the optimum the run ended, and of which features it can't say."""
+    """Build the record of how far the run ended from the optimum, and of doubtful features."""
     supposed = {"supposed_dependent": fit.supposed} if fit.supposed else {}
     return {"converged": fit.converged, **asdict(fit.optimality), **supposed}
 

@@ -86,7 +86,7 @@ def publish(
         if isinstance(error, OSError) and not isinstance(error, OutputError):
             raise _unwritable(folder, error.strerror or str(error)) from error
         raise
-    # The version is whole already; this only hastens its name, and its folders', to the disk.
+    # The version is complete already; this only writes its name and its folders' to the disk.
     for place in (folder, *(place.parent for place in made)):
         flush_folder(place)
     return version
@@ -108,11 +108,10 @@ def _take_next_number(building: Path, folder: Path) -> Path:
         try:
             building.rename(version)
         except OSError:
-            # Over a network a rename may be reported to have failed that was done.
+            # A network file system may report a failure for a rename that succeeded.
             if _is_same(version, own):
                 return version
-            # Another writer took that number, or a link that leads nowhere; any other reason is an
-            # error.
+            # Another writer or a dangling link took that number; anything else is an error.
             if not os.path.lexists(version):
                 raise
         else:
@@ -125,7 +124,7 @@ def _take_next_number(building: Path, folder: Path) -> Path:
 
 
 def _is_same(place: Path, own: os.stat_result) -> bool:
-    """Return whether a folder is there, and the one that was built."""
+    """Check that a folder exists and is the one that was built."""
     try:
         found = place.lstat()
     except OSError:

@@ -59,7 +59,7 @@ def summary(fit: Fit, frozen: Frozen, path: Path) -> list[Part]:
 
 
 def _from_here(path: TableFile) -> str:
-    """Return a path as it is called from the working folder, where it is in there."""
+    """Make a path inside the working folder relative to it; return others unchanged."""
     if isinstance(path, Path) and path.is_relative_to(Path.cwd()):
         return str(path.relative_to(Path.cwd()))
     return str(path)

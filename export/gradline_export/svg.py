@@ -50,7 +50,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": LINE,
     "ytick.labelcolor": QUIET,
 }
-# matplotlib makes identifiers of arrays' and numbers' texts.
+# matplotlib derives identifiers from the text of arrays and numbers.
 PRINTED: dict[str, Any] = {"precision": 8, "floatmode": "maxprec", "legacy": False}
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 POINTS = 72  # to an inch

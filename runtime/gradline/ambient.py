@@ -1,4 +1,4 @@
-"""What surrounds a call in the caller's process and must not change the answer."""
+"""Isolation from settings of the caller's process that must not change the answer."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["numpy_defaults"]
 
 
 def numpy_defaults() -> np.errstate:
-    """Set how NumPy treats floating-point errors to its own defaults, as context or decorator."""
+    """Reset NumPy's floating-point error handling; use it as context manager or decorator."""
     return np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")

@@ -1,4 +1,4 @@
-"""What is written so that it is there after a power loss, whole: bytes first, then names."""
+"""Writing that survives a power loss: flush the bytes first, then the names."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ def flush_file(file: IO[bytes]) -> None:
     """Wait until an open file's bytes are on the disk.
 
     Raises:
-        OSError: Where they can't be written.
+        OSError: If they can't be written.
     """
     file.flush()
     os.fsync(file.fileno())
 
 
 def flush_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can say so.
+    """Wait until the names in a folder are on the disk, if the system supports that.
 
-    Windows opens no folders, and some file systems flush none; the files are whole all the same.
+    Windows can't open folders, and some file systems can't flush them; the files are still
+    complete.
     """
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -63,7 +63,7 @@ class Column:
 
 def in_order(levels: Sequence[str]) -> tuple[str, ...]:
     """Return levels in numeric order where all are integers, else in code-point order."""
-    # int() takes no more than 4,300 digits.
+    # int() accepts at most 4,300 digits.
     return tuple(sorted(levels, key=Decimal if all(map(INTEGER.fullmatch, levels)) else None))
 
 

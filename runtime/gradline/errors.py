@@ -61,7 +61,7 @@ class MissingExtraError(GradlineError, ImportError):
 
 
 class GradlineWarning(UserWarning):
-    """What a person should know before they trust a model; not an error."""
+    """Warn of something to know before trusting a model; not an error."""
 
 
 class PackageError(GradlineError):
@@ -144,12 +144,12 @@ def _in_python(hint: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
-    """Return the sentence that suggests the known name closest to `name`, or lists some.
+    """Suggest the known name closest to `name`, or list some; return the sentence.
 
     Args:
-        name: What is not known.
-        known: What is.
-        taken: Names that are given already, which are no suggestion; "" where none is left.
+        name: The unknown name.
+        known: The known names.
+        taken: Names in use, never suggested; the sentence is "" if no other is left.
     """
     from difflib import get_close_matches
 
@@ -172,7 +172,7 @@ def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
 
 
 def _looks_alike(name: str, other: str) -> bool:
-    """Return whether two texts differ by Unicode's spelling of the same letters alone."""
+    """Check whether two texts differ only in how Unicode spells the same letters."""
     from unicodedata import normalize
 
     if name.isascii() and other.isascii():

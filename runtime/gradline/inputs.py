@@ -148,7 +148,7 @@ def to_numbers(
         values: Numbers, of one or more dimensions.
         what: What messages call them.
         dtype: float32 or float64.
-        names: Of a matrix's columns.
+        names: Names of a matrix's columns.
 
     Raises:
         InputError: For masked or sparse arrays, text, dates, complex or ragged values, and for
@@ -192,10 +192,10 @@ def to_numbers(
 
 
 def refuse_sparse(values: object, what: str) -> None:
-    """Raise for a scipy sparse matrix, which NumPy would take for a single object.
+    """Refuse a SciPy sparse matrix, which NumPy would treat as a single object.
 
     Raises:
-        InputError: With what to give instead.
+        InputError: For a sparse matrix; the hint says what to pass instead.
     """
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
         raise InputError(
@@ -207,9 +207,9 @@ def refuse_sparse(values: object, what: str) -> None:
 
 
 def from_tensor(values: Any, what: str) -> Any:
-    """Return a PyTorch tensor as a NumPy array, anything else as it is.
+    """Convert a PyTorch tensor to a NumPy array; return anything else unchanged.
 
-    NumPy itself refuses a tensor that requires its gradient, a lazy negation and bfloat16.
+    NumPy refuses a tensor that requires its gradient, a lazily negated one, and bfloat16.
 
     Raises:
         InputError: For a sparse tensor, and one without values.
@@ -233,7 +233,7 @@ def from_tensor(values: Any, what: str) -> Any:
 def _out_of_range(
     array: Matrix, what: str, dtype: np.dtype[Any], names: Sequence[str]
 ) -> InputError:
-    """Return the error for the first value that is finite, but not so in `dtype`."""
+    """Build the error for the first finite value that overflows `dtype`."""
     place, value = next(
         (place, value) for place, value in np.ndenumerate(array) if _is_beyond(value, dtype)
     )

@@ -77,7 +77,7 @@ class Leverage:
 
         For features that hardly correlate c is near 1.
         """
-        # Where it divides by 0 or overflows, nothing is known of any row.
+        # If it divides by 0 or overflows, no row's leverage is known.
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             norms = np.linalg.norm(self.factor, axis=1)
             alone = self.factor / np.where(norms > 0, norms, 1.0)[:, None]

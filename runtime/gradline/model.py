@@ -46,13 +46,13 @@ def load(
         threads: ONNX Runtime's threads. With one, a row gets the same bits alone and in a batch.
         self_test: Whether to predict the golden rows.
         public_key: A PEM file; where given, only a package that its owner signed is loaded.
-        name: What the package must be called. By default <name> where `path` is artifacts/<name>;
-            a version or a file, which may be a mount or a copy, may have any name.
+        name: The name that the package must have; by default <name> if `path` is artifacts/<name>.
+            A version or a file may be a mount or a copy, so by default it may have any name.
 
     Raises:
         InputError: Where nothing is at `path`, or the key is none.
         PackageError: Where the package is damaged, forged, of a newer format, unsigned where a key
-            is given, has another name, or computes wrongly on this machine.
+            is given, differently named, or computes wrongly on this machine.
     """
     if type(threads) is not int or threads < 1:
         raise InputError(f"threads = {threads!r}, expected 1 or more", code="bad-option")

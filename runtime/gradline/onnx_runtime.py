@@ -1,4 +1,4 @@
-"""The one place that imports ONNX Runtime, with its telemetry off."""
+"""The only module that imports ONNX Runtime; it switches telemetry off first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def import_onnxruntime() -> Any:
     """Import ONNX Runtime without telemetry, unless the environment says otherwise.
 
     Since 1.29 the library writes a device id and a database below the home directory and reports
-    to its makers. Its own function that ends this comes too late: it starts with the import.
+    to its makers. Its telemetry starts with the import, so its own off switch comes too late.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return import_module("onnxruntime")

@@ -109,7 +109,7 @@ def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
 
 
 def _misused(error: click.UsageError) -> str:
-    """Return what is said of a wrong call; its dashes alone make no option like another."""
+    """Word the message for a wrong call; dashes alone do not make two options similar."""
     if not isinstance(error, click.NoSuchOption):
         return error.format_message()
     names = {other.lstrip("-"): other for other in error.possibilities or ()}

@@ -1,6 +1,6 @@
 """Python's own numbers: integers of any length, decimals and fractions, as float64 or as text.
 
-Python converts no more than 4,300 digits between int and text; a decimal does so for any length.
+Python converts at most 4,300 digits between int and text; a decimal converts any length.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ SHOWN_DIGITS = 24
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a number of some type, and no text of one."""
+    """Check whether a value is a number of any type, but not text."""
     return hasattr(value, "__float__") and not isinstance(value, str | bytes)
 
 
 def as_float(value: SupportsFloat) -> float:
-    """Return a number as float64.
+    """Convert a number to float64.
 
     Raises:
         OverflowError: For a finite number beyond the range of float64.
     """
-    number = float(value)  # raises itself for an integer or a fraction
+    number = float(value)  # raises OverflowError for a large integer or fraction
     if math.isinf(number) and value != number:
         raise OverflowError(f"{type(value).__name__} beyond float64")
     return number
 
 
 def digits(value: int) -> str:
-    """Return an integer's decimal digits, however many there are."""
+    """Write an integer in decimal digits, however many there are."""
     return str(Decimal(value))
 
 
 def is_large_integer(value: object) -> bool:
-    """Return whether a cell is an integer, or the text of one, beyond 2^53."""
+    """Check whether a cell is an integer beyond 2^53, or its text."""
     if isinstance(value, str):
         text = value.strip().lstrip("+-").lstrip("0")
         if not (text.isascii() and text.isdigit()):
@@ -59,12 +59,12 @@ def is_large_integer(value: object) -> bool:
 
 
 def large_integer(name: str, value: object, place: str) -> InputError:
-    """Return the error for an integer that float64 cannot hold.
+    """Build the error for an integer that float64 cannot hold.
 
     Args:
-        name: The column's.
+        name: The column's name.
         value: The integer, or its text.
-        place: Where it stands, such as "row 3 of sales.csv".
+        place: Its place, such as "row 3 of sales.csv".
     """
     return InputError(
         f"the column {name!r} holds the integer {shown(value)} in {place}: float64 is exact only "
@@ -75,7 +75,7 @@ def large_integer(name: str, value: object, place: str) -> InputError:
 
 
 def shown(value: object) -> str:
-    """Return a number as messages show it: of a long one the first digits and how many it has."""
+    """Format a number for messages; shorten a long one to its first digits and their count."""
     try:
         text = digits(value) if isinstance(value, int) else str(value).strip()
     except ValueError:  # a fraction of two long integers

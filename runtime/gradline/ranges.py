@@ -69,7 +69,7 @@ class Ranges:
         minimum, maximum: Shape (d,).
         deviation: The standard deviations, shape (d,).
         lower, upper: The limits as the graph gets them, in its dtype. Rounding keeps the order, so
-            that a training value stays inside and the next one of the dtype is outside.
+            a training value stays inside, and the next value of the dtype is outside.
         leverage: What a row's leverage follows from, where the package says so.
     """
 

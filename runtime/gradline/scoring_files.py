@@ -185,8 +185,8 @@ def _describe(work: Work, dialect: Dialect, pieces: list[Pieces]) -> dict[str, A
 def _alone_in(folder: Path) -> Iterator[None]:
     """Make the folder and hold flock(2) on it: two runs would sweep each other's unfinished files.
 
-    Where the system has no such locks (Windows), or a file system forbids them on a directory, none
-    is held.
+    If the system has no such locks (Windows), or a file system forbids them on a directory, the
+    function takes none.
     """
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)

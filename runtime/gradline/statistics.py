@@ -46,7 +46,7 @@ def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> li
 
 
 def _undetermined(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Return a note on the coefficients without a standard error, where others have one."""
+    """Write a note on coefficients without a standard error, if others have one."""
     errors = known["standard_error"]
     if found["residual_dof"] <= 0 or None not in errors or errors.count(None) == len(errors):
         return []

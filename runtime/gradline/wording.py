@@ -90,16 +90,16 @@ def count(amount: int, noun: str) -> str:
 
 
 def and_more(names: Sequence[str]) -> str:
-    """Return names in a row, the ninth and further ones counted."""
+    """List up to eight names, then count the rest."""
     more = f" and {len(names) - TERMS} more" if len(names) > TERMS else ""
     return ", ".join(names[:TERMS]) + more
 
 
 def in_doubt(supposed: Sequence[str] | None) -> str:
-    """Return to which features a claim about an optimum is limited; nothing for all of them.
+    """Name the features that a claim about an optimum excludes; return "" if there are none.
 
     Args:
-        supposed: The features that a threshold took for linearly dependent.
+        supposed: The features that a threshold judged to be linearly dependent.
     """
     if not supposed:
         return ""
@@ -135,7 +135,7 @@ def scientific(value: float, digits: int = 3) -> str:
 
 
 def reached(optimality: Mapping[str, Any]) -> str:
-    """Return where training ended, from the manifest's certificate of optimality."""
+    """Describe where training ended, from the manifest's certificate of optimality."""
     if optimality["converged"]:
         return "reached the optimum"
     # A wide table's gap is null too, but has bounds.

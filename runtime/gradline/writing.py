@@ -185,8 +185,8 @@ def write_named(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Put a file under `path` that `write` fills, in place of any that is there, or leave all be.
 
-    After a power loss, too, one of the two is there. Who may read the older file may read the new
-    one, and nobody else.
+    Even after a power loss either the old or the new file is there. The same users may read the
+    new file as the old one, and no others.
 
     Raises:
         OutputError: Where it can't be written.

@@ -14,7 +14,7 @@ from gradline_trainer.wide.column_moments import ColumnMoments
 
 __all__ = ["advise", "advise_on_columns"]
 
-ROUNDED = 1e13  # a condition number from which on rounding alone may tell features apart
+ROUNDED = 1e13  # from this condition number on, only rounding may separate features
 
 
 def advise(
@@ -119,7 +119,7 @@ def advise_on_columns(
 
 
 def _supposition(names: list[str], exact: ExactSolution | None) -> str:
-    """Return what a threshold's verdict means for what is said of the optimum."""
+    """Explain how a threshold's verdict limits the claims about the optimum."""
     way = "; --arithmetic exact decides, from the rows" if exact is None else ""
     return (
         f"that {and_more(list(map(repr, names)))} {'is' if len(names) == 1 else 'are'} linearly "
@@ -129,7 +129,7 @@ def _supposition(names: list[str], exact: ExactSolution | None) -> str:
 
 
 def _where(unfinished: Optimality) -> str:
-    """Return where a run stopped, as far as rounding lets it be told."""
+    """Describe where a run stopped, as precisely as rounding allows."""
     gap, least = unfinished.gap, unfinished.rmse_at_optimum
     if gap is None:
         return (

@@ -1,4 +1,4 @@
-"""The state of PyTorch and NumPy in which a fit or an export runs, whatever the caller's is."""
+"""The fixed PyTorch and NumPy state of a fit or an export, independent of the caller's."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ __all__ = ["known_state"]
 def known_state() -> Iterator[None]:
     """Set gradients, devices, precision and floating-point errors to the libraries' defaults.
 
-    The default dtype is not among them: it belongs to all threads of the process, so code names
-    its dtypes instead. Nor is a lowered precision set where the caller has none.
+    The default dtype is not reset: it belongs to all threads of the process, so code names its
+    dtypes instead. Lowered precision is reset only if the caller has set it.
     """
     with ExitStack() as stack:
         stack.enter_context(numpy_defaults())
-        stack.enter_context(one_thread_each())  # a forked child has no others, and waits for them
+        stack.enter_context(one_thread_each())  # a forked child would wait for lost threads
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
-        if torch.is_anomaly_enabled():  # raises where a run diverges, before we can say why
+        if torch.is_anomaly_enabled():  # it raises before we can say why a run diverges
             stack.enter_context(torch.autograd.set_detect_anomaly(False))
         precision = torch.get_float32_matmul_precision()
         if precision != "highest":
@@ -42,6 +42,6 @@ def known_state() -> Iterator[None]:
 
 
 def _flushes() -> bool:
-    """Return whether this thread computes with subnormal numbers as zeros."""
+    """Check whether this thread treats subnormal numbers as zeros."""
     smallest_normal = torch.finfo(torch.float64).tiny
     return smallest_normal / 2 == 0

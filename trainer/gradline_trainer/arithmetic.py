@@ -11,9 +11,9 @@ from gradline_trainer.problem import Problem
 
 __all__ = ["Arithmetic", "choose_arithmetic", "exact_cost"]
 
-# Of `exact_cost`, in nanoseconds of the machine that it was fitted on (docs/numerics.md).
-SMALL = 35_000_000  # up to which "auto" is exact
-LARGE = 5_000_000_000  # up to which it is exact if float64 has too few digits
+# Limits of `exact_cost`, in nanoseconds on the machine that fitted it (docs/numerics.md).
+SMALL = 35_000_000  # "auto" is exact up to here
+LARGE = 5_000_000_000  # the same if float64 has too few digits
 ILL_CONDITIONED = 1e6
 
 
@@ -55,11 +55,11 @@ def choose_arithmetic(
 
 
 def exact_cost(rows: int, features: int, targets: int) -> int:
-    """Estimate what exact arithmetic costs, from the shape alone: the same on every machine.
+    """Estimate the cost of exact arithmetic from the shape alone, equal on every machine.
 
-    The terms are the slices of n·p values and their products, the p² whole numbers of the moments,
-    the d²·k products of a few epochs, the enclosures of d·k coefficients, and, with fewer rows than
-    coefficients, the elimination of q features by r others.
+    The terms are: slicing and multiplying n·p values; the p² whole numbers of the moments; the
+    d²·k products of a few epochs; the enclosures of d·k coefficients; and, with fewer rows than
+    coefficients, eliminating q features by r others.
     """
     n, d, k = rows, features, targets
     p, r = d + k, min(d, n - 1)

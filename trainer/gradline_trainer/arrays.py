@@ -20,7 +20,7 @@ from gradline_trainer.rows import GROUP_ROWS
 
 __all__ = ["ArrayTable", "is_sparse", "matrix_of"]
 
-DENSE = 1 << 22  # numbers of a sparse matrix that are dense at a time
+DENSE = 1 << 22  # numbers of a sparse matrix to make dense at a time
 
 
 class ArrayTable:
@@ -54,7 +54,7 @@ class ArrayTable:
     def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
         """Yield the named columns as numbers, `rows` at a time.
 
-        By default BLOCK_ROWS, and of a sparse matrix as many as make DENSE numbers.
+        The default is BLOCK_ROWS, or for a sparse matrix as many rows as make DENSE numbers.
         """
         size = rows or BLOCK_ROWS
         if rows is None and any(map(is_sparse, self.parts)):
@@ -92,7 +92,7 @@ class ArrayTable:
 
 
 def is_sparse(values: object) -> bool:
-    """Return whether this is a SciPy sparse matrix; where nothing imported SciPy it is not."""
+    """Check for a SciPy sparse matrix; there is none unless SciPy is imported."""
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and bool(sparse.issparse(values))
 
@@ -114,7 +114,7 @@ def _number(values: NDArray[Any]) -> NDArray[Any]:
 def matrix_of(values: Any, what: str) -> Any:
     """Return an array-like or tensor as a matrix, a single dimension as one column.
 
-    A SciPy sparse matrix X stays sparse, in compressed rows.
+    A SciPy sparse matrix X stays sparse, in CSR format.
 
     Raises:
         InputError: For text, dates, masked arrays, a wrong shape, or integers beyond 2^53.
@@ -153,10 +153,10 @@ def matrix_of(values: Any, what: str) -> Any:
 
 
 def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
-    """Return an array of Python objects as one of numbers, where all of them are numbers.
+    """Convert an array of Python objects to numbers if all of them are numbers.
 
     Raises:
-        InputError: For a number that float64 can't hold, with its place.
+        InputError: For a number that float64 can't hold; the message names its place.
     """
     plain = np.array(array.tolist())
     if plain.dtype.kind != "O" or not all(map(is_number, plain.flat)):
@@ -176,7 +176,7 @@ def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
 
 
 def _check_integer(value: Any, place: Sequence[Any], what: str) -> None:
-    """Raise for an integer beyond 2^53."""
+    """Refuse an integer beyond 2^53."""
     if is_large_integer(value):
         raise InputError(
             f"{what} holds the integer {shown(value)} in {_told(place)}: float64 is exact only up "
@@ -187,13 +187,13 @@ def _check_integer(value: Any, place: Sequence[Any], what: str) -> None:
 
 
 def _told(place: Sequence[Any]) -> str:
-    """Return where a value stands, as messages say it; a single dimension is one column."""
+    """Describe a value's place for messages; a single dimension is one column."""
     row, column = (*place, 0, 0)[:2]
     return f"row {row + 1}, column {column + 1}"
 
 
 def _compressed(values: Any, what: str) -> Any:
-    """Return a sparse matrix of numbers in compressed rows."""
+    """Convert a sparse matrix of numbers to CSR format."""
     if what != "X":
         refuse_sparse(values, what)
     if values.ndim != 2 or 0 in values.shape[1:]:

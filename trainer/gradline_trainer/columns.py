@@ -169,7 +169,7 @@ def _no_category(table: Table, name: str) -> InputError:
 def _named(
     table: Table, role: str, names: Sequence[str] | str, taken: Iterable[str] = ()
 ) -> list[str]:
-    """Return names, each checked against the table; `taken` are no suggestions for others."""
+    """Check each name against the table; errors never suggest a name in `taken`."""
     chosen = [names] if isinstance(names, str) else list(names)
     known = set(table.names)
     seen: set[str] = set()

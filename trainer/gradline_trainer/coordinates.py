@@ -78,11 +78,11 @@ class Coordinates:
         return self.problem.rank.placed(weights, bias.double() - weights @ self.shift, features)
 
     def gap(self, weights_gradient: Tensor, bias_gradient: Tensor) -> float:
-        """Return ½·gᵀH⁻¹g, how far the loss is above its least value; see `gaps`."""
+        """Compute ½·gᵀH⁻¹g, the loss minus its minimum; see `gaps`."""
         return float(self.gaps(weights_gradient, bias_gradient).sum())
 
     def gaps(self, weights_gradient: Tensor, bias_gradient: Tensor) -> Tensor:
-        """Return what each target adds to the gap, shape (k,).
+        """Compute each target's part of the gap, shape (k,).
 
         Args:
             weights_gradient: By the loop's weights, shape (k, r).

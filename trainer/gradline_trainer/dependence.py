@@ -1,4 +1,4 @@
-"""Linearly dependent features, and the weights of least norm among all that predict the same."""
+"""Linearly dependent features, and the minimum-norm weights with the same predictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Dependence:
     Attributes:
         combination: C, shape (q, r).
         offset: Shape (q,); 0 without a bias.
-        involved: Which active features some dependent one needs, shape (r,).
+        involved: Which active features appear in a dependent one, shape (r,).
         offset_matters: Which offsets are not 0, shape (q,).
     """
 
@@ -31,9 +31,9 @@ class Dependence:
     offset_matters: NDArray[np.bool_]
 
     def shared(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weights of least norm that predict as `weights` (k, r) of the active alone.
+        """Compute the minimum-norm weights that predict as `weights` (k, r) of the active ones.
 
-        With F = [I; C] they are F(FᵀF)⁻¹w, here by F = QR as QR⁻ᵀw.
+        With F = [I; C] they are F(FᵀF)⁻¹w; with F = QR that is QR⁻ᵀw.
 
         Returns:
             The weights of the active features, shape (k, r), and of the dependent ones, (k, q).
@@ -45,21 +45,21 @@ class Dependence:
         return found[:, :r], found[:, r:]
 
     def gathered(self, active: Array, dependent: Array) -> Array:
-        """Return the weights of the active features alone, shape (k, r), that predict the same."""
+        """Compute weights (k, r) of only the active features with the same predictions."""
         found: Array = active + dependent @ self.combination
         return found
 
 
 @dataclass(frozen=True)
 class Rank:
-    """Which features are linearly independent, and what the others get.
+    """Which features are linearly independent, and how the others get their weights.
 
     Attributes:
-        active: Places of the r features that are independent of one another, ascending.
-        dependent: Places of the q features that are linear in them.
+        active: Places of the r linearly independent features, ascending.
+        dependent: Places of the q features that are linear combinations of them.
         supposed: Those of the dependent features that a threshold judged, without proof.
-        dependence: How the dependent ones follow from the active ones, where they share the
-            weights; None where they are to have none.
+        dependence: How the dependent ones follow from the active ones if they share the weights;
+            None if the dependent ones get weight 0.
     """
 
     active: list[int]
@@ -80,9 +80,10 @@ class Rank:
         return self.dependence is None or not self.dependence.offset_matters.any()
 
     def placed(self, weights: Tensor, bias: Tensor, features: int) -> tuple[Tensor, Tensor]:
-        """Return W (k, d) and b (k,) for weights (k, r) of the active features and their bias.
+        """Build W (k, d) and b (k,) from weights (k, r) of the active features and their bias.
 
-        Dependent features share the weights for the least norm, or have weight 0; so have others.
+        Dependent features share the weights for minimum norm, or have weight 0. All other features
+        have weight 0.
         """
         found = torch.zeros(len(weights), features, dtype=torch.float64)
         if self.dependence is not None:
@@ -93,7 +94,7 @@ class Rank:
         return found, bias
 
     def gathered(self, weights: Array) -> Array:
-        """Return the weights (k, r) of the active features alone that predict as W (k, d)."""
+        """Compute weights (k, r) of only the active features that predict as W (k, d)."""
         active: Array = weights[:, self.active]
         if self.dependence is None:
             return active

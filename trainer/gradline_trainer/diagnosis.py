@@ -28,20 +28,19 @@ class Optimality:
 
     Attributes:
         loss: At those weights.
-        gap: ½·gᵀH⁻¹g: how far the loss is above its least value, 0 where subtracting it from the
-            loss changes no digit; None where rounding may hide a millionth of the loss,
-            and more than can be told from 0.
-        gradient_norm: Of the loss, by the loop's own weights and bias; 0 where the gap is.
-        epochs_to_go: Estimated further epochs until the gap is below tolerance · loss; None where
-            the rate is too large ever to get there, and without a gap.
-        rmse_at_optimum: The root of the loss that no weights can undercut, to six digits; a ridge
-            penalty is part of it. None where rounding leaves fewer, and where features were left
-            out as dependent on others.
-        rmse_gap: How far the root of the loss is above that; None where that is.
+        gap: ½·gᵀH⁻¹g, the loss minus its minimum. It is 0 if subtracting it from the loss changes
+            no digit, and None if rounding may hide a millionth of the loss, and more than the
+            smallest loss that can be told from 0.
+        gradient_norm: With respect to the loop's own weights and bias; 0 if the gap is 0.
+        epochs_to_go: Estimated further epochs until the gap is below tolerance · loss; None if the
+            rate is too large ever to get there, or if the gap is None.
+        rmse_at_optimum: The root of the minimal loss, to six digits; it includes the ridge penalty.
+            None if rounding leaves fewer digits, or if dependent features were left out.
+        rmse_gap: The root of the loss minus `rmse_at_optimum`; None if that is None.
         weights_error: A bound on ‖W − W*‖ (Frobenius, raw units, before W is rounded to the
-            graph's dtype); None where rounding leaves nothing to be said, and where features were
-            left out as dependent. The loss is a quadratic, so W − W* is the gradient times the
-            inverse Hessian. To it is added what rounding can do to the optimum: see
+            graph's dtype). None if rounding makes a bound impossible, or if dependent features
+            were left out. The loss is a quadratic, so W − W* is the gradient times the inverse
+            Hessian. The bound adds how far rounding can move the optimum: see
             `gradline_trainer.rounding`.
         hessian_smallest, hessian_largest: Its extreme eigenvalues in the loop's coordinates.
     """
@@ -58,17 +57,17 @@ class Optimality:
 
 
 class Loss(Protocol):
-    """A differentiable loss that knows its coordinates and its own rounding."""
+    """A differentiable loss with coordinates and a bound on its own rounding."""
 
     @property
     def coordinates(self) -> Coordinates:
-        """What the weights are in."""
+        """The coordinates of the weights."""
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Return the loss at weights (k, r) and bias (k,)."""
 
     def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
-        """Bound what rounding did at weights (k, r) and bias (k,), where the loss is `value`."""
+        """Bound the rounding error at weights (k, r) and bias (k,); the loss there is `value`."""
 
 
 def measure_optimality(
@@ -81,12 +80,12 @@ def measure_optimality(
     resolution: float,
     momentum: float = 0.0,
 ) -> Optimality:
-    """Return how far `weights` (k, r) and `bias` (k,) are from the optimum of `loss`.
+    """Measure how far `weights` (k, r) and `bias` (k,) are from the optimum of `loss`.
 
     Args:
         loss: In float64 or exact arithmetic.
-        weights: Where it ended.
-        bias: Where it ended.
+        weights: The final weights.
+        bias: The final bias.
         learning_rate: Of the run.
         tolerance: A gap below this share of the loss counts as none.
         resolution: A loss below this can't be told from 0.
@@ -108,10 +107,10 @@ def measure_optimality(
     most = rounding.largest_gap(gaps)
     hidden = most - gap
     known = hidden <= RESOLVED * now or most <= 2 * resolution
-    if not known:  # then the loss may be little more than its own rounding
+    if not known:  # the loss may be mostly rounding
         now = max(now, rounding.loss)
     least, error = None, None
-    if not coordinates.problem.dependent:  # the columns left out may lead further down
+    if not coordinates.problem.dependent:  # columns left out may lower the loss further
         least = now - gap if rounding.loss + hidden <= RESOLVED * (now - gap) else None
         error = rounding.weights_error(gaps, coordinates.error(by_weights, by_bias))
     to_go = None
@@ -139,7 +138,7 @@ def measure_optimality(
 
 
 def root_gap(loss: float, least: float, gap: float) -> float:
-    """Return how far the root of the loss is above that of its least value."""
+    """Compute the root of the loss minus the root of its minimum."""
     return gap / (math.sqrt(loss) + math.sqrt(least)) if gap else 0.0
 
 

@@ -53,7 +53,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         folds: Of that cross-validation, None for 5 or where there is none.
         fit_intercept: Whether there is a bias.
         dtype: Of the exported graph: "float32", "float64" or "auto"; see `Options`.
-        dependent: What linearly dependent features get: see `Options`.
+        dependent: The weights of linearly dependent features: see `Options`.
         random_state: The seed of the folds, and of the first weights with preconditioning "none".
 
     Attributes:
@@ -98,11 +98,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | float | None = None) -> Self:
         """Return the estimator, fitted to X (n, d) and y (n,) or (n, k).
 
-        Everything in `fit_.warnings` is issued as a `gradline.GradlineWarning` too.
+        Each warning in `fit_.warnings` is also issued as a `gradline.GradlineWarning`.
 
         Args:
-            X: Numbers, without missing values. A SciPy sparse matrix is made dense a block of 32 MB
-                at a time, but whole where `gradient` is "rows" or `preconditioning` "none".
+            X: Numbers, without missing values. A SciPy sparse matrix is converted to dense
+                blocks of 32 MB, or as a whole if `gradient` is "rows" or `preconditioning` "none".
             y: The targets.
             sample_weight: Shape (n,), each at least 0, or one number for all rows.
 

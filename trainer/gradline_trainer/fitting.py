@@ -274,7 +274,7 @@ def _state_loss(
             exact = gather_exactly(walk)
             moments = exact.rounded(moments)
             loss = ExactLoss.of(exact, moments, features, chosen)
-            if problem.dependent:  # of which float64's condition number knows nothing
+            if problem.dependent:  # float64's condition number excludes them
                 condition = loss.coordinates.problem.condition
                 arithmetic = replace(arithmetic, condition=condition)
             return loss, moments, arithmetic

@@ -152,7 +152,7 @@ def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> N
 
 
 def refuse_underflow(moments: Moments, problem: Problem, columns: Columns) -> None:
-    """Raise for a feature whose squares are so small that in float64 they lose digits."""
+    """Refuse a feature whose squares are so small that they lose digits in float64."""
     least = moments.rows * LEAST_NORMAL
     squares = moments.weight * problem.normal.diagonal().numpy()
     for j, square in zip(problem.active.tolist(), squares.tolist(), strict=True):
@@ -163,7 +163,7 @@ def refuse_underflow(moments: Moments, problem: Problem, columns: Columns) -> No
 def _too_small(
     kind: str, name: str, moments: Moments | ColumnMoments, place: int, least: float
 ) -> InputError:
-    """Return the error of a column whose weighted squares, in sum, are below `least`."""
+    """Build the error for a column whose weighted squares sum to less than `least`."""
     if moments.rows * (moments.squares[place] / moments.weight) >= least:
         return _bad_weights("small", moments)
     return InputError(
@@ -174,7 +174,7 @@ def _too_small(
 
 
 def _bad_weights(what: str, moments: Moments | ColumnMoments) -> InputError:
-    """Return the error of sample weights whose products with squares leave float64's range."""
+    """Build the error for weights whose products with squares leave float64's range."""
     return InputError(
         f"the sample weights are too {what}: they add up to {moments.weight:.3g}, and their "
         "products with squares of the columns leave the range of float64",

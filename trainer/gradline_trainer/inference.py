@@ -25,7 +25,7 @@ class Design:
         bias: Whether there is a bias.
         rows: n.
         terms: How many features and biases there are, d + 1 or d.
-        active: The places of p terms that are independent and as good as all, the bias last.
+        active: The places of p independent terms that span all terms, the bias last.
         inestimable: The places of terms whose coefficients the rows do not determine.
         root: U with UᵀU = (XᵀWX)⁻¹ of those, shape (p, p).
         log_weights: Σ log w.
@@ -57,12 +57,12 @@ class Design:
 
     @property
     def estimable(self) -> list[int]:
-        """Which of the active terms the rows determine, as places among them."""
+        """The places, among the active terms, of those that the rows determine."""
         return [i for i, place in enumerate(self.active) if place not in self.inestimable]
 
     @property
     def model_dof(self) -> int:
-        """How many features are independent."""
+        """The number of independent features."""
         return len(self.active) - self.bias
 
     @property

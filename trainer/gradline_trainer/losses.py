@@ -70,7 +70,7 @@ class RowsLoss:
         return with_penalty(loss, self.coordinates, raw)
 
     def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
-        """Bound what rounding in float64 did at weights (k, r) and bias (k,); see `MomentsLoss`."""
+        """Bound the float64 rounding at weights (k, r) and bias (k,); see `MomentsLoss`."""
         problem, (n, r) = self.coordinates.problem, self.features.shape
         sizes, steepness = _magnitudes(self.coordinates, weights, bias, centred=False)
         noise = relative_noise(r, n)
@@ -110,7 +110,7 @@ class MomentsLoss:
         return with_penalty(squares / problem.targets, self.coordinates, raw)
 
     def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
-        """Bound what rounding did at weights (k, r) and bias (k,), where the loss is `value`."""
+        """Bound the rounding error at weights (k, r) and bias (k,); the loss there is `value`."""
         problem = self.coordinates.problem
         sizes, steepness = _magnitudes(self.coordinates, weights, bias, centred=True)
         noise = relative_noise(len(problem.scale), self.rows)
@@ -129,13 +129,13 @@ def with_penalty(loss: Tensor, coordinates: Coordinates, raw: Tensor) -> Tensor:
 def _magnitudes(
     coordinates: Coordinates, weights: Tensor, bias: Tensor, *, centred: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return how large the terms of the residuals (k,) and of the gradient (r,) are.
+    """Compute the size of the terms in the residuals (k,) and in the gradient (r,).
 
     Args:
         coordinates: That the weights are in.
         weights: Shape (k, r).
         bias: Shape (k,).
-        centred: Whether the loss sees the targets less their means.
+        centred: Whether the loss subtracts the targets' means.
     """
     problem, raw = coordinates.problem, coordinates.weights(weights).double()
     shifted = coordinates.kind != "none"

@@ -133,15 +133,15 @@ def metrics_from_moments(
 
 
 def unresolved(moments: Moments, weights: Array, resolution: Array) -> Array:
-    """Return the least mean squared residual that can be told from 0 at these weights, (k,).
+    """Compute the smallest mean squared residual that can be told from 0, shape (k,).
 
-    It is a difference of squares: those of W·x may be far larger than the target's own, where
-    features nearly cancel.
+    The residual is a difference of squares. If features nearly cancel, the squares of W·x may be
+    far larger than the target's own.
 
     Args:
-        moments: Of p = d + k columns.
+        moments: The moments of p = d + k columns.
         weights: W, shape (k, d).
-        resolution: Where the weights are 0, shape (k,).
+        resolution: The limit for weights of 0, shape (k,).
     """
     d = weights.shape[1]
     noise = 2 * (d + 2) * EPSILON

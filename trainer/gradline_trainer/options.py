@@ -20,7 +20,7 @@ CHOICES = {
     "device": ("cpu", "cuda", "auto"),
     "dependent": ("minimum-norm", "drop"),
 }
-NEWER = ("dependent",)  # options that the first packages of format 1 did not know
+NEWER = ("dependent",)  # options missing from the first packages of format 1
 FOLDS = 5
 ROBUST = ("HC0", "HC1", "HC2", "HC3")
 MOST_FOLDS = 1_000  # each one's moments are held in memory
@@ -58,10 +58,10 @@ class Options:
             "HC0" to "HC3", for a further pass over the rows; None for those of equal variance.
         device: Where the products over the rows are computed, in fast and in exact arithmetic;
             "auto" is the CPU. What is left of a descent over moments has the table's width alone.
-        dependent: What linearly dependent features, and more features than the rows can tell apart,
-            get: of all least-squares solutions the weights of "minimum-norm", as scikit-learn's
-            LinearRegression gives, or "drop", weight 0 for those that are linear in earlier ones,
-            as R does.
+        dependent: The weights of linearly dependent features, or of more features than the rows
+            determine. "minimum-norm" takes the least-squares solution of least norm, as
+            scikit-learn's LinearRegression does. "drop" gives weight 0 to features that are linear
+            in earlier ones, as R does.
     """
 
     epochs: int = 100
@@ -148,7 +148,7 @@ class Options:
             )
 
     def recorded(self) -> dict[str, Any]:
-        """Return the options as the manifest has them: newer ones only if not at their default."""
+        """List the options for the manifest; include newer ones only if not at their default."""
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)

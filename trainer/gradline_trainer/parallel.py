@@ -1,4 +1,4 @@
-"""Blocks worked on by several threads, each of which uses one thread of every library."""
+"""Work on blocks in several threads, each using one thread of every library."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def in_order(
 ) -> Iterator[Result]:
     """Yield work(item) for each item, in order, while later items are read and worked on.
 
-    Each thread uses one of PyTorch's, so that they don't crowd one another out, and that their
-    number, by default that of the cores, changes no bit. There are never more items at hand than
-    threads, and one. Call it within `one_thread_each`.
+    Each thread uses one of PyTorch's. So they do not compete for cores, and their number (by
+    default the number of cores) changes no bit. At most one item more than there are threads is in
+    memory. Call it within `one_thread_each`.
     """
     source = iter(items)
     first = list(islice(source, 2))
@@ -37,7 +37,7 @@ def in_order(
         return
     threads = threads or os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
-    # A new thread may take all of a library's threads, unless it is told itself.
+    # A new thread may use all of a library's threads unless it sets the limit itself.
     with ThreadPoolExecutor(threads, initializer=_limit_thread) as pool:
         for item in chain(first, source):
             waiting.append(pool.submit(work, item))
@@ -49,14 +49,14 @@ def in_order(
 
 @cache
 def _libraries() -> list[Any]:
-    """List what has a count of threads, once: the search takes longer than a small fit."""
+    """List the libraries with a thread count, once: the search outlasts a small fit."""
     return [torch, *ThreadpoolController().select(user_api="blas").lib_controllers]
 
 
 def _of_each_thread(library: Any) -> bool:
-    """Return whether a library keeps a count for each thread; the others have one for all.
+    """Check whether a library has a count per thread; the others have one for all threads.
 
-    A new thread of ours takes over the count that was set last.
+    A new thread starts with the count that was set last.
     """
     return library is torch or getattr(library, "threading_layer", None) == "openmp"
 
@@ -72,13 +72,13 @@ def _set_count(library: Any, count: int) -> None:
 
 
 def _release(library: Any) -> None:
-    """Let any thread set the count: threadpoolctl ≥ 3.8 ignores all but the first that did."""
+    """Let any thread set the count: threadpoolctl ≥ 3.8 obeys only the first that did."""
     if clear := getattr(library, "clear_controlling_thread", None):
         clear(force=True)
 
 
 class _Limit:
-    """One thread for each library, as long as any thread of ours is within `one_thread_each`."""
+    """Limit each library to one thread while any of our threads is in `one_thread_each`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -94,7 +94,7 @@ class _Limit:
             self.inside += 1
             for library in _libraries():
                 _set_count(library, 1)
-            # A thread that began while another was inside took over the limit as its own count.
+            # A thread that began while another was inside has the limit as its own count.
             return [
                 first if count == 1 else count for first, count in zip(self.found, own, strict=True)
             ]
@@ -118,10 +118,10 @@ _limit, _mine = _Limit(), _Mine()
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Have PyTorch and NumPy's BLAS use one thread for each thread of ours, then as many as before.
+    """Limit PyTorch and NumPy's BLAS to one thread for each of ours; then restore the counts.
 
-    How a library divides a product or a factorization among its threads decides the last bits of
-    the result. What is computed here depends on the table alone.
+    The last bits of a product or a factorization depend on how a library divides it among threads.
+    Here the result depends only on the table.
     """
     if _mine.inside:
         yield

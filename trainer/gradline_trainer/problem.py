@@ -24,8 +24,8 @@ __all__ = ["Problem", "cholesky", "state_problem"]
 Array = NDArray[np.float64]
 EPSILON = 2.0**-53
 ITERATIONS = 8
-LARGEST = 2.0**106  # condition number: beyond, float64 knows none
-NOTICED = 1e-9  # the least part of a dependent feature that counts as another's
+LARGEST = 2.0**106  # the largest condition number that float64 can measure
+NOTICED = 1e-9  # smaller parts of one feature in a dependent one are ignored
 DECOMPOSED = 64  # features of which singular values take less time than iterations
 
 
@@ -51,8 +51,8 @@ class Problem:
             shape (k,).
         rounding: The relative rounding of N, beyond that of summing it.
         supposed: Those of the dependent features that a threshold judged, without proof.
-        dependence: How the dependent ones follow from the active ones, where they share the
-            weights; None where they are to have none.
+        dependence: How the dependent ones follow from the active ones if they share the weights;
+            None if the dependent ones get weight 0.
     """
 
     active: Tensor
@@ -89,7 +89,7 @@ class Problem:
 
     @cached_property
     def rank(self) -> Rank:
-        """Which features are independent, and what the others get."""
+        """Which features are independent, and how the others get their weights."""
         return Rank(self.active.tolist(), self.dependent, self.supposed, self.dependence)
 
     def scaled_normal(self) -> Tensor:
@@ -154,7 +154,7 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
             (noise + moments.rounding) * diagonal[d:] + (noise * mean[d:]) ** 2
         ),
         rounding=moments.rounding,
-        # Where as many features as there can be are independent, the others depend on them.
+        # Once the largest possible number of features is independent, the others depend on them.
         supposed=dependent.tolist() if len(kept) < rank else [],
         dependence=dependence,
     )
@@ -174,16 +174,16 @@ def cholesky(matrix: NDArray[np.float64]) -> Tensor | None:
 def _factorise(
     matrix: Tensor, rank: int, limit: float, *, any_order: bool
 ) -> tuple[list[int], Tensor]:
-    """Return which columns are independent of earlier ones, and their Cholesky factor.
+    """Find the columns that are independent of earlier ones, and their Cholesky factor.
 
     A column counts as dependent when what is left of its unit diagonal is below `limit`: rounding
     leaves p·2⁻⁵⁰ of a dependent one, and more where rows were taken out of the moments.
 
     Args:
-        matrix: Shape (p, p), of unit diagonal.
-        rank: The most columns that can be independent.
+        matrix: Shape (p, p), with unit diagonal.
+        rank: The largest possible number of independent columns.
         limit: See above.
-        any_order: Whether any independent columns will do: those that go together least.
+        any_order: Whether to take the column with the largest remainder next (pivoting).
     """
     p = len(matrix)
     found = cholesky(matrix.numpy())
@@ -191,7 +191,7 @@ def _factorise(
         return list(range(p)), found
     array = matrix.numpy()
     kept: list[int] = []
-    columns = np.zeros((p, rank))  # of the factor
+    columns = np.zeros((p, rank))  # the factor's columns
     left = array.diagonal().copy()
     for place in range(p):
         m = len(kept)
@@ -214,21 +214,21 @@ def _factorise(
 def _dependence(
     factor: Tensor, cross: Array, scale: Array, scales: Array, mean: Array, means: Array
 ) -> Dependence:
-    """Return how dependent features follow from the r active ones, in float64.
+    """Compute how dependent features follow from the r active ones, in float64.
 
     Args:
-        factor: Of the active ones, scaled, shape (r, r).
-        cross: The scaled second moments with the q dependent ones, shape (r, q).
-        scale: Of the active ones, shape (r,).
-        scales: Of the dependent ones, shape (q,).
-        mean: Of the active ones; 0 without a bias.
-        means: Of the dependent ones; 0 without a bias.
+        factor: The scaled Cholesky factor of the active ones, shape (r, r).
+        cross: Their scaled second moments with the q dependent ones, shape (r, q).
+        scale: The scales of the active ones, shape (r,).
+        scales: The scales of the dependent ones, shape (q,).
+        mean: The means of the active ones; 0 without a bias.
+        means: The means of the dependent ones; 0 without a bias.
     """
     scaled = torch.cholesky_solve(torch.from_numpy(cross), factor).numpy().T
     combination = scaled * scales[:, None] / scale
     offset = means - combination @ mean
     size = np.abs(means) + np.abs(combination) @ np.abs(mean)
-    # As much may be rounding's; a weight that is taken for undetermined claims nothing.
+    # Parts this small may be rounding; an undetermined weight is the safe claim.
     return Dependence(
         combination, offset, (np.abs(scaled) > NOTICED).any(axis=0), np.abs(offset) > NOTICED * size
     )

@@ -97,7 +97,7 @@ class Fit(SavedAsArrays):
 
     @property
     def supposed(self) -> list[str]:
-        """The features that a threshold took for dependent: no optimum is claimed of those."""
+        """The features that a threshold judged to be dependent: no optimum is claimed for them."""
         return [] if self.rank is None else [self.features[j] for j in self.rank.supposed]
 
     def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:

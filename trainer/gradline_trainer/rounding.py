@@ -1,10 +1,10 @@
-"""Bounds on what rounding did to an optimum that was found in float64.
+"""Bounds on the effect of rounding on an optimum that was found in float64.
 
-The loss is a quadratic. Rounding perturbs its matrix and its gradient, and the perturbation theory
-of linear systems (Higham, Accuracy and Stability, 2nd ed., ch. 7, with theorem 10.5 for Cholesky's
-own rounding) tells how far that moves the minimum. Sums of n terms are taken to be wrong by √n·u,
-which holds with high probability (Higham and Mary, SIAM J. Sci. Comput. 41, 2019). The condition
-is never estimated from below: the norm of the factor's inverse is computed.
+The loss is a quadratic. Rounding perturbs its matrix and its gradient. The perturbation theory of
+linear systems (Higham, Accuracy and Stability, 2nd ed., ch. 7, with theorem 10.5 for the Cholesky
+factorization) bounds how far that moves the minimum. Sums of n terms are assumed to have a relative
+error of at most √n·u, which holds with high probability (Higham and Mary, SIAM J. Sci. Comput. 41,
+2019). The condition is never estimated from below: the norm of the factor's inverse is computed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from gradline_trainer.problem import Problem
 __all__ = ["EPSILON", "RESOLVED", "Rounding", "bound_rounding", "relative_noise"]
 
 EPSILON = 2.0**-53
-RESOLVED = 1e-6  # of the loss: rounding that moves it by more leaves its least value unknown
+RESOLVED = 1e-6  # share of the loss: if rounding may exceed it, the minimum is unknown
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """What rounding may have done to the scaled normal matrix N ≈ LLᵀ and to the gradient.
+    """Bounds on the effect of rounding on the scaled normal matrix N ≈ LLᵀ and the gradient.
 
     Attributes:
-        matrix: A bound on ‖L⁻¹·ΔN·L⁻ᵀ‖; from 1 on N may be singular, and nothing is known.
+        matrix: A bound on ‖L⁻¹·ΔN·L⁻ᵀ‖; from 1 on N may be singular, and there is no bound.
         gradient: A bound on ‖L⁻¹·δ‖ of each target, shape (k,), δ the error of half its gradient.
         loss: A bound on the error of the loss.
-        reach: How far W moves at most, in raw units, for each unit of a whitened step.
+        reach: The largest move of W, in raw units, for each unit of a whitened step.
     """
 
     matrix: float
@@ -40,10 +40,10 @@ class Rounding:
     reach: float
 
     def largest_gap(self, gaps: Tensor) -> float:
-        """Bound how far the loss is above its least value.
+        """Bound the loss minus its minimum.
 
         Args:
-            gaps: What each target adds to the gap as computed, shape (k,).
+            gaps: Each target's part of the computed gap, shape (k,).
         """
         if not self.matrix < 1 / 2:
             return math.inf
@@ -52,7 +52,7 @@ class Rounding:
         return float(steps.square().sum()) / k / (1 - self.matrix)
 
     def weights_error(self, gaps: Tensor, error: Tensor) -> float | None:
-        """Bound ‖W − W*‖ (Frobenius, raw units); None where rounding leaves it unknown.
+        """Bound ‖W − W*‖ (Frobenius, raw units); None if rounding leaves it unknown.
 
         Args:
             gaps: As in `largest_gap`.
@@ -66,21 +66,21 @@ class Rounding:
 
 
 def relative_noise(features: int, rows: int) -> float:
-    """Return the relative rounding of sums over the rows and of products over the features."""
+    """Compute the relative rounding of sums over rows and of products over features."""
     return (4 * (features + 2) + math.sqrt(rows)) * EPSILON
 
 
 def bound_rounding(
     problem: Problem, noise: float, sizes: Tensor, steepness: Tensor, loss: float, rows: int
 ) -> Rounding:
-    """Bound what rounding did to a problem and to the gradient at some weights.
+    """Bound the rounding errors of a problem and of the gradient at some weights.
 
     Args:
-        problem: In float64.
-        noise: Relative rounding of the gradient's terms.
-        sizes: The root mean square of the terms that each target's residual is a sum of, added
-            up, shape (k,).
-        steepness: Of each feature, how large the terms of its gradient are beside its scale, (r,).
+        problem: The problem, in float64.
+        noise: The relative rounding of the gradient's terms.
+        sizes: The size of each target's residual terms: the sum of their root mean squares,
+            shape (k,).
+        steepness: For each feature, the size of its gradient's terms relative to its scale, (r,).
         loss: A bound on the error of the loss.
         rows: n.
     """

@@ -243,7 +243,7 @@ class RowReader:
             if column.kind == "category":
                 known &= ~(values[:, j] < 0)
         if self.columns.weight is not None:
-            known |= values[:, -1] == 0  # as if the row were not there: see `_rows`
+            known |= values[:, -1] == 0  # as if the row did not exist: see `_rows`
         self.counts.unknown += int((~known & ~incomplete).sum())
         complete: NDArray[np.bool_] = known & ~incomplete
         return complete

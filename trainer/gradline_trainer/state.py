@@ -1,4 +1,4 @@
-"""What is saved of an object that holds tensors."""
+"""Saving of objects that hold tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["SavedAsArrays"]
 
 
 class SavedAsArrays:
-    """A dataclass whose tensors are saved as NumPy arrays: skops takes no tensor, pickle either."""
+    """A dataclass that saves its tensors as NumPy arrays, for skops and pickle alike."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v.numpy() if isinstance(v, Tensor) else v for k, v in vars(self).items()}

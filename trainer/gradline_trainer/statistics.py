@@ -133,7 +133,7 @@ def _design(fit: Fit, moments: Moments, problem: Problem, level: float) -> Desig
 
 
 def _inestimable(fit: Fit) -> set[int]:
-    """Return the places of terms whose coefficients the rows do not determine; the bias is d."""
+    """List the places of terms whose coefficients the rows do not determine; the bias is d."""
     if fit.rank is None:
         return set()
     return fit.rank.inestimable | (set() if fit.rank.bias_estimable else {len(fit.features)})

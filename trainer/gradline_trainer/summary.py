@@ -23,10 +23,10 @@ BY_TERM = ("coefficient", "standard_error", "t", "p", "lower", "upper", "standar
 class TargetStatistics:
     """What is known of one target's coefficients and of how well it is predicted.
 
-    The lists have one entry for each term of the summary; None is what is not defined: of a term
-    that was not estimated (a constant feature, or one that takes part in a linear dependence, whose
-    weight the rows do not determine), without a degree of freedom left, and of a perfect fit, whose
-    standard errors are 0.
+    The lists have one entry for each term of the summary. None marks an undefined value: of a term
+    that was not estimated (a constant feature, or one in a linear dependence, whose weight the rows
+    do not determine), without a degree of freedom left, and of a perfect fit, whose standard errors
+    are 0.
 
     Attributes:
         coefficient: The weights, and the bias where there is one.
@@ -69,7 +69,7 @@ class Summary:
     Attributes:
         level: Of the confidence intervals.
         rows: n, of positive weight.
-        model_dof: How many features are linearly independent.
+        model_dof: The number of linearly independent features.
         residual_dof: n − p, p with the bias.
         condition: Estimated condition number of the features, centred with a bias, of unit
             deviation.

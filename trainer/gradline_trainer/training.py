@@ -34,8 +34,8 @@ class Trained:
         history: The loss of each epoch, before its step.
         learning_rate: The step that was taken.
         optimality: How far from the optimum it ended.
-        converged: Whether the loss gap is known and either within the tolerance or of a loss that
-            can't be told from 0, or every coefficient is certified.
+        converged: Whether every coefficient is certified, or the loss gap is known and either the
+            gap is within the tolerance or the loss can't be told from 0.
         exact: What exact arithmetic knows of the weights and bias; None in fast arithmetic.
     """
 
@@ -95,12 +95,12 @@ def train(
     history = [max(value, loss.resolution) for value in history]
     if not isinstance(loss, ExactLoss):
         weights, bias = coordinates.fold(weights, bias, len(features))
-        if coordinates.problem.dependent:  # the bound is about the active features alone
+        if coordinates.problem.dependent:  # the bound covers only the active features
             optimality = replace(optimality, weights_error=None)
         return Trained(weights, bias, history, rate, optimality, converged, None)
     exact = loss.solution(len(features))
     if exact.least is not None:
-        # Of what is left above the optimum, float64 resolves no more than a share of the start.
+        # float64 resolves the remaining gap only to a share of the starting loss.
         unseen = EPSILON * history[0]
         history = [v if v - exact.least > unseen else exact.least for v in history]
     optimality = _known_exactly(optimality, exact)
@@ -118,10 +118,10 @@ def train(
 
 
 def _known_exactly(found: Optimality, exact: ExactSolution) -> Optimality:
-    """Replace what float64 measured by what exact arithmetic knows.
+    """Replace float64's measurements by exact results.
 
-    Where every coefficient is certified, the weights are the optimum's: what was measured of their
-    distance from it is rounding noise.
+    If every coefficient is certified, the weights are optimal, and their measured distance from the
+    optimum is rounding noise.
     """
     least = exact.least
     if least is not None and not exact.uncertified:

@@ -24,7 +24,7 @@ __all__ = ["Leverage", "Whitening", "measure_leverage"]
 
 Array = NDArray[np.float64]
 FEW = 1 << 21  # multiplications, a fraction of a millisecond, for the largest leverage
-ALIKE = 1e13  # a condition number of features that float64 hardly tells apart
+ALIKE = 1e13  # from this condition number on, float64 hardly separates the features
 MOST_FEATURES = 32  # of which a leverage is a small part of a prediction's time, and of a manifest
 
 
@@ -95,14 +95,14 @@ def measure_leverage(
     problem: Problem,
     exact: ExactSolution | None = None,
 ) -> Leverage | None:
-    """Return how far the training rows are from their centre; None for more than MOST_FEATURES.
+    """Measure how far the training rows are from their centre; None above MOST_FEATURES.
 
     Args:
-        rows: The training rows, where they are at hand.
-        moments: Of the same rows.
-        problem: That they state.
-        exact: What exact arithmetic found, if it was used; it takes its time, so only features that
-            float64 can't tell apart are taken from it.
+        rows: The training rows, if available.
+        moments: The moments of the same rows.
+        problem: The problem that the moments state.
+        exact: The exact solution, if there is one. It is slow, so it is used only for features
+            that float64 can't separate.
     """
     if len(problem.active) > MOST_FEATURES:
         return None

@@ -6,7 +6,7 @@ import click
 
 __all__ = ["expect_name"]
 
-#: The option by which a command asks for a package's own name, wherever its folder lies.
+#: The option that requires a package to have a given name, wherever its folder is.
 expect_name = click.option(
     "--expect-name", "name", metavar="NAME", help="PACKAGE must be called so; see docs/versions.md."
 )

@@ -50,13 +50,13 @@ def read_package(
     Args:
         path: artifacts/<name>, artifacts/<name>/<version>, or a bare ONNX file.
         public_key: A PEM file; where given, the package must bear a signature by its owner.
-        name: What the package must be called; by default <name> where `path` is artifacts/<name>,
-            and anything where `path` is a version or a file.
+        name: The name that the package must have; by default <name> if `path` is
+            artifacts/<name>, and any name if `path` is a version or a file.
 
     Raises:
         InputError: Where nothing is there, or the key is none.
-        PackageError: Where a file is missing, changed, or not what a package holds, the
-            signature is missing or another's, or the package has another name.
+        PackageError: If a file is missing, changed, or does not belong in a package, if the
+            signature is missing or by another key, or if the package has another name.
     """
     place = locate(path)
     if place.path.is_file():
@@ -102,7 +102,7 @@ def read_package(
 
 
 def _check_name(found: str, asked: str | None, place: Location) -> None:
-    """Raise if a package has another name than the one that it was asked for by."""
+    """Check that a package has the name that the caller asked for."""
     expected = place.name if asked is None else asked
     if expected is None or found == expected:
         return
@@ -174,9 +174,9 @@ def read_file(path: Path, limit: int, hint: str = AGAIN) -> bytes:
     """Return a file's bytes.
 
     Args:
-        path: Of the file.
-        limit: The most bytes that it may have; of a larger one none is read.
-        hint: What to do about a larger one.
+        path: The file.
+        limit: The most bytes that it may have; a larger file is not read at all.
+        hint: What to do about a larger file.
 
     Raises:
         PackageError: Where it is missing, no regular file, or longer than `limit`.

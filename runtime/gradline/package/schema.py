@@ -1,6 +1,6 @@
-"""What each member of a manifest is, where it is there: what reads it relies on that.
+"""The types of a manifest's members; code that reads the members relies on this check.
 
-Members that are not named here are ignored, so that a later gradline may add some.
+Members that are not named here are ignored, so that a later gradline can add new ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["MEMBERS", "fault"]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of value, by the name that messages give it."""
+    """A kind of value, with its name in messages."""
 
     name: str
     holds: Callable[[Any], bool]
@@ -97,7 +97,7 @@ CERTIFICATES = {
     },
     "exact": {"coefficients": COUNT, "certified": COUNT},
 }
-#: The manifest's members, but for those that a package can't be without: see `manifest`.
+#: The manifest's optional members; for the required ones see `manifest`.
 MEMBERS = {
     "training": TRAINING,
     "columns": Each(COLUMN),
@@ -115,12 +115,13 @@ MEMBERS = {
 
 
 def fault(value: Any, kind: Any = MEMBERS, place: str = "") -> str | None:
-    """Return what is wrong with a value or what it holds; None where nothing is.
+    """Find what is wrong with a value or its contents; return None if nothing is.
 
     Args:
-        value: A manifest, or what stands in it.
-        kind: What it is to be: a Kind, a list of one kind, an object of named kinds, Each or Maybe.
-        place: Where it stands, such as "training.rows".
+        value: A manifest, or a part of it.
+        kind: The expected kind: a Kind, a list of one kind, an object of named kinds, Each or
+            Maybe.
+        place: The value's place in the manifest, such as "training.rows".
     """
     if isinstance(kind, Kind):
         return None if kind.holds(value) else _expected(place, kind.name)

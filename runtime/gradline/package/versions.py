@@ -26,7 +26,7 @@ __all__ = [
 
 PIN = "pinned"
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]+")
-LAST_VERSION = 2**63 - 1  # as hosts of other makers count, in 64 bits
+LAST_VERSION = 2**63 - 1  # other servers store versions in 64 bits
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Location:
     Attributes:
         path: The version directory, or the bare ONNX file.
         version: The directory's number; None for a bare file or a directory of another name.
-        name: The package's name where the version was looked up by it, as in artifacts/<name>;
-            None where the path is of the version itself, which may be a mount or a copy.
+        name: The package's name if the path is artifacts/<name>; None if the path is the version
+            itself, which may be a mount or a copy.
     """
 
     path: Path
@@ -85,17 +85,17 @@ def locate(path: str | Path) -> Location:
 
 
 def folder_name(folder: Path) -> str:
-    """Return the name by which artifacts/<name> was asked for; a link counts as what it is called.
+    """Return the name in artifacts/<name>; for a link its own name, not its target's.
 
-    A link to another package's folder would otherwise stand in for it unnoticed.
+    Otherwise a link to another package's folder could replace this one unnoticed.
     """
     return Path(os.path.abspath(folder)).name  # resolve() follows links
 
 
 def is_address(path: str | Path) -> str | None:
-    """Return a path that was meant as an address, such as s3://bucket/model; None for others.
+    """Return the address if a path was meant as one, such as s3://bucket/model, else None.
 
-    A path has lost the second slash, and what stands before a drive's colon is one letter.
+    A Path drops the second slash. A single letter before the colon is a drive.
     """
     found = ADDRESS.match(str(path))
     return f"{found[1]}://{str(path)[found.end() :]}" if found else None

@@ -151,7 +151,7 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().remove_reader(listening)
         end = time.monotonic() + TAKING_OVER_SECONDS
         with suppress(OSError):  # nobody came
-            for _ in range(self.config.backlog):  # clients of other workers go on connecting
+            for _ in range(self.config.backlog):  # clients of other workers keep connecting
                 listening.settimeout(QUIET_SECONDS if time.monotonic() < end else 0)
                 self._open(listening.accept()[0])
         for server in self.servers:

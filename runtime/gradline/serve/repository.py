@@ -62,8 +62,8 @@ class Repository:
         paths: Packages (artifacts/<name>), versions of them, ONNX files, or folders of packages.
         metrics: That are told of versions.
         public_key: A PEM file; where given, only what its owner signed is served.
-        name: What the packages must be called; by default as the folder of their versions is, so
-            that nothing is served as what it is not.
+        name: The name that the packages must have; by default the name of the folder that holds
+            their versions, so that no package is served under another name.
 
     Raises:
         InputError: Where nothing is at a path, or two models have one name.
@@ -150,7 +150,7 @@ class Repository:
         self._metrics.serving(name, entry.current.version)
 
     def _load(self, place: Path, folder: Path | None) -> Served:
-        """Load a version, of artifacts/<name> where `folder` is given."""
+        """Load a version; if `folder` is given, it is the version's artifacts/<name>."""
         name = folder_name(folder) if self._name is None and folder is not None else self._name
         return Served(load(place, public_key=self._public_key, name=name))
 

@@ -30,7 +30,7 @@ __all__ = ["Listening", "run"]
 
 BACKLOG = 2048
 DRAIN_SECONDS = 10
-WORKER_START_SECONDS = 60  # at SIGHUP; uvicorn's 5 are too few for many models on a busy machine
+WORKER_START_SECONDS = 60  # at SIGHUP; uvicorn's 5 s are too few for many models on a busy machine
 SPARE = 256  # descriptors for files, and for who is being accepted
 
 log = logging.getLogger("gradline.serve")

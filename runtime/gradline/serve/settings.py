@@ -31,7 +31,7 @@ class Settings:
         hosts: Names that the Host header may have; None for any.
         body: Bytes that a request's body may have.
         access_log: Whether each request is a line of JSON on stderr.
-        name: What the package must be called; by default its folder's name.
+        name: The name that the package must have; by default its folder's name.
     """
 
     paths: tuple[Path, ...]

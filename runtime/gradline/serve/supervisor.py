@@ -72,7 +72,7 @@ class Worker(multiprocess.Process):
 
 
 def _end_with_supervisor(server: Server) -> None:
-    """End a worker's server once the supervisor is dead: nothing else would ever end it."""
+    """End a worker's server when the supervisor dies; nothing else would end it."""
     supervisor = parent_process()
     assert supervisor is not None  # noqa: S101 - this runs in a worker
     supervisor.join()
@@ -118,7 +118,7 @@ class Workers(Multiprocess):
             worker.kill()
             worker.join()
             if self._is_to_be_replaced(worker):
-                if worker.exitcode != NOT_STARTED:  # else it has said so itself
+                if worker.exitcode != NOT_STARTED:  # else the worker has reported it
                     log.warning("worker %d ended with status %s", worker.pid, worker.exitcode)
                 self._replace(place)
         if all(worker.ready for worker in self._workers):

@@ -1,4 +1,4 @@
-"""What is wrong with a file that Polars does not read, looked for once it has failed."""
+"""Diagnosis of files that Polars could not read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["RAGGED_HINT", "check_arrow", "default_separator", "odd_rows", "unrea
 
 RAGGED_HINT = "give every row the header's number of fields; quote fields that hold the separator"
 QUOTE_HINT = 'quote the whole field and double the marks in it, as "5"" pipe", or remove the mark'
-#: How files begin that have an Arrow file's extension, and are none.
+#: First bytes of files that have an Arrow file's extension but are not Arrow files.
 OTHER_ARROW = {
     b"\xff\xff\xff\xff": ("an Arrow IPC stream", "pyarrow.ipc.open_stream(FILE).read_all()"),
     b"FEA1": ("a file of Feather version 1", "pyarrow.feather.read_table(FILE)"),
@@ -31,13 +31,13 @@ SHOWN = 40  # letters of a line
 
 
 def unreadable(path: TableFile | None, name: str, reason: str, separator: str | None) -> InputError:
-    """Return the error for a file that Polars does not read.
+    """Build the error for a file that Polars could not read.
 
     Args:
         path: The file; None for a table in memory.
-        name: What messages call it.
-        reason: What Polars says.
-        separator: A text file's, None for its extension's own.
+        name: The file's name in messages.
+        reason: Polars' own message.
+        separator: A text file's separator; None for the default of its extension.
     """
     if "utf-8" in reason.lower() or "utf8" in reason.lower():
         return InputError(
@@ -55,7 +55,7 @@ def unreadable(path: TableFile | None, name: str, reason: str, separator: str | 
 
 
 def _fault_in(path: TableFile, name: str, reason: str, separator: str | None) -> InputError | None:
-    """Read a file for its first fault; None if there is none that we know."""
+    """Search a file for its first fault; return None if no known fault is found."""
     kind = file_format(path) or "csv"
     if kind in ("csv", "tsv") and (found := _misquoted(path, separator)):
         return InputError(f"{name}: {found}", code="unreadable-data", hint=QUOTE_HINT)
@@ -70,7 +70,7 @@ def check_arrow(path: TableFile) -> None:
     """Check that a file named as an Arrow file is one.
 
     Raises:
-        InputError: For a stream, or a file of Feather's first version, with how to convert it.
+        InputError: For a stream or a Feather V1 file; the hint says how to convert it.
     """
     if not isinstance(path, Path):
         return
@@ -87,10 +87,10 @@ def check_arrow(path: TableFile) -> None:
 
 
 def odd_rows(path: TableFile | None, separator: str | None = None) -> tuple[str | None, list[int]]:
-    """Return what is wrong with the first row of another length than the header's, and blank lines.
+    """Describe the first row whose length differs from the header's, and list blank lines.
 
-    Polars reads absent fields, and those of blank lines, as missing values and does not say where
-    surplus ones stand. Blank lines are counted from 0 behind the header; rows without them.
+    Polars reads absent fields and blank lines as missing values, and does not say where surplus
+    fields are. Blank lines are counted from 0 after the header; rows are counted without them.
     """
     blank: list[int] = []
     if path is None:
@@ -108,13 +108,13 @@ def odd_rows(path: TableFile | None, separator: str | None = None) -> tuple[str 
 
 
 def _misquoted(path: TableFile, separator: str | None) -> str | None:
-    """Return what is wrong with the first quotation mark that no CSV file may have there."""
+    """Describe the first quotation mark that CSV does not allow at its place."""
     mark = re.escape(separator or default_separator(path))
-    # Fields in quotation marks, closed; then one that is not quoted and holds a mark.
+    # Closed quoted fields, then an unquoted field that contains a quotation mark.
     whole = rf'(?:[^"{mark}]*+|"(?:[^"]|"")*+"){mark}'
     bare = re.compile(rf'(?:{whole})*+[^"{mark}]++"')
     open_field = re.compile(rf'(?:{whole})*+"(?:[^"]|"")*+\Z')
-    opened: tuple[int, str] | None = None  # the line with the mark that is open, by its number
+    opened: tuple[int, str] | None = None  # number and text of the line with the open mark
     with _lines(path) as lines:
         for number, line in enumerate(lines, 1):
             if opened and '"' not in line:
@@ -139,13 +139,13 @@ def _cut(line: str) -> str:
 
 @dataclass(frozen=True)
 class _Odd:
-    """A number, or what stands for one, as it is written."""
+    """A number or a placeholder such as NaN, as written in the file."""
 
     text: str
 
 
 def _odd_line(path: TableFile) -> InputError | None:
-    """Return the error for the first line that is no JSON object, or has a number of those."""
+    """Build the error for the first line that is not a JSON object or has an odd number."""
     with _lines(path) as lines:
         for number, line in enumerate(filter(str.strip, lines), 1):
             place = f"row {number} of {path.name}"
@@ -192,11 +192,11 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
 
 @contextmanager
 def _lines(path: TableFile) -> Iterator[Iterable[str]]:
-    """Open a text file, compressed or not, for its lines with their ends."""
+    """Open a text file, compressed or not, and yield its lines with their line ends."""
     if isinstance(path, ObjectFile) or path.name.endswith(".zst"):
         import polars as pl
 
-        # Python before 3.14 has no zstd; a separator that no text has leaves lines whole.
+        # Python before 3.14 has no zstd. A separator that no text contains keeps lines whole.
         whole = pl.scan_csv(
             path if isinstance(path, Path) else str(path),
             has_header=False,
@@ -215,5 +215,5 @@ def _lines(path: TableFile) -> Iterator[Iterable[str]]:
 
 
 def default_separator(path: TableFile) -> str:
-    """Return the separator that a text file's extension means."""
+    """Look up the default separator of a text file's extension."""
     return "\t" if file_format(path) == "tsv" else ","

@@ -31,7 +31,7 @@ TableFile = Path | ObjectFile
 
 
 def absolute(path: TableFile) -> TableFile:
-    """Return a path that means the same file from any working folder."""
+    """Make a path independent of the working folder."""
     return path.absolute() if isinstance(path, Path) else path
 
 
@@ -85,8 +85,8 @@ def _is_number(text: str) -> bool:
 def table_files(data: str | Path) -> Sequence[TableFile]:
     """Return the files that `data` (a file, a glob or a folder) means, in sorted order.
 
-    Of a folder those that lie in it, and in its subfolders named KEY=VALUE. A file that links lead
-    to by several paths counts once.
+    A folder means the files in it and in its subfolders named KEY=VALUE. A file that several links
+    lead to counts once.
 
     Raises:
         InputError: Where there is none.
@@ -109,7 +109,7 @@ def table_files(data: str | Path) -> Sequence[TableFile]:
 
 
 def _once(paths: Iterable[Path]) -> list[Path]:
-    """Return each file once, in sorted order: by its own path rather than by a link to it."""
+    """Return each file once, in sorted order, under its own path rather than a link's."""
     found: dict[str, Path] = {}
     real = {path: os.path.realpath(path) for path in paths}
     for path in sorted(real, key=lambda path: (real[path] != os.path.abspath(path), path)):
@@ -118,7 +118,7 @@ def _once(paths: Iterable[Path]) -> list[Path]:
 
 
 def _expanded(pattern: Path) -> Iterator[Path]:
-    """Yield what a glob means; `**` enters a folder once, though links lead to it again."""
+    """Yield the matches of a glob; `**` enters each folder once, even if links lead to it."""
     if "**" not in pattern.parts:
         yield from map(Path, glob.glob(str(pattern)))
         return

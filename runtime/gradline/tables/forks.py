@@ -1,4 +1,4 @@
-"""Polars after a fork: its threads stay behind in the parent, and the child would wait for ever."""
+"""Fork check for Polars: its threads stay in the parent, so a forked child would hang."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["check_polars"]
 TASKS = Path("/proc/self/task")
 THREADS = re.compile(r"polars-\d|tokio-rt|async-exec")  # as Polars names them
 
-_worked = False  # whether Polars has worked in this process
-_lost = False  # whether it had in a process that this one was forked from
+_worked = False  # whether Polars has run in this process
+_lost = False  # whether it had run in the parent before the fork
 
 
 def check_polars() -> None:
-    """Note that Polars is about to work in this process, where it can.
+    """Record that Polars is about to run in this process; refuse if it would hang.
 
     Raises:
-        InputError: In the forked child of a process where it has worked already.
+        InputError: In a forked child whose parent had already run Polars.
     """
     global _worked
     if _lost:
@@ -48,9 +48,9 @@ def _after_fork() -> None:
 
 
 def _has_threads() -> bool:
-    """Return whether Polars has threads here that somebody else's call has started."""
+    """Check whether calls outside gradline have started Polars' threads here."""
     if "polars" not in sys.modules or not TASKS.is_dir():
-        return "polars" in sys.modules  # beyond Linux nobody says what threads are called
+        return "polars" in sys.modules  # only Linux tells the threads' names
     for task in TASKS.iterdir():
         with contextlib.suppress(OSError):  # a thread that has ended
             if THREADS.match((task / "comm").read_text()):

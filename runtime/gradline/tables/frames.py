@@ -19,7 +19,7 @@ from gradline.tables.table import FrameTable
 
 __all__ = ["open_frame"]
 
-WIDEST = 2**127  # Polars has no integers beyond
+WIDEST = 2**127  # Polars has no larger integers
 
 
 def open_frame(table: object) -> FrameTable:
@@ -84,9 +84,9 @@ def _series(pl: Any, column: Any, name: Any) -> Any:
 
 
 def _series_of_objects(pl: Any, values: list[Any]) -> Any:
-    """Return Python values as a column; numbers that Polars would drop in another form.
+    """Build a column from Python values; convert numbers that Polars would drop.
 
-    Integers beyond 128 bits stay whole as text; decimals and fractions become float64.
+    Integers beyond 128 bits are kept exactly as text; decimals and fractions become float64.
     """
     present = [value for value in values if value is not None]
     if any(isinstance(value, int) and abs(value) >= WIDEST for value in present):
@@ -100,7 +100,7 @@ def _series_of_objects(pl: Any, values: list[Any]) -> Any:
 
 
 def _as_float(value: Any) -> float:
-    """Return a number as float64, infinite beyond it, as the same number in a text file is."""
+    """Convert a number to float64; beyond its range to infinity, as from a text file."""
     try:
         return as_float(value)
     except OverflowError:

@@ -122,14 +122,14 @@ def kind_of(dtype: Any) -> str:
 def first_large(
     part: Part, name: str, column: pl.Series, numbers: pl.Series, start: int
 ) -> InputError | None:
-    """Return the error for the column's first integer that float64 can't hold, if there is one.
+    """Build the error for the column's first integer that float64 can't hold; None if none.
 
     Args:
-        part: What the column is of.
-        name: The column's.
-        column: Its values as they are.
-        numbers: The same in float64.
-        start: The place of the first one.
+        part: What the column belongs to.
+        name: The column's name.
+        column: Its original values.
+        numbers: The same values in float64.
+        start: The place of the first value.
     """
     large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
     for row in large.arg_true():

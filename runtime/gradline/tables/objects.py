@@ -134,7 +134,7 @@ def reachable(url: object) -> Iterator[None]:
 
 @cache
 def _temporary_folder() -> TemporaryDirectory[str] | None:
-    """Make a temporary folder for Polars, which panics where no user's name or home is known."""
+    """Make a temporary folder for Polars, which panics without a user name or a home."""
     if any(os.environ.get(name) for name in ("POLARS_TEMP_DIR", "USER", "HOME")):
         return None
     folder = TemporaryDirectory(prefix="gradline-")  # removed when the process ends

@@ -23,10 +23,10 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def folders(root: Path, enters: Callable[[Path], bool]) -> Iterator[Path]:
-    """Yield a folder and those below it that are to be entered, each once.
+    """Yield a folder and those of its subfolders that `enters` accepts, each once.
 
-    Links are followed, after all that can be reached without them: a folder may hold a link to
-    itself.
+    Links are followed last, after every folder that can be reached without them, because a folder
+    may contain a link to itself.
     """
     met: set[str] = set()
     waiting, links = [root], list[Path]()

@@ -20,14 +20,14 @@ THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 
 @dataclass(frozen=True)
 class TextColumn:
-    """What a column of text holds: how many values, how many of them numbers, and odd ones.
+    """The content of a text column: counts of values and numbers, and some other values.
 
     Attributes:
-        present: Values that are not missing.
+        present: How many values are not missing.
         numbers: How many of them are numbers.
         odd: Some of the others.
-        first: Where the first of these stands.
-        large: The error for the first integer that float64 can't hold, if there is one.
+        first: The place of the first of these.
+        large: The error for the first integer that float64 can't hold; None if there is none.
     """
 
     present: int

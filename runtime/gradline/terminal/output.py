@@ -82,7 +82,7 @@ def show(parts: Sequence[Part]) -> None:
 def say(answer: str | bytes, *, styled: bool = False) -> None:
     """Print text for people in the terminal's encoding, or data, on stdout.
 
-    Data are printed as they are, but that nothing in them can move a terminal's cursor.
+    Data are printed unchanged, except for characters that could move a terminal's cursor.
 
     Args:
         answer: Text, or data.
@@ -121,11 +121,11 @@ def say_json(record: Mapping[str, Any]) -> None:
 
 
 def tell(text: str, *, styled: bool = False) -> None:
-    """Print text on stderr, where there is someone to read it.
+    """Print text on stderr; do nothing if stderr can't be written.
 
     Args:
-        text: Whatever names and values it has.
-        styled: Whether its escape codes are to stay.
+        text: Text with any names and values.
+        styled: Whether to keep its escape codes.
     """
     _make_room()
     text = text if styled else printable_lines(text)

@@ -1,7 +1,7 @@
-"""Text from anywhere, as a terminal or a page may have it: nothing moves a cursor or hides a word.
+"""Make untrusted text safe for a terminal or a page: nothing moves a cursor or hides a word.
 
-Names and values are whatever a table or a package holds: escape codes, C1 controls, marks that turn
-the direction of a line.
+Names and values come from tables and packages and may contain anything: escape codes, C1 controls,
+marks that change the direction of a line.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from typing import Any
 __all__ = ["as_json", "for_page", "for_terminal", "printable", "printable_lines"]
 
 REPLACED = "�"
-#: In UTF-8: C0 but tab and line feed, DEL, C1, marks and overrides of direction.
+#: In UTF-8: C0 except tab and line feed, DEL, C1, direction marks and overrides.
 CONTROLS = re.compile(
     rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xaa-\xae]"
     rb"|\xe2\x81[\xa6-\xa9]"
 )
-#: What no XML may hold, and what turns all the rest of a line. Isolates end with their element.
+#: Characters that XML forbids or that turn the rest of a line. Isolates end with their element.
 NOT_IN_PAGES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff\ufffe\uffff]")
 
 
 def printable(text: str) -> str:
-    """Return a text without what could move a cursor or color a screen."""
+    """Replace characters that could move a cursor or color a screen."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c.isspace() else REPLACED for c in text)
 
 
 def printable_lines(text: str) -> str:
-    """Return what `printable` does of each line."""
+    """Apply `printable` to each line."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 def for_terminal(data: bytes) -> bytes:
-    """Return a table's text in UTF-8 without what could move a cursor or turn a line."""
+    """Replace in a table's UTF-8 text what could move a cursor or turn a line."""
     return CONTROLS.sub(REPLACED.encode(), data)
 
 
 def for_page(value: Any) -> Any:
-    """Return a text without what HTML and SVG may not hold; anything else as it is."""
+    """Replace in a text what HTML and SVG forbid; return other values unchanged."""
     return NOT_IN_PAGES.sub(REPLACED, value) if type(value) is str else value
 
 
 def as_json(record: Mapping[str, Any], **options: Any) -> str:
-    """Return JSON in which what does not print is an escape: another spelling of the same text."""
+    """Write JSON with unprintable characters as escapes; the decoded text is the same."""
     text = json.dumps(record, ensure_ascii=False, **options)
     if text.isprintable():
         return text

@@ -1,12 +1,13 @@
 """Which features are linearly independent, decided without rounding.
 
-Features are taken in order, in float64 as long as its digits suffice. A feature of which float64
-sees nothing beside the earlier ones is moved towards what is left of it: it loses its float64
-projection on them, exactly, again and again (iterated Gram-Schmidt; Rump, Inversion of extremely
-ill-conditioned matrices in floating-point, 2009). Either float64 sees what is left, scaled up: then
-the feature is independent, and what is left stands for it. Or less is left than any independent
-feature of whole numbers leaves: the square of that is a quotient of two determinants (the Schur
-complement), so at least 1 over the lower one, which Hadamard's inequality bounds.
+Features are taken in order, in float64 as long as its digits suffice. If float64 can't tell a
+feature from a combination of the earlier ones, its float64 projection on them is subtracted
+exactly, again and again (iterated Gram-Schmidt; Rump, Inversion of extremely ill-conditioned
+matrices in floating-point, 2009). There are two outcomes. If float64 can resolve the scaled
+remainder, the feature is independent, and the remainder represents it. If the remainder is smaller
+than any independent feature of whole numbers can leave, the feature is dependent: the square of the
+remainder is a quotient of two determinants (the Schur complement), so at least 1 over the lower
+one, which Hadamard's inequality bounds.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ from gradline_trainer.problem import cholesky
 __all__ = ["Basis", "independent_basis"]
 
 Array = NDArray[np.float64]
-SEEN = 1e-10  # of squared norms, what float64 sees of all features at a time
-APART = 1e-6  # what it sees of one beside vectors that are as far apart
-LEFT = 1 / 16  # of what is left after projections, where another would take hardly anything
-STEP_BITS = 40  # after the point of a projection: few, so that simple numbers are found exactly
-MOST_BITS = 1 << 13  # after the point of what stands for a feature: beyond, it stays undecided
+SEEN = 1e-10  # part of squared norms that float64 resolves for all features at once
+APART = 1e-6  # part it resolves for one feature beside vectors that far apart
+LEFT = 1 / 16  # part left by a projection from which another removes hardly anything
+STEP_BITS = 40  # fractional bits of a projection: few, so simple numbers are found exactly
+MOST_BITS = 1 << 13  # fractional bits of a feature's vector; beyond them it is undecided
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What stands for r independent features x: vectors U·x / 2^bits that float64 tells apart.
+    """Vectors U·x / 2^bits for r independent features x, such that float64 can separate them.
 
     Attributes:
         kept: The features' places, ascending.
-        undecided: Places of features that count as dependent, though it is not proved.
-        rows: U, shape (r, r), lower triangular; None where the features stand for themselves.
-        bits: After the point of U.
+        undecided: Places of features that count as dependent without proof.
+        rows: U, shape (r, r), lower triangular; None if the vectors are the features themselves.
+        bits: Fractional bits of U.
         factor: The lower Cholesky factor of the vectors' second moments, shape (r, r).
     """
 
@@ -59,12 +60,12 @@ class Basis:
         return values
 
     def unfolded(self, working: Integers) -> Integers:
-        """Return the features' unknowns for those of the vectors, (r, k), 2^bits times as large."""
+        """Convert the vectors' unknowns (r, k) to the features', 2^bits times as large."""
         unfolded: Integers = working if self.rows is None else self.rows.T.dot(working)
         return unfolded
 
     def feature_factor(self) -> Tensor:
-        """Return the features' own Cholesky factor, shape (r, r)."""
+        """Compute the features' own Cholesky factor, shape (r, r)."""
         if self.rows is None:
             return self.factor
         transform = torch.from_numpy(self.transform)
@@ -73,12 +74,12 @@ class Basis:
 
 
 def independent_basis(matrix: Integers, places: int, rank: int) -> Basis:
-    """Find the features that are independent of earlier ones, and what stands for them.
+    """Find the features that are independent of earlier ones, and vectors to represent them.
 
     Args:
-        matrix: The features' second moments A in units of 2^(−2·places), of a diagonal between 1/4
-            and 1, shape (p, p).
-        places: Of the units.
+        matrix: The features' second moments A in units of 2^(−2·places), shape (p, p), with a
+            diagonal between 1/4 and 1.
+        places: The exponent in the units.
         rank: The most features that can be independent.
     """
     p = len(matrix)
@@ -96,14 +97,14 @@ def independent_basis(matrix: Integers, places: int, rank: int) -> Basis:
 
 @dataclass(frozen=True)
 class _Vector:
-    """What stands for a feature: Σ numbers·x / 2^bits; `bits` may be negative."""
+    """The vector for a feature: Σ numbers·x / 2^bits; `bits` may be negative."""
 
     numbers: Integers
     bits: int
 
 
 class _Search:
-    """The features taken so far: their vectors, and the inverse of these vectors' factor."""
+    """The vectors of the features kept so far, and the inverse of their Cholesky factor."""
 
     def __init__(self, matrix: Integers, places: int, rounded: Array) -> None:
         p = len(matrix)
@@ -111,7 +112,7 @@ class _Search:
         self.kept: list[int] = []
         self.undecided: list[int] = []
         self._vectors: list[_Vector] = []
-        self._products = np.zeros((p, p))  # of the vectors with each feature, in float64
+        self._products = np.zeros((p, p))  # vectors times features, in float64
         self._rounded = rounded
         self._factor, self._inverse = np.zeros((2, p, p))
         self._moved = False
@@ -121,7 +122,7 @@ class _Search:
         return _divisors(self.matrix)
 
     def take(self, j: int) -> None:
-        """Keep feature j where it is independent of those that are kept."""
+        """Keep feature j if it is independent of the kept ones."""
         r = len(self.kept)
         if self._accept(self._products[:r, j], self._rounded[j, j], APART):
             numbers = np.zeros(len(self.matrix), object)
@@ -134,7 +135,7 @@ class _Search:
             self._keep(j, vector, np.array([ratio(int(v), 1, shift) for v in image]))
 
     def basis(self) -> Basis:
-        """Return what was found."""
+        """Build the basis from the kept vectors."""
         r = len(self.kept)
         bits = max([vector.bits for vector in self._vectors], default=0)
         rows: Integers = np.zeros((r, r), object)
@@ -144,7 +145,7 @@ class _Search:
         return Basis(self.kept, self.undecided, rows if self._moved else None, bits, factor)
 
     def _accept(self, products: Array, square: float, least: float) -> bool:
-        """Extend the factor by a vector of which at least such a part is seen to be independent."""
+        """Extend the factor by a vector if the independent share of it is above `least`."""
         r = len(products)
         row = self._inverse[:r, :r] @ products
         left = square - float(row @ row)
@@ -162,7 +163,7 @@ class _Search:
         self._vectors.append(vector)
 
     def _resolve(self, j: int) -> _Vector | None:
-        """Return what is left of feature j beside the earlier ones, scaled up; None for nothing."""
+        """Compute feature j's scaled remainder after the earlier ones; None if nothing is left."""
         numbers = np.zeros(len(self.matrix), object)
         numbers[j], bits = 1, 0
         least = self._least(j)
@@ -188,7 +189,7 @@ class _Search:
     def _less_projection(
         self, numbers: Integers, bits: int, products: Array, up: int
     ) -> tuple[Integers, int]:
-        """Return a vector less its float64 projection on the kept ones, and its bits."""
+        """Subtract a vector's float64 projection on the kept ones; return it and its bits."""
         r = len(products)
         inverse = self._inverse[:r, :r]
         coefficients = inverse.T @ (inverse @ products)
@@ -201,7 +202,7 @@ class _Search:
         return numbers, finest
 
     def _least(self, j: int) -> int:
-        """Return e with 2^e at most the square, in A's units, of what independence would leave."""
+        """Bound the squared remainder of an independent feature from below by 2^e; return e."""
         rows, columns = self._divisors
         places = [*self.kept, j]
         divisor = sum(rows[i] + columns[i] for i in places)
@@ -210,12 +211,12 @@ class _Search:
 
 
 def _divisors(matrix: Integers) -> tuple[list[int], list[int]]:
-    """Return exponents a and b such that 2^(aᵢ + bⱼ) divides each entry; no diagonal entry is 0."""
+    """Find exponents a, b such that 2^(aᵢ + bⱼ) divides each entry; the diagonal has no 0."""
     powers = np.array([[_twos(int(v)) for v in row] for row in matrix])
     rows = powers.min(axis=1)
     return rows.tolist(), (powers - rows[:, None]).min(axis=0).tolist()
 
 
 def _twos(value: int) -> int:
-    """Return how many times 2 divides a number; many for 0."""
+    """Count how many times 2 divides a number; a large count for 0."""
     return (value & -value).bit_length() - 1 if value else 1 << 40

@@ -1,4 +1,4 @@
-"""Weights and biases as intervals of whole numbers, and what they round to."""
+"""Weights and biases as intervals of whole numbers, and their rounded values."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from gradline_trainer.exact.system import ExactSystem
 
 __all__ = ["Coefficient", "Unknowns"]
 
-# An enclosure that holds 0 and is below 2^−200 of the target's scale means 0. So small that no
-# rounding of the factor, but the coefficient itself, decides between 0 and a tiny number.
+# An enclosure that contains 0 and is below 2^−200 of the target's scale means 0. The limit is so
+# small that the coefficient itself, not a rounding of the factor, decides between 0 and a tiny
+# number.
 NEGLIGIBLE = 200
 
 
 @dataclass(frozen=True)
 class Coefficient:
-    """What is known of one weight or bias: that it is in (centre ± radius)·2^exponent/denominator.
+    """An enclosure of one weight or bias: (centre ± radius)·2^exponent/denominator.
 
-    In whole numbers, since fractions of Python's own take ten times as long.
+    It uses whole numbers, because Python's fractions take ten times as long.
 
     Attributes:
-        radius: None where nothing is known.
+        radius: None if there is no bound.
         negligible: An enclosure up to this radius that contains 0 means 0.
     """
 
@@ -48,12 +49,12 @@ class Coefficient:
 
     @property
     def value(self) -> float:
-        """The coefficient, correctly rounded where `certified`."""
+        """The coefficient, correctly rounded if `certified`."""
         return 0.0 if self.zero else self._rounded(self.centre)
 
     @property
     def rest(self) -> float:
-        """What rounding took from the value, to float64's precision."""
+        """The rounding error of `value`, to float64's precision."""
         if self.zero:
             return 0.0
         numerator, denominator = self.value.as_integer_ratio()
@@ -67,15 +68,15 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class Unknowns:
-    """What is known of the weights W = centres · 2^(targets' exponents − exponents − fraction).
+    """Enclosures of the weights W = centres · 2^(targets' exponents − exponents − fraction).
 
     Attributes:
-        system: That they solve, for the targets and the features' sums.
+        system: The system that they solve, with the targets and the features' sums.
         places: The features' places among those of the system.
         centres: Shape (features, k).
-        radius: How far off each may be; None where nothing is known.
-        exponents: Of each feature.
-        fraction: Bits after the point.
+        radius: A bound on the error of each; None if there is no bound.
+        exponents: The features' exponents.
+        fraction: The number of fractional bits.
     """
 
     system: ExactSystem
@@ -86,8 +87,8 @@ class Unknowns:
     fraction: int
 
     def weights(self) -> list[list[Coefficient]]:
-        """Return the weights of each target."""
-        # A feature's own exponent tells what is negligible beside the target.
+        """Enclose the weights of each target."""
+        # A feature's own exponent determines what is negligible for the target.
         own = [self.system.feature_exponents[j] for j in self.places]
         return [
             [
@@ -103,7 +104,7 @@ class Unknowns:
         ]
 
     def biases(self) -> list[Coefficient]:
-        """Return the biases, the mean of y − W·x, of each target; none without a bias."""
+        """Enclose each target's bias, the mean of y − W·x; return none without a bias."""
         if not self.system.bias:
             return []
         return [self._bias(t) for t in range(len(self.system.target_exponents))]

@@ -1,14 +1,14 @@
 """Minimum norm without rounding: weights of independent features shared with dependent ones.
 
-Every dependent feature is z = C·x + c of the independent ones x, so the weights v of x and u of z
-predict as the weights v + Cᵀu of x alone. Of all v and u with v + Cᵀu = w the sum of squares is
-least for u = C·v. That is solved by iterative refinement in whole numbers. The error is bounded
-without a further inverse: the least-norm solution is a projection, so what v + Cᵀu misses of w and
-what u misses of C·v move it by no more than their own norms.
+Every dependent feature is z = C·x + c, with x the independent ones. Weights v of x and u of z give
+the same predictions as the weights v + Cᵀu of x alone. Among all v and u with v + Cᵀu = w, the sum
+of squares is least for u = C·v. Iterative refinement in whole numbers solves these equations. The
+error bound needs no further inverse: the minimum-norm solution is a projection, so the residuals of
+v + Cᵀu = w and u = C·v move it by at most their own norms.
 
-Where an entry of C is large, its dependent feature takes the place of its independent one (as in
-Gauss-Jordan elimination with complete pivoting) until none is: then float64 has the digits that the
-refinement takes, and no error has grown.
+If an entry of C is large, its dependent feature is exchanged for its independent one (as in
+Gauss-Jordan elimination with complete pivoting), until no entry is large. Then float64 has enough
+digits for the refinement, and no error has grown.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ LARGE = 4  # an entry of C
 
 @dataclass(frozen=True)
 class Exchange:
-    """A dependent feature in the place of an independent one, of which it has a large part.
+    """An exchange of a dependent feature for an independent one, with a large entry in C.
 
     Attributes:
-        place: The latter's, among the r independent ones.
-        row: The former's row of C before, in the folding's units, shape (r,).
-        radius: How far off C's entries might be then.
+        place: The independent feature's place among the r independent ones.
+        row: The dependent feature's row of C before, in the folding's units, shape (r,).
+        radius: A bound on the error of C's entries before.
     """
 
     place: int
@@ -46,11 +46,11 @@ class Exchange:
     def of_weights(
         self, weights: Integers, radius: Integers, one: int
     ) -> tuple[Integers, Integers]:
-        """Return weights (r, k) of the independent features after the exchange, and their radius.
+        """Compute weights (r, k) of the independent features after the exchange, and their radius.
 
         Args:
-            weights: Before it.
-            radius: How far off each may be, likewise.
+            weights: The weights before it.
+            radius: A bound on the error of each, also before it.
             one: 1 in the units of the row.
         """
         i, pivot = self.place, int(self.row[self.place])
@@ -68,13 +68,13 @@ class Folding:
     """How the dependent features follow from the independent ones, all in raw units.
 
     Attributes:
-        of_features: The coefficients of the dependent features by the independent ones.
-        dependent: The former's places among the system's features.
-        exchanges: Of dependent for independent features, in order.
-        order: After those, the features by number: r independent ones, then q dependent ones.
+        of_features: The coefficients of the dependent features in terms of the independent ones.
+        dependent: The dependent features' places among the system's features.
+        exchanges: Exchanges of dependent for independent features, in order.
+        order: The features' numbers after those: r independent ones, then q dependent ones.
         combination: C after them in units of 2^-bits, shape (q, r).
-        radius: How far off each entry may be; None where nothing is known.
-        bits: After C's point.
+        radius: A bound on the error of each entry; None if there is no bound.
+        bits: C's fractional bits.
         factor: R with RᵀR = I + CᵀC in float64.
     """
 
@@ -89,7 +89,7 @@ class Folding:
 
     @classmethod
     def of(cls, of_features: Unknowns, dependent: list[int]) -> Folding:
-        """Return the folding for the coefficients of features as targets."""
+        """Build the folding from the coefficients of features as targets."""
         own = np.array(of_features.system.target_exponents)
         shifts = own[:, None] - np.array(of_features.exponents)[None, :]
         least = min(int(shifts.min(initial=0)), 0)
@@ -105,14 +105,14 @@ class Folding:
         return cls(of_features, dependent, exchanges, order, combination, radius, bits, factor)
 
     def rounded(self) -> Dependence:
-        """Return the combinations in float64; what is certainly 0 is."""
+        """Round the combinations to float64; entries that are certainly 0 become 0."""
         combination = np.array([[c.value for c in row] for row in self.of_features.weights()])
         offsets = np.array([c.value for c in self.of_features.biases()])
         offset = offsets if self.of_features.system.bias else np.zeros(len(combination))
         return Dependence(combination, offset, (combination != 0).any(axis=0), offset != 0)
 
     def fold(self, known: Unknowns) -> Unknowns:
-        """Return the weights of least norm for weights of the independent features alone."""
+        """Compute the minimum-norm weights from weights of only the independent features."""
         exponents = [known.system.feature_exponents[j] for j in (*known.places, *self.dependent)]
         top = max(exponents)
         grow = np.array([1 << (top - e) for e in known.exponents], object)[:, None]
@@ -135,7 +135,7 @@ class Folding:
         )
 
     def _solve(self, wanted: Integers, fraction: int) -> tuple[Integers, Integers]:
-        """Return v and u with v + Cᵀu = `wanted`, and nearly u = C·v."""
+        """Find v and u with v + Cᵀu = `wanted` and, nearly, u = C·v."""
         solution, one = wanted, 1 << fraction
         before: int | None = None
         while True:
@@ -151,7 +151,7 @@ class Folding:
     def _bounds(
         self, wanted: Integers, off: Integers, own: Integers, others: Integers
     ) -> list[int]:
-        """Return for each target how far off any of its weights of least norm may be."""
+        """Bound the error of each target's minimum-norm weights."""
         assert self.radius is not None  # noqa: S101 - see the caller
         missed = np.abs(own + self._times(self.combination.T, others) - wanted) + off + 2
         missed = missed + self._rounded_up(others)
@@ -159,7 +159,7 @@ class Folding:
         return [_norm(missed[:, t]) + _norm(gap[:, t]) for t in range(own.shape[1])]
 
     def _rounded_up(self, values: Integers) -> Integers:
-        """Return what C's radius may add to a product with values, shape (k,)."""
+        """Bound what C's radius may add to a product with `values`, shape (k,)."""
         product: Integers = np.abs(values).sum(axis=0) * (self.radius or 0)
         return (product >> self.bits) + 1
 
@@ -172,14 +172,14 @@ class Folding:
 def _exchanged(
     combination: Integers, radius: int | None, one: int, order: list[int]
 ) -> tuple[Integers, list[Exchange], int | None]:
-    """Return C without large entries, the exchanges that led there, and its radius.
+    """Remove C's large entries by exchanges; return C, the exchanges and C's radius.
 
-    No quotient by the largest entry is above 1, so that an exchange adds a few radii at most.
+    No quotient by the largest entry is above 1, so each exchange adds only a few radii.
 
     Args:
         combination: C in units of 1 / one, shape (q, r).
-        radius: How far off each entry may be; None where nothing is known.
-        one: See above.
+        radius: A bound on the error of each entry; None if there is no bound.
+        one: 1 in the units of `combination`.
         order: The features' numbers, exchanged in place.
     """
     q, r = combination.shape

@@ -152,7 +152,7 @@ def whole(values: NDArray[np.float64], bits: int) -> Integers:
 
 
 def nearest(values: NDArray[np.float64], bits: int) -> Integers:
-    """Return values · 2^bits as integers, rounded to the nearest."""
+    """Round values · 2^bits to the nearest integers."""
     integers: Integers = (whole(values, bits + 1) + 1) >> 1
     return integers
 

@@ -26,7 +26,7 @@ __all__ = ["MOST_INVERTED", "ExactNormal", "approximate_inverse", "inverse_root"
 Array = NDArray[np.float64]
 T_BITS = 60  # after the point of T
 FEW_BITS = 36  # where T need not be that near
-MOST_INVERTED = 400  # features of which it does not take long
+MOST_INVERTED = 400  # features; more would take long
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,8 +50,7 @@ class ExactSolution(SavedAsArrays):
         zeros: Places of coefficients returned as 0 since a negligible enclosure contains it.
         residual_squares: Σw·residual² of each target at the exact solution, to about the last
             bit, shape (k,); a ridge penalty is part of it.
-        least: The loss at the exact solution; None where nothing bounds the rounding of the
-            factor.
+        least: The loss at the exact solution; None if the rounding of the factor has no bound.
         normal: Gives (XᵀWX)⁻¹; None for more features than are eliminated in integers.
     """
 
@@ -71,8 +70,8 @@ class ExactLoss:
 
     Attributes:
         coordinates: That the loop runs in: whitened.
-        system: Of the basis' vectors.
-        working: The weights moved so far, of these vectors, in units of 2^−GRID, shape (r, k).
+        system: The system of the basis' vectors.
+        working: The current weights of these vectors, in units of 2^−GRID, shape (r, k).
     """
 
     resolution = 0.0
@@ -122,12 +121,12 @@ class ExactLoss:
         return loss
 
     def unknowns_towards(self, system: ExactSystem) -> Unknowns:
-        """Return the coefficients of other targets by the same features, as near as they get.
+        """Compute other targets' coefficients for the same features, as precisely as possible.
 
         Args:
-            system: Of the same basis; its A·w = B is solved by the loop's steps without a loss.
+            system: A system of the same basis; the loop's steps solve its A·w = B without a loss.
         """
-        # Where vectors stand for the features, what rounding leaves of theirs is multiplied.
+        # If vectors represent the features, their rounding errors are multiplied too.
         grid = GRID + 2 * system.in_basis().bits
         working, residual = np.zeros(system.right.shape, object), system.right * (1 << grid)
         before, left = None, int(np.abs(residual).max(initial=0))
@@ -140,7 +139,7 @@ class ExactLoss:
         return self._unknowns(system, working, self._enclosure(residual, grid), grid)
 
     def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
-        """Bound what rounding did to the gap: the gradient is exact, the factor is not."""
+        """Bound the rounding error of the gap: the gradient is exact, the factor is not."""
         r, k = self.working.shape
         noise = relative_noise(r, 1) * float(np.linalg.norm(self._inverse))
         return Rounding(self._slack + noise, torch.zeros(k, dtype=torch.float64), 0.0, math.inf)
@@ -153,9 +152,10 @@ class ExactLoss:
         return done
 
     def coefficients(self) -> tuple[list[list[Coefficient]], list[Coefficient]]:
-        """Return the weights of the features, shape (k, features), and the biases, (k,) or ().
+        """Compute the weights, shape (k, features), and the biases, (k,) or ().
 
-        Of the active features, and with minimum norm of the dependent ones after them.
+        The weights of the active features come first. With minimum norm, those of the dependent
+        features follow.
         """
         radius = self._enclosure(self._residual)
         unknowns = self._unknowns(self.system, self.working, radius)
@@ -210,7 +210,7 @@ class ExactLoss:
         )
 
     def _least_squares(self) -> Array:
-        """Return the scaled mean of residual² of each target at the exact solution, shape (k,).
+        """Compute each target's scaled mean of residual² at the exact solution, shape (k,).
 
         At the weights that the loop ended with it is more by ρᵀA⁻¹ρ, ρ = B − A·w, which is ‖Tρ‖²
         but for a share of at most `_slack`. What that may explain entirely is 0.
@@ -226,7 +226,7 @@ class ExactLoss:
         return least
 
     def _total(self, squares: Array) -> float:
-        """Return the sum of the targets' scaled mean squares, shape (k,), in their own units."""
+        """Sum the targets' scaled mean squares, shape (k,), in the targets' own units."""
         return float(sum(q * s * s for q, s in zip(squares, self._scale, strict=True)))
 
     def _rounded(self, residual: Integers, grid: int = GRID) -> Array:
@@ -252,7 +252,7 @@ class ExactLoss:
         return torch.tensor(value, dtype=torch.float64), by_weights, 2 / k * offset
 
     def _enclosure(self, residual: Integers, grid: int = GRID) -> Integers | None:
-        """Return e ≥ |w − exact w|, shape (r, k), in units of 2^−grid; None where T is too far off.
+        """Bound |w − exact w|, shape (r, k), in units of 2^−grid; None if T is too inaccurate.
 
         With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
         at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
@@ -263,7 +263,7 @@ class ExactLoss:
         reach = np.linalg.norm(np.abs(self._inverse) @ rounded, axis=0)
         widths = np.linalg.norm(self._inverse, axis=0)
         bound = np.multiply.outer(widths, reach) / (1 - self._slack) * (1 + 1e-9)
-        # Where nothing is left the solution is exact, also where it lies midway between two floats.
+        # If nothing is left, the solution is exact, even midway between two floats.
         left: Integers = (residual != 0).any(axis=0)
         return (whole(bound, grid) + 1) * left
 

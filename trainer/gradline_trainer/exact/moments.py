@@ -20,7 +20,7 @@ from gradline_trainer.moments import Moments
 __all__ = ["ExactMoments"]
 
 TINY = 2.0**-960  # of products below it, what rounding takes may be too small for float64
-LARGE = np.finfo(np.float64).max / 2**28  # of factors above it, Veltkamp's split may overflow
+LARGE = np.finfo(np.float64).max / 2**28  # for larger factors, Veltkamp's split may overflow
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def _two_product(
     """Return high and low with a·b = high + low exactly (Dekker, 1971; Veltkamp's split).
 
     Raises:
-        RefusedError: Where a product is so small that low would underflow, or a factor so large
-            that its split would overflow.
+        RefusedError: If a product is so small that low would underflow, or a factor so large that
+            its split would overflow.
     """
     if max(np.abs(a).max(initial=0.0), b.max(initial=0.0)) > LARGE:
         raise RefusedError(

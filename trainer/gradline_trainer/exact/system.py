@@ -29,7 +29,7 @@ ROOM = 128  # bits after the point of the scaled system, at least
 
 @dataclass(frozen=True)
 class ExactSystem:
-    """The exact normal equations A·w = B of p features, or of r vectors that stand for them.
+    """The exact normal equations A·w = B of p features, or of r vectors for them.
 
     Attributes:
         matrix: A, shape (p, p), or (r, r) with a basis.
@@ -45,7 +45,8 @@ class ExactSystem:
         target_units: Shape (k,).
         unit: Of the column of ones.
         bias: Whether there is a bias.
-        basis: The independent features and the vectors that A and B are of; None for all features.
+        basis: The independent features and the vectors for A and B; None if A and B are of all
+            features.
     """
 
     matrix: Integers
@@ -64,7 +65,7 @@ class ExactSystem:
     basis: Basis | None = None
 
     def feature_scale(self) -> Array:
-        """Return the float64 scale of each feature, shape (p,): its deviation, nearly."""
+        """Compute the float64 scale of each feature, shape (p,): nearly its deviation."""
         return np.array([ratio(1, self.weight, e - self.unit) for e in self.feature_exponents])
 
     def target_scale(self) -> Array:
@@ -72,12 +73,12 @@ class ExactSystem:
         return np.array([ratio(1, self.weight, e - self.unit) for e in self.target_exponents])
 
     def rounded(self) -> Array:
-        """Return A in float64, each entry correctly rounded."""
+        """Round each entry of A correctly to float64."""
         values: Array = (self.matrix / (1 << (2 * self.places))).astype(np.float64)
         return values
 
     def of(self, basis: Basis) -> ExactSystem:
-        """Return the system of the basis' vectors."""
+        """Build the system of the basis' vectors."""
         kept, bits = basis.kept, basis.bits
         matrix, right, power = self.matrix[np.ix_(kept, kept)], self.right[kept], self.power
         if basis.rows is not None:
@@ -94,7 +95,7 @@ class ExactSystem:
         )
 
     def towards(self, features: list[int]) -> ExactSystem:
-        """Return the system whose targets are some of its own features."""
+        """Build a system whose targets are some of this one's features."""
         return replace(
             self,
             right=self.matrix[:, features],
@@ -105,7 +106,7 @@ class ExactSystem:
         )
 
     def in_basis(self) -> Basis:
-        """Return the basis, or raise where there is none."""
+        """Return the basis; raise an error if there is none."""
         if self.basis is None:
             raise ValueError("the system of all features has no basis")
         return self.basis
@@ -114,7 +115,7 @@ class ExactSystem:
 def state_exactly(
     exact: ExactMoments, moments: Moments, features: int, options: Options
 ) -> tuple[Problem, ExactSystem, Basis]:
-    """Return the problem that exact moments state, the system of its candidates, and their basis.
+    """Build the problem from exact moments, the system of its candidates, and their basis.
 
     The candidates are the active and the dependent features of the problem, in order.
 
