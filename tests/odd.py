@@ -5,14 +5,24 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gradline
 from gradline.program import run
+from gradline_export import export_package
+from gradline_trainer import fit
 
 ROWS = [(i, i * i % 7, 3 * i + i % 4) for i in range(1, 13)]
 BODY = "".join(f"{a},{b},{y}\n" for a, b, y in ROWS)
+
+
+def package_of_rows(folder: Path) -> Path:
+    """Publish a model of a and b, learned from ROWS."""
+    a, b, y = (np.array(values, np.float64) for values in zip(*ROWS, strict=True))
+    return export_package(fit({"a": a, "b": b, "y": y}, "y"), folder, "ok")
 
 
 def refusal(act: Callable[[], object]) -> gradline.GradlineError:

@@ -19,7 +19,7 @@ from gradline.serve.failures import RequestError
 from gradline.serve.inference import Served, infer
 from gradline_export import export_package
 from gradline_trainer import fit
-from odd import BODY, ROWS, command, refusal
+from odd import BODY, ROWS, command, package_of_rows, refusal
 
 LONG = 10**5000 - 1  # of 5,000 nines
 SHOWN = f"{'9' * 24}… (5,000 digits)"
@@ -32,8 +32,7 @@ def kind(value: object) -> str:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of a and b."""
-    a, b, y = (np.array(values, np.float64) for values in zip(*ROWS, strict=True))
-    return export_package(fit({"a": a, "b": b, "y": y}, "y"), tmp_path_factory.mktemp("p"), "ok")
+    return package_of_rows(tmp_path_factory.mktemp("p"))
 
 
 @pytest.fixture(scope="module")

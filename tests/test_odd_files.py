@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 import gradline
 from gradline.tables.files import table_files
-from gradline_export import export_package
 from gradline_trainer import fit
-from odd import BODY, ROWS, command, refusal
+from odd import BODY, ROWS, command, package_of_rows, refusal
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of a and b."""
-    a, b, y = (np.array(values, np.float64) for values in zip(*ROWS, strict=True))
-    return export_package(fit({"a": a, "b": b, "y": y}, "y"), tmp_path_factory.mktemp("p"), "ok")
+    return package_of_rows(tmp_path_factory.mktemp("p"))
 
 
 @pytest.fixture(scope="module")

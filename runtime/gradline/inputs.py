@@ -21,6 +21,7 @@ from gradline.python_numbers import as_float, is_number, shown
 __all__ = [
     "column_labels",
     "from_tensor",
+    "is_sparse",
     "kind_of",
     "match_names",
     "refuse_sparse",
@@ -191,13 +192,19 @@ def to_numbers(
         raise _out_of_range(array, what, dtype, names) from None
 
 
+def is_sparse(values: object) -> bool:
+    """Check for a SciPy sparse matrix; there is none unless SciPy is imported."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(values))
+
+
 def refuse_sparse(values: object, what: str) -> None:
     """Refuse a SciPy sparse matrix, which NumPy would treat as a single object.
 
     Raises:
         InputError: For a sparse matrix; the hint says what to pass instead.
     """
-    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+    if is_sparse(values):
         raise InputError(
             f"{what}: a scipy sparse matrix ({type(values).__name__}) is not accepted, expected a "
             "dense array",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 
 from gradline.categories import PlaceOf, places_of, texts_of
 from gradline.errors import InputError
-from gradline.inputs import from_tensor, kind_of, refuse_sparse
+from gradline.inputs import from_tensor, is_sparse, kind_of, refuse_sparse
 from gradline.python_numbers import as_float, is_large_integer, is_number, shown
 from gradline.tables import BLOCK_ROWS, Block, TableFile
 from gradline_trainer.rows import GROUP_ROWS
 
-__all__ = ["ArrayTable", "is_sparse", "matrix_of"]
+__all__ = ["ArrayTable", "matrix_of"]
 
 DENSE = 1 << 22  # numbers of a sparse matrix to make dense at a time
 
@@ -89,12 +88,6 @@ class ArrayTable:
     def not_numbers(self, name: str, role: str = "feature") -> InputError:
         """Return the error for a column that is not numeric; there is none here."""
         raise AssertionError(name)
-
-
-def is_sparse(values: object) -> bool:
-    """Check for a SciPy sparse matrix; there is none unless SciPy is imported."""
-    sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and bool(sparse.issparse(values))
 
 
 def _cut(part: Any, rows: slice) -> NDArray[Any]:
