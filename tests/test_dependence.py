@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from gradline_export import export_package
 from gradline_export.command import command
 from gradline_export.intervals import interval_terms
 from gradline_export.packaging import freeze
-from gradline_trainer import Fit, fit, load_moments, save_moments
+from gradline_trainer import Fit, fit, load_moments, problem, save_moments
 from gradline_trainer.estimator import LinearRegression
 
 Array = NDArray[np.float64]
@@ -381,3 +382,19 @@ def test_exact_arithmetic_that_stops_short_of_a_proof_says_so(
     assert found.supposed == ["x4"]
     assert found.optimality.weights_error is None
     assert found.warnings[1].endswith("holds for the other features alone")
+
+
+def test_a_pivoted_factor_is_that_of_the_columns_in_order_even_if_cholesky_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = np.random.default_rng(3).normal(size=(4, 7))
+    rows /= np.linalg.norm(rows, axis=0)
+    matrix = rows.T @ rows
+    monkeypatch.setattr(problem, "cholesky", lambda matrix: None)
+    kept, factor = problem._factorise(torch.from_numpy(matrix), 4, 1e-12, any_order=True)
+    assert kept == sorted(kept)
+    assert len(kept) == 4
+    found = factor.numpy()
+    assert (np.triu(found, 1) == 0).all()
+    assert (found.diagonal() > 0).all()
+    np.testing.assert_allclose(found @ found.T, matrix[np.ix_(kept, kept)], atol=1e-14)

@@ -208,6 +208,10 @@ def _factorise(
         independent = cholesky(array[np.ix_(kept, kept)])
         if independent is not None:
             return kept, independent
+        # Sorted rows of the pivoted factor F are not triangular; F·Fᵀ = RᵀR is the same matrix.
+        upper = np.linalg.qr(columns[kept, : len(kept)].T).R
+        lower = (upper * np.sign(upper.diagonal())[:, None]).T
+        return kept, torch.from_numpy(np.ascontiguousarray(lower))
     return kept, torch.from_numpy(np.tril(columns[kept, : len(kept)]))
 
 
