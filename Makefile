@@ -45,10 +45,11 @@ test-elsewhere: venv ## the numeric tests as on other CPUs, and some as another 
 	.ci/elsewhere
 	.ci/as-nobody
 
-check: venv ## lint, format and types
+check: venv ## lint, format, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: venv ## write docs/commands.md anew from the commands' own help
 	$(BIN)/python docs/commands.py

@@ -17,7 +17,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from gradline_trainer import fit
-from gradline_trainer.arithmetic import SMALL, exact_cost
+from gradline_trainer.descent.arithmetic import SMALL, exact_cost
 
 ROWS = (5, 30, 100, 1_000, 10_000, 100_000)
 FEATURES = (1, 10, 30, 100, 400, 900)

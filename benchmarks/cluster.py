@@ -24,13 +24,14 @@ from benchmarks.comparison import Comparison, compare
 from benchmarks.measure import Samples, time_calls
 from benchmarks.synthetic import draw
 from gradline import load
-from gradline.engine import open_engine
-from gradline.scoring import Scoring
-from gradline.scoring_files import score_files
+from gradline.scoring.folder import score_files
+from gradline.scoring.open_engine import open_engine
+from gradline.scoring.rows import Scoring
 from gradline.tables import BLOCK_ROWS, open_files
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
-from gradline_trainer.moments import Moments, merge_all
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.rows.merging import merge_all
 
 __all__ = ["run"]
 

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Literal
 
 from benchmarks.measure import Samples
-from gradline.wording import aligned
+from gradline.terminal.layout import aligned
 
 __all__ = ["Comparison", "compare", "table"]
 

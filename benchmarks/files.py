@@ -17,8 +17,8 @@ from benchmarks.comparison import Comparison, compare
 from benchmarks.measure import Commands, peak_memory, time_processes
 from benchmarks.orchard import TRAIN_AND_EXPORT
 from benchmarks.synthetic import Array, Solution, draw, optimum
-from gradline.bound import rounding_bound
 from gradline.package.reading import read_package
+from gradline.package.rounding_bound import rounding_bound
 
 __all__ = ["run"]
 

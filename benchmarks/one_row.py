@@ -16,9 +16,10 @@ import gradline
 from benchmarks.comparison import Comparison, compare
 from benchmarks.measure import time_calls
 from benchmarks.orchard import TARGET_VALUES, X, published
-from gradline.bound import rounding_bound
 from gradline.model import open_session
-from gradline.package.reading import Package, read_package
+from gradline.package.files import Package
+from gradline.package.reading import read_package
+from gradline.package.rounding_bound import rounding_bound
 
 __all__ = ["run"]
 

@@ -16,7 +16,7 @@ from benchmarks.machine import block_product, block_product_share, read_once
 from benchmarks.measure import time_calls
 from benchmarks.rivals import ITERATIVE, RIVALS, Job
 from benchmarks.synthetic import Array, DType, Solution, draw, optimum, prediction_error
-from gradline_trainer.arithmetic import SMALL, exact_cost
+from gradline_trainer.descent.arithmetic import SMALL, exact_cost
 
 __all__ = ["run"]
 
@@ -90,7 +90,9 @@ class _Bench:
         self.what, (self.X, self.Y) = what, data
         self.turns, self.budget = turns, budget
         self.best = optimum(*data)
-        self.resolution = (self.X.shape[1] + 2) * 2.0**-53  # of a prediction, see gradline.bound
+        self.resolution = (
+            self.X.shape[1] + 2
+        ) * 2.0**-53  # of a prediction, see gradline.package.rounding_bound
         self.answers: dict[str, Solution] = {}
         self._ours("fast")()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gradline.program import COMMANDS, cli, import_command
+from gradline.commands.group import COMMANDS, cli, import_command
 
 __all__ = ["reference"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradline
-from gradline.program import run
+from gradline.commands.group import run
 from gradline_export import export_package
 from gradline_trainer import fit
 

@@ -52,7 +52,7 @@ class Answer:
 #: The command with shorter patience, so that tests of it are short.
 IMPATIENT = """
 import sys
-from gradline.program import run
+from gradline.commands.group import run
 from gradline.serve.connections import Connection
 Connection.head_seconds, Connection.body_seconds = 1.0, 2.0
 sys.exit(run(sys.argv[1:]))

@@ -21,7 +21,7 @@ import torch
 import gradline
 from gradline_export import export_package
 from gradline_trainer import LinearRegression, fit, load_moments, save_moments
-from gradline_trainer.ambient import known_state
+from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.orchard import TARGETS, orchard
 
 TINY = 1e-150  # whose square is near the least normal number, and which float32 has not

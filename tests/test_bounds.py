@@ -19,7 +19,7 @@ from gradline.commands.inspect import describe
 from gradline.package.reading import read_package
 from gradline.terminal.layout import as_text
 from gradline_export import export_package
-from gradline_export.intervals import interval_terms
+from gradline_export.freeze.intervals import interval_terms
 from gradline_trainer import Fit, fit
 
 Array = NDArray[np.float64]

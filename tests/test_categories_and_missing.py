@@ -24,15 +24,15 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 
 import gradline
-from gradline.encoding import Column, dump_columns, expand, in_order, parse_columns
+from gradline.columns.encoding import Column, dump_columns, expand, in_order, parse_columns
+from gradline.commands.group import cli
 from gradline.errors import GradlineError, InputError
 from gradline.package.manifest import dump_manifest
 from gradline.package.reading import read_package
-from gradline.program import cli
 from gradline.tables import Block
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
-from gradline_trainer.rows import held_out_rows
+from gradline_trainer.rows.rows import held_out_rows
 
 LEVELS = ["Zürich", "basel", "São=1", "Ωmega"]
 ROWS = 300

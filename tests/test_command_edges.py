@@ -14,11 +14,11 @@ from typing import TextIO
 
 import pytest
 
-import gradline_export.main_job
+import gradline_export.train_and_export
 from gradline import InputError, load
 from gradline.cli import main
 from gradline_export import export_package
-from gradline_export.publishing import publish
+from gradline_export.publish.publishing import publish
 from gradline_trainer import fit
 from terminals import Pipe, call
 
@@ -181,7 +181,7 @@ def test_from_the_rename_on_an_interrupt_changes_nothing(
         os.kill(os.getpid(), signal.SIGINT)
         return ["said"]
 
-    monkeypatch.setattr(gradline_export.main_job, "summary", interrupted)
+    monkeypatch.setattr(gradline_export.train_and_export, "summary", interrupted)
     with pytest.raises(SystemExit) as stop:
         main(["train-and-export", "--output", str(tmp_path)])
     assert (stop.value.code, capsys.readouterr().out) == (0, "said\n")

@@ -20,7 +20,7 @@ import pytest
 
 from gradline import load
 from gradline.cli import main, train_and_export
-from gradline.program import COMMANDS
+from gradline.commands.group import COMMANDS
 from gradline_trainer import Fit
 
 REPOSITORY = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gradline.program import COMMANDS
+from gradline.commands.group import COMMANDS
 from terminals import on_terminal
 from test_lightness import HEAVY, gradline_without
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gradline_trainer.crossproducts import cross_products
-from gradline_trainer.parallel import in_order
+from gradline_trainer.moments.crossproducts import cross_products
+from gradline_trainer.rows.threads import in_order
 
 LAYOUTS = {
     "rows": lambda values: values,

@@ -19,9 +19,10 @@ from sklearn.linear_model import LinearRegression as Peer
 from gradline import InputError, load
 from gradline_export import export_package
 from gradline_export.command import command
-from gradline_export.intervals import interval_terms
-from gradline_export.packaging import freeze
-from gradline_trainer import Fit, fit, load_moments, problem, save_moments
+from gradline_export.freeze.freezing import freeze
+from gradline_export.freeze.intervals import interval_terms
+from gradline_trainer import Fit, fit, load_moments, save_moments
+from gradline_trainer.descent import problem
 from gradline_trainer.estimator import LinearRegression
 
 Array = NDArray[np.float64]

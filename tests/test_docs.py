@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gradline.program import COMMANDS, import_command
+from gradline.commands.group import COMMANDS, import_command
 from gradline_export import export_package
 from gradline_trainer import fit, load_moments, save_moments
 from hosts import ROOT

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from gradline.atomic import write_named, write_whole
+from gradline.commands.group import run
 from gradline.errors import OutputError
 from gradline.package.versions import LAST_VERSION, locate, published_versions
-from gradline.program import run
-from gradline.writing import write_named, write_whole
-from gradline_export.publishing import publish
+from gradline_export.publish.publishing import publish
 
 FILES = {"model.onnx": b"model", "manifest.json": b"{}"}
 FLUSHED = ("fsync", ".unfinished")

@@ -17,8 +17,8 @@ import pytest
 
 import gradline
 from browser import Page
-from gradline.bound import rounding_bound
 from gradline.package.graph import parse_graph
+from gradline.package.rounding_bound import rounding_bound
 from hosts import EXAMPLES, REFERENCE, call, installed, need, npm, with_moved_row, with_nan
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     shutil.copytree(REFERENCE, folder / "artifacts" / "orchard" / "1")
     runtime = folder / "runtime" / "gradline"
     runtime.mkdir(parents=True)
-    shutil.copy(files("gradline").joinpath("panel.html"), runtime)  # type: ignore[arg-type]
+    shutil.copy(files("gradline.presentation").joinpath("panel.html"), runtime)  # type: ignore[arg-type]
     with ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
     ) as server:

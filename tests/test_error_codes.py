@@ -28,9 +28,9 @@ import gradline
 import gradline_export
 import gradline_trainer
 from gradline import GradlineError
+from gradline.commands.group import run
 from gradline.package.manifest import dump_manifest, parse_manifest
-from gradline.program import run
-from gradline_export.frozen import to_torchscript
+from gradline_export.freeze.formats import to_torchscript
 from gradline_trainer import fit, load_moments, save_moments
 
 ROOTS = [Path(p) for m in (gradline, gradline_trainer, gradline_export) for p in m.__path__]
@@ -78,7 +78,7 @@ class World:
         """A command; its error is raised again."""
         found: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("gradline.program.fail", lambda *told: found.append(told[3]))
+            patch.setattr("gradline.commands.group.fail", lambda *told: found.append(told[3]))
             with suppress(SystemExit):
                 run(list(map(str, words)))
         assert found, "the command ended without an error"
@@ -242,7 +242,7 @@ CALLS |= {
 
 @raises("no-scratch-space")
 def _(w: World) -> None:
-    from gradline_trainer.rows import Rows
+    from gradline_trainer.rows.rows import Rows
     from gradline_trainer.wide.scratch import Scratch
 
     class Full:
@@ -335,7 +335,7 @@ def denied(*_: object, **__: object) -> None:
 
 @raises("no-parity")
 def _(w: World) -> None:
-    from gradline_export.parity import check_parity
+    from gradline_export.freeze.parity import check_parity
 
     one = np.ones((1, 1), np.float32)
     check_parity({"Abacus": lambda rows: rows * 2}, one, one, np.zeros(1, np.float32))
@@ -352,7 +352,7 @@ def _(w: World) -> None:
 
 @raises("too-large")
 def _(w: World) -> None:
-    w.monkeypatch.setattr("gradline.package.strict.VALUES", 10)
+    w.monkeypatch.setattr("gradline.package.strict_json.VALUES", 10)
     w.monkeypatch.setattr("gradline.package.manifest.parse_json.__defaults__", (10,))
     export_package(fit(TABLE, "y"), w.tmp_path)
 
@@ -417,7 +417,7 @@ def nested(w: World) -> Path:
 
 @raises("foreign-files")
 def _(w: World) -> None:
-    from gradline.scoring_files import _claim
+    from gradline.scoring.folder import _claim
 
     w.file("other.txt", "")
     _claim(w.tmp_path, {"files": {}})
@@ -425,7 +425,7 @@ def _(w: World) -> None:
 
 @raises("busy-folder")
 def _(w: World) -> None:
-    from gradline.scoring_files import _alone_in
+    from gradline.scoring.folder import _alone_in
 
     with _alone_in(w.tmp_path), _alone_in(w.tmp_path):
         pass
@@ -497,7 +497,7 @@ CALLS |= {
 
 
 def on_ray(name: str, *arguments: Any) -> Any:
-    from gradline import on_ray as module
+    from gradline.scoring import ray_cluster as module
 
     if name == "_check_versions":
         module._versions.cache_clear()

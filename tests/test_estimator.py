@@ -186,7 +186,7 @@ def test_a_sparse_matrix_is_made_dense_a_block_at_a_time(monkeypatch: pytest.Mon
     X = sparse.random_array((3000, 20), density=0.05, rng=np.random.default_rng(0), format="csr")
     Y = X @ np.arange(20.0) + np.random.default_rng(1).normal(size=3000)
     whole = fit((X.toarray(), Y), arithmetic="exact")
-    monkeypatch.setattr("gradline_trainer.arrays.DENSE", 1 << 13)
+    monkeypatch.setattr("gradline_trainer.rows.arrays.DENSE", 1 << 13)
     found = fit((Watched(X), Y), arithmetic="exact")
     assert max(made) <= 1 << 13
     assert torch.equal(found.weights, whole.weights)

@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from gradline import InputError, load
 from gradline.tables import Block
 from gradline_export import export_package
-from gradline_export.frozen import rounded
+from gradline_export.freeze.formats import rounded
 from gradline_trainer import Fit, fit
-from gradline_trainer.arithmetic import SMALL, exact_cost
-from gradline_trainer.arrays import ArrayTable
-from gradline_trainer.exact.moments import ExactMoments
-from gradline_trainer.gathering import gather_exactly
+from gradline_trainer.descent.arithmetic import SMALL, exact_cost
+from gradline_trainer.exact.moments import ExactMoments, gather_exactly
 from gradline_trainer.options import Options
-from gradline_trainer.passes import Walk
-from gradline_trainer.rows import RowReader, held_out_rows
+from gradline_trainer.rows.arrays import ArrayTable
+from gradline_trainer.rows.passes import Walk
+from gradline_trainer.rows.rows import RowReader, held_out_rows
 
 Array = NDArray[np.float64]
 NIST = Path(__file__).parent / "nist"
@@ -207,7 +206,7 @@ def test_the_order_of_the_rows_changes_no_bit() -> None:
 @pytest.mark.parametrize("rows", [1, 7, 59, 4096])
 def test_the_size_of_the_blocks_changes_no_bit(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = coefficients(fit((ILL, ANSWERS), arithmetic="exact"))
-    monkeypatch.setattr("gradline_trainer.arrays.BLOCK_ROWS", rows)
+    monkeypatch.setattr("gradline_trainer.rows.arrays.BLOCK_ROWS", rows)
     monkeypatch.setattr("gradline_trainer.exact.moments.SUMMED", max(rows // 2, 1))
     assert coefficients(fit((ILL, ANSWERS), arithmetic="exact")) == expected
 
@@ -295,7 +294,7 @@ def test_auto_is_exact_on_small_tables_and_on_ill_conditioned_ones(
 ) -> None:
     small = fit((ILL, ANSWERS)).arithmetic
     assert (small.used, small.reason) == ("exact", "a small table, 360 values")
-    monkeypatch.setattr("gradline_trainer.arithmetic.SMALL", 100)
+    monkeypatch.setattr("gradline_trainer.descent.arithmetic.SMALL", 100)
     ill = fit((ILL, ANSWERS)).arithmetic
     assert ill.used == "exact"
     assert "ill-conditioned" in ill.reason or "dependent" in ill.reason
@@ -304,7 +303,7 @@ def test_auto_is_exact_on_small_tables_and_on_ill_conditioned_ones(
     assert well.condition is not None
     assert 1 <= well.condition < 10
     assert fit((ILL, ANSWERS), preconditioning="standardize").arithmetic.used == "fast"
-    monkeypatch.setattr("gradline_trainer.arithmetic.LARGE", 100)
+    monkeypatch.setattr("gradline_trainer.descent.arithmetic.LARGE", 100)
     large = fit((ILL, ANSWERS)).arithmetic
     assert large.used == "fast"
     assert large.reason.endswith("but too large for exact arithmetic")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gradline_trainer import Fit, fit
-from gradline_trainer.coordinates import Coordinates
-from gradline_trainer.moments import Moments
+from gradline_trainer.descent.coordinates import Coordinates
+from gradline_trainer.descent.problem import state_problem
+from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
-from gradline_trainer.problem import state_problem
 
 Array = NDArray[np.float64]
 Kind = Literal["none", "standardize", "whiten"]

@@ -13,9 +13,9 @@ import pytest
 import statsmodels.api as sm
 
 import gradline
-from gradline.program import run
+from gradline.commands.group import run
 from gradline_export import export_package
-from gradline_export.intervals import LEVELS, interval_terms, prove_intervals
+from gradline_export.freeze.intervals import LEVELS, interval_terms, prove_intervals
 from gradline_trainer import Fit, fit
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -17,7 +17,7 @@ import pytest
 from gradline.model import Model
 from gradline.package.reading import check_files, read_package
 from gradline.package.versions import published_versions
-from gradline_export.publishing import publish
+from gradline_export.publish.publishing import publish
 
 pytestmark = pytest.mark.slow
 
@@ -29,9 +29,9 @@ FORKS = """
 import os, signal, sys
 from pathlib import Path
 import onnx, onnxruntime, torch
-import gradline_export.command, gradline_export.main_job, gradline_export.report
+import gradline_export.command, gradline_export.train_and_export, gradline_export.report.report
 from gradline.cli import main
-from gradline_export.publishing import publish
+from gradline_export.publish.publishing import publish
 
 reference, root = map(Path, sys.argv[1:])
 files = {path.name: path.read_bytes() for path in reference.iterdir()}

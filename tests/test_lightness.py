@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gradline.program import COMMANDS
+from gradline.commands.group import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {

@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 import gradline
-from gradline.encoding import in_order
-from gradline.serve.failures import RequestError
-from gradline.serve.inference import Served, infer
+from gradline.columns.encoding import in_order
+from gradline.serve.protocol.errors import RequestError
+from gradline.serve.protocol.inference import Served, infer
 from gradline_export import export_package
 from gradline_trainer import fit
 from odd import BODY, ROWS, command, package_of_rows, refusal

@@ -10,8 +10,8 @@ import torch
 
 from gradline.errors import InputError, RefusedError
 from gradline_trainer import fit
-from gradline_trainer.descent import descend
-from gradline_trainer.momentum import RestartingMomentum, constant_momentum, contraction
+from gradline_trainer.descent.loop import descend
+from gradline_trainer.descent.momentum import RestartingMomentum, constant_momentum, contraction
 from gradline_trainer.orchard import TARGETS, orchard
 
 STANDARDIZED: dict[str, Any] = {"preconditioning": "standardize", "epochs": 40, "tolerance": 0}

@@ -28,10 +28,11 @@ from google.protobuf.json_format import MessageToDict
 from onnx import numpy_helper
 
 import gradline
-from gradline_export import export_package, publishing
-from gradline_export.testrows import golden_rows
+from gradline_export import export_package
+from gradline_export.freeze.golden_rows import golden_rows
+from gradline_export.publish import publishing
 from gradline_trainer import Fit, fit
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments.moments import Moments
 from gradline_trainer.orchard import FEATURES, TARGETS, orchard
 
 NAMES = ["temperature °F", "雨量", 'the "wet" \\ share', "🍎"]

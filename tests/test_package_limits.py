@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import gradline
+from gradline.commands.group import run
 from gradline.package.limits import BARE_LIMIT, file_limit
 from gradline.package.reading import check_files, read_package
-from gradline.program import run
 from gradline_export import export_package
 from gradline_trainer import fit
 from hostile.case import sealed

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import gradline
-from gradline.program import run
+from gradline.commands.group import run
 from gradline.serve import app
 from gradline.serve.metrics import Metrics
 from gradline.serve.repository import Repository

@@ -18,12 +18,12 @@ import statsmodels.api as sm
 
 import gradline
 from browser import Page
-from gradline.bound import rounding_bound
-from gradline.encoding import Column
+from gradline.columns.encoding import Column
+from gradline.explain.contributions import by_effect
 from gradline.package.graph import parse_graph
-from gradline.reasons import by_effect
+from gradline.package.rounding_bound import rounding_bound
 from gradline_export import export_package
-from gradline_export.exact import exact_outputs
+from gradline_export.freeze.exact_product import exact_outputs
 from gradline_trainer import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
 from hosts import EXAMPLES, need
@@ -424,7 +424,7 @@ def test_columns_are_ordered_by_their_features_largest_effect() -> None:
 
 
 def test_the_web_examples_policy_names_the_panel() -> None:
-    panel = files("gradline").joinpath("panel.html").read_bytes()
+    panel = files("gradline.presentation").joinpath("panel.html").read_bytes()
     page = (EXAMPLES / "web" / "index.html").read_text()
     for kind, text in re.findall(rb"<(script|style)>(.*?)</\1>", panel, re.DOTALL):
         name = base64.b64encode(hashlib.sha256(text).digest()).decode()

@@ -47,9 +47,9 @@ import json, random
 from pathlib import Path
 
 import gradline
-from gradline.program import run
-from gradline.scoring import Scoring
-from gradline.scoring_files import score_files
+from gradline.commands.group import run
+from gradline.scoring.rows import Scoring
+from gradline.scoring.folder import score_files
 from gradline.tables import Dialect, open_files
 from gradline_export import export_package
 from gradline_trainer import fit

@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import gradline
-from gradline.bound import rounding_bound
 from gradline.model import Model
+from gradline.package.files import Package
 from gradline.package.graph import parse_graph
-from gradline.package.reading import Package
+from gradline.package.rounding_bound import rounding_bound
 from gradline_export import export_package
-from gradline_export.frozen import to_onnx
+from gradline_export.freeze.formats import to_onnx
 from gradline_trainer import fit
 from gradline_trainer.orchard import FEATURES, TARGETS, orchard
 

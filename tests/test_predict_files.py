@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradline
-from gradline.program import run
-from gradline.writing import FORMATS
+from gradline.commands.group import run
+from gradline.tables.writing import FORMATS
 from gradline_export import export_package
 from gradline_trainer import fit, save_moments
 
@@ -201,7 +201,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(
     kind: str, orchard_package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """/dev/full takes no byte: the hidden file that is written to is a link to it."""
-    from gradline import writing
+    from gradline.tables import writing
 
     n = 500_000
     pl.DataFrame(
@@ -433,7 +433,7 @@ def test_files_give_what_predict_gives(
 
 PEAK = """
 import sys
-from gradline.program import run
+from gradline.commands.group import run
 assert run(["predict", *sys.argv[1:], "-q"]) == 0
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

@@ -18,7 +18,7 @@ from gradline.cli import main
 from gradline.package.reading import check_files, read_package
 from gradline.package.versions import published_versions
 from gradline_export import export_package
-from gradline_export.publishing import publish
+from gradline_export.publish.publishing import publish
 from gradline_trainer import Fit
 from terminals import piped
 
@@ -33,7 +33,7 @@ main(["train-and-export", "--quiet"])
 EIGHT = """
 import os, sys
 import onnx, onnxruntime, torch
-import gradline_export.command, gradline_export.main_job, gradline_export.report
+import gradline_export.command, gradline_export.train_and_export, gradline_export.report.report
 from gradline.cli import main
 
 children = []
@@ -53,7 +53,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in chi
 
 AGAIN = """
 import sys
-from gradline_export.publishing import publish
+from gradline_export.publish.publishing import publish
 for _ in range(50):
     publish({"a": b"1", "b": b"2"}, sys.argv[1], "letters")
 """

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import gradline
-from gradline.leverage import TILE, Leverage
-from gradline.ranges import Ranges
+from gradline.explain.leverage import TILE, Leverage
+from gradline.explain.ranges import Ranges
 from gradline_export import export_package
 from gradline_trainer import fit
 

@@ -22,11 +22,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gradline import on_ray
-from gradline.engine import open_engine
 from gradline.errors import GradlineError, InputError, MissingExtraError
+from gradline.scoring import ray_cluster as on_ray
+from gradline.scoring.open_engine import open_engine
 from gradline.tables import open_files
-from gradline.tables.shares import shares, uncut
+from gradline.tables.shards import shares, uncut
 from gradline_export import export_package
 from gradline_trainer import fit, save_moments
 
@@ -209,7 +209,7 @@ def test_a_large_file_that_cannot_be_cut_is_named(
         frame = pl.DataFrame({"x": range(100)})
         (frame.write_csv if suffix == "csv" else frame.write_parquet)(tmp_path / f"t.{suffix}")
     assert uncut(open_files(tmp_path / "t.csv")) is None
-    monkeypatch.setattr("gradline.tables.shares.SHARE_BYTES", 50)
+    monkeypatch.setattr("gradline.tables.shards.SHARE_BYTES", 50)
     assert "t.csv is read by one task" in (uncut(open_files(tmp_path / "t.csv")) or "")
     assert uncut(open_files(tmp_path / "t.parquet")) is None
 
@@ -608,7 +608,7 @@ def test_neither_four_workers_nor_a_machine_that_goes_change_a_byte_or_a_row(
 SLOW = """
 import sys, time
 from pathlib import Path
-from gradline import on_ray
+from gradline.scoring import ray_cluster as on_ray
 from gradline.cli import main
 
 def run(*_):

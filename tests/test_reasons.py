@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import gradline
-from gradline.bound import rounding_bound
-from gradline.leverage import Leverage
+from gradline.commands.group import run
+from gradline.explain.leverage import Leverage
+from gradline.explain.ranges import Ranges
 from gradline.package.reading import read_package
-from gradline.program import run
-from gradline.ranges import Ranges
+from gradline.package.rounding_bound import rounding_bound
 from gradline_export import export_package
-from gradline_export.leverage_record import leverage_record
+from gradline_export.freeze.leverage_record import leverage_record
 from gradline_trainer import fit
 
 Array = NDArray[np.float64]

@@ -9,7 +9,7 @@ import pytest
 
 from gradline import load
 from gradline.package.reading import check_files, read_package
-from gradline_export.packaging import freeze
+from gradline_export.freeze.freezing import freeze
 from gradline_trainer import Fit
 
 REFERENCE = Path(__file__).parent.parent / "artifacts" / "orchard" / "1"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import gradline
+from gradline.commands.group import run
 from gradline.package.manifest import parse_manifest
-from gradline.program import run
 from gradline_export import export_package
 from gradline_trainer import fit
 from gradline_trainer.orchard import TARGETS, orchard
@@ -85,9 +85,9 @@ def unsealed(package: Path) -> Document:
 
 def use(package: Path, other: Path, rows: Path) -> None:
     """Do with a package all that reads its manifest; what is no GradlineError is raised."""
-    from gradline.serve.describe import model_metadata
-    from gradline.serve.inference import Served
-    from gradline.serve.openapi import document
+    from gradline.serve.protocol.inference import Served
+    from gradline.serve.protocol.metadata import model_metadata
+    from gradline.serve.protocol.openapi import document
 
     served = Served(gradline.load(package))
     json.dumps(model_metadata(served, ["1"]), allow_nan=False)

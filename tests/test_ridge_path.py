@@ -22,13 +22,13 @@ from gradline.errors import InputError
 from gradline.tables import Block
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
-from gradline_trainer import arrays as arrays_module
-from gradline_trainer.arrays import ArrayTable
-from gradline_trainer.folds import training_moments
-from gradline_trainer.moments import Moments
+from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge, path_warnings
+from gradline_trainer.moments.folds import training_moments
+from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
-from gradline_trainer.ridge_path import RidgePath, choose_ridge, path_warnings
-from gradline_trainer.rows import dealt_folds, held_out_rows
+from gradline_trainer.rows import arrays as arrays_module
+from gradline_trainer.rows.arrays import ArrayTable
+from gradline_trainer.rows.rows import dealt_folds, held_out_rows
 
 Array = NDArray[np.float64]
 

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from tests.test_exact import design
 from tests.test_statistics import TABLES, by_condition, close, random_table
 
+from gradline.commands.group import cli, run
 from gradline.errors import InputError
 from gradline.package.reading import read_package
-from gradline.program import cli, run
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
-from gradline_trainer.robust import Kind
+from gradline_trainer.statistics.robust import Kind
 
 Array = NDArray[np.float64]
 KINDS = get_args(Kind)
@@ -196,9 +196,9 @@ def test_neither_the_order_of_rows_nor_the_blocks_nor_the_units_matter(
     order = rng.permutation(len(X))
     units = 2.0 ** rng.integers(-40, 40, 4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gradline_trainer.arrays.BLOCK_ROWS", block)
-        patch.setattr("gradline_trainer.robust.CHUNK", 1)
-        patch.setattr("gradline_trainer.robust.LEAST_ROWS", 3)
+        patch.setattr("gradline_trainer.rows.arrays.BLOCK_ROWS", block)
+        patch.setattr("gradline_trainer.statistics.robust.CHUNK", 1)
+        patch.setattr("gradline_trainer.statistics.robust.LEAST_ROWS", 3)
         table = X[order] * units, Y[order]
         found = errors_of(fit(table, sample_weight=3 * w[order], robust=kind))
     np.testing.assert_allclose(found * [*units, 1], expected, rtol=1e-10)
@@ -313,9 +313,9 @@ def test_options_that_make_no_sense(options: dict[str, Any], said: str) -> None:
 
 
 def test_tables_whose_covariances_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradline_trainer.robust.MOST", 3 * 5 * 5)
+    monkeypatch.setattr("gradline_trainer.statistics.robust.MOST", 3 * 5 * 5)
     fit(random_table(), robust="HC3")
-    monkeypatch.setattr("gradline_trainer.robust.MOST", 3 * 5 * 5 - 1)
+    monkeypatch.setattr("gradline_trainer.statistics.robust.MOST", 3 * 5 * 5 - 1)
     with pytest.raises(InputError, match="3 targets and 4 features take 3 covariance"):
         fit(random_table(), robust="HC3")
     monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 3)
@@ -332,9 +332,9 @@ def test_a_table_that_changes_between_the_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X, Y = uneven_table(200)
-    monkeypatch.setattr("gradline_trainer.rows.RowReader.block_rows", 100)
+    monkeypatch.setattr("gradline_trainer.rows.rows.RowReader.block_rows", 100)
     passes = iter([200, 150])
-    from gradline_trainer.arrays import ArrayTable
+    from gradline_trainer.rows.arrays import ArrayTable
 
     plain = ArrayTable.blocks
 

@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 
 from gradline import load
 from gradline.cli import main
-from gradline.encoding import Column
+from gradline.columns.encoding import Column
 from gradline.errors import InputError, OutputError, PackageError
 from gradline_export import export_package
-from gradline_export.packaging import freeze
+from gradline_export.freeze.freezing import freeze
 from gradline_trainer import Fit, fit, load_moments, save_moments
-from gradline_trainer.columns import Columns
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.saved_moments import SavedMoments
+from gradline_trainer.rows.columns import Columns
 from gradline_trainer.saved.algebra import MOST, merge_moments, subtract_moments
 from gradline_trainer.saved.format import dump, parse
-from gradline_trainer.saved.moments import SavedMoments
 
 Array = NDArray[np.float64]
 Run = Callable[..., tuple[int, str, str]]

@@ -12,7 +12,7 @@ import pytest
 
 import gradline
 from gradline.errors import PackageError
-from gradline.package import strict
+from gradline.package import strict_json as strict
 from gradline.package.manifest import dump_manifest, parse_json, parse_manifest
 
 PACKAGE = Path(__file__).parent.parent / "artifacts" / "orchard" / "1"

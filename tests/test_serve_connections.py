@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 import gradline
-from gradline.program import run
+from gradline.commands.group import run
 from serving import (
     IMPATIENT,
     Server,
@@ -331,7 +331,7 @@ def test_a_log_that_nobody_reads_any_more_is_no_fault_of_the_client(orchard_pack
 
 FAULTY = """
 import sys
-from gradline.program import run
+from gradline.commands.group import run
 from gradline.serve.application import Application
 Application._note = lambda *_: 1 / 0
 sys.exit(run(sys.argv[1:]))
@@ -502,7 +502,7 @@ def test_a_flood_of_connections_beyond_the_most_costs_the_others_little(
 
 FEW_DESCRIPTORS = """
 import resource, sys
-from gradline.program import run
+from gradline.commands.group import run
 resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 sys.exit(run(sys.argv[1:]))
 """

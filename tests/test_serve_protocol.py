@@ -24,13 +24,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradline
-from gradline.program import run
-from gradline.serve import inference, tensors
+from gradline.commands.group import run
 from gradline.serve.application import Application, Limits
-from gradline.serve.bodies import inflated
-from gradline.serve.failures import RequestError
-from gradline.serve.inference import infer as infer_bytes
 from gradline.serve.metrics import Metrics
+from gradline.serve.protocol import inference, tensors
+from gradline.serve.protocol.bodies import inflated
+from gradline.serve.protocol.errors import RequestError
+from gradline.serve.protocol.inference import infer as infer_bytes
 from gradline.serve.repository import Repository
 from gradline.serve.settings import Settings
 from gradline_export import export_package

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import gradline
-from gradline.program import run
+from gradline.commands.group import run
 from gradline.serve.application import Application, Limits
 from gradline.serve.metrics import Metrics
 from gradline.serve.repository import Repository

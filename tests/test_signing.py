@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import gradline
-from gradline.program import cli, run
+from gradline.commands.group import cli, run
 
 KEY = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
 

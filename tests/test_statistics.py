@@ -23,14 +23,14 @@ from sklearn.datasets import load_diabetes, load_linnerud
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from tests.test_exact import CERTIFIED, conditioned, design, digits
 
+from gradline.commands.group import cli, run
 from gradline.commands.inspect import describe
 from gradline.errors import InputError, RefusedError
 from gradline.package.reading import read_package
-from gradline.program import cli, run
 from gradline.terminal.layout import as_text
 from gradline_export import export_package
 from gradline_trainer import Fit, LinearRegression, fit
-from gradline_trainer.summary import Summary
+from gradline_trainer.statistics.summary import Summary
 
 Array = NDArray[np.float64]
 BY_TERM = ("standard_error", "t", "p", "lower", "upper")
@@ -135,7 +135,7 @@ def test_neither_the_order_of_rows_nor_the_blocks_change_a_bit(
     w = np.random.default_rng(3).random(len(X)) + 0.01
     expected = fit((X, Y), sample_weight=w).summary().to_dict()
     order = np.random.default_rng(1).permutation(len(X))
-    monkeypatch.setattr("gradline_trainer.arrays.BLOCK_ROWS", 7)
+    monkeypatch.setattr("gradline_trainer.rows.arrays.BLOCK_ROWS", 7)
     shuffled = fit((X[order], Y[order]), sample_weight=w[order]).summary()
     assert shuffled.to_dict() == expected
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gradline.onnx_runtime import import_onnxruntime
+from gradline.package.onnx_runtime import import_onnxruntime
 
 ROOT = Path(__file__).parents[1]
 WINGS = ("runtime/gradline", "trainer/gradline_trainer", "export/gradline_export")

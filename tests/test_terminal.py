@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from gradline.student import half_width
+from gradline.presentation.t_quantile import half_width
 from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim, as_text
 from gradline.terminal.live import GRAPH, bar, sparkline
 from gradline.terminal.styled import as_styled

@@ -14,9 +14,12 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from gradline.errors import RefusedError
-from gradline_export import export_package, packaging, report
-from gradline_trainer import Fit, LinearRegression, fit, fitting, statistics
-from gradline_trainer.parallel import one_thread_each
+from gradline_export import export_package
+from gradline_export.freeze import freezing as packaging
+from gradline_export.report import report
+from gradline_trainer import Fit, LinearRegression, fit, fitting
+from gradline_trainer.rows.threads import one_thread_each
+from gradline_trainer.statistics import summarize as statistics
 from other_machines import table
 
 FOUR, ONE = [4, 4], [1, 1]

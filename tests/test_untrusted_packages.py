@@ -19,9 +19,9 @@ from google.protobuf import text_format
 from onnx import ModelProto, TensorProto, numpy_helper
 
 import gradline
+from gradline.commands.group import cli
 from gradline.package.reading import check_files, read_package
-from gradline.program import cli
-from gradline_export.frozen import to_onnx
+from gradline_export.freeze.formats import to_onnx
 from hostile.case import sealed
 
 FILES = ["golden.json", "manifest.json", "model.onnx", "model.pt", "report.html"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from gradline.commands.group import run
 from gradline.package.manifest import dump_manifest, file_record, parse_manifest
-from gradline.program import run
 from gradline_export import export_package
 from gradline_trainer import Fit
 
@@ -62,7 +62,7 @@ def test_a_pytorch_that_computes_wrongly_is_named(
     exported: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "gradline_export.rerun.torch_hosts",
+        "gradline_export.freeze.rerun.torch_hosts",
         lambda files: {"TorchScript": lambda rows: rows[:, :2] * 0},
     )
     report = verified(exported, capsys, status=1)

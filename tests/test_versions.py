@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradline
-from gradline.difference import compare
+from gradline.commands.group import run
+from gradline.package.comparison import compare
 from gradline.package.reading import read_package
-from gradline.program import run
 from gradline_export import export_package
 from gradline_trainer import fit
 

@@ -7,16 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradline.wording import (
-    aligned,
-    chance,
-    count,
-    equations,
-    label,
-    number,
-    scientific,
-    to_error,
-)
+from gradline.formatting import chance, count, equations, label, number, scientific, to_error
+from gradline.terminal.layout import aligned
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,17 @@ import pytest
 from scipy.special import stdtrit
 
 import gradline
-from gradline.changes import measure
-from gradline.difference import compare
+from gradline.commands.group import run
+from gradline.package.comparison import compare
 from gradline.package.reading import read_package
-from gradline.program import run
-from gradline.student import half_width
+from gradline.presentation.t_quantile import half_width
+from gradline.scoring.changes import measure
 from gradline.tables import Dialect, open_files
 from gradline.tables.text import clean
 from gradline_export import export_package
-from gradline_export.intervals import Intervals
-from gradline_export.parity import check_parity
-from gradline_export.use import _visible
+from gradline_export.freeze.intervals import Intervals
+from gradline_export.freeze.parity import check_parity
+from gradline_export.report.usage import _visible
 from gradline_trainer import Fit, fit
 
 # diff
@@ -124,7 +124,7 @@ def test_of_levels_as_frequent_the_first_by_code_point_is_the_reference() -> Non
 
 
 def test_a_target_without_variance_has_no_r2() -> None:
-    from gradline_trainer.metrics import _collect
+    from gradline_trainer.statistics.metrics import _collect
 
     found = _collect(np.array([4.0, 0.0]), None, np.array([0.0, 2.0]))
     assert [metrics.r2 for metrics in found] == [None, 1.0]
@@ -134,7 +134,7 @@ def test_a_target_without_variance_has_no_r2() -> None:
 
 
 def test_the_next_version_is_above_the_newest_not_the_first_that_is_free(tmp_path: Path) -> None:
-    from gradline_export.publishing import publish
+    from gradline_export.publish.publishing import publish
 
     for number in ("1", "5"):
         (tmp_path / "m" / number).mkdir(parents=True)

@@ -22,13 +22,14 @@ from sklearn.exceptions import ConvergenceWarning
 from gradline import load
 from gradline.errors import GradlineWarning, InputError, OutputError, RefusedError
 from gradline_export import export_package
-from gradline_export.certificate import certify_float32
+from gradline_export.freeze.float32 import certify_float32
 from gradline_trainer import Fit, LinearRegression, fit
-from gradline_trainer.moments import Moments, merge_all
-from gradline_trainer.rows import Rows
+from gradline_trainer.moments.column_moments import ColumnMoments
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.rows.merging import merge_all
+from gradline_trainer.rows.rows import Rows
 from gradline_trainer.wide import fitting as wide
 from gradline_trainer.wide import scratch
-from gradline_trainer.wide.column_moments import ColumnMoments
 from gradline_trainer.wide.descent import WideOptimality
 from gradline_trainer.wide.spectrum import largest_eigenvalue
 

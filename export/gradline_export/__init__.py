@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gradline.errors import needs_extra
 
 if TYPE_CHECKING:
-    from gradline_export.packaging import export_package
+    from gradline_export.exporting import export_package
 
 __all__ = ["export_package"]
 
@@ -17,5 +17,5 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra():
-        from gradline_export import packaging
-    return getattr(packaging, name)
+        from gradline_export import exporting
+    return getattr(exporting, name)

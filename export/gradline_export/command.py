@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradline.errors import InputError
-from gradline.interrupts import ending_at_once
-from gradline_export.fingerprints import begin
+from gradline.terminal.interrupts import ending_at_once
+from gradline_export.publish.fingerprints import begin
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -320,7 +320,7 @@ def command(**options: Any) -> None:
         begin(options["data"])
     try:
         with ending_at_once(["--json"] if options["as_json"] else []):
-            from gradline_export.main_job import run
+            from gradline_export.train_and_export import run
     finally:
         gc.freeze()
         gc.enable()

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from gradline.errors import PackageError
+from gradline.formatting import categories, chosen_ridge, count, float32_error, in_doubt, number
 from gradline.package.versions import locate
-from gradline.shown import standardized
-from gradline.story import equations, how_to_predict, metrics
+from gradline.presentation.sections import equations, how_to_predict, metrics
+from gradline.presentation.selection import standardized
 from gradline.tables import TableFile
 from gradline.terminal.layout import Facts, Heading, Part
-from gradline.wording import categories, chosen_ridge, count, float32_error, in_doubt, number
-from gradline_export.packaging import Frozen, column_record, metrics_record
-from gradline_trainer.diagnosis import Optimality
+from gradline_export.freeze.freezing import Frozen
+from gradline_export.freeze.manifest import column_record, metrics_record
+from gradline_trainer.descent.diagnosis import Optimality
 from gradline_trainer.fitting import Fit
 
 __all__ = ["summary", "summary_record"]

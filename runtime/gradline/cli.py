@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gradline.interrupts import handle_interrupts, ignore_interrupts, tell_of_interrupt
+from gradline.terminal.interrupts import handle_interrupts, ignore_interrupts, tell_of_interrupt
 
 __all__ = ["main", "train_and_export"]
 
@@ -28,7 +28,7 @@ def main(args: Sequence[str] | None = None, *, prog_name: str = "gradline") -> N
 
     try:
         handle_interrupts(interrupt)
-        from gradline.program import run
+        from gradline.commands.group import run
 
         status = run(arguments, prog_name)
     except BaseException as error:  # a library may make an ImportError of an interrupt

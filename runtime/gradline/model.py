@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.ambient import numpy_defaults
-from gradline.by_column import as_inputs
-from gradline.encoding import fill_values
+from gradline.columns.by_name import as_inputs
+from gradline.columns.encoding import fill_values
+from gradline.columns.matrix import to_matrix
+from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError, PackageError
-from gradline.inputs import to_matrix
-from gradline.onnx_runtime import import_onnxruntime
-from gradline.package.reading import Package, read_package
+from gradline.package.files import Package
+from gradline.package.onnx_runtime import import_onnxruntime
+from gradline.package.reading import read_package
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from gradline.ranges import Outside, Ranges
-    from gradline.reasons import Explanation
+    from gradline.explain.contributions import Explanation
+    from gradline.explain.ranges import Outside, Ranges
 
 __all__ = ["Model", "load", "open_session"]
 
@@ -155,7 +156,7 @@ class Model:
             InputError: Naming the column, row, shape or dtype at fault.
             PackageError: Where the package has no record of the features' means.
         """
-        from gradline.reasons import column_figures, explain
+        from gradline.explain.contributions import column_figures, explain
 
         means = column_figures(self.manifest, self.features, "mean")
         if self.columns:
@@ -173,13 +174,13 @@ class Model:
         Raises:
             PackageError: Where the package has no record of the columns' deviations.
         """
-        from gradline.reasons import by_effect
+        from gradline.explain.contributions import by_effect
 
         return by_effect(self.package.graph.weights, self.manifest, self.columns)
 
     @cached_property
     def _ranges(self) -> Ranges:
-        from gradline.ranges import Ranges
+        from gradline.explain.ranges import Ranges
 
         return Ranges.of(self.manifest, self.features, self.dtype)
 

@@ -26,9 +26,9 @@ from click.testing import CliRunner
 from onnx import load_model_from_string, numpy_helper
 
 from gradline import PackageError
+from gradline.commands.group import cli
 from gradline.model import Model
 from gradline.package.reading import check_files, read_package
-from gradline.program import cli
 from hostile import damage, documents, graphs
 from hostile.case import Case, Files
 

@@ -10,7 +10,7 @@ from gradline.errors import needs_extra
 if TYPE_CHECKING:
     from gradline_trainer.estimator import LinearRegression
     from gradline_trainer.fitting import Fit, fit
-    from gradline_trainer.saved.moments import load_moments, save_moments
+    from gradline_trainer.saved.files import load_moments, save_moments
 
 __all__ = ["Fit", "LinearRegression", "fit", "load_moments", "save_moments"]
 
@@ -18,8 +18,8 @@ MODULES = {
     "Fit": "fitting",
     "LinearRegression": "estimator",
     "fit": "fitting",
-    "load_moments": "saved.moments",
-    "save_moments": "saved.moments",
+    "load_moments": "saved.files",
+    "save_moments": "saved.files",
 }
 
 

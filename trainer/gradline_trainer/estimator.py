@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,17 +15,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from gradline.ambient import numpy_defaults
+from gradline.columns.matrix import column_labels, from_tensor
+from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import GradlineWarning, InputError
-from gradline.inputs import column_labels, from_tensor
 from gradline.tables import Dialect
-from gradline_trainer.ambient import known_state
-from gradline_trainer.fitting import learn
+from gradline_trainer.descent.library_state import known_state
+from gradline_trainer.learning import learn
 from gradline_trainer.options import Options
-from gradline_trainer.passes import Walk
 from gradline_trainer.result import Fit
-from gradline_trainer.rows import RowReader
-from gradline_trainer.sources import open_table
+from gradline_trainer.rows.passes import Walk
+from gradline_trainer.rows.rows import RowReader
+from gradline_trainer.rows.sources import open_table
 
 __all__ = ["LinearRegression"]
 
@@ -188,9 +189,6 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             InputError: Where all rows have the same features: the package would hold them.
             GradlineError: As `export_package` does.
         """
-        # Imports point from export to trainer, so this one waits until it is called for.
-        from gradline_export import export_package
-
         check_is_fitted(self)
         moments = self.fit_.moments
         if (moments.minimum == moments.maximum)[: self.n_features_in_].all():
@@ -199,7 +197,10 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
                 code="constant-features",
                 hint="fit rows that differ",
             )
-        return export_package(self.fit_, path, name, **options)
+        # Imports point from export to trainer, so the export wing names itself in an entry point.
+        (wing,) = entry_points(group="gradline", name="export")
+        published: Path = wing.load()(self.fit_, path, name, **options)
+        return published
 
 
 def _labels(y: Any) -> list[str] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, Literal
 
 from gradline.errors import InputError, nearest
 
-__all__ = ["Options"]
+__all__ = ["Options", "check_arguments"]
 
 CHOICES = {
     "preconditioning": ("none", "standardize", "whiten"),
@@ -46,7 +47,7 @@ class Options:
         arithmetic: "fast" is float64; "exact" gives the correctly rounded solution; "auto" is exact
             on small and on ill-conditioned tables, by a fixed formula of their shape.
         ridge: The penalty on the weights, scikit-learn's `alpha`; never on the bias. "auto" lets
-            cross-validation choose it: see `gradline_trainer.ridge_path`.
+            cross-validation choose it: see `gradline_trainer.descent.ridge_path`.
         folds: Of that cross-validation, 5 unless given; None with a penalty that is a number.
         bias: Whether there is a bias.
         dtype: Of the published graph; "auto" is float32 where its certificate allows.
@@ -219,3 +220,42 @@ def _real(name: str, value: object, expected: str, least: float, below: float) -
 
 def _bad(name: str, value: object, expected: str) -> InputError:
     return InputError(f"{name} = {value!r}, expected {expected}", code="bad-option")
+
+
+def check_arguments(table: Any, sample_weight: Any, separator: Any, **names: Any) -> None:
+    """Check that names are text, and that weights come as the table does.
+
+    Args:
+        table: What `fit` learns from; a tuple is a pair (X, Y).
+        sample_weight: A name, or for a pair an array.
+        separator: One character, or None.
+        **names: A name, several, or None, by the argument's own name.
+
+    Raises:
+        InputError: Naming the argument and what was expected.
+    """
+    for role, given in names.items():
+        if not (given is None or isinstance(given, str) or _all_text(given)):
+            raise _unexpected(
+                role, given, "text, or a list of texts", "a column labelled 0 is called '0'"
+            )
+    if not (separator is None or isinstance(separator, str)):
+        raise _unexpected("separator", separator, "one character", "such as ';'")
+    if isinstance(table, tuple):
+        if isinstance(sample_weight, str):
+            expected, hint = "an array of shape (n,)", "a pair (X, Y) has no named columns"
+            raise _unexpected("sample_weight", sample_weight, expected, hint)
+    elif not (sample_weight is None or isinstance(sample_weight, str)):
+        expected = "the name of a column of the table"
+        hint = "put the weights into the table, or give arrays: fit((X, Y), sample_weight=w)"
+        raise _unexpected("sample_weight", sample_weight, expected, hint)
+
+
+def _all_text(names: object) -> bool:
+    several = isinstance(names, Iterable) and not isinstance(names, Iterator | bytes)
+    return several and all(isinstance(name, str) for name in names)  # type: ignore[attr-defined]
+
+
+def _unexpected(role: str, given: object, expected: str, hint: str) -> InputError:
+    shown = repr(given) if len(repr(given)) <= 60 else f"a {type(given).__name__}"
+    return InputError(f"{role} = {shown}, expected {expected}", code="bad-option", hint=hint)

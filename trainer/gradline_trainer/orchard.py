@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradline_trainer.arrays import ArrayTable
+from gradline_trainer.rows.arrays import ArrayTable
 
 __all__ = ["FEATURES", "TARGETS", "orchard"]
 

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from gradline.tables import TableFile
-from gradline_trainer.ambient import known_state
-from gradline_trainer.arithmetic import Arithmetic
-from gradline_trainer.columns import Columns
-from gradline_trainer.dependence import Rank
-from gradline_trainer.diagnosis import Optimality
+from gradline_trainer.descent.arithmetic import Arithmetic
+from gradline_trainer.descent.dependence import Rank
+from gradline_trainer.descent.diagnosis import Optimality
+from gradline_trainer.descent.library_state import known_state
+from gradline_trainer.descent.ridge_path import RidgePath
 from gradline_trainer.exact.loss import ExactSolution
-from gradline_trainer.metrics import Metrics
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments.column_moments import ColumnMoments
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.partial_sums import PartialSums
+from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
-from gradline_trainer.residuals import Residuals
-from gradline_trainer.ridge_path import RidgePath
-from gradline_trainer.robust import Robust
-from gradline_trainer.saved.moments import SavedMoments
-from gradline_trainer.state import SavedAsArrays
-from gradline_trainer.whitening import Leverage
-from gradline_trainer.wide.column_moments import ColumnMoments
+from gradline_trainer.rows.columns import Columns
+from gradline_trainer.statistics.metrics import Metrics
+from gradline_trainer.statistics.pickling import SavedAsArrays
+from gradline_trainer.statistics.residuals import Residuals
+from gradline_trainer.statistics.robust import Robust
+from gradline_trainer.statistics.whitening import Leverage
 from gradline_trainer.wide.descent import WideOptimality
-from gradline_trainer.wide.partial_sums import PartialSums
 
 if TYPE_CHECKING:
-    from gradline_trainer.summary import Summary
+    from gradline_trainer.statistics.summary import Summary
 
 __all__ = ["Fit"]
 
@@ -120,6 +120,6 @@ class Fit(SavedAsArrays):
             RefusedError: For a wide table, a ridge penalty, and a run that ended before the
                 optimum: their standard errors are not those of least squares.
         """
-        from gradline_trainer.statistics import summarize
+        from gradline_trainer.statistics.summarize import summarize
 
         return summarize(self, level)

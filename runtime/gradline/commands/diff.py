@@ -11,8 +11,8 @@ from gradline.errors import InputError, RefusedError, nearest
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
-    from gradline.difference import Difference
-    from gradline.package.reading import Package
+    from gradline.package.comparison import Difference
+    from gradline.package.files import Package
     from gradline.terminal.layout import Part
 
 __all__ = ["command"]
@@ -52,7 +52,7 @@ def command(
       gradline diff artifacts/sales/3 artifacts/sales/4 --max-change revenue=50
       gradline diff artifacts/sales/3 artifacts/sales/4 --data lately.csv --max-change 50
     """
-    from gradline.difference import compare
+    from gradline.package.comparison import compare
     from gradline.package.reading import read_package
 
     packages = read_package(first), read_package(second)
@@ -95,7 +95,7 @@ def _measured(
     packages: tuple[Package, Package], data: str, targets: list[str]
 ) -> dict[str, dict[str, float]]:
     """Return the root mean square and the largest change of each target on a table's rows."""
-    from gradline.changes import measure
+    from gradline.scoring.changes import measure
     from gradline.tables import open_files
 
     return measure(*packages, open_files(data), targets)
@@ -138,8 +138,8 @@ def _parts(
     found: Difference,
     measured: dict[str, dict[str, float]] | None,
 ) -> list[Part]:
+    from gradline.formatting import label, number
     from gradline.terminal.layout import Heading
-    from gradline.wording import label, number
 
     parts: list[Part] = [Heading(" → ".join(str(package.path) for package in packages))]
     for names, package in zip((found.only_first, found.only_second), packages, strict=True):
@@ -164,7 +164,7 @@ def _behind(found: Difference, target: int) -> str:
     """Return the features that bring most of the bound."""
     import numpy as np
 
-    from gradline.wording import label, number
+    from gradline.formatting import label, number
 
     assert found.shares is not None  # noqa: S101 - of a bound, which has shares
     shares = found.shares[target]
@@ -177,8 +177,8 @@ def _coefficients(found: Difference, target: int) -> list[Part]:
     """Return a table of a target's coefficients, those first that change predictions most."""
     import numpy as np
 
+    from gradline.formatting import count, label, number
     from gradline.terminal.layout import Table
-    from gradline.wording import count, label, number
 
     before, after = found.weights[:, target]
     weight = np.abs(after - before) if found.shares is None else found.shares[target]

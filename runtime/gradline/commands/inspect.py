@@ -11,8 +11,8 @@ from gradline.errors import PackageError
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
-    from gradline.package.reading import Package
-    from gradline.shown import Shown
+    from gradline.package.files import Package
+    from gradline.presentation.selection import Shown
     from gradline.terminal.layout import Part
 
 __all__ = ["command"]
@@ -68,8 +68,9 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
 
 def describe(package: Package, *, everything: bool) -> list[Part]:
     """Return what a package says, in the order of its report."""
-    from gradline import provenance, story
-    from gradline.shown import Shown
+    from gradline.presentation import provenance
+    from gradline.presentation import sections as story
+    from gradline.presentation.selection import Shown
 
     graph, manifest = package.graph, package.manifest
     if not manifest:
@@ -105,8 +106,8 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
 
 
 def _title(package: Package) -> list[Part]:
+    from gradline.formatting import count
     from gradline.terminal.layout import Heading
-    from gradline.wording import count
 
     graph = package.graph
     version = "" if package.version is None else f" version {package.version}"
@@ -132,8 +133,8 @@ def _left_out(shown: Shown, package: Package) -> list[Part]:
 
 def _columns(package: Package) -> list[Part]:
     """Return the lines on categories and fill values."""
+    from gradline.formatting import categories, label, number
     from gradline.terminal.layout import Facts
-    from gradline.wording import categories, label, number
 
     columns = package.graph.columns
     pairs = categories(columns)
@@ -147,8 +148,8 @@ def _use(package: Package) -> list[Part]:
     """Return how to use the package."""
     import shlex
 
-    from gradline.reasons import column_figures
-    from gradline.story import how_to_predict
+    from gradline.explain.contributions import column_figures
+    from gradline.presentation.sections import how_to_predict
     from gradline.terminal.layout import Verbatim
 
     graph, path = package.graph, str(package.path)

@@ -98,7 +98,7 @@ def _version(path: Path, name: str) -> dict[str, Any]:
 
 
 def _row(package: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    from gradline.wording import label, number
+    from gradline.formatting import label, number
 
     mark = "→ " if found["version"] == package["loaded"] else ""
     pinned = " pinned" if found["version"] == package["pinned"] else ""

@@ -31,9 +31,9 @@ def command(package: Path, version: str, name: str | None, as_json: bool) -> Non
       gradline pin artifacts/orchard 1
       gradline unpin artifacts/orchard
     """
+    from gradline.atomic import write_whole
     from gradline.model import load
     from gradline.package.versions import PIN, folder_name, published_versions
-    from gradline.writing import write_whole
 
     versions = published_versions(package)
     if version not in map(str, versions):

@@ -18,10 +18,10 @@ from gradline.terminal.output import say, say_json, tell, warn
 if TYPE_CHECKING:
     import polars as pl
 
-    from gradline.engine import Engine
     from gradline.model import Model
-    from gradline.scoring import Scoring
-    from gradline.scoring_files import Scored
+    from gradline.scoring.engine import Engine
+    from gradline.scoring.folder import Scored
+    from gradline.scoring.rows import Scoring
     from gradline.tables import FrameTable
 
 __all__ = ["command"]
@@ -115,11 +115,12 @@ def command(
       gradline predict artifacts/orchard weather.csv --json
       gradline predict artifacts/orchard 'years/*.parquet' --engine ray -o predicted/
     """
-    from gradline.engine import open_engine, path_for
+    from gradline.atomic import check_output, check_writable
     from gradline.model import load
-    from gradline.scoring import Scoring, made_names
+    from gradline.scoring.open_engine import open_engine, path_for
+    from gradline.scoring.rows import Scoring, made_names
     from gradline.tables import Dialect, open_files
-    from gradline.writing import check_output, check_types, check_writable
+    from gradline.tables.writing import check_types
 
     to_file = None if output is None or str(output) == STREAM else output
     shared = engine != "local"
@@ -167,21 +168,21 @@ def _check_shared(data: str, output: Path | None) -> None:
 
 
 def _is_named_as_file(output: Path) -> bool:
-    from gradline.writing import FORMATS
+    from gradline.tables.writing import FORMATS
 
     return any(output.name.lower().endswith(f".{name}") for name in FORMATS)
 
 
 def _formats(typed: str) -> list[str]:
     """Return the formats that what was typed may become."""
-    from gradline.writing import FORMATS
+    from gradline.tables.writing import FORMATS
 
     return [name for name in FORMATS if name.startswith(typed.lower().removeprefix("."))]
 
 
 def _kind(given: str | None, output: Path | None) -> str:
     """Return the output's format: the given one, or that of the file's name; CSV on stdout."""
-    from gradline.writing import FORMATS, output_format
+    from gradline.tables.writing import FORMATS, output_format
 
     if given is None:
         return "csv" if output is None else output_format(output)
@@ -208,8 +209,8 @@ def _answer(
     scoring: Scoring, output: Path | None, kind: str, *, as_json: bool, quiet: bool
 ) -> None:
     """Predict, write and say what came of it."""
-    from gradline.wording import count
-    from gradline.writing import table_bytes, write_table
+    from gradline.formatting import count
+    from gradline.tables.writing import table_bytes, write_table
 
     name = scoring.model.name
     for_programs = as_json and not sys.stderr.isatty()
@@ -239,7 +240,7 @@ def _say_object(
 
     from polars import Float64, selectors
 
-    from gradline.writing import COPIED
+    from gradline.tables.writing import COPIED
 
     with TemporaryFile() as file:
         for frame in frames:
@@ -257,8 +258,8 @@ def _say_object(
 
 def _in_files(scoring: Scoring, folder: Path, kind: str, engine: Engine, *, quiet: bool) -> Scored:
     """Have an engine predict into files, and return what came of it."""
-    from gradline.scoring_files import score_files
-    from gradline.tables.shares import uncut
+    from gradline.scoring.folder import score_files
+    from gradline.tables.shards import uncut
     from gradline.terminal.progress import Progress
 
     with Progress(quiet=quiet) as progress:
@@ -269,7 +270,7 @@ def _in_files(scoring: Scoring, folder: Path, kind: str, engine: Engine, *, quie
 
 
 def _say_files(model: Model, found: Scored, folder: Path, *, as_json: bool, quiet: bool) -> None:
-    from gradline.wording import count
+    from gradline.formatting import count
 
     if as_json:
         report = {"name": model.name, "version": model.version, "rows": found.rows}
@@ -285,7 +286,7 @@ def _say_files(model: Model, found: Scored, folder: Path, *, as_json: bool, quie
 
 def _warn(found: Scoring | Scored) -> None:
     """Say which rows got no prediction, or one to be wary of."""
-    from gradline.wording import count
+    from gradline.formatting import count
 
     for rows, what in (
         (found.missing, "with missing values got no prediction"),

@@ -25,7 +25,7 @@ def command(package: Path, as_json: bool) -> None:
     \b
       gradline unpin artifacts/orchard
     """
-    from gradline.disk import flush_folder
+    from gradline.atomic import flush_folder
     from gradline.package.versions import PIN, published_versions
 
     versions = published_versions(package)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from gradline.commands import expect_name
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
-    from gradline.package.reading import Package
+    from gradline.package.files import Package
 
 __all__ = ["command"]
 
@@ -88,12 +89,13 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
 
 
 def _rerun(package: Package) -> dict[str, float | str]:
-    """Return what becomes of the PyTorch files: nothing where PyTorch is not installed."""
+    """Run the PyTorch files on the golden rows, if PyTorch and the export wing are installed."""
     if find_spec("torch") is None or find_spec("onnx") is None:
         return {}
-    from gradline_export.rerun import rerun
-
-    return rerun(package)
+    found: dict[str, float | str] = {}
+    for wing in entry_points(group="gradline", name="rerun"):
+        found |= wing.load()(package)
+    return found
 
 
 def _signature(package: Package, public_key: Path | None) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.bound import rounding_bound
 from gradline.errors import PackageError
-from gradline.onnx_runtime import import_onnxruntime
 from gradline.package.graph import Graph
 from gradline.package.manifest import parse_json
+from gradline.package.onnx_runtime import import_onnxruntime
+from gradline.package.rounding_bound import rounding_bound
 
 __all__ = ["Golden", "host_versions", "row_count"]
 

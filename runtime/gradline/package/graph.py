@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.encoding import Column, dump_columns, parse_columns
+from gradline.columns.encoding import Column, dump_columns, parse_columns
 from gradline.errors import PackageError
-from gradline.package import strict
+from gradline.package import strict_json as strict
 
 __all__ = ["FORMAT", "IR_VERSION", "OPSET", "Graph", "parse_graph"]
 

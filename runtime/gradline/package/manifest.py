@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradline.errors import PackageError
-from gradline.package import strict
+from gradline.package import strict_json as strict
 from gradline.package.graph import FORMAT
 from gradline.package.schema import fault
 

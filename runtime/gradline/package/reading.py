@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradline.encoding import dump_columns
+from gradline.columns.encoding import dump_columns
 from gradline.errors import InputError, PackageError
+from gradline.package.files import AGAIN, Package, read_file, too_large
 from gradline.package.golden import Golden
-from gradline.package.graph import Graph, parse_graph
+from gradline.package.graph import parse_graph
 from gradline.package.limits import BARE_LIMIT, MANIFEST_LIMIT, file_limit
 from gradline.package.manifest import parse_manifest
 from gradline.package.versions import Location, locate
 
-__all__ = ["Package", "check_files", "read_file", "read_manifest", "read_member", "read_package"]
-
-AGAIN = "get the package again from where it was published"
-
-
-@dataclass(frozen=True)
-class Package:
-    """A version whose seal, hashes and graph were found right.
-
-    Attributes:
-        path: Where it was read from.
-        version: The directory's number, or None.
-        onnx: The bytes of model.onnx.
-        graph: What those bytes say.
-        manifest: The manifest; empty for a bare ONNX file.
-        golden: The golden rows; None for a bare ONNX file.
-    """
-
-    path: Path
-    version: int | None
-    onnx: bytes
-    graph: Graph
-    manifest: dict[str, Any]
-    golden: Golden | None
+__all__ = ["check_files", "read_manifest", "read_member", "read_package"]
 
 
 def read_package(
@@ -94,7 +70,7 @@ def read_package(
         raise PackageError(
             "manifest.json and model.onnx name different models, features, targets or dtypes",
             code="contradiction",
-            hint="get the package again from where it was published",
+            hint=AGAIN,
         )
     _check_name(graph.name, name, place)
     rows = Golden.parse(golden, graph.weights.shape, graph.dtype)
@@ -159,7 +135,7 @@ def _checked(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
     record = manifest["files"][name]
     limit = file_limit(name, manifest["schema"])
     if record["bytes"] > limit:
-        raise _too_large(name, limit, AGAIN)
+        raise too_large(name, limit)
     data = read_file(folder / name, record["bytes"])
     if len(data) != record["bytes"] or hashlib.sha256(data).hexdigest() != record["sha256"]:
         raise PackageError(
@@ -168,42 +144,3 @@ def _checked(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
             hint=AGAIN,
         )
     return data
-
-
-def read_file(path: Path, limit: int, hint: str = AGAIN) -> bytes:
-    """Return a file's bytes.
-
-    Args:
-        path: The file.
-        limit: The most bytes that it may have; a larger file is not read at all.
-        hint: What to do about a larger file.
-
-    Raises:
-        PackageError: Where it is missing, no regular file, or longer than `limit`.
-    """
-    try:
-        if not path.is_file():
-            raise FileNotFoundError
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            # read(n) takes room for n bytes at once, however few there are.
-            data = file.read(size + 1) if size <= limit else None
-    except FileNotFoundError:
-        raise PackageError(
-            f"{path.name} is missing from {path.parent}",
-            code="missing-file",
-            hint=AGAIN,
-        ) from None
-    except OSError as error:
-        raise PackageError(
-            f"{path} cannot be read: {error.strerror}", code="unreadable-file"
-        ) from error
-    if data is None or len(data) > limit:
-        raise _too_large(path.name, limit, hint)
-    return data
-
-
-def _too_large(name: str, limit: int, hint: str) -> PackageError:
-    return PackageError(
-        f"{name} is larger than it may be ({limit} bytes)", code="changed-file", hint=hint
-    )

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gradline.errors import InputError, PackageError, needs_extra
-from gradline.package.reading import Package, read_file
+from gradline.package.files import Package, read_file
 
 __all__ = ["check_signature", "sign", "signature_path"]
 
@@ -45,7 +45,7 @@ def sign(package: Package, key: str | Path) -> Path:
         PackageError: Where something else than files lies in the version.
         OutputError: Where the signature can't be written.
     """
-    from gradline.writing import write_whole
+    from gradline.atomic import write_whole
 
     if package.path.is_file():
         raise InputError(

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gradline.serve.bodies import READ, inflated, read_body
-from gradline.serve.describe import model_metadata, server_metadata
-from gradline.serve.failures import RequestError
-from gradline.serve.inference import Served, infer
 from gradline.serve.metrics import Metrics
-from gradline.serve.openapi import document
 from gradline.serve.page import page
+from gradline.serve.protocol.bodies import READ, inflated, read_body
+from gradline.serve.protocol.errors import RequestError
+from gradline.serve.protocol.inference import Served, infer
+from gradline.serve.protocol.metadata import model_metadata, server_metadata
+from gradline.serve.protocol.openapi import document
 from gradline.serve.repository import Repository
 
 __all__ = ["Application", "Limits"]

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gradline.serve.application import Application
-from gradline.serve.failures import RequestError
+from gradline.serve.protocol.errors import RequestError
 from gradline.serve.surplus import Surplus, last_answer
 from gradline.serve.sweeping import Sweep
 

@@ -16,8 +16,8 @@ from gradline.errors import GradlineError, InputError, PackageError
 from gradline.model import load
 from gradline.package.reading import read_package
 from gradline.package.versions import PIN, folder_name, pinned_version, published_versions
-from gradline.serve.inference import Served
 from gradline.serve.metrics import Metrics
+from gradline.serve.protocol.inference import Served
 
 __all__ = ["Entry", "Repository"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gradline.serve.application import Application
-from gradline.serve.inference import Served
 from gradline.serve.metrics import Metrics
+from gradline.serve.protocol.inference import Served
 from gradline.serve.repository import Repository
 
 __all__ = ["Replica", "log_to_stderr"]

@@ -1,7 +1,7 @@
 """Tables: files, object stores and dataframes, read as blocks of numbers.
 
 `paths` and `frames` open them, `table` reads them part by part (`batches`, `numbers`), and
-`shares` cuts them for workers. Polars is imported when a table is opened.
+`shards` cuts them for workers. Polars is imported when a table is opened.
 """
 
 from gradline.tables.files import Dialect, TableFile

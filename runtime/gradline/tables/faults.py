@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradline.columns.python_numbers import is_large_integer, large_integer
 from gradline.errors import InputError
-from gradline.python_numbers import is_large_integer, large_integer
 from gradline.tables.files import TableFile, file_format
 from gradline.tables.objects import ObjectFile
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gradline.categories import without_missing
+from gradline.columns.categories import without_missing
+from gradline.columns.matrix import column_labels, from_tensor, refuse_sparse
+from gradline.columns.python_numbers import as_float, digits, is_number
 from gradline.errors import InputError, needs_extra
-from gradline.inputs import column_labels, from_tensor, refuse_sparse
-from gradline.python_numbers import as_float, digits, is_number
 from gradline.tables.files import Dialect
 from gradline.tables.forks import check_polars
 from gradline.tables.parts import Part

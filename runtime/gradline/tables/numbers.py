@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.categories import PlaceOf, places_of
+from gradline.columns.categories import PlaceOf, places_of
+from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.errors import InputError
-from gradline.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.tables.files import Dialect
 from gradline.tables.parts import Part
 from gradline.tables.text import category_texts, clean, parse

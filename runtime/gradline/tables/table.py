@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
-from gradline.categories import PlaceOf
+from gradline.columns.categories import PlaceOf
+from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
-from gradline.python_numbers import LARGEST_INTEGER
 from gradline.tables.batches import frames, picked
 from gradline.tables.files import Dialect, TableFile
-from gradline.tables.kept import kept_types
 from gradline.tables.numbers import NotNumbersError, kind_of, numbers_of
 from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part
+from gradline.tables.passthrough import kept_types
 from gradline.tables.survey import TextColumn, not_numbers, survey
 from gradline.tables.text import guesses, without_nulls
 

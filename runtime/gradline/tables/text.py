@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradline.categories import WHOLE, texts_of
+from gradline.columns.categories import WHOLE, texts_of
 from gradline.tables.files import Dialect
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def guess(text: pl.Series, dialect: Dialect) -> str:
 
 
 def category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | None:
-    """Return a column's values as the texts that `gradline.categories.texts_of` gives.
+    """Return a column's values as the texts that `gradline.columns.categories.texts_of` gives.
 
     Args:
         column: Of any type.

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradline.terminal.printable import printable
-from gradline.wording import aligned
 
-__all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "as_text"]
+__all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "aligned", "as_text"]
 
 
 class Heading(str):
@@ -67,3 +66,16 @@ def _lines(part: Part) -> list[str]:
         pairs = [(printable(name), printable(text)) for name, text in part.pairs]
         return [f"  {name}".ljust(part.start) + text for name, text in pairs]
     return [printable(part)]
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Return rows of cells as lines, the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        indent
+        + "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable
 
+from gradline.formatting import number
 from gradline.terminal.live import bar, can_draw, draw, sparkline, wipe
 from gradline.terminal.output import tell
-from gradline.wording import number
 
 __all__ = ["Progress"]
 

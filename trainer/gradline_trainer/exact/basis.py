@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradline_trainer.descent.problem import cholesky
 from gradline_trainer.exact.integers import Integers, ratio
-from gradline_trainer.problem import cholesky
 
 __all__ = ["Basis", "independent_basis"]
 

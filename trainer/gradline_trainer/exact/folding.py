@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.dependence import Dependence
+from gradline_trainer.descent.dependence import Dependence
 from gradline_trainer.exact.coefficients import Unknowns
 from gradline_trainer.exact.integers import Integers, nearest
 

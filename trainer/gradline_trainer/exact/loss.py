@@ -18,17 +18,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradline_trainer.coordinates import Coordinates
+from gradline_trainer.descent.coordinates import Coordinates
+from gradline_trainer.descent.rounding import Rounding, relative_noise
 from gradline_trainer.exact.coefficients import Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
 from gradline_trainer.exact.integers import Integers, nearest, ratio, whole
 from gradline_trainer.exact.inverse import MOST_INVERTED, ExactNormal, approximate_inverse
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.exact.system import ExactSystem, state_exactly
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
-from gradline_trainer.rounding import Rounding, relative_noise
-from gradline_trainer.state import SavedAsArrays
+from gradline_trainer.statistics.pickling import SavedAsArrays
 
 __all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
 

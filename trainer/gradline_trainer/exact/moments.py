@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import zip_longest
 
 import numpy as np
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
 from gradline_trainer.exact.integers import SUMMED, Integers, SliceSums, align, cut, ratio
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.rows.passes import Pass, Walk
+from gradline_trainer.rows.rows import Rows
 
-__all__ = ["ExactMoments"]
+__all__ = ["ExactMoments", "gather_exactly"]
 
 TINY = 2.0**-960  # of products below it, what rounding takes may be too small for float64
 LARGE = np.finfo(np.float64).max / 2**28  # for larger factors, Veltkamp's split may overflow
@@ -151,3 +154,19 @@ def _two_product(
 
 def _added(a: list[NDArray[np.float64]], b: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     return [x + y for x, y in zip_longest(a, b, fillvalue=np.zeros_like(a[0]))]
+
+
+def gather_exactly(walk: Walk) -> ExactMoments:
+    """Return the exact moments of the training rows, from a further pass where not at hand.
+
+    Raises:
+        InputError: Where the table has changed since.
+        RefusedError: Where values span too many bits.
+    """
+    found = walk.total(Pass(partial(_exact, device=walk.reader.options.torch_device)))
+    assert found is not None  # noqa: S101 - of no rows, which are refused
+    return found
+
+
+def _exact(rows: Rows, device: str) -> ExactMoments:
+    return ExactMoments.of(rows.values, rows.weights, device)

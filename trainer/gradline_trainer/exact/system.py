@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.exact.basis import Basis, independent_basis
 from gradline_trainer.exact.integers import Integers, align, ratio
 from gradline_trainer.exact.moments import ExactMoments
-from gradline_trainer.moments import Moments
+from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
-from gradline_trainer.problem import Problem, state_problem
 
 __all__ = ["ExactSystem", "state_exactly"]
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError
-from gradline_trainer.moments import Moments
-from gradline_trainer.parallel import one_thread_each
-from gradline_trainer.problem import cholesky
-from gradline_trainer.saved.moments import SavedMoments
+from gradline_trainer.descent.problem import cholesky
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.saved_moments import SavedMoments
+from gradline_trainer.rows.threads import one_thread_each
 
 __all__ = ["check_moments", "is_semidefinite"]
 

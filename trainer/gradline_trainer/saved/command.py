@@ -11,7 +11,7 @@ import click
 from gradline.terminal.output import say, say_json, warn
 
 if TYPE_CHECKING:
-    from gradline_trainer.saved.moments import SavedMoments
+    from gradline_trainer.moments.saved_moments import SavedMoments
 
 __all__ = ["command"]
 
@@ -85,9 +85,10 @@ def _write(
     as_json: bool,
 ) -> None:
     """Write what becomes of some files' moments, and say what it is."""
-    from gradline.wording import count
-    from gradline.writing import check_output, check_writable
-    from gradline_trainer.saved.moments import PRIVATE, load_moments, save_moments
+    from gradline.atomic import check_output, check_writable
+    from gradline.formatting import count
+    from gradline_trainer.moments.saved_moments import PRIVATE
+    from gradline_trainer.saved.files import load_moments, save_moments
 
     check_output(output, [file for file in files if file.exists()])
     check_writable(output)

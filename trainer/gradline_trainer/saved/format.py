@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.encoding import Column, dump_columns, parse_columns
+from gradline.columns.encoding import Column, dump_columns, parse_columns
 from gradline.errors import InputError
-from gradline.package import strict
-from gradline_trainer.columns import Columns
-from gradline_trainer.moments import Moments
+from gradline.package import strict_json as strict
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.saved_moments import SavedMoments
+from gradline_trainer.rows.columns import Columns
 from gradline_trainer.saved.check import check_moments
-from gradline_trainer.saved.moments import SavedMoments
 
 __all__ = ["MAGIC", "dump", "parse"]
 

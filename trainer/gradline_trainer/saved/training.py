@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gradline.encoding import Column
+from gradline.columns.encoding import Column
 from gradline.errors import InputError, nearest
-from gradline_trainer.arrays import ArrayTable
-from gradline_trainer.columns import Columns
+from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
-from gradline_trainer.rows import Counts, RowReader
-from gradline_trainer.saved.moments import SavedMoments
+from gradline_trainer.rows.arrays import ArrayTable
+from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.rows import Counts, RowReader
 
 __all__ = ["chosen_moments", "reader_of"]
 

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gradline.errors import RefusedError
-from gradline.wording import count, scientific
-from gradline_trainer.descent import descend
-from gradline_trainer.gathering import report_epochs
-from gradline_trainer.momentum import RestartingMomentum, constant_momentum, largest_stable_rate
+from gradline.formatting import count, scientific
+from gradline_trainer.descent.loop import descend
+from gradline_trainer.descent.momentum import (
+    RestartingMomentum,
+    constant_momentum,
+    largest_stable_rate,
+)
+from gradline_trainer.descent.run import report_epochs
 from gradline_trainer.options import Options
-from gradline_trainer.passes import Progress, expect
+from gradline_trainer.rows.passes import Progress, expect
 from gradline_trainer.wide.loss import StreamedLoss
 from gradline_trainer.wide.problem import WideProblem
 from gradline_trainer.wide.spectrum import STEPS, largest_eigenvalue
@@ -73,7 +77,7 @@ class WideOptimality:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a run over streamed rows learned; see `gradline_trainer.training.Trained`."""
+    """What a run over streamed rows learned; see `gradline_trainer.descent.run.Trained`."""
 
     weights: Tensor
     bias: Tensor

@@ -12,24 +12,24 @@ from dataclasses import replace
 from functools import partial
 
 from gradline.errors import InputError
+from gradline.formatting import count
 from gradline.tables import BLOCK_ROWS
 from gradline.tables.files import absolute
-from gradline.wording import count
-from gradline_trainer.advice import advise_on_columns
-from gradline_trainer.arithmetic import Arithmetic
-from gradline_trainer.arrays import ArrayTable
-from gradline_trainer.columns import Columns
-from gradline_trainer.gathering import refuse_unlearnable, refuse_useless
-from gradline_trainer.metrics import Metrics, metrics_over_rows
+from gradline_trainer.descent.arithmetic import Arithmetic
+from gradline_trainer.moments.column_moments import ColumnMoments
+from gradline_trainer.moments.gathering import refuse_unlearnable, refuse_useless
+from gradline_trainer.moments.partial_sums import PartialSums
 from gradline_trainer.options import Options
-from gradline_trainer.passes import Pass, Walk
-from gradline_trainer.residuals import Residuals
 from gradline_trainer.result import Fit
-from gradline_trainer.rows import GROUP_ROWS, RowReader, Rows
-from gradline_trainer.wide.column_moments import ColumnMoments
+from gradline_trainer.rows.arrays import ArrayTable
+from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.passes import Pass, Walk
+from gradline_trainer.rows.rows import GROUP_ROWS, RowReader, Rows
+from gradline_trainer.statistics.advice import advise_on_columns
+from gradline_trainer.statistics.metrics import Metrics, metrics_over_rows
+from gradline_trainer.statistics.residuals import Residuals
 from gradline_trainer.wide.descent import Learned, learn
 from gradline_trainer.wide.loss import StreamedLoss
-from gradline_trainer.wide.partial_sums import PartialSums
 from gradline_trainer.wide.problem import WideProblem, state_wide_problem
 from gradline_trainer.wide.scratch import Scratch
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from gradline_trainer.exact.loss import Quadratic
-from gradline_trainer.passes import Pass, Walk
-from gradline_trainer.rows import Rows
+from gradline_trainer.rows.passes import Pass, Walk
+from gradline_trainer.rows.rows import Rows
 from gradline_trainer.wide.problem import WideProblem
 
 __all__ = ["StreamedLoss"]

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradline_trainer.coordinates import tutorial_start
+from gradline_trainer.descent.coordinates import tutorial_start
+from gradline_trainer.moments.column_moments import ColumnMoments
 from gradline_trainer.options import Options
-from gradline_trainer.rows import Rows
-from gradline_trainer.wide.column_moments import ColumnMoments
+from gradline_trainer.rows.rows import Rows
 
 __all__ = ["WideProblem", "state_wide_problem"]
 

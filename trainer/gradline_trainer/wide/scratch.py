@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import OutputError
-from gradline_trainer.passes import Placed
-from gradline_trainer.rows import Rows
+from gradline_trainer.rows.passes import Placed
+from gradline_trainer.rows.rows import Rows
 
 __all__ = ["Scratch"]
 

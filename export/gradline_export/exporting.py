@@ -1,0 +1,54 @@
+"""Freeze a fit, prove it and publish it as the next version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gradline_export.freeze.freezing import freeze
+from gradline_export.publish.publishing import check_name, publish
+from gradline_trainer.fitting import Fit
+
+__all__ = ["export_package"]
+
+
+def export_package(
+    fit: Fit,
+    root: str | Path = "artifacts",
+    name: str = "model",
+    *,
+    torch_export: bool = False,
+    intervals: bool = False,
+    report: bool = True,
+    fingerprint: bool = True,
+    notes: Mapping[str, str] | None = None,
+) -> Path:
+    """Return the path of the new version directory that holds the fit's package.
+
+    Args:
+        fit: What `gradline_trainer.fit` returned.
+        root: The folder of packages.
+        name: The package's.
+        torch_export: Whether to add model.pt2.
+        intervals: Whether to add intervals.onnx.
+        report: Whether to add report.html.
+        fingerprint: Whether to record the SHA-256 of the files that were read.
+        notes: Recorded as they are: author, purpose, commit.
+
+    Raises:
+        InputError: For a name that no package can have.
+        RefusedError: Where float32 was asked for and is not accurate enough, a frozen graph is
+            outside the rounding bound, or the fit can have no intervals; nothing is published.
+        OutputError: Where the folder can't be written.
+    """
+    check_name(name)
+    frozen = freeze(
+        fit,
+        name,
+        torch_export=torch_export,
+        intervals=intervals,
+        report=report,
+        fingerprint=fingerprint,
+        notes=notes,
+    )
+    return publish(frozen.files, root, name)

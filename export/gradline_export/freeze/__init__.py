@@ -1,0 +1,1 @@
+"""Freezing: W and b into ONNX and TorchScript, the golden rows, the certificates, the manifest."""

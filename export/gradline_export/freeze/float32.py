@@ -1,0 +1,134 @@
+"""The float32 certificate: whether the portable dtype is accurate enough for this table.
+
+An estimate of the RMS error over the training rows, per target, from the moments alone: what
+rounding W and b, rounding the inputs, and rounding each partial sum in column order adds. It
+fails where three times its root exceeds max(1 % of the residual standard deviation, √d·1e-6 of
+the target's).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline_trainer.moments.column_moments import ColumnMoments
+from gradline_trainer.moments.moments import Moments, extremes
+from gradline_trainer.moments.partial_sums import PartialSums
+
+__all__ = ["Float32Certificate", "certify_float32"]
+
+Array = NDArray[np.float64]
+U = 2.0**-24
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Float32Certificate:
+    """Whether float32 is accurate enough, for the target that it suits least.
+
+    Attributes:
+        verdict: "holds" or "fails".
+        target: That target.
+        error: Three times the estimated RMS error that float32 adds, in the target's units.
+        limit: What it may be.
+        column: The feature that adds most to the error.
+    """
+
+    verdict: Literal["holds", "fails"]
+    target: str
+    error: float
+    limit: float
+    column: str
+
+
+def certify_float32(
+    moments: Moments | ColumnMoments,
+    weights: Array,
+    bias: Array,
+    residual_deviation: Array,
+    features: list[str],
+    targets: list[str],
+    sums: PartialSums | None = None,
+) -> Float32Certificate:
+    """Return the certificate of a graph with float64 weights W (k, d) and bias b (k,).
+
+    Args:
+        moments: Of the training rows of [features, targets].
+        weights: W.
+        bias: b.
+        residual_deviation: RMSE of each target, shape (k,).
+        features: The d input names.
+        targets: The k output names.
+        sums: Of the rows, where the moments are of the columns alone.
+    """
+    d = len(features)
+    mean = moments.mean[:d]
+    variance = moments.squares[:d] / moments.weight
+    deviation = np.sqrt(moments.squares[d:] / moments.weight)
+    limits = np.maximum(0.01 * residual_deviation, np.sqrt(d) * 1e-6 * deviation)
+    reach = np.abs(extremes(moments)).max(axis=0)[:d]
+    with np.errstate(over="ignore", invalid="ignore"):
+        shares = np.array(
+            [
+                _errors(mean, variance, moments.float32[:d], w, b, change, partial)
+                for w, b, change, partial in zip(
+                    weights, bias, *_mean_squares(moments, weights, bias, sums), strict=True
+                )
+            ]
+        )
+        shares[:, reach > LARGEST] = np.inf
+        errors = 3 * np.sqrt(shares.sum(axis=1))
+    errors = np.where(np.isnan(errors), np.inf, errors)
+    with np.errstate(divide="ignore"):
+        worst = int(np.argmax(errors / limits))
+    return Float32Certificate(
+        verdict="holds" if (errors <= limits).all() else "fails",
+        target=targets[worst],
+        error=float(errors[worst]),
+        limit=float(limits[worst]),
+        column=features[int(np.argmax(shares[worst]))],
+    )
+
+
+def _mean_squares(
+    moments: Moments | ColumnMoments, weights: Array, bias: Array, sums: PartialSums | None
+) -> tuple[Array, Array]:
+    """Return E[(ΔW·x + Δb)²], shape (k,), and E[s_m²] of s_m = Σ_{j ≤ m} W_j·x_j, (k, d)."""
+    if sums is not None:
+        return sums.means()
+    assert isinstance(moments, Moments)  # noqa: S101 - those of columns alone come with the sums
+    d = weights.shape[1]
+    mean, covariance = moments.mean[:d], moments.comoment[:d, :d] / moments.weight
+    change = weights - weights.astype(np.float32)
+    offset = bias - bias.astype(np.float32)
+    # (ΔW·μ + Δb)² + ΔW·Σ·ΔWᵀ
+    rounding = (change @ mean + offset) ** 2 + ((change @ covariance) * change).sum(axis=1)
+    cross = weights @ np.tril(covariance, -1).T
+    spread = np.cumsum(weights * (2 * cross + weights * covariance.diagonal()), axis=1)
+    return rounding, np.cumsum(weights * mean, axis=1) ** 2 + spread
+
+
+def _errors(
+    mean: Array,
+    variance: Array,
+    float32: NDArray[np.bool_],
+    weights: Array,
+    bias: float,
+    rounding: float,
+    partial: Array,
+) -> Array:
+    """Return each feature's part in the mean squared error of one target, shape (d,).
+
+    The error by rounding W and b is shared out by the columns' own sizes; each partial sum's, and
+    the last one's with the bias, belongs to the column that it ends with.
+    """
+    change = weights - weights.astype(np.float32)
+    own = (change * mean) ** 2 + change**2 * variance + np.finfo(np.float64).tiny
+    inputs = U**2 * weights**2 * (variance + mean**2) * ~float32
+    accumulation = U**2 * partial
+    accumulation[-1] += U**2 * (partial[-1] + 2 * bias * (weights @ mean) + bias**2)
+    result: Array = rounding * own / own.sum() + inputs + accumulation
+    return result

@@ -1,0 +1,160 @@
+"""The learned function as files that other programs load: ONNX, TorchScript, torch.export.
+
+The same W and b give the same bytes: what varies between runs (source paths, random identifiers,
+dates, file names) is kept out of each format.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from torch import Tensor
+
+from gradline.errors import InputError
+from gradline.package.graph import FORMAT, IR_VERSION, OPSET
+from gradline_export.freeze.linear import LinearModel
+
+__all__ = [
+    "rounded",
+    "to_onnx",
+    "to_torch_export",
+    "to_torchscript",
+    "without_deprecation_notices",
+]
+
+
+def to_onnx(
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    *,
+    name: str,
+    features: list[str],
+    targets: list[str],
+    columns: list[dict[str, Any]] | None = None,
+) -> bytes:
+    """Return the ONNX model y = Gemm(x, W, b, transB=1), checked by onnx.
+
+    Args:
+        weights: W, shape (k, d), float32 or float64.
+        bias: b, shape (k,), same dtype.
+        name: The model's.
+        features: The d input names.
+        targets: The k output names.
+        columns: Categories and fill values, as `gradline.columns.encoding.dump_columns` has them.
+    """
+    element = helper.np_dtype_to_tensor_dtype(weights.dtype)
+    targets_count, features_count = weights.shape
+    graph = helper.make_graph(
+        [helper.make_node("Gemm", ["x", "W", "b"], ["y"], transB=1)],
+        "gradline",
+        [helper.make_tensor_value_info("x", element, ["N", features_count])],
+        [helper.make_tensor_value_info("y", element, ["N", targets_count])],
+        [numpy_helper.from_array(weights, "W"), numpy_helper.from_array(bias, "b")],
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="gradline",
+        model_version=1,
+    )
+    properties = {
+        "gradline.dtype": str(weights.dtype),
+        "gradline.features": json.dumps(features, ensure_ascii=False),
+        "gradline.format": str(FORMAT),
+        "gradline.name": name,
+        "gradline.targets": json.dumps(targets, ensure_ascii=False),
+    }
+    if columns is not None:
+        properties["gradline.columns"] = json.dumps(columns, ensure_ascii=False)
+    helper.set_model_props(model, dict(sorted(properties.items())))
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
+    """Build the TorchScript archive of W (k, d) and b (k,).
+
+    Raises:
+        InputError: If the environment switches TorchScript off.
+    """
+    model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
+    buffer = io.BytesIO()
+    with without_deprecation_notices():
+        script = torch.jit.script(model)
+        if not isinstance(script, torch.jit.ScriptModule):
+            raise InputError(
+                "PyTorch is told not to compile, by PYTORCH_JIT=0 in the environment: there would "
+                "be no model.pt",
+                code="no-torchscript",
+                hint="start Python again without PYTORCH_JIT",
+            )
+        torch.jit.save(script, buffer)
+    return _reproducible(buffer.getvalue())
+
+
+@contextmanager
+def without_deprecation_notices() -> Iterator[None]:
+    """Silence PyTorch's notices that TorchScript is deprecated.
+
+    A package promises that format, and users can do nothing about it. The notices have one
+    warning category up to PyTorch 2.13 and another from 2.14 on.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
+        yield
+
+
+def to_torch_export(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
+    """Return the torch.export archive of W (k, d) and b (k,), for any number of rows."""
+    model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
+    example = torch.zeros(2, weights.shape[1], dtype=model.weight.dtype)
+    rows = {"x": {0: torch.export.Dim("N", min=0)}}
+    program = torch.export.export(model, (example,), dynamic_shapes=rows)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return _reproducible(buffer.getvalue())
+
+
+def _reproducible(archive: bytes) -> bytes:
+    """Return a PyTorch archive stored, sorted and undated, without what differs between runs.
+
+    Debug records hold source paths; the serialization id is drawn at random.
+    """
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
+        for name in sorted(source.namelist()):
+            if not name.endswith((".debug_pkl", ".data/serialization_id")):
+                target.writestr(zipfile.ZipInfo(name), source.read(name))
+    return result.getvalue()
+
+
+def rounded(values: Tensor, dtype: np.dtype[Any], rest: Tensor | None = None) -> NDArray[Any]:
+    """Return a float64 tensor, plus the rest that it was rounded by, as an array of `dtype`.
+
+    The rest decides where the value stands halfway between two numbers of `dtype`, so that nothing
+    is rounded twice.
+    """
+    wide = values.numpy()
+    near = np.ascontiguousarray(wide.astype(dtype))
+    if rest is None:
+        return near
+    other = np.nextafter(near, np.where(wide > near, np.inf, -np.inf).astype(dtype))
+    halfway = (wide != near) & (wide - near == other - wide)
+    upper, lower = np.maximum(near, other), np.minimum(near, other)
+    beyond = rest.numpy()
+    chosen = np.where(beyond > 0, upper, np.where(beyond < 0, lower, near))
+    return np.where(halfway, chosen, near)

@@ -1,0 +1,221 @@
+"""Prediction intervals as a second graph: y, lower, upper and leverage of each row.
+
+With the R factor of the centred rows, RᵀR = Σw(x − μ)(x − μ)ᵀ, the leverage of a row is
+h = 1/Σw + ‖R⁻ᵀ(x − μ)‖² (without a bias ‖R⁻ᵀx‖², about 0), and a new observation lies within
+y ± q·s·√(1 + h), where s is the residual standard deviation and q the Student-t quantile at n − p
+degrees of freedom (Seber and Lee, Linear Regression Analysis, 2nd ed., section 5.3). It holds at
+the least-squares optimum only. The graph is float64 throughout, also beside a float32 model: the
+interval is about a small difference of large numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from gradline.errors import RefusedError, needs_extra
+from gradline.model import open_session
+from gradline.package.graph import IR_VERSION, OPSET
+from gradline.package.rounding_bound import rounding_bound
+from gradline_trainer.descent.problem import state_problem
+from gradline_trainer.fitting import Fit
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.statistics.whitening import Whitening
+
+__all__ = ["LEVELS", "Intervals", "interval_terms", "prove_intervals", "refuse_intervals"]
+
+LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
+Array = NDArray[np.float64]
+U = 2.0**-53
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """What the intervals of d features and k targets follow from.
+
+    Attributes:
+        weights: W, shape (k, d), float64.
+        bias: b, shape (k,).
+        centre: μ, shape (d,); 0 without a bias.
+        whitening: R⁻ᵀ, shape (r, d); 0 for the features that have no weight of their own.
+        least: 1/Σw with a bias, else 0: the leverage at the centre.
+        deviation: s, shape (k,).
+        freedom: n − p.
+    """
+
+    weights: Array
+    bias: Array
+    centre: Array
+    whitening: Array
+    least: float
+    deviation: Array
+    freedom: int
+
+    def record(self, targets: list[str]) -> dict[str, Any]:
+        """Return the manifest's entry, with the quantiles of two-sided intervals by level."""
+        with needs_extra():
+            from scipy.special import stdtrit
+        return {
+            "degrees_of_freedom": self.freedom,
+            "residual_deviation": dict(zip(targets, self.deviation.tolist(), strict=True)),
+            "quantiles": {str(p): float(stdtrit(self.freedom, (1 + p) / 2)) for p in LEVELS},
+        }
+
+    def to_onnx(self) -> bytes:
+        """Return the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N]."""
+        d, k = self.weights.shape[1], len(self.bias)
+        constants = {
+            "W": self.weights,
+            "b": self.bias,
+            "centre": self.centre,
+            "whitening": np.ascontiguousarray(self.whitening.T),
+            "least": np.array(self.least),
+            "one": np.array(1.0),
+            "deviation": self.deviation,
+            "columns": np.array([1], np.int64),
+        }
+        node = helper.make_node
+        nodes = [
+            node("Gemm", ["x", "W", "b"], ["y"], transB=1),
+            node("Sub", ["x", "centre"], ["step"]),
+            node("MatMul", ["step", "whitening"], ["white"]),
+            node("ReduceSumSquare", ["white"], ["square"], axes=[1], keepdims=1),
+            node("Add", ["square", "least"], ["column"]),
+            node("Squeeze", ["column", "columns"], ["leverage"]),
+            node("Add", ["column", "one"], ["variance"]),
+            node("Sqrt", ["variance"], ["width"]),
+            node("Mul", ["width", "quantile"], ["wide"]),
+            node("Mul", ["wide", "deviation"], ["half"]),
+            node("Sub", ["y", "half"], ["lower"]),
+            node("Add", ["y", "half"], ["upper"]),
+        ]
+        double = onnx.TensorProto.DOUBLE
+        value = helper.make_tensor_value_info
+        graph = helper.make_graph(
+            nodes,
+            "gradline-intervals",
+            [value("x", double, ["N", d]), value("quantile", double, [])],
+            [
+                *(value(name, double, ["N", k]) for name in ("y", "lower", "upper")),
+                value("leverage", double, ["N"]),
+            ],
+            [numpy_helper.from_array(array, name) for name, array in constants.items()],
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="gradline",
+            model_version=1,
+        )
+        onnx.checker.check_model(model, full_check=True)
+        data: bytes = model.SerializeToString(deterministic=True)
+        return data
+
+
+def refuse_intervals(ridge: float | str) -> None:
+    """Raise where a run can have no intervals, as its options tell before it starts."""
+    if ridge:
+        raise RefusedError(
+            f"--intervals with --ridge {ridge}: a penalty biases the weights by an unknown amount, "
+            "so that no interval has the level that it says",
+            code="no-intervals",
+            hint="leave out one of the two",
+        )
+
+
+def interval_terms(fit: Fit) -> Intervals:
+    """Return what the intervals of a fit follow from.
+
+    Raises:
+        RefusedError: With a ridge penalty, before the optimum, for no more rows than coefficients,
+            and for wide tables.
+    """
+    refuse_intervals(fit.options.ridge)
+    if not isinstance(fit.moments, Moments):
+        raise _refused(f"{len(fit.features)} features are too many for their co-moments")
+    if not fit.converged:
+        if fit.optimality.gap is None:
+            raise _refused("rounding hides the optimum", "use --arithmetic exact")
+        raise _refused("the run stopped before the optimum", "--epochs, or another preconditioning")
+    d = len(fit.features)
+    problem = state_problem(fit.moments, d, fit.options)
+    found = Whitening.of(fit.moments, problem, fit.exact)
+    active = found.active
+    freedom = fit.moments.rows - len(active) - int(problem.bias)
+    if freedom < 1:
+        raise _refused(
+            f"{fit.moments.rows} rows leave nothing to judge "
+            f"{len(active) + int(problem.bias)} coefficients by",
+            "give more rows",
+        )
+    total = problem.weight
+    whitening = np.zeros((len(active), d))
+    whitening[:, active] = found.factor
+    centre = np.zeros(d)
+    centre[active] = found.centre
+    errors = [metrics.rmse for metrics in (fit.metrics["training"] or {}).values()]
+    return Intervals(
+        fit.weights.numpy(),
+        fit.bias.numpy(),
+        centre,
+        whitening,
+        1 / total if problem.bias else 0.0,
+        np.array(errors) * np.sqrt(total / freedom),
+        freedom,
+    )
+
+
+def prove_intervals(terms: Intervals, data: bytes, rows: NDArray[Any], quantile: float) -> None:
+    """Check that ONNX Runtime computes the graph, on rows of shape (n, d), within its rounding.
+
+    Both sides may be off: ONNX Runtime in float64, and NumPy in the widest float that it has. A
+    bound on either follows from those of sums (Higham, Accuracy and Stability, chapter 3), carried
+    through square and root.
+
+    Raises:
+        RefusedError: Naming the output and row.
+    """
+    session = open_session(data)
+    x = rows.astype(np.float64)
+    names = ["y", "lower", "upper", "leverage"]
+    found = session.run(names, {"x": x, "quantile": np.array(quantile)})
+    wide = np.longdouble
+    step = x.astype(wide) - terms.centre
+    white = step @ terms.whitening.T.astype(wide)
+    leverage = (white**2).sum(axis=1) + wide(terms.least)
+    y = x.astype(wide) @ terms.weights.T.astype(wide) + terms.bias
+    half = quantile * np.sqrt(1 + leverage)[:, None] * terms.deviation.astype(wide)
+    expected = [y, y - half, y + half, leverage]
+    bounds = _bounds(terms, x, np.asarray(white, np.float64), np.asarray(half, np.float64))
+    for name, answer, exact, bound in zip(names, found, expected, bounds, strict=True):
+        off = np.abs(answer.astype(wide) - exact)
+        if not (off <= bound).all():
+            row = int(np.argwhere(~(off <= bound))[0][0])
+            raise RefusedError(
+                f"no parity: {name!r} of intervals.onnx is off by {float(off.max()):.3g} for test "
+                f"row {row}",
+                code="no-parity",
+                hint="nothing was published; try another release of ONNX Runtime",
+            )
+
+
+def _bounds(terms: Intervals, x: Array, white: Array, half: Array) -> list[Array]:
+    r, d = terms.whitening.shape
+    y = 2 * rounding_bound(x, terms.weights, terms.bias, np.dtype(np.float64))
+    off = 2 * (d + 3) * U * (np.abs(x - terms.centre) @ np.abs(terms.whitening).T)
+    leverage = (2 * np.abs(white) * off + off**2).sum(axis=1)
+    leverage += 2 * (r + 3) * U * ((white**2).sum(axis=1) + terms.least)
+    size = 1 + (white**2).sum(axis=1) + terms.least
+    halves = half * (leverage / size + 12 * U)[:, None]
+    ends = y + halves + 2 * U * half
+    return [y, ends, ends, leverage]
+
+
+def _refused(why: str, hint: str = "leave --intervals out") -> RefusedError:
+    return RefusedError(f"no intervals: {why}", code="no-intervals", hint=hint)

@@ -1,0 +1,1 @@
+"""Publishing: a version built in a hidden folder and renamed into place."""

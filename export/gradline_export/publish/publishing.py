@@ -1,0 +1,146 @@
+"""Publishing a version: all of it, or nothing.
+
+The files are written to a hidden sibling directory, flushed to disk, and renamed to the next free
+number. A reader sees nothing or all of it, and two writers get two versions. What a publisher
+that was killed left behind is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from gradline.atomic import flush_file, flush_folder
+from gradline.errors import InputError, OutputError
+from gradline.package.manifest import NAME
+from gradline.package.versions import LAST_VERSION, published_versions
+from gradline_export.publish.building import building_directory, remove_debris
+
+__all__ = ["check_name", "check_place", "publish"]
+
+
+def check_name(name: str) -> str:
+    """Return `name` where it is a package name.
+
+    Raises:
+        InputError: Where it is not, suggesting one.
+    """
+    if NAME.fullmatch(name):
+        return name
+    letters = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+    usable = letters.strip("-._")[:100] or "model"
+    raise InputError(
+        f"{name!r} is no package name: expected up to 100 letters, digits, '.', '_' and '-'",
+        code="bad-name",
+        hint=f"--name {usable}",
+    )
+
+
+def check_place(root: str | Path, name: str) -> None:
+    """Check that a package could be published there, before anyone waits for its training.
+
+    Raises:
+        OutputError: Where a folder on the way is a file, or may not be written to.
+    """
+    place = Path(root) / name
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise _unwritable(place, "it is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _unwritable(place, "permission denied")
+
+
+def publish(
+    files: dict[str, bytes],
+    root: str | Path,
+    name: str,
+    *,
+    before_rename: Callable[[], object] = lambda: None,
+) -> Path:
+    """Return the new version directory, root/<name>/<next number>, holding `files`.
+
+    Args:
+        files: Bytes by file name.
+        root: The folder of packages.
+        name: The package's.
+        before_rename: Called when all is written and only the rename is left to do.
+
+    Raises:
+        OutputError: Where it can't be written; nothing is left behind.
+    """
+    folder = Path(root) / check_name(name)
+    made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
+    try:
+        remove_debris(folder)
+        with building_directory(folder) as building:
+            for file, data in files.items():
+                _write(building / file, data)
+            flush_folder(building)
+            before_rename()
+            version = _take_next_number(building, folder)
+    except BaseException as error:  # an interrupt too
+        _remove_empty(made)
+        if isinstance(error, OSError) and not isinstance(error, OutputError):
+            raise _unwritable(folder, error.strerror or str(error)) from error
+        raise
+    # The version is complete already; this only writes its name and its folders' to the disk.
+    for place in (folder, *(place.parent for place in made)):
+        flush_folder(place)
+    return version
+
+
+def _remove_empty(made: list[Path]) -> None:
+    """Remove the folders that an unfinished publication made and nobody else uses."""
+    for place in made:
+        with contextlib.suppress(OSError):
+            place.rmdir()
+
+
+def _take_next_number(building: Path, folder: Path) -> Path:
+    own = building.stat()
+    number = max(published_versions(folder), default=0)
+    while number < LAST_VERSION:
+        number += 1
+        version = folder / str(number)
+        try:
+            building.rename(version)
+        except OSError:
+            # A network file system may report a failure for a rename that succeeded.
+            if _is_same(version, own):
+                return version
+            # Another writer or a dangling link took that number; anything else is an error.
+            if not os.path.lexists(version):
+                raise
+        else:
+            return version
+    raise OutputError(
+        f"cannot publish in {folder}: {number} is the last number that a version can have",
+        code="cannot-write",
+        hint=f"nothing was published; rename the folder {folder / str(number)}",
+    )
+
+
+def _is_same(place: Path, own: os.stat_result) -> bool:
+    """Check that a folder exists and is the one that was built."""
+    try:
+        found = place.lstat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+
+
+def _unwritable(folder: Path, reason: str) -> OutputError:
+    return OutputError(
+        f"cannot publish in {folder}: {reason}",
+        code="cannot-write",
+        hint="nothing was published; give a folder with room that you may write to: --output DIR",
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        flush_file(file)

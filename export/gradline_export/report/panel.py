@@ -1,0 +1,138 @@
+"""The report's panel: a field for each column, and what the model predicts, as one types.
+
+It is the server's component, `panel.html` of the runtime, with the frozen W and b beside it: the
+page computes x @ W.T + b in float64 from the values that the graph would take, well within the
+rounding bound of any host. Beside a prediction stands its interval where least squares has one:
+y ± q·s·√(1 + h), where s is the residual standard deviation, q the Student-t quantile and h the
+leverage (Seber and Lee, Linear Regression Analysis, 2nd ed., section 5.3), about the float64
+weights, as `gradline_export.freeze.intervals` has it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from gradline.errors import RefusedError, needs_extra
+from gradline.explain.contributions import by_effect
+from gradline.formatting import count
+from gradline.terminal.printable import for_page
+from gradline_trainer.descent.problem import state_problem
+from gradline_trainer.fitting import Fit
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.statistics.whitening import Whitening
+
+__all__ = ["panel"]
+
+LEVEL = 0.95  # which the component says
+MOST_FEATURES = 100  # of an interval: the factor has a number for each two of them
+INTERVAL = (
+    "Below each prediction stands its 95 % prediction interval: where a new row with these values "
+    "would lie, if its error is normal and like those of the training rows."
+)
+MOST_NUMBERS = 40_000  # of W, about 0.8 MB
+MOST_LETTERS = 2_500_000  # of all that the panel is told
+
+
+def panel(
+    fit: Fit, manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[Any]
+) -> Markup:
+    """Return the section of the report that tries the model.
+
+    Args:
+        fit: Of the manifest.
+        manifest: All but its list of files.
+        weights: W as frozen, shape (k, d).
+        bias: b as frozen, shape (k,).
+    """
+    too_many = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
+    if weights.size > MOST_NUMBERS:
+        return _section(None, too_many)
+    columns = fit.columns.inputs if "columns" in manifest["schema"] else []
+    data = {
+        "schema": manifest["schema"],
+        "columns": manifest["columns"],
+        "order": by_effect(weights, manifest, columns),
+        "weights": weights.astype(np.float64).tolist(),
+        "bias": bias.astype(np.float64).tolist(),
+    }
+    if len(json.dumps(data)) > MOST_LETTERS:
+        return _section(None, too_many)
+    if "leverage" in manifest:
+        data["leverage"] = manifest["leverage"]
+    try:
+        data |= _interval(fit, data)
+    except RefusedError as refused:
+        return _section(data, f"No interval stands beside the predictions: {refused}.")
+    return _section(data, INTERVAL)
+
+
+def _section(data: dict[str, Any] | None, said: str) -> Markup:
+    environment = jinja2.Environment(
+        autoescape=True,
+        finalize=for_page,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = (
+        files("gradline_export.report").joinpath("panel.html.jinja").read_text(encoding="utf-8")
+    )
+    component = files("gradline.presentation").joinpath("panel.html").read_text(encoding="utf-8")
+    model = data and htmlsafe_json_dumps(data, dumps=json.dumps, allow_nan=False)
+    page = environment.from_string(template)
+    return Markup(page.render(said=said, model=model, component=Markup(component)))  # noqa: S704
+
+
+def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the intervals follow from.
+
+    Raises:
+        RefusedError: Where there are none.
+    """
+    d = len(fit.features)
+    if d > MOST_FEATURES:
+        raise RefusedError(f"{count(d, 'feature')} would make the page large", code="no-intervals")
+    if fit.options.robust is not None:
+        raise RefusedError(
+            "with robust standard errors, the rows' variances are not taken to be alike",
+            code="no-intervals",
+        )
+    summary = fit.summary(LEVEL)
+    deviations = [found.residual_sd for found in summary.targets.values()]
+    if summary.residual_dof < 1 or not any(deviations):
+        raise RefusedError(
+            f"the {count(summary.rows, 'row')} are fitted without an error to judge by",
+            code="no-intervals",
+        )
+    with needs_extra():
+        from scipy.special import stdtrit
+    return {
+        "leverage": data.get("leverage") or _leverage(fit),
+        "interval": {
+            "reach": [
+                s and s * float(stdtrit(summary.residual_dof, (1 + LEVEL) / 2)) for s in deviations
+            ],
+            "weights": fit.weights.tolist(),
+            "bias": fit.bias.tolist(),
+        },
+    }
+
+
+def _leverage(fit: Fit) -> dict[str, Any]:
+    """Return what a row's leverage follows from, as the manifest has it of few features."""
+    assert isinstance(fit.moments, Moments)  # noqa: S101 - or there were no statistics
+    d = len(fit.features)
+    problem = state_problem(fit.moments, d, fit.options)
+    whitening = Whitening.of(fit.moments, problem, fit.exact)
+    factor = np.zeros((d, d))
+    factor[np.ix_(whitening.active, whitening.active)] = np.linalg.qr(whitening.factor, mode="r")
+    return {"least": whitening.least, "factor": [factor[j, j:].tolist() for j in range(d)]}

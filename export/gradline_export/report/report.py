@@ -1,0 +1,299 @@
+"""report.html: what came of a fit, for people, in one file that needs no network."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from gradline.errors import RefusedError
+from gradline.formatting import (
+    chance,
+    chosen_ridge,
+    count,
+    equations,
+    float32_error,
+    in_doubt,
+    isolated,
+    label,
+    number,
+    reached,
+    to_error,
+)
+from gradline.presentation.sections import UNKNOWN_MAE
+from gradline.presentation.selection import Shown, scales, worst_first
+from gradline.presentation.statistics import criterion
+from gradline.terminal.printable import for_page
+from gradline_export.report.panel import panel
+from gradline_export.report.plots import (
+    POINTS,
+    coefficient_plot,
+    correlation_plot,
+    loss_plot,
+    prediction_plot,
+    residual_plot,
+    ridge_plot,
+)
+from gradline_export.report.usage import examples_of_use
+from gradline_trainer.fitting import Fit
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.statistics.whitening import MOST_FEATURES
+
+__all__ = ["to_report"]
+
+LINES = 50  # of a table of metrics
+SHOWN_FEATURES = 30  # in a table; the most important ones
+IN_PLOT = 20  # coefficients of a picture, columns of the map of correlations
+LISTED = 3_000  # coefficients that the list of them all may have
+
+
+def to_report(
+    manifest: Mapping[str, Any], fit: Fit, weights: NDArray[Any], bias: NDArray[Any]
+) -> bytes:
+    """Return the page; the same run gives the same bytes.
+
+    Args:
+        manifest: With the files that are there so far.
+        fit: What it is about.
+        weights: W as frozen, shape (k, d).
+        bias: b as frozen, shape (k,).
+    """
+    scale = scales(manifest["columns"], fit.features, fit.targets)
+    with np.errstate(all="ignore"):
+        scaled = fit.weights.numpy() * scale
+    standardized: NDArray[np.float64] = np.nan_to_num(scaled, posinf=0, neginf=0)
+    shown = Shown.targets_of(manifest, fit.targets)
+    importance = _by_size(np.abs(standardized[shown]).max(axis=0))
+    statistics, undefined = _statistics(manifest, fit)
+    training = manifest["training"]
+    optimum = fit.optimality.rmse_at_optimum
+    least = None if optimum is None else optimum**2
+    environment = jinja2.Environment(
+        autoescape=True,
+        finalize=for_page,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "to_error": to_error,
+        "label": _isolated,
+        "chance": chance,
+        "criterion": criterion,
+        "share": _share,
+    }
+    template = environment.from_string(
+        files("gradline_export.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    )
+    tried = panel(fit, manifest, weights, bias)
+    page = template.render(
+        policy=_policy(tried),
+        manifest=manifest,
+        name=manifest["name"],
+        features=fit.features,
+        targets=fit.targets,
+        count=count,
+        equations=equations(
+            weights[shown],
+            bias[shown],
+            fit.features,
+            [fit.targets[k] for k in shown],
+            standardized[shown],
+            isolated,
+        ),
+        panel=tried,
+        loss=loss_plot(fit.history, least),
+        optimum=optimum,
+        doubt=in_doubt(fit.supposed),
+        least=least,
+        reached=reached(manifest["certificates"]["optimality"]),
+        scored=_scored(manifest, fit.targets),
+        unknown_mae=UNKNOWN_MAE,
+        ridged=fit.options.ridge != 0,
+        unmeasured=_unmeasured(fit),
+        clouds=_clouds(fit, shown),
+        shown=[fit.targets[k] for k in shown],
+        undefined=undefined,
+        weighted=bool(statistics and statistics["weighted"]),
+        robust=fit.options.robust,
+        sections=_sections(fit, shown, scale, standardized, statistics),
+        further=max(len(fit.features) - SHOWN_FEATURES, 0),
+        weights=weights.T.tolist() if weights.size <= LISTED else None,
+        bias=bias.tolist(),
+        ranges=[fit.features[j] for j in importance[:SHOWN_FEATURES]],
+        **_correlations(fit, importance, shown),
+        ridge=training["ridge_path"] and chosen_ridge(training["ridge_path"]),
+        ridge_curve=training["ridge_path"] and ridge_plot(training["ridge_path"]),
+        float32=_float32(manifest),
+        use=examples_of_use(manifest, fit),
+    )
+    return page.encode()
+
+
+def _policy(panel: str) -> str:
+    """Return what the page may do: nothing may be loaded, and no script run but the panel's own.
+
+    Each of those is named by its hash (https://www.w3.org/TR/CSP3/).
+    """
+    scripts = re.findall(r"<script>(.*?)</script>", panel, re.DOTALL)
+    hashes = [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    allowed = " ".join(f"'sha256-{found}'" for found in hashes) or "'none'"
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+def _by_size(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the places of the largest sizes first."""
+    return np.argsort(-np.abs(values), kind="stable")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6f}"
+
+
+def _scored(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
+    """Return the targets in the tables of metrics: all, or those predicted worst, worst first."""
+    if len(targets) <= LINES:
+        return list(targets)
+    return [targets[k] for k in worst_first(manifest, targets)[:LINES]]
+
+
+def _unmeasured(fit: Fit) -> str:
+    """Return why the manifest has no leverage; see `leverage_record`."""
+    if fit.leverage is None:
+        return f"that is done for up to {MOST_FEATURES} features"
+    return "the features' ranges are not known, since rows were taken out of the moments"
+
+
+def _isolated(name: str) -> Markup:
+    """Return a name that turns no text around it, whatever it is written in."""
+    return Markup("<bdi>{}</bdi>").format(label(name))
+
+
+def _statistics(manifest: Mapping[str, Any], fit: Fit) -> tuple[dict[str, Any] | None, str]:
+    """Return the fit's statistics, or None and the reason."""
+    if "statistics" in manifest:
+        found = fit.summary().to_dict()
+        if found["residual_dof"] > 0:
+            return found, ""
+        return found, (
+            f"{count(found['rows'], 'row')} leave no degree of freedom: standard errors, tests and "
+            "intervals are not defined"
+        )
+    try:
+        fit.summary()
+    except RefusedError as error:
+        return None, str(error)
+    return None, "they are left out where there are too many coefficients to look at"
+
+
+def _sections(
+    fit: Fit,
+    shown: Sequence[int],
+    scale: NDArray[np.float64],
+    standardized: NDArray[np.float64],
+    statistics: Mapping[str, Any] | None,
+) -> list[dict[str, Any]]:
+    """Return for each target that is shown its coefficients, in a picture and a table."""
+    weights, bias = fit.weights.numpy(), fit.bias.numpy()
+    sections = []
+    for k in shown:
+        target = fit.targets[k]
+        known = statistics["targets"][target] if statistics else {}
+        rows = []
+        for j in _by_size(standardized[k])[:SHOWN_FEATURES].tolist():
+            row = {"term": fit.features[j], "weight": weights[k, j], "scaled": standardized[k, j]}
+            row |= {name: known[name][j] for name in _BY_TERM if name in known}
+            row["vif"] = statistics["vif"][j] if statistics else None
+            row["reach"] = _reach(row, scale[k, j])
+            rows.append(row)
+        if fit.options.bias:
+            row = {"term": "bias", "weight": bias[k], "scaled": None, "vif": None}
+            rows.append(row | {name: known[name][-1] for name in _BY_TERM if name in known})
+        plotted = [row for row in rows[:IN_PLOT] if row["scaled"] is not None]
+        plot = coefficient_plot(
+            f"coefficients-{k}",
+            target,
+            [row["term"] for row in plotted],
+            [row["scaled"] for row in plotted],
+            [row["reach"] for row in plotted],
+        )
+        sections.append({"target": target, "plot": plot, "rows": rows, "known": known})
+    return sections
+
+
+_BY_TERM = ("standard_error", "t", "p", "lower", "upper")
+
+
+def _reach(row: Mapping[str, Any], scale: float) -> float | None:
+    """Return how far a standardized coefficient's interval goes."""
+    if row.get("upper") is None or not np.isfinite(scale):
+        return None
+    return float((row["upper"] - row["weight"]) * scale)
+
+
+def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
+    """Return the pictures of rows that were at hand, of those held out where there are some."""
+    which = "held_out" if fit.residuals["held_out"].rows else "training"
+    residuals = fit.residuals[which]
+    found: dict[str, Any] = {"which": which, "rows": residuals.rows, "plots": []}
+    if not residuals.rows:
+        return found
+    actual, predicted = residuals.targets, residuals.predictions
+    found |= {"step": residuals.step, "counted": len(actual) > POINTS}
+    for k in shown:
+        target = fit.targets[k]
+        pair = actual[:, k], predicted[:, k]
+        if np.isfinite(pair).all():
+            found["plots"] += [
+                prediction_plot(f"predicted-{k}", target, *pair),
+                residual_plot(f"residual-{k}", target, *pair),
+            ]
+    return found
+
+
+def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) -> dict[str, Any]:
+    """Return the map of the columns' correlations, or None; and of which columns it is.
+
+    It has the most important features, and all targets where there is room for them, else those
+    that are shown.
+    """
+    if not isinstance(fit.moments, Moments):
+        return {"correlations": None}
+    d, k = len(fit.features), len(fit.targets)
+    features = sorted(importance[:IN_PLOT].tolist())
+    targets = list(range(k)) if len(features) + k <= 2 * IN_PLOT else list(shown)
+    chosen = [*features, *(d + t for t in targets)]
+    comoment = fit.moments.comoment[np.ix_(chosen, chosen)]
+    root = np.sqrt(comoment.diagonal())
+    with np.errstate(all="ignore"):
+        found = comoment / root / root[:, None]
+    names = [*fit.features, *fit.targets]
+    return {
+        "correlations": correlation_plot([names[j] for j in chosen], np.clip(found, -1, 1)),
+        "correlated": [
+            f"{len(some)} of {total} {which}"
+            for some, total, which in (
+                (features, d, "features, the most important"),
+                (targets, k, "targets, those predicted worst"),
+            )
+            if len(some) < total
+        ],
+    }
+
+
+def _float32(manifest: Mapping[str, Any]) -> str:
+    found = manifest["certificates"]["float32"]
+    said = float32_error(found["error"], found["target"], found["limit"], found["column"])
+    return f"The certificate of float32 {found['verdict']}: it {said}."

@@ -1,0 +1,67 @@
+"""How to predict with a package, in the words of each host that a report names."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gradline.columns.encoding import expand
+from gradline_trainer.fitting import Fit
+
+__all__ = ["examples_of_use"]
+
+WRITTEN = 40  # values that an example writes out
+
+
+def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
+    """Return how to predict one row with this very model, in each language.
+
+    The row has the means, and of each category the first level.
+
+    Args:
+        manifest: Of the package.
+        fit: That it was made of.
+    """
+    name, columns = manifest["name"], fit.columns.inputs
+    means = [0.0 if c.levels else _shown(manifest["columns"][c.name]) for c in columns]
+    pairs = list(zip(columns, means, strict=True))[:WRITTEN]
+    row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
+    more = ", …" * (len(columns) > len(row))
+    values = expand(np.array([means]), columns)[0, :WRITTEN].tolist()
+    shape = [1, len(fit.features)]
+    dtype = manifest["schema"]["dtype"]
+    array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
+    numbers = ", ".join(map(repr, values)) + ", …" * (shape[1] > len(values))
+    tensor = f'"name": "x", "shape": {shape}, "datatype": "{dtype.replace("float", "FP")}"'
+    body = f'{{"inputs": [{{{tensor}, "data": [{numbers}]}}]}}'
+    mapping = _visible(json.dumps(row, ensure_ascii=False)[:-1] + more + "}")
+    return {
+        "Command line": f"gradline predict {shlex.quote(f'artifacts/{name}')} new.csv",
+        "Python": (
+            f'import gradline\nmodel = gradline.load("artifacts/{name}")\nmodel.predict({mapping})'
+        ),
+        "JavaScript": (
+            'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
+            'const session = await InferenceSession.create("model.onnx");\n'
+            f'const x = new Tensor("{dtype}", {array}.of({numbers}), {shape});\n'
+            "const { y } = await session.run({ x });"
+        ),
+        "HTTP": (
+            f"gradline serve {shlex.quote(f'artifacts/{name}')}\n"
+            f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {shlex.quote(body)}"
+        ),
+    }
+
+
+def _visible(code: str) -> str:
+    """Return code of Python with the characters escaped that would not show, or turn the others."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in code)
+
+
+def _shown(figures: Mapping[str, float]) -> float:
+    """Return a column's mean to four digits."""
+    return float(f"{figures['mean']:.4g}")

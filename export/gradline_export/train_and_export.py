@@ -1,0 +1,159 @@
+"""The main job: read, learn, freeze, prove, publish, and say what came of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gradline.atomic import check_output, check_writable
+from gradline.errors import InputError, OutputError
+from gradline.tables.files import stem, table_files
+from gradline.tables.objects import is_remote
+from gradline.terminal.interrupts import ignore_interrupts
+from gradline.terminal.output import say, say_json, show, warn
+from gradline.terminal.progress import Progress
+from gradline_export.freeze.freezing import Frozen, freeze
+from gradline_export.publish.publishing import check_name, check_place, publish
+from gradline_export.summary import summary, summary_record
+from gradline_trainer.fitting import Fit, fit
+from gradline_trainer.moments.saved_moments import PRIVATE, SavedMoments
+from gradline_trainer.orchard import TARGETS, orchard
+from gradline_trainer.saved.files import load_moments, save_moments
+
+__all__ = ["DISTRIBUTIONS", "PLOTS", "import_ahead", "run"]
+
+DISTRIBUTIONS = ("scipy.special",)
+
+PLOTS = ("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg")
+
+
+def run(
+    *,
+    data: str | None,
+    name: str | None,
+    output: Path,
+    targets: tuple[str, ...],
+    notes: dict[str, str],
+    from_moments: Path | None = None,
+    save_moments: Path | None = None,
+    torch_export: bool,
+    intervals: bool = False,
+    no_report: bool,
+    no_fingerprint: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Train on `data` (None: the built-in orchard table), publish the package, print the summary.
+
+    Raises:
+        GradlineError: With nothing published.
+    """
+    if data is not None and from_moments is not None:
+        raise InputError(
+            f"--from-moments {from_moments} and DATA {data!r}: which is to be learned from?",
+            code="bad-option",
+            hint="give one of the two",
+        )
+    if data is not None and not targets:
+        raise InputError(
+            "no target: which columns of DATA are to be predicted?",
+            code="no-target",
+            hint="--target NAME, repeated for several",
+        )
+    if intervals:
+        from gradline_export.freeze.intervals import refuse_intervals
+
+        refuse_intervals(options.get("ridge", 0))
+    source = data or from_moments
+    package = check_name(name or (stem(source) if source else "orchard"))
+    check_place(output, package)
+    if save_moments is not None:
+        local = source is not None and not is_remote(source)
+        check_output(save_moments, table_files(source) if source and local else [])
+        check_writable(save_moments)
+    # Without a home for its cache, matplotlib warns and makes one for the process.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
+    later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
+    ahead = partial(import_ahead, later)
+    with Progress(quiet=quiet or for_programs, at_first=ahead if data else None) as progress:
+        table = data if from_moments is None else load_moments(from_moments)
+        options["keep_moments"] = save_moments is not None
+        trained = _train(table, targets, progress, options)
+    for warning in trained.warnings * (not as_json):
+        warn(f"{warning}")
+    frozen = freeze(
+        trained,
+        package,
+        torch_export=torch_export,
+        intervals=intervals,
+        report=not no_report,
+        fingerprint=not no_fingerprint,
+        notes=notes,
+    )
+    if save_moments is not None:
+        trained = _save(trained, save_moments, as_json)
+    # From the rename on the package is there, and the exit status must say so.
+    path = publish(frozen.files, output, package, before_rename=ignore_interrupts)
+    try:
+        _say(trained, frozen, path, as_json, quiet)
+    except OutputError as error:
+        warn(f"{error}; the package is published as {path}")
+
+
+def _train(
+    table: str | SavedMoments | None,
+    targets: tuple[str, ...],
+    progress: Progress,
+    options: dict[str, Any],
+) -> Fit:
+    return fit(
+        orchard() if table is None else table,
+        targets or (TARGETS if table is None else None),
+        options.pop("features") or None,
+        null=options.pop("nulls"),
+        bias=not options.pop("no_bias"),
+        progress=progress,
+        **options,
+    )
+
+
+def _save(fit: Fit, path: Path, as_json: bool) -> Fit:
+    """Write what the fit was learned from; return the fit, with a warning more for the summary."""
+    save_moments(fit, path)
+    if fit.gathered is None or not fit.gathered.reconstructible:
+        return fit
+    warning = f"{path}: {PRIVATE}"
+    if not as_json:
+        warn(warning)
+    return replace(fit, warnings=[*fit.warnings, warning])
+
+
+def _say(fit: Fit, frozen: Frozen, path: Path, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        say_json(summary_record(fit, frozen, path))
+    elif quiet:
+        say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
+    else:
+        show(summary(fit, frozen, path))
+
+
+def import_ahead(modules: Sequence[str]) -> None:
+    """Start to import modules in the background."""
+    threading.Thread(target=_import_all, args=[modules]).start()
+
+
+def _import_all(modules: Sequence[str]) -> None:
+    with suppress(Exception):  # whoever needs them says what is wrong
+        for module in modules:
+            import_module(module)

@@ -1,0 +1,152 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from gradline.errors import InputError, OutputError
+
+__all__ = [
+    "BUILDING",
+    "check_output",
+    "check_writable",
+    "flush_file",
+    "flush_folder",
+    "write_named",
+    "write_whole",
+]
+if TYPE_CHECKING:
+    pass
+
+BUILDING = ".gradline-"  # how the name of a file begins that is not whole yet
+
+
+def check_output(path: Path, inputs: Sequence[object]) -> None:
+    """Check that a file of this name overwrites none of those that are read.
+
+    Raises:
+        InputError: Where it would.
+    """
+    if path.exists() and any(path.samefile(f) for f in inputs if isinstance(f, Path)):
+        raise InputError(
+            f"{path} is both input and output", code="same-file", hint="give another output"
+        )
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file could be put under `path`, before anyone waits for what it is to hold.
+
+    Raises:
+        OutputError: Where it is a folder, or its own folder is none that may be written to.
+    """
+    if path.is_dir():
+        raise _unwritable(path, "it is a folder")
+    if _is_special(path):
+        return
+    folder = _meant(path).parent
+    if not folder.is_dir():
+        raise _unwritable(path, f"there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(path, "permission denied")
+
+
+def write_named(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Fill what someone named, whole or not at all: a link's target, not the link.
+
+    A device or a pipe is written to as it is: a file in its place would end it for everyone.
+
+    Raises:
+        OutputError: Where it can't be written.
+    """
+    if not _is_special(path):
+        write_whole(_meant(path), write)
+        return
+    with _told(path), open(os.open(path, os.O_WRONLY), "wb") as file:
+        write(file)
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Put a file under `path` that `write` fills, in place of any that is there, or leave all be.
+
+    Even after a power loss either the old or the new file is there. The same users may read the
+    new file as the old one, and no others.
+
+    Raises:
+        OutputError: Where it can't be written.
+    """
+    building = path.with_name(f"{BUILDING}{secrets.token_hex(8)}")
+    with _told(path):
+        try:
+            # The open file and not its path: one that Polars had opened was seen to stay behind
+            # where an interrupt met it.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(building, flags, 0o666), "wb") as file:
+                if path.is_file() and not path.is_symlink():
+                    building.chmod(stat.S_IMODE(path.stat().st_mode))
+                write(file)
+                flush_file(file)
+            building.replace(path)
+        except BaseException:
+            building.unlink(missing_ok=True)
+            raise
+    flush_folder(path.parent)
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether a device, a pipe or a socket is there, if by way of links."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _meant(path: Path) -> Path:
+    """Return the path that a link leads to, whether a file is there yet or not."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while `path` is written into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise _unwritable(path, error.strerror or str(error)) from error
+
+
+def _unwritable(path: Path, reason: str) -> OutputError:
+    return OutputError(
+        f"cannot write {path}: {reason}",
+        code="cannot-write",
+        hint="give a path in a folder with room that you may write to",
+    )
+
+
+def flush_file(file: IO[bytes]) -> None:
+    """Wait until an open file's bytes are on the disk.
+
+    Raises:
+        OSError: If they can't be written.
+    """
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, if the system supports that.
+
+    Windows can't open folders, and some file systems can't flush them; the files are still
+    complete.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

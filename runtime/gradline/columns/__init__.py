@@ -1,0 +1,1 @@
+"""Columns: a table's columns matched by name and made into the graph's input."""

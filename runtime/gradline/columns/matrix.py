@@ -1,0 +1,322 @@
+"""Rows as people hold them, turned into the one matrix that the graph takes.
+
+Names are a contract: wherever the caller's rows have names, columns are matched by name, in any
+order. ONNX Runtime answers wrongly, in silence, for masked and for big-endian arrays, so the
+former are refused and the latter are converted.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.python_numbers import as_float, is_number, shown
+from gradline.errors import InputError, nearest
+
+__all__ = [
+    "column_labels",
+    "from_tensor",
+    "is_sparse",
+    "kind_of",
+    "match_names",
+    "refuse_sparse",
+    "to_matrix",
+]
+
+Matrix = NDArray[Any]
+
+
+def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Matrix:
+    """Return `rows` as a C-contiguous (n, d) array of `dtype`, columns in `features` order.
+
+    Args:
+        rows: An array-like of shape (n, d) in feature order, a mapping from feature name to a
+            column, or a dataframe (pandas, polars, pyarrow) whose further columns are ignored.
+        features: The d names of the graph's inputs.
+        dtype: float32 or float64.
+
+    Raises:
+        InputError: Naming the column, shape or dtype at fault.
+    """
+    if isinstance(rows, Mapping):
+        match_names(list(rows), features, extra="refuse")
+        return stack_columns({name: rows[name] for name in features}, dtype)
+    labels = column_labels(rows)
+    if labels is not None:
+        match_names(list(map(str, labels)), features, extra="ignore")
+        places = {str(label): label for label in labels}
+        columns = {name: rows[places[name]] for name in features}  # type: ignore[index]
+        return stack_columns(columns, dtype)
+    matrix = to_numbers(rows, "the rows", dtype, features)
+    if matrix.shape == (0,):  # no rows at all
+        return matrix.reshape(0, len(features))
+    check_shape(matrix, features)
+    return matrix
+
+
+def column_labels(table: object) -> list[Any] | None:
+    """Return a dataframe's column labels in order, or None where `table` is not a dataframe.
+
+    Raises:
+        InputError: For a lazy frame, which has no values yet.
+    """
+    kind = type(table)  # a pandas frame has its columns' names as attributes of its own
+    if hasattr(kind, "collect_schema") and not hasattr(kind, "get_column"):
+        raise InputError(
+            "a lazy frame has no values yet", code="not-numeric", hint="collect it first"
+        )
+    for attribute in ("column_names", "columns"):  # pyarrow; pandas and polars
+        if hasattr(kind, attribute) and hasattr(kind, "__getitem__"):
+            return list(getattr(table, attribute))
+    return None
+
+
+def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> None:
+    """Check that each wanted name is given exactly once.
+
+    Args:
+        given: The caller's column names.
+        wanted: The model's feature names.
+        extra: "ignore" or "refuse" names that the model does not know.
+
+    Raises:
+        InputError: For a missing, duplicated or (with extra="refuse") unknown name.
+    """
+    known = set(wanted)
+    if extra == "refuse":
+        for name in given:
+            if name not in known:
+                raise InputError(
+                    f"unknown feature {name!r}",
+                    code="unknown-feature",
+                    hint=nearest(str(name), wanted, given) or "leave it out: all are there",
+                )
+    present = set(given)
+    for name in wanted:
+        if name not in present:
+            raise InputError(
+                f"the feature {name!r} is missing",
+                code="missing-feature",
+                hint=nearest(name, given, wanted) or f"add the column {name!r}",
+            )
+    if len(given) != len(present):
+        for name in wanted:
+            if list(given).count(name) > 1:
+                raise InputError(
+                    f"the feature {name!r} stands {list(given).count(name)} times in the table",
+                    code="duplicate-feature",
+                    hint="keep one column of that name",
+                )
+
+
+def stack_columns(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
+    """Return the columns side by side, shape (n, d), each checked under its own name."""
+    matrix: Matrix | None = None
+    first = ""
+    for j, (name, column) in enumerate(columns.items()):
+        values = to_numbers(column, f"the column {name!r}", dtype)
+        if values.ndim != 1:
+            raise InputError(
+                f"the column {name!r} has {values.ndim} dimensions, expected one value per row",
+                code="wrong-shape",
+                hint="give a list of values, one per row, even for a single row: [73.0]",
+            )
+        if matrix is None:
+            matrix = np.empty((len(values), len(columns)), dtype)
+            first = name
+        if len(values) != len(matrix):
+            raise InputError(
+                f"the column {name!r} has {len(values)} values, {first!r} has {len(matrix)}",
+                code="wrong-shape",
+                hint="give columns of one length",
+            )
+        matrix[:, j] = values
+    assert matrix is not None  # noqa: S101 - a graph has at least one input
+    return matrix
+
+
+def to_numbers(
+    values: object, what: str, dtype: np.dtype[Any], names: Sequence[str] = ()
+) -> Matrix:
+    """Return `values` as a C-contiguous array of `dtype` in native byte order.
+
+    Args:
+        values: Numbers, of one or more dimensions.
+        what: What messages call them.
+        dtype: float32 or float64.
+        names: Names of a matrix's columns.
+
+    Raises:
+        InputError: For masked or sparse arrays, text, dates, complex or ragged values, and for
+            finite values outside the range of `dtype`.
+    """
+    # Where nothing has imported numpy.ma there is no masked array, and importing it takes 7 ms.
+    masked = sys.modules.get("numpy.ma")
+    parts = [values, *values] if isinstance(values, list | tuple) else [values]
+    if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):
+        raise InputError(
+            f"{what}: masked arrays are not accepted, since a graph has no mask",
+            code="masked-array",
+            hint="fill it first: rows.filled(value)",
+        )
+    refuse_sparse(values, what)
+    values = from_tensor(values, what)
+    try:
+        array = np.asarray(values)
+        numbers = _plain(array) if array.dtype.kind == "O" else array
+    except OverflowError:
+        raise _out_of_range(array, what, dtype, names) from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"{what}: rows of unequal length, or values that are not numbers ({error})",
+            code="not-numeric",
+            hint="give numbers, the same count in every row",
+        ) from error
+    if numbers.dtype.kind not in "fiub" and numbers.size:
+        raise InputError(
+            f"{what}: expected numbers, got {kind_of(numbers)}",
+            code="not-numeric",
+            hint="convert to numbers first",
+        )
+    if numbers.dtype == dtype:
+        return np.ascontiguousarray(numbers) if numbers.ndim else numbers
+    try:
+        with np.errstate(all="ignore", over="raise"):
+            return np.asarray(numbers, dtype=dtype, order="C")
+    except FloatingPointError:
+        raise _out_of_range(array, what, dtype, names) from None
+
+
+def is_sparse(values: object) -> bool:
+    """Check for a SciPy sparse matrix; there is none unless SciPy is imported."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(values))
+
+
+def refuse_sparse(values: object, what: str) -> None:
+    """Refuse a SciPy sparse matrix, which NumPy would treat as a single object.
+
+    Raises:
+        InputError: For a sparse matrix; the hint says what to pass instead.
+    """
+    if is_sparse(values):
+        raise InputError(
+            f"{what}: a scipy sparse matrix ({type(values).__name__}) is not accepted, expected a "
+            "dense array",
+            code="sparse-matrix",
+            hint="make it dense: matrix.toarray()",
+        )
+
+
+def from_tensor(values: Any, what: str) -> Any:
+    """Convert a PyTorch tensor to a NumPy array; return anything else unchanged.
+
+    NumPy refuses a tensor that requires its gradient, a lazily negated one, and bfloat16.
+
+    Raises:
+        InputError: For a sparse tensor, and one without values.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        return values
+    try:
+        tensor = values.detach().cpu().resolve_conj().resolve_neg()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    except (RuntimeError, TypeError) as error:
+        kind = f"{values.layout} tensor on {values.device}".removeprefix("torch.")
+        dense = values.layout == torch.strided
+        raise InputError(
+            f"{what}: a {kind}, expected a dense tensor that holds values",
+            code="not-numeric",
+            hint="fill it with values first" if dense else "make it dense: tensor.to_dense()",
+        ) from error
+
+
+def _out_of_range(
+    array: Matrix, what: str, dtype: np.dtype[Any], names: Sequence[str]
+) -> InputError:
+    """Build the error for the first finite value that overflows `dtype`."""
+    place, value = next(
+        (place, value) for place, value in np.ndenumerate(array) if _is_beyond(value, dtype)
+    )
+    row, column = (*place, 0, 0)[:2]
+    if len(place) == 2:
+        what = f"the column {names[column]!r}" if column < len(names) else f"column {column + 1}"
+    return InputError(
+        f"{what} holds {shown(value)} in row {row + 1}, outside the range of {dtype}",
+        code="out-of-range",
+        hint=f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}",
+    )
+
+
+def _is_beyond(value: Any, dtype: np.dtype[Any]) -> bool:
+    try:
+        number = math.nan if _is_missing(value) else as_float(value)
+    except OverflowError:
+        return True
+    with np.errstate(over="ignore"):
+        return math.isfinite(number) and not np.isfinite(np.float64(number).astype(dtype))
+
+
+def _plain(array: Matrix) -> Matrix:
+    """Return an array of Python objects as one of numbers, where that is what they are.
+
+    Numbers are also decimals, fractions and integers of more than 64 bits; what is missing is NaN.
+
+    Raises:
+        OverflowError: For a number beyond float64.
+    """
+    plain = np.array(array.tolist())
+    if plain.dtype.kind == "O":
+        values = [math.nan if _is_missing(value) else value for value in plain.flat]
+        if all(map(is_number, values)):
+            plain = np.array(list(map(as_float, values)), np.float64).reshape(plain.shape)
+    return plain
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or type(value).__name__ == "NAType"  # pandas' own
+
+
+def kind_of(array: Matrix) -> str:
+    """Return the plain word for what a non-numeric array holds."""
+    words = {"U": "text", "S": "bytes", "M": "dates", "m": "durations", "c": "complex numbers"}
+    word = words.get(array.dtype.kind, f"values of dtype {array.dtype}")
+    if array.dtype.kind == "O":
+        unusual = [v for v in array.flat if not isinstance(v, (int, float)) and not _is_missing(v)]
+        odd = next((v for v in unusual if not is_number(v)), unusual[0] if unusual else None)
+        return f"{type(odd).__name__}: {odd!r}" if odd is not None else "a missing value (None)"
+    return f"{word}: {array.ravel()[0].item()!r}" if array.dtype.kind in "US" else word
+
+
+def check_shape(matrix: Matrix, features: Sequence[str]) -> None:
+    """Check that `matrix` is (n, d).
+
+    Raises:
+        InputError: Saying how to mend it.
+    """
+    d = len(features)
+    if matrix.ndim == 1:
+        raise InputError(
+            f"expected rows of shape (n, {d}), got one dimension of length {len(matrix)}",
+            code="wrong-shape",
+            hint="wrap the single row: model.predict([row])",
+        )
+    if matrix.ndim != 2:
+        raise InputError(
+            f"expected rows of shape (n, {d}), got {matrix.ndim} dimensions",
+            code="wrong-shape",
+            hint="give a matrix, one row per prediction",
+        )
+    if matrix.shape[1] != d:
+        listed = ", ".join(features[:8]) + (", …" if d > 8 else "")
+        raise InputError(
+            f"expected {d} columns ({listed}), got {matrix.shape[1]}",
+            code="wrong-shape",
+            hint="give one value per feature, in that order, or pass the columns by name",
+        )

@@ -1,0 +1,1 @@
+"""Explanations: contributions, training ranges and leverage of a row."""

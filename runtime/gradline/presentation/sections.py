@@ -1,0 +1,166 @@
+"""What a model says, in the order in which a person asks: of a package, or of a run's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.encoding import Column
+from gradline.formatting import count, label, number, reached, sides
+from gradline.package.graph import Graph
+from gradline.presentation.selection import Shown
+from gradline.presentation.statistics import of_target
+from gradline.presentation.t_quantile import half_width
+from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
+
+__all__ = ["coefficients", "equations", "how_to_predict", "metrics", "ranges"]
+
+Array = NDArray[Any]
+TITLES = {"training": "training rows", "held_out": "held-out rows"}
+UNKNOWN_MAE = "no row was at hand any more when the weights were known"
+FIGURES = ("minimum", "mean", "maximum", "deviation")
+SHOWN_INPUTS = 8  # of the example of a row
+
+
+def equations(
+    weights: Array,
+    bias: Array,
+    features: Sequence[str],
+    targets: Sequence[str],
+    telling: Array | None = None,
+) -> list[Part]:
+    """Return one equation for each target; see `gradline.formatting.sides`."""
+    both = sides(weights, bias, features, targets, telling)
+    return [Facts([(left, f"= {right}") for left, right in both], width=0, gap=1), ""]
+
+
+def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Part]:
+    """Return the tables of metrics, of the training rows and of the held-out ones if any.
+
+    Args:
+        found: By "training" and "held_out", then target: rmse, mae and r2; see the manifest.
+        targets: To show.
+    """
+    parts: list[Part] = []
+    for which, by_target in found.items():
+        if by_target:
+            rows = [
+                [label(target), number(m["rmse"]), number(m["mae"]), _share(m["r2"])]
+                for target, m in ((target, by_target[target]) for target in targets)
+            ]
+            unknown = any(by_target[target]["mae"] is None for target in targets)
+            why = [f"  MAE is not known: {UNKNOWN_MAE}"] if unknown else []
+            parts += [Table([[TITLES[which], "RMSE", "MAE", "R²"], *rows]), *why, ""]
+    return parts
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6f}"
+
+
+def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> list[Part]:
+    """Return for each target its coefficients and what is known of them.
+
+    Standard errors and 95 % intervals where the manifest has the former, and standardized: in
+    deviations of the target per deviation of the feature.
+    """
+    found = manifest.get("statistics", {})
+    parts: list[Part] = [Heading("Coefficients")]
+    if not found:
+        parts += [f"  {_why_bare(manifest)}", ""]
+    d = len(graph.features)
+    terms = found.get("terms", [*graph.features, "bias"])
+    training = manifest["training"]
+    level = {"level": 0.95} if found else {}
+    told = {
+        "bias": training["options"]["bias"],
+        "weighted": training["sample_weight"] is not None,
+    }
+    for j in shown.targets:
+        target = graph.targets[j]
+        known = {
+            "coefficient": [*graph.weights[j].tolist(), float(graph.bias[j])][: len(terms)],
+            "standardized": [*_finite(shown.standardized[j]), None][: len(terms)],
+        }
+        if found:
+            known |= found["targets"][target]
+            known |= _interval(known, found["residual_dof"])
+        whole = {**found, **level, **told, "terms": terms, "targets": {target: known}}
+        parts += [*of_target(target, whole, [*shown.features_of(j), *range(d, len(terms))]), ""]
+    return parts
+
+
+def _why_bare(manifest: Mapping[str, Any]) -> str:
+    """Return why there are no standard errors; see `gradline_trainer.Fit.summary`."""
+    training = manifest["training"]
+    if training["options"]["ridge"]:
+        return "no standard errors: the ridge penalty draws the weights towards 0"
+    if not manifest["certificates"]["optimality"]["converged"]:
+        return f"no standard errors: the run {reached(manifest['certificates']['optimality'])}"
+    if training["rows"]["trained"] <= len(manifest["schema"]["features"]):
+        return "no standard errors: no more rows than coefficients"
+    return "no standard errors are recorded, as of too many coefficients"
+
+
+def _finite(values: Array) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None]]:
+    """Return the ends of each coefficient's 95 % interval."""
+    half = half_width(dof) if dof > 0 else 0.0  # without a degree of freedom no error is known
+    pairs = list(zip(known["coefficient"], known["standard_error"], strict=True))
+    return {
+        end: [None if error is None else c + sign * half * error for c, error in pairs]
+        for end, sign in (("lower", -1), ("upper", 1))
+    }
+
+
+def ranges(
+    columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
+) -> list[Part]:
+    """Return the table of the ranges that the model was trained on; see the manifest's columns."""
+    rows = [
+        [label(name), *(number(columns[name][figure]) for figure in FIGURES)]
+        for name in (*features, *targets)
+    ]
+    more = len(columns) - len(rows)
+    rest = [f"  … ({count(more, 'more column')})"] if more else []
+    return [Heading("Ranges"), Table([["trained on", *FIGURES], *rows]), *rest, ""]
+
+
+def how_to_predict(
+    package: str, inputs: Sequence[Column], features: Sequence[str], means: Array, table: str
+) -> list[Part]:
+    """Return the lines to copy that predict from a table, and from Python a row of means.
+
+    Args:
+        package: Its path.
+        inputs: The columns that a table must have; empty where they are the features.
+        features: The graph's inputs.
+        means: Theirs, shape (d,).
+        table: A file's path.
+    """
+    import shlex
+
+    shown = [f"{mean:.4g}" for mean in means]
+    dots = ", …" * (len(inputs or features) > SHOWN_INPUTS)
+    if not inputs or list(features) == [column.name for column in inputs]:
+        row = f"[[{', '.join(shown[:SHOWN_INPUTS])}{dots}]]"
+    else:
+        by_name = dict(zip(features, shown, strict=True))
+        pairs = [
+            f"{c.name!r}: [{repr(c.levels[0]) if c.levels else by_name[c.name]}]"
+            for c in inputs[:SHOWN_INPUTS]
+        ]
+        row = f"{{{', '.join(pairs)}{dots}}}"
+    return [
+        Verbatim(
+            "  to predict, from a table:  "
+            f"gradline predict {shlex.quote(package)} {shlex.quote(table)}"
+        ),
+        Verbatim(f"             from Python:  gradline.load({package!r}).predict({row})"),
+    ]

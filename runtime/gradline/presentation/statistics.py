@@ -1,0 +1,103 @@
+"""A fit's coefficients and statistics as people read them: of a summary, or of a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gradline.formatting import chance, count, label, number, to_error
+from gradline.terminal.layout import Part, Table, as_text
+
+__all__ = ["criterion", "of_target", "statistics_lines"]
+
+
+def statistics_lines(found: Mapping[str, Any]) -> list[str]:
+    """Return for each target a table of its coefficients and two lines on how well they fit.
+
+    Args:
+        found: With model_dof, residual_dof, terms, and by target the lists coefficient,
+            standard_error, t, p and the fit's statistics; lower and upper where there is a level;
+            robust where the standard errors are; vif by term where it is known; bias and weighted,
+            whether the model has a bias and its rows have weights: if not said, yes and no.
+    """
+    terms = range(len(found["terms"]))
+    parts = [part for target in found["targets"] for part in (*of_target(target, found, terms), "")]
+    return as_text(parts[:-1]).split("\n")
+
+
+def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> list[Part]:
+    """Return a target's table of coefficients, and how well they fit where that is known.
+
+    Args:
+        target: One of those found.
+        found: See `statistics_lines`; of a fit without statistics, terms and coefficients alone.
+        terms: The places of those to show, in this order.
+    """
+    known = found["targets"][target]
+    known = {**known, "vif": found["vif"]} if found.get("vif") else known
+    columns = _columns(found, known)
+    cells = [[_cell(member, j, known) for member in columns.values()] for j in terms]
+    names = [label(found["terms"][j]) for j in terms]
+    rows = [[name, *figures] for name, figures in zip(names, cells, strict=True)]
+    more = len(found["terms"]) - len(rows)
+    rest = [f"  … ({count(more, 'more feature')})"] if more else []
+    fit = ["", *_undetermined(known, found), *_fit(known, found)] if "residual_dof" in found else []
+    return [Table([[label(target), *columns], *rows]), *rest, *fit]
+
+
+def _undetermined(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Write a note on coefficients without a standard error, if others have one."""
+    errors = known["standard_error"]
+    if found["residual_dof"] <= 0 or None not in errors or errors.count(None) == len(errors):
+        return []
+    return ["  no standard error: constant, or linearly dependent, so that the rows leave it open"]
+
+
+def _cell(member: str, j: int, known: Mapping[str, Any]) -> str:
+    value = known[member][j]
+    if member == "p":
+        return chance(value)
+    if member in ("coefficient", "lower", "upper") and "standard_error" in known:
+        return to_error(value, known["standard_error"][j])
+    return number(value)
+
+
+def _columns(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
+    """Return the heads of the columns and the members that they show."""
+    robust = found.get("robust")
+    error = f"{robust} error" if robust else "standard error"
+    heads = {"coefficient": "coefficient", error: "standard_error", "t": "t", "p": "p"}
+    if "level" in found:
+        tail = 50 * (1 - found["level"])
+        heads |= {f"{tail:g} %": "lower", f"{100 - tail:g} %": "upper"}
+    heads |= {"standardized": "standardized", "VIF": "vif"}
+    return {head: member for head, member in heads.items() if member in known}
+
+
+def criterion(value: float | None) -> str:
+    """Return a log-likelihood, AIC or BIC: differences count, however large it is."""
+    return "–" if value is None else f"{value:,.1f}"
+
+
+def _fit(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[Part]:
+    model, dof = found["model_dof"], found["residual_dof"]
+    r2, adjusted = (
+        "–" if value is None else f"{value:.6f}" for value in (known["r2"], known["adjusted_r2"])
+    )
+    share = "R²" if found.get("bias", True) else "R² about 0, as there is no bias,"
+    if dof <= 0:
+        return [f"  {share} {r2}; no degree of freedom is left: nothing else is defined"]
+    deviation = known["residual_sd"]
+    said = [
+        f"  residual standard deviation {number(deviation)}"
+        f"{' of a row of weight 1' if found.get('weighted') else ''} with "
+        f"{count(dof, 'degree')} of freedom; {share} {r2}, adjusted {adjusted}"
+    ]
+    if deviation == 0:
+        return [*said, "  a perfect fit: tests and likelihood are not defined"]
+    test = f"F({model}, {dof}) {number(known['f'])}, p {chance(known['f_p'])}; "
+    criteria = ", ".join(
+        f"{name} {criterion(known[member])}"
+        for name, member in (("log-likelihood", "log_likelihood"), ("AIC", "aic"), ("BIC", "bic"))
+    )
+    return [*said, f"  {test}{criteria}"]

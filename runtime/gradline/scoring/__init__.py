@@ -1,0 +1,1 @@
+"""Scoring: predictions for files and folders, on this machine or on a Ray cluster."""

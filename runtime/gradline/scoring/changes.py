@@ -1,0 +1,69 @@
+"""How far two models' predictions lie apart on a table's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.encoding import fill_values
+from gradline.errors import InputError
+from gradline.package.files import Package
+from gradline.package.graph import Graph
+from gradline.scoring.rows import table_inputs
+from gradline.tables import FrameTable
+
+__all__ = ["measure"]
+
+Array = NDArray[np.float64]
+
+
+def measure(
+    first: Package, second: Package, table: FrameTable, targets: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Return each target's change from the first model to the second, computed in float64.
+
+    A category that a model does not know is taken as its reference; rows for which either model
+    has no answer are left out.
+
+    Returns:
+        By target `rms`, the root mean square, `largest`, the largest absolute change, and `rows`.
+
+    Raises:
+        InputError: For a table that lacks a column, or has no complete row.
+    """
+    rows = 0
+    squares, largest = np.zeros((2, len(targets)))
+    answers = (_answers(package.graph, table, targets) for package in (first, second))
+    for before, after in zip(*answers, strict=True):
+        change = after - before
+        change = change[np.isfinite(change).all(axis=1)]
+        if len(change):
+            rows += len(change)
+            squares += (change**2).sum(axis=0)
+            largest = np.maximum(largest, np.abs(change).max(axis=0))
+    if not rows:
+        raise InputError(
+            "no row of the table has every value that the models take",
+            code="no-data",
+            hint="give --data a table with complete rows",
+        )
+    return {
+        target: {
+            "rms": float(np.sqrt(squares[j] / rows)),
+            "largest": float(largest[j]),
+            "rows": rows,
+        }
+        for j, target in enumerate(targets)
+    }
+
+
+def _answers(graph: Graph, table: FrameTable, targets: Sequence[str]) -> Iterator[Array]:
+    places = [graph.targets.index(target) for target in targets]
+    weights = graph.weights[places].astype(np.float64)
+    bias = graph.bias[places].astype(np.float64)
+    fills = fill_values(graph.columns)
+    for inputs, _ in table_inputs(table, graph.columns, graph.features, "zero"):
+        rows = inputs if fills is None else np.where(np.isnan(inputs), fills, inputs)
+        yield rows @ weights.T + bias

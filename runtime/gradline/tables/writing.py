@@ -1,0 +1,171 @@
+"""Files that are written whole or not at all; a table in the format that the name says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
+from pathlib import Path
+from queue import Full, Queue
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+from gradline.atomic import (
+    write_named,
+)
+from gradline.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["FORMATS", "check_types", "output_format", "table_bytes", "write_table"]
+
+#: What a table is written as, by the file's extension without its dot.
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    "csv": ("sink_csv", {}),
+    "tsv": ("sink_csv", {"separator": "\t"}),
+    "csv.gz": ("sink_csv", {"compression": "gzip"}),
+    "csv.zst": ("sink_csv", {"compression": "zstd"}),
+    "tsv.gz": ("sink_csv", {"separator": "\t", "compression": "gzip"}),
+    "tsv.zst": ("sink_csv", {"separator": "\t", "compression": "zstd"}),
+    "parquet": ("sink_parquet", {}),
+    "arrow": ("sink_ipc", {}),
+    "feather": ("sink_ipc", {}),
+    "ndjson": ("sink_ndjson", {}),
+    "jsonl": ("sink_ndjson", {}),
+}
+WAITING = 2  # blocks between whoever makes them and whoever writes them
+COPIED = 1 << 20  # bytes
+
+
+def output_format(path: Path) -> str:
+    """Return the format that the file's extension means.
+
+    Raises:
+        InputError: Where it is none of `FORMATS`.
+    """
+    name = path.name.lower()
+    found = [kind for kind in FORMATS if name.endswith(f".{kind}")]
+    if not found:
+        raise InputError(
+            f"{path.name}: unknown output format {path.suffix!r}",
+            code="unknown-format",
+            hint=f"name the output *.{', *.'.join(FORMATS)}, or give --format",
+        )
+    return max(found, key=len)
+
+
+def check_types(schema: Mapping[str, pl.DataType], kind: str) -> None:
+    """Check that a format can hold columns of these types.
+
+    Args:
+        schema: The columns.
+        kind: One of `FORMATS`.
+
+    Raises:
+        InputError: Where it can't.
+    """
+    method, _ = FORMATS[kind]
+    for name, dtype in schema.items():
+        if not _holds(method, dtype):
+            raise InputError(
+                f"the column {name!r} holds {dtype}, which {kind} can't",
+                code="bad-type",
+                hint="write parquet or arrow, or leave it out of --keep",
+            )
+
+
+def _holds(method: str, dtype: Any) -> bool:
+    import polars as pl
+
+    if method == "sink_csv":
+        return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration))
+    if method == "sink_ndjson" and dtype.is_nested():
+        inner = [f.dtype for f in dtype.fields] if dtype == pl.Struct else [dtype.inner]
+        return all(_holds(method, kind) for kind in inner)
+    return method != "sink_ndjson" or dtype != pl.Binary
+
+
+def write_table(
+    frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], path: Path, kind: str
+) -> None:
+    """Write a table to what `path` names: see `write_named`.
+
+    Args:
+        frames: The table's rows, a part at a time.
+        schema: Its columns.
+        path: To write to.
+        kind: One of `FORMATS`.
+
+    Raises:
+        OutputError: Where it can't be written; and whatever `frames` raises.
+    """
+    write_named(path, lambda file: _sink(frames, schema, file, kind))
+
+
+def table_bytes(
+    frames: Iterator[pl.DataFrame], schema: Mapping[str, pl.DataType], kind: str
+) -> Iterator[bytes]:
+    """Yield a table's bytes, part by part; a format that needs its end for that, from a file."""
+    import polars as pl
+
+    method, options = FORMATS[kind]
+    if method == "sink_ndjson":
+        yield from (frame.write_ndjson().encode() for frame in frames)
+    elif method == "sink_csv" and "compression" not in options:
+        headed = chain(islice(frames, 1), [pl.DataFrame(schema=schema)])
+        yield next(headed).write_csv(**options).encode()
+        yield from (frame.write_csv(include_header=False, **options).encode() for frame in frames)
+    else:
+        with TemporaryFile() as file:
+            _sink(frames, schema, file, kind)
+            file.seek(0)
+            while part := file.read(COPIED):
+                yield part
+
+
+def _sink(
+    frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], file: IO[bytes], kind: str
+) -> None:
+    """Write frames to an open file by a query of Polars that streams what it is handed."""
+    from polars.io.plugins import register_io_source
+
+    waiting: Queue[pl.DataFrame | None] = Queue(WAITING)
+
+    def handed(*_: object) -> Iterator[pl.DataFrame]:
+        while (frame := waiting.get()) is not None:
+            yield frame
+
+    method, options = FORMATS[kind]
+    query = register_io_source(handed, schema=dict(schema))
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(getattr(query, method), file, **options)
+        try:
+            for frame in frames:
+                _hand(frame, waiting, written)
+        finally:
+            _hand(None, waiting, written)
+        _end(written)
+
+
+def _hand(
+    frame: pl.DataFrame | None, waiting: Queue[pl.DataFrame | None], written: Future[Any]
+) -> None:
+    """Hand a frame to the query, or raise what has ended it."""
+    while not written.done():
+        try:
+            waiting.put(frame, timeout=0.1)
+        except Full:
+            continue
+        return
+    _end(written)
+
+
+def _end(written: Future[Any]) -> None:
+    """Wait for the query's end; Polars has errors of its own for a disk that is full."""
+    from polars.exceptions import PolarsError
+
+    try:
+        written.result()
+    except PolarsError as error:
+        raise OSError(str(error)) from error

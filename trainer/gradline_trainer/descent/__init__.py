@@ -1,0 +1,1 @@
+"""The descent: the problem, its coordinates, the losses, and the loop."""

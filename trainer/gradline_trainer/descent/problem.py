@@ -1,0 +1,258 @@
+"""The least-squares problem that a table's moments state.
+
+With a bias the problem is centred: the weights see x − μ, and the bias at μ is a variable of its
+own. Without one, everything is about 0. The loss is a quadratic with the Hessian (2/k)·N, where
+the normal matrix N is the (weighted) second moment of the features plus the ridge penalty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gradline_trainer.descent.dependence import Dependence, Rank
+from gradline_trainer.moments.moments import Moments, one_value
+from gradline_trainer.options import Options
+
+__all__ = ["Problem", "cholesky", "state_problem"]
+
+Array = NDArray[np.float64]
+EPSILON = 2.0**-53
+ITERATIONS = 8
+LARGEST = 2.0**106  # the largest condition number that float64 can measure
+NOTICED = 1e-9  # smaller parts of one feature in a dependent one are ignored
+DECOMPOSED = 64  # features of which singular values take less time than iterations
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A least-squares problem over the r features that carry information, in float64.
+
+    Attributes:
+        active: The r features' places among the d, ascending.
+        constant: Places of features that have one value only, beside a bias.
+        dependent: Places of features that are linear in earlier ones, or too many for the rows.
+        weight: Σw over the rows.
+        centre: μ of the active features, shape (r,); 0 without a bias.
+        target_centre: Mean of the targets, shape (k,); 0 without a bias.
+        normal: N without the penalty, shape (r, r).
+        cross: The features' second moment with the targets, shape (r, k).
+        power: The targets' second moment about their centre, shape (k,).
+        penalty: ridge / Σw.
+        scale: The square roots of the diagonal of N with its penalty, shape (r,).
+        factor: Lower Cholesky factor of N with its penalty, scaled to a unit diagonal, (r, r).
+        bias: Whether there is a bias.
+        resolution: A target's mean squared residual below this can't be told from 0 by the moments,
+            shape (k,).
+        rounding: The relative rounding of N, beyond that of summing it.
+        supposed: Those of the dependent features that a threshold judged, without proof.
+        dependence: How the dependent ones follow from the active ones if they share the weights;
+            None if the dependent ones get weight 0.
+    """
+
+    active: Tensor
+    constant: list[int]
+    dependent: list[int]
+    weight: float
+    centre: Tensor
+    target_centre: Tensor
+    normal: Tensor
+    cross: Tensor
+    power: Tensor
+    penalty: float
+    scale: Tensor
+    factor: Tensor
+    bias: bool
+    resolution: Tensor
+    rounding: float = 0.0
+    supposed: list[int] = field(default_factory=list)
+    dependence: Dependence | None = None
+
+    @cached_property
+    def condition(self) -> float:
+        """Estimated condition number of the features, centred with a bias, of unit deviation.
+
+        Of few features from the singular values, else by power and inverse iteration, from below;
+        no more digits than it is good for.
+        """
+        return float(f"{_condition(self.factor):.4g}")
+
+    @property
+    def targets(self) -> int:
+        """The number of targets, k."""
+        return len(self.power)
+
+    @cached_property
+    def rank(self) -> Rank:
+        """Which features are independent, and how the others get their weights."""
+        return Rank(self.active.tolist(), self.dependent, self.supposed, self.dependence)
+
+    def scaled_normal(self) -> Tensor:
+        """Return N with its penalty, scaled to a unit diagonal, shape (r, r)."""
+        penalised = self.normal + self.penalty * torch.eye(len(self.scale), dtype=torch.float64)
+        return penalised / torch.outer(self.scale, self.scale)
+
+
+def state_problem(moments: Moments, features: int, options: Options) -> Problem:
+    """Return the problem that the moments of [features, targets] state.
+
+    Args:
+        moments: Of p = d + k columns.
+        features: d.
+        options: For the bias and the ridge penalty, a number.
+    """
+    d = features
+    mean = moments.mean
+    second = moments.comoment / moments.weight
+    if not options.bias:
+        second = second + np.outer(mean, mean)
+        mean = np.zeros_like(mean)
+    diagonal = second.diagonal()
+    noise = 2 * (d + 2) * EPSILON
+    penalty = float(options.ridge) / moments.weight
+    constant = one_value(moments)[:d] & options.bias
+    informative = ~(constant | (diagonal[:d] == 0))
+    candidates = np.flatnonzero(informative)
+    scale = np.sqrt(diagonal[candidates] + penalty)
+    scaled = second[np.ix_(candidates, candidates)]
+    np.fill_diagonal(scaled, scale**2)
+    scaled /= np.outer(scale, scale)
+    rank = len(candidates) if penalty else min(len(candidates), moments.rows - int(options.bias))
+    limit = len(candidates) * (2.0**-50 + moments.rounding)
+    any_order = rank < len(candidates) and options.dependent == "minimum-norm"
+    kept, factor = _factorise(torch.from_numpy(scaled), rank, limit, any_order=any_order)
+    active = candidates[kept]
+    dependent = np.delete(candidates, kept)
+    dependence = None
+    if len(dependent) and options.dependent == "minimum-norm":
+        rest = np.delete(np.arange(len(candidates)), kept)
+        cross = scaled[kept][:, rest]
+        dependence = _dependence(
+            factor, cross, scale[kept], scale[rest], mean[active], mean[dependent]
+        )
+    rows = second[active]
+    return Problem(
+        active=torch.from_numpy(active),
+        constant=np.flatnonzero(~informative).tolist(),
+        dependent=dependent.tolist(),
+        weight=moments.weight,
+        centre=torch.from_numpy(mean[active]),
+        target_centre=torch.from_numpy(mean[d:]),
+        normal=torch.from_numpy(rows[:, active]),
+        cross=torch.from_numpy(rows[:, d:]),
+        power=torch.from_numpy(diagonal[d:].copy()),
+        penalty=penalty,
+        scale=torch.from_numpy(scale[kept]),
+        factor=factor,
+        bias=options.bias,
+        resolution=torch.from_numpy(
+            (noise + moments.rounding) * diagonal[d:] + (noise * mean[d:]) ** 2
+        ),
+        rounding=moments.rounding,
+        # Once the largest possible number of features is independent, the others depend on them.
+        supposed=dependent.tolist() if len(kept) < rank else [],
+        dependence=dependence,
+    )
+
+
+def cholesky(matrix: NDArray[np.float64]) -> Tensor | None:
+    """Return the lower Cholesky factor, or None where the matrix is not positive definite.
+
+    NumPy's, since PyTorch's wakes every thread for the smallest matrix.
+    """
+    try:
+        return torch.from_numpy(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _factorise(
+    matrix: Tensor, rank: int, limit: float, *, any_order: bool
+) -> tuple[list[int], Tensor]:
+    """Find the columns that are independent of earlier ones, and their Cholesky factor.
+
+    A column counts as dependent when what is left of its unit diagonal is below `limit`: rounding
+    leaves p·2⁻⁵⁰ of a dependent one, and more where rows were taken out of the moments.
+
+    Args:
+        matrix: Shape (p, p), with unit diagonal.
+        rank: The largest possible number of independent columns.
+        limit: See above.
+        any_order: Whether to take the column with the largest remainder next (pivoting).
+    """
+    p = len(matrix)
+    found = cholesky(matrix.numpy())
+    if rank == p and found is not None and bool((found.diagonal() ** 2 > limit).all()):
+        return list(range(p)), found
+    array = matrix.numpy()
+    kept: list[int] = []
+    columns = np.zeros((p, rank))  # the factor's columns
+    left = array.diagonal().copy()
+    for place in range(p):
+        m = len(kept)
+        j = int(left.argmax()) if any_order else place
+        if m == rank or (any_order and not left[j] > limit):
+            break
+        if left[j] > limit:
+            column = (array[:, j] - columns[:, :m] @ columns[j, :m]) / left[j] ** 0.5
+            columns[:, m] = column
+            left = left - column**2
+            kept.append(j)
+    if any_order:
+        kept.sort()
+        independent = cholesky(array[np.ix_(kept, kept)])
+        if independent is not None:
+            return kept, independent
+        # Sorted rows of the pivoted factor F are not triangular; F·Fᵀ = RᵀR is the same matrix.
+        upper = np.linalg.qr(columns[kept, : len(kept)].T).R
+        lower = (upper * np.sign(upper.diagonal())[:, None]).T
+        return kept, torch.from_numpy(np.ascontiguousarray(lower))
+    return kept, torch.from_numpy(np.tril(columns[kept, : len(kept)]))
+
+
+def _dependence(
+    factor: Tensor, cross: Array, scale: Array, scales: Array, mean: Array, means: Array
+) -> Dependence:
+    """Compute how dependent features follow from the r active ones, in float64.
+
+    Args:
+        factor: The scaled Cholesky factor of the active ones, shape (r, r).
+        cross: Their scaled second moments with the q dependent ones, shape (r, q).
+        scale: The scales of the active ones, shape (r,).
+        scales: The scales of the dependent ones, shape (q,).
+        mean: The means of the active ones; 0 without a bias.
+        means: The means of the dependent ones; 0 without a bias.
+    """
+    scaled = torch.cholesky_solve(torch.from_numpy(cross), factor).numpy().T
+    combination = scaled * scales[:, None] / scale
+    offset = means - combination @ mean
+    size = np.abs(means) + np.abs(combination) @ np.abs(mean)
+    # Parts this small may be rounding; an undetermined weight is the safe claim.
+    return Dependence(
+        combination, offset, (np.abs(scaled) > NOTICED).any(axis=0), np.abs(offset) > NOTICED * size
+    )
+
+
+def _condition(factor: Tensor) -> float:
+    """Return an estimate of the condition number of a triangular factor, shape (r, r)."""
+    if len(factor) < 2:
+        return 1.0
+    if len(factor) <= DECOMPOSED:
+        return min(max(1.0, float(np.linalg.cond(factor.numpy()))), LARGEST)
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(len(factor), 1, generator=generator, dtype=torch.float32).double()
+    largest = smallest = start / start.norm()
+    high = low = torch.ones(())
+    identity = torch.eye(len(factor), dtype=torch.float64)
+    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+    for _ in range(ITERATIONS):
+        largest = factor @ (factor.T @ largest)
+        high, largest = largest.norm(), largest / largest.norm()
+        smallest = inverse.T @ (inverse @ smallest)
+        low, smallest = smallest.norm(), smallest / smallest.norm()
+    return min(max(1.0, float((high * low).sqrt())), LARGEST)

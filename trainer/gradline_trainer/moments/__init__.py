@@ -1,0 +1,1 @@
+"""Moments: what the descent needs of the rows, gathered in one pass."""

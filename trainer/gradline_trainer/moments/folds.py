@@ -1,0 +1,72 @@
+"""The moments of every fold, gathered in the same pass as those of the whole.
+
+The whole's are gathered from the rows, not merged from the folds': so they, and the model, are
+bit for bit those of a run without folds. That costs a second co-moment product, and no read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.rows.rows import Rows
+
+__all__ = ["FoldedMoments", "training_moments"]
+
+
+@dataclass(frozen=True)
+class FoldedMoments:
+    """The moments of rows, and of the part of them that each fold holds.
+
+    Attributes:
+        whole: Of all the rows.
+        folds: Of each fold's rows, None where it has none; empty where none were dealt.
+    """
+
+    whole: Moments
+    folds: list[Moments | None]
+
+    @classmethod
+    def of(cls, rows: Rows, folds: int, device: str = "cpu") -> FoldedMoments:
+        """Return the moments of [features, targets] of at least one row, dealt to `folds`."""
+        whole = Moments.of(rows.pieces, rows.weights, device)
+        if rows.folds is None:
+            return cls(whole, [])
+        values = rows.values
+        order = np.argsort(rows.folds, kind="stable")
+        cuts = np.searchsorted(rows.folds[order], np.arange(1, folds))
+        return cls(whole, [_of(values, rows.weights, part) for part in np.split(order, cuts)])
+
+    def merge(self, other: FoldedMoments) -> FoldedMoments:
+        """Return the moments of both sets of rows together."""
+        pairs = zip(self.folds, other.folds, strict=True)
+        return FoldedMoments(
+            self.whole.merge(other.whole), [a.merge(b) if a and b else a or b for a, b in pairs]
+        )
+
+
+def _of(
+    values: NDArray[np.float64], weights: NDArray[np.float64] | None, places: NDArray[np.intp]
+) -> Moments | None:
+    if not len(places):
+        return None
+    return Moments.of(values[places], None if weights is None else weights[places])
+
+
+def training_moments(folds: Sequence[Moments]) -> Iterator[Moments]:
+    """Yield, for each of two folds or more, the moments of all the others together.
+
+    Those before it and those after it are each merged once: the merges grow with the folds, not
+    with their square.
+    """
+    before = list(accumulate(folds[:-1], Moments.merge))
+    after = list(accumulate(folds[:0:-1], lambda merged, fold: fold.merge(merged)))[::-1]
+    yield after[0]
+    for first, second in zip(before[:-1], after[1:], strict=True):
+        yield first.merge(second)
+    yield before[-1]

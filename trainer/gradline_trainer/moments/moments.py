@@ -1,0 +1,200 @@
+"""The moments of a table: all that least squares needs to know, gathered in one pass.
+
+Blocks are centred on their own means, and merged by the update of Chan, Golub and LeVeque (1983),
+so that a large offset costs no digits. The merge is a fixed binary tree over the blocks, so that
+the same rows give the same bits however they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline_trainer.moments.compensated import two_sum
+from gradline_trainer.moments.crossproducts import CrossProducts, cross_products
+
+if TYPE_CHECKING:
+    from gradline_trainer.moments.column_moments import ColumnMoments
+
+__all__ = ["LOG_BITS", "Moments", "extremes", "one_value"]
+
+Array = NDArray[np.float64]
+CHUNK = 16  # rows that are taken together, and summed before sums are compensated
+LOG_BITS = 32  # after the point of a weight's logarithm
+COMPENSATED = 4_000_000  # n·p² up to which they are: a few milliseconds
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted sums over rows z = [features, targets] of p columns.
+
+    Attributes:
+        rows: How many rows.
+        weight: Σw, which is `rows` where every row weighs 1.
+        mean: Σw·z / Σw, shape (p,).
+        mean_rest: What rounding took from the mean, shape (p,): blocks of a column of large offset
+            and small spread differ by little more than that.
+        comoment: Σw·(z − mean)(z − mean)ᵀ, shape (p, p).
+        minimum: Shape (p,); NaN where rows were taken out, so that the ranges are not known.
+        maximum: Shape (p,); likewise.
+        float32: Whether every value of the column is a float32, shape (p,).
+        log_weights: Σ log₂ w in units of 2⁻³², since whole numbers add up the same in any order.
+        rounding: The relative rounding of a variance beyond that of summing it: 0, unless rows were
+            taken out.
+    """
+
+    rows: int
+    weight: float
+    mean: Array
+    mean_rest: Array
+    comoment: Array
+    minimum: Array
+    maximum: Array
+    float32: NDArray[np.bool_]
+    log_weights: int
+    rounding: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        values: Array | Sequence[NDArray[Any]],
+        weights: Array | None = None,
+        device: str = "cpu",
+    ) -> Moments:
+        """Return the moments of rows, n ≥ 1.
+
+        Args:
+            values: Shape (n, p), or matrices of n rows whose columns side by side are the p.
+            weights: Shape (n,); None where every row weighs 1.
+            device: PyTorch's name of where to multiply many rows.
+        """
+        pieces = [values] if isinstance(values, np.ndarray) else values
+        n, p = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
+            total = float(n if weights is None else weights.sum())
+            if n * p * p > COMPENSATED:
+                found = cross_products(pieces, weights, device)
+            else:
+                found = _compensated(np.concatenate(pieces, axis=1, dtype=np.float64), weights)
+            # The shift is off the mean by a little: that is taken out again.
+            rest = found.sums / (total or 1.0)
+            comoment = found.products  # of many columns it fills caches: no copy is made of it
+            comoment -= total * np.outer(rest, rest)
+        return cls(
+            n,
+            total,
+            *two_sum(found.shift, rest),
+            comoment,
+            found.minimum,
+            found.maximum,
+            np.concatenate([_are_float32(piece) for piece in pieces]),
+            0 if weights is None else _log_weights(weights),
+        )
+
+    @property
+    def squares(self) -> Array:
+        """Σw·(z − mean)² of each column, shape (p,)."""
+        return self.comoment.diagonal()
+
+    def merge(self, other: Moments) -> Moments:
+        """Return the moments of both sets of rows together."""
+        total = self.weight + other.weight
+        step = (other.mean - self.mean) + (other.mean_rest - self.mean_rest)
+        if not self.weight or not other.weight:  # what has no weight has no mean either
+            heavy, share = (other if other.weight else self), 0.0
+        else:
+            heavy, share = self, other.weight / total
+        comoment = self.comoment + other.comoment
+        comoment += (self.weight * share) * np.outer(step, step)
+        return Moments(
+            self.rows + other.rows,
+            total,
+            *two_sum(heavy.mean, heavy.mean_rest + share * step),
+            comoment,
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+            self.float32 & other.float32,
+            self.log_weights + other.log_weights,
+            max(self.rounding, other.rounding),
+        )
+
+
+def one_value(moments: Moments | ColumnMoments) -> NDArray[np.bool_]:
+    """Return which columns have one value, or no variance where the range is not known, (p,)."""
+    unknown = np.isnan(moments.minimum)
+    alike: NDArray[np.bool_] = moments.minimum == moments.maximum
+    same: NDArray[np.bool_] = alike | (unknown & (moments.squares == 0))
+    return same
+
+
+def extremes(moments: Moments | ColumnMoments) -> tuple[Array, Array]:
+    """Return each column's least and largest value, or bounds where the range is not known.
+
+    Of n rows none is further from their mean than √(n − 1) deviations (Samuelson, 1968).
+    """
+    reach = np.sqrt((moments.rows - 1) * (moments.squares / moments.weight))
+    unknown = np.isnan(moments.minimum)
+    return (
+        np.where(unknown, moments.mean - reach, moments.minimum),
+        np.where(unknown, moments.mean + reach, moments.maximum),
+    )
+
+
+def _log_weights(weights: Array) -> int:
+    logarithms = np.log2(weights[weights > 0])
+    return int(np.rint(np.ldexp(logarithms, LOG_BITS)).astype(np.int64).sum())
+
+
+def _down(reduction: np.ufunc, values: Array) -> Array:
+    """Return reduction.reduce(values, axis=0), several rows at a time: short rows are slow."""
+    n, p = values.shape
+    if whole := n - n % CHUNK:
+        wide = reduction.reduce(values[:whole].reshape(-1, CHUNK * p), axis=0)
+        values = np.concatenate([wide.reshape(CHUNK, p), values[whole:]])
+    reduced: Array = reduction.reduce(values, axis=0)
+    return reduced
+
+
+def _are_float32(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return whether every value of a column is a float32; most other columns show it early."""
+    if values.dtype == np.float32:
+        return np.ones(values.shape[1], np.bool_)
+    head = values[:CHUNK]
+    with np.errstate(over="ignore"):
+        found: NDArray[np.bool_] = (head.astype(np.float32) == head).all(axis=0)
+        if found.any():
+            columns = values[:, found]
+            found[found] = (columns.astype(np.float32) == columns).all(axis=0)
+    return found
+
+
+def _compensated(values: Array, weights: Array | None) -> CrossProducts:
+    """Return the cross-products about the mean with hardly more than the last rounding.
+
+    The sums of a few rows are exact to a rounding or two, and are added up without any.
+    """
+    n, p = values.shape
+    mean = _down(np.add, values) / n
+    if weights is not None and weights.any():
+        mean = weights / weights.sum() @ values
+    minimum, maximum = _down(np.minimum, values), _down(np.maximum, values)
+    mean = np.where(minimum == maximum, minimum, mean)  # so that its co-moments are 0
+    padded = np.zeros((2, n + -n % CHUNK, p))
+    padded[:, :n] = centred = values - mean
+    if weights is not None:
+        padded[1, :n] *= weights[:, None]
+    a, b = padded.reshape(2, -1, CHUNK, p)
+    sums = a.transpose(0, 2, 1) @ b
+    rest = np.zeros_like(sums)
+    while len(sums) > 1:
+        if len(sums) % 2:
+            sums, rest = (np.concatenate([part, np.zeros((1, p, p))]) for part in (sums, rest))
+        sums, lost = two_sum(sums[::2], sums[1::2])
+        rest = rest[::2] + rest[1::2] + lost
+    first = _down(np.add, centred if weights is None else padded[1, :n])
+    products = sums[0] + rest[0]
+    return CrossProducts(mean, first, (products + products.T) / 2, minimum, maximum)

@@ -1,0 +1,58 @@
+"""What the float32 certificate needs of a wide table's rows, where no co-moment matrix tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gradline_trainer.rows.rows import Rows
+from gradline_trainer.statistics.pickling import SavedAsArrays
+
+__all__ = ["PartialSums"]
+
+SLICE = 1 << 21  # values of a table whose partial sums are in memory at a time
+
+
+@dataclass(frozen=True)
+class PartialSums(SavedAsArrays):
+    """Mean squares over the training rows of the sums that a prediction is made of.
+
+    Attributes:
+        total: Σw.
+        change: Σw·(ΔW·x + Δb)², where Δ is what rounding to float32 takes, shape (k,).
+        partial: Σw·s_m² of s_m = Σ_{j ≤ m} W_j·x_j, shape (k, d).
+    """
+
+    total: float
+    change: Tensor
+    partial: Tensor
+
+    @classmethod
+    def of(cls, rows: Rows, weights: Tensor, bias: Tensor) -> PartialSums:
+        """Return the sums over rows, for W of shape (k, d) and b of shape (k,), float64."""
+        rows = rows.laid_out()
+        n, d = rows.features.shape
+        size = max(1, SLICE // d)
+        w = torch.from_numpy(np.ones(n) if rows.weights is None else rows.weights)
+        x = torch.from_numpy(rows.features)
+        change = torch.addmm(bias - bias.float(), x, (weights - weights.float()).t())
+        partial = torch.zeros_like(weights)
+        for start in range(0, n, size):
+            part, share = x[start : start + size], w[start : start + size]
+            for target, row in enumerate(weights):
+                partial[target] += share @ (part * row).cumsum(1).square()
+        return cls(float(w.sum()), w @ change.square(), partial)
+
+    def merge(self, other: PartialSums) -> PartialSums:
+        """Return the sums over both sets of rows."""
+        return PartialSums(
+            self.total + other.total, self.change + other.change, self.partial + other.partial
+        )
+
+    def means(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `change` (k,) and `partial` (k, d) as means over the rows."""
+        return (self.change / self.total).numpy(), (self.partial / self.total).numpy()

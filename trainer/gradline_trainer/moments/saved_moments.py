@@ -1,0 +1,99 @@
+"""Moments that were saved, without the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradline.errors import InputError
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.rows.columns import Columns
+
+__all__ = ["PRIVATE", "MomentsFile", "SavedMoments"]
+if TYPE_CHECKING:
+    pass
+
+PRIVATE = (
+    "the moments of so few rows that these can be worked out from them; who may not see the rows "
+    "should not see this file"
+)
+
+
+@dataclass(frozen=True)
+class MomentsFile:
+    """A file that moments were loaded from.
+
+    Attributes:
+        name: Without its folder.
+        bytes: Its size.
+        sha256: Of its bytes, in hexadecimal.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SavedMoments:
+    """What training needs of a table; `fit` takes it in the table's place.
+
+    Attributes:
+        moments: Of the training rows of [features, targets].
+        folds: Of each fold's rows, where `--ridge auto` dealt them; else empty.
+        columns: What the table's columns were used for, with the encoding that was learned.
+        rows_read, rows_dropped, rows_held_out: Counts.
+        filled: Missing values that were filled.
+        file: That it was loaded from; None where it was not.
+    """
+
+    moments: Moments
+    folds: list[Moments]
+    columns: Columns
+    rows_read: int
+    rows_dropped: int
+    rows_held_out: int
+    filled: int
+    file: MomentsFile | None = None
+
+    @property
+    def reconstructible(self) -> bool:
+        """Whether some of the moments are of no more rows than they have columns, and one.
+
+        Then the rows are all but determined: up to a rotation, and often up to less.
+        """
+        few = len(self.moments.mean) + 1
+        return min(m.rows for m in (self.moments, *self.folds)) <= few
+
+    def select(self, columns: Columns) -> SavedMoments:
+        """Return what would have been saved of these columns alone, each a feature or a target.
+
+        Args:
+            columns: Some of the saved ones, in any order; their features and targets by name.
+        """
+        saved = [*self.columns.features, *self.columns.targets]
+        wanted = [*columns.features, *columns.targets]
+        if wanted == saved:
+            return replace(self, columns=columns)
+        place = {name: j for j, name in enumerate(saved)}
+        places = np.array([place[name] for name in wanted])
+
+        def of(moments: Moments) -> Moments:
+            by_column = ("mean", "mean_rest", "minimum", "maximum", "float32")
+            chosen = {name: getattr(moments, name)[places] for name in by_column}
+            return replace(moments, **chosen, comoment=moments.comoment[np.ix_(places, places)])
+
+        return replace(
+            self, moments=of(self.moments), folds=[of(f) for f in self.folds], columns=columns
+        )
+
+
+def refuse_wide(features: int) -> InputError:
+    """Return the error for a table of so many features that their co-moments would not fit."""
+    return InputError(
+        f"a wide table, {features:,} features, has no co-moments to save",
+        code="no-moments",
+        hint="give fewer features, or --gradient moments where their square fits in memory",
+    )

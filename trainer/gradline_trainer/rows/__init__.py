@@ -1,0 +1,1 @@
+"""Rows: a table's training rows in blocks, and passes over them."""

@@ -1,0 +1,226 @@
+"""Which columns are features, targets and weights."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, Self
+
+from gradline.columns.categories import PlaceOf
+from gradline.columns.encoding import Column
+from gradline.errors import InputError, nearest_column
+from gradline.tables import Block, FrameTable, TableFile
+
+__all__ = ["Columns", "Table", "choose_columns"]
+
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+NUMERIC_SHARE = 0.9  # a text column with as many numbers is taken for a faulty numeric one
+
+
+class Table(Protocol):
+    """What a training run reads: see `gradline.tables.FrameTable`."""
+
+    names: list[str]
+    kinds: dict[str, str]
+
+    @property
+    def paths(self) -> Sequence[TableFile]:
+        """The files."""
+
+    def label(self, part: int) -> str:
+        """What messages call a part."""
+
+    def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
+        """The same table, with these columns read as the places of their categories."""
+
+    def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
+        """The named columns as numbers, `rows` at a time."""
+
+    def expected_rows(self) -> int | None:
+        """About how many rows there are, where that is known."""
+
+    def not_numbers(self, name: str, role: str = "feature") -> InputError:
+        """The error for a column, chosen as `role`, that holds something else."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a training run.
+
+    Attributes:
+        inputs: The table's columns that features come from, in the graph's order.
+        targets: The k outputs.
+        weight: The column of sample weights, or None.
+        left_out: Columns that hold no numbers and were not asked for.
+    """
+
+    inputs: list[Column]
+    targets: list[str]
+    weight: str | None
+    left_out: list[str]
+
+    @cached_property
+    def features(self) -> list[str]:
+        """The names of the graph's d inputs."""
+        return [feature for column in self.inputs for feature in column.features]
+
+    @property
+    def all(self) -> list[str]:
+        """The table's inputs, targets and the weight, in the order of a block's columns."""
+        names = [column.name for column in self.inputs]
+        return names + self.targets + ([self.weight] if self.weight else [])
+
+
+def choose_columns(
+    table: Table,
+    targets: Sequence[str] | str | None,
+    features: Sequence[str] | str | None,
+    exclude: Sequence[str] | str = (),
+    weight: str | None = None,
+    one_hot: Sequence[str] | str = (),
+) -> Columns:
+    """Return the columns to train on, every name checked against the table.
+
+    Args:
+        table: The table.
+        targets: At least one name.
+        features: Names in the graph's order; None for every other numeric column.
+        exclude: Names that are not to be features.
+        weight: The column of sample weights.
+        one_hot: Names of features that are categories, of any kind but dates.
+
+    Raises:
+        InputError: For a name that is unknown, repeated, used twice, or of a column of another
+            kind than its use needs, naming it.
+    """
+    chosen_targets = _named(table, "target", targets or ())
+    if not chosen_targets:
+        raise InputError(
+            "no target: which columns are to be predicted?",
+            code="no-target",
+            hint=f"--target NAME, one of {_listed(table.names)}",
+        )
+    excluded = set(_named(table, "excluded column", exclude))
+    taken = dict.fromkeys(chosen_targets, "target")
+    if weight is not None:
+        _named(table, "sample weight", weight)
+        _free(weight, "sample weight", taken)
+        taken[weight] = "sample weight"
+    categories = _named(table, "category", one_hot)
+    for name in categories:
+        _free(name, "category", taken | dict.fromkeys(excluded, "excluded column"))
+    left_out: list[str] = []
+    if features is not None:
+        refused = taken | dict.fromkeys(excluded, "excluded column")
+        chosen = _named(table, "feature", features, refused)
+        for name in chosen:
+            _free(name, "feature", taken)
+            _free(name, "feature", refused)
+    else:
+        candidates = [n for n in table.names if n not in taken and n not in excluded]
+        _once(table, candidates)
+        chosen = [n for n in candidates if table.kinds[n] == "number" or n in categories]
+        left_out = [n for n in candidates if n not in chosen]
+        for name in left_out:
+            _refuse_faulty(table, name)
+    if not chosen:
+        raise InputError(
+            "no feature: the table has no numeric column beside the targets and weights",
+            code="no-feature",
+            hint=f"its columns are {_listed(table.names)}; --one-hot NAME takes one of text",
+        )
+    _check_kinds(table, dict.fromkeys(chosen, "feature") | taken, categories)
+    inputs = [Column(name, "category" if name in categories else "number") for name in chosen]
+    return Columns(inputs, chosen_targets, weight, left_out)
+
+
+def _check_kinds(table: Table, roles: Mapping[str, str], categories: Sequence[str]) -> None:
+    """Raise for a column of another kind than its role needs."""
+    for name, role in roles.items():
+        if any("\ud800" <= c <= "\udfff" for c in name):
+            raise InputError(
+                f"the name {name!r} is not valid Unicode", code="bad-name", hint="rename the column"
+            )
+        kind = table.kinds[name]
+        if kind == "number" or (kind == "text" and name in categories):
+            continue
+        raise _no_category(table, name) if name in categories else table.not_numbers(name, role)
+    for name in categories:
+        if name not in roles:
+            raise InputError(
+                f"the category {name!r} is not among the features",
+                code="not-a-feature",
+                hint=f"--feature {name!r} too, or leave --one-hot {name!r} out",
+            )
+
+
+def _no_category(table: Table, name: str) -> InputError:
+    kind = "dates" if table.kinds[name] == "date" else "values that are neither text nor integers"
+    return InputError(
+        f"the column {name!r} holds {kind}, expected categories",
+        code="not-a-category",
+        hint=f"store it as text or integers, or leave --one-hot {name!r} out",
+    )
+
+
+def _named(
+    table: Table, role: str, names: Sequence[str] | str, taken: Iterable[str] = ()
+) -> list[str]:
+    """Check each name against the table; errors never suggest a name in `taken`."""
+    chosen = [names] if isinstance(names, str) else list(names)
+    known = set(table.names)
+    seen: set[str] = set()
+    for name in chosen:
+        if name not in known:
+            raise InputError(
+                f"unknown {role} {name!r}",
+                code="unknown-column",
+                hint=nearest_column(name, table.names, {*chosen, *taken}),
+            )
+        if name in seen:
+            raise InputError(
+                f"the {role} {name!r} is named twice", code="repeated-column", hint="name it once"
+            )
+        seen.add(name)
+    _once(table, chosen)
+    return chosen
+
+
+def _once(table: Table, names: Sequence[str]) -> None:
+    counts = Counter(table.names)
+    for name in names:
+        if counts[name] > 1:
+            raise InputError(
+                f"the table has {counts[name]} columns named {name!r}",
+                code="duplicate-column",
+                hint="rename them in the table",
+            )
+
+
+def _free(name: str, role: str, taken: dict[str, str]) -> None:
+    if name in taken:
+        raise InputError(
+            f"{name!r} is named as {taken[name]} and as {role}",
+            code="repeated-column",
+            hint="give it one role",
+        )
+
+
+def _refuse_faulty(table: Table, name: str) -> None:
+    """Raise for a text column that was meant to be a feature.
+
+    It is nearly all numbers, or its text reads as numbers with decimal commas.
+    """
+    if not isinstance(table, FrameTable) or table.kinds[name] != "text":
+        return
+    found = table.survey(name)
+    decimal_commas = bool(found.odd) and all(map(DECIMAL_COMMA.fullmatch, found.odd))
+    if decimal_commas or 0 < NUMERIC_SHARE * found.present <= found.numbers:
+        raise table.not_numbers(name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")

@@ -1,0 +1,71 @@
+"""Moments that outlive their table: all that training needs of it, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradline.atomic import write_named
+from gradline.columns.numpy_state import numpy_defaults
+from gradline.errors import InputError
+from gradline_trainer.moments.saved_moments import MomentsFile, SavedMoments
+
+if TYPE_CHECKING:
+    from gradline_trainer.result import Fit
+
+__all__ = ["load_moments", "save_moments"]
+
+
+@numpy_defaults()
+def load_moments(path: str | Path) -> SavedMoments:
+    """Return the moments in a file that `save_moments` wrote; see docs/moments.md.
+
+    Raises:
+        InputError: Where it can't be read, is of another or a newer format, damaged, or holds what
+            can be the moments of no table.
+    """
+    from gradline_trainer.saved.format import MAGIC, parse
+
+    path = Path(path)
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(len(MAGIC))
+            if data == MAGIC:  # whatever else it is, it may be larger than the memory
+                data += opened.read()
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path}: {error.strerror}",
+            code="no-data" if isinstance(error, FileNotFoundError) else "unreadable-data",
+            hint="give a file that --save-moments wrote",
+        ) from error
+    file = MomentsFile(path.name, len(data), hashlib.sha256(data).hexdigest())
+    return replace(parse(data, path.name), file=file)
+
+
+def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
+    """Write the moments that a fit was learned from, in place of any file that is there.
+
+    The same moments give the same bytes; see docs/moments.md for what they are, and for who should
+    not see them.
+
+    Args:
+        found: A fit with `keep_moments`, or moments that were merged or subtracted.
+        path: The file appears there when it is whole.
+
+    Raises:
+        InputError: For a fit without them.
+        OutputError: Where it can't be written.
+    """
+    from gradline_trainer.saved.format import dump
+
+    saved = found if isinstance(found, SavedMoments) else found.gathered
+    if saved is None:
+        raise InputError(
+            "the fit has not kept the moments that it was learned from",
+            code="no-moments",
+            hint="fit(..., keep_moments=True)",
+        )
+    parts = dump(saved)
+    write_named(Path(path), lambda file: file.writelines(parts))

@@ -1,0 +1,1 @@
+"""Statistics: metrics, standard errors, intervals, advice."""

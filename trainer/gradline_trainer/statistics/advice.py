@@ -1,0 +1,164 @@
+"""What a person should know before they trust a fit."""
+
+from __future__ import annotations
+
+from gradline.formatting import and_more, count
+from gradline_trainer.descent.arithmetic import ILL_CONDITIONED
+from gradline_trainer.descent.diagnosis import Optimality
+from gradline_trainer.descent.problem import Problem
+from gradline_trainer.exact.loss import ExactSolution
+from gradline_trainer.moments.column_moments import ColumnMoments
+from gradline_trainer.moments.moments import Moments, one_value
+from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.rows import RowReader
+
+__all__ = ["advise", "advise_on_columns"]
+
+ROUNDED = 1e13  # from this condition number on, only rounding may separate features
+
+
+def advise(
+    reader: RowReader,
+    moments: Moments,
+    problem: Problem,
+    unfinished: Optimality | None,
+    exact: ExactSolution | None,
+) -> list[str]:
+    """Return the warnings of a run, one sentence each.
+
+    Args:
+        reader: After its pass over the table.
+        moments: Of the training rows.
+        problem: With the features that were left out.
+        unfinished: How far from the optimum a run ended that did not converge, else None.
+        exact: What exact arithmetic found, if it was used.
+    """
+    columns: Columns = reader.columns
+    found = advise_on_columns(reader, moments, problem.constant, problem.dependent)
+    if problem.supposed:
+        found.append(_supposition([columns.features[j] for j in problem.supposed], exact))
+    if unfinished is not None:
+        found.append(
+            f"{_where(unfinished)}; gradient norm {unfinished.gradient_norm:.3g}; "
+            + _way_on(reader, problem, unfinished)
+        )
+    if problem.condition > ILL_CONDITIONED:
+        weakest = columns.features[int(problem.active[problem.factor.diagonal().argmin()])]
+        found.append(
+            "features are nearly linearly dependent (condition number about "
+            f"{problem.condition:.1e}): {weakest!r} is nearly a linear combination of earlier "
+            "ones, and small changes of the data change their weights a lot"
+            + "; leave it out if it is one but for rounding"
+            * (problem.condition > ROUNDED)
+        )
+    if exact is not None and exact.uncertified:
+        inputs = [*columns.features, "the bias"]
+        t, j = exact.uncertified[0]
+        found.append(
+            f"{count(len(exact.uncertified), 'coefficient')} could not be certified as correctly "
+            f"rounded, the first of {inputs[j]!r} for {columns.targets[t]!r}: give more --epochs, "
+            "or leave out a feature that is nearly a linear combination of others"
+        )
+    return found
+
+
+def advise_on_columns(
+    reader: RowReader,
+    moments: Moments | ColumnMoments,
+    constant: list[int],
+    dependent: list[int],
+) -> list[str]:
+    """Return the warnings of the columns and rows that a run leaves out.
+
+    Args:
+        reader: After its pass over the table.
+        moments: Of the columns.
+        constant: Places of features that have one value only, or a second moment of 0.
+        dependent: Places of features that are linear in earlier ones.
+    """
+    columns, counts = reader.columns, reader.counts
+
+    def named(places: list[int]) -> str:
+        return and_more([repr(columns.features[j]) for j in places])
+
+    found = []
+    if columns.left_out:
+        names = ", ".join(map(repr, columns.left_out))
+        found.append(f"left out, since they hold no numbers: {names} (--one-hot takes in text)")
+    if counts.filled:
+        found.append(f"{count(counts.filled, 'missing value')} filled with the training mean")
+    if counts.unknown:
+        found.append(
+            f"{counts.unknown} of the dropped rows were to be held out, but have a category that "
+            "no training row has"
+        )
+    if counts.dropped:
+        found.append(
+            f"{counts.dropped} of {counts.read} rows dropped for missing values"
+            + " or unknown categories" * bool(counts.unknown)
+        )
+    alike = one_value(moments)
+    tiny = [j for j in constant if not alike[j]]
+    same = [j for j in constant if alike[j]]
+    if same:
+        found.append(f"constant, so their weight is 0: {named(same)}")
+    if tiny:
+        found.append(
+            f"too small to square, so their weight is 0: {named(tiny)} (multiply the column first)"
+        )
+    if dependent:
+        said = "linearly dependent on earlier features (or more than the rows can tell apart), so "
+        if reader.options.dependent == "drop":
+            found.append(f"{said}their weight is 0: {named(dependent)}")
+        else:
+            found.append(
+                f"{said}many weights fit equally well: {named(dependent)}; these have the least "
+                "norm (--dependent drop sets those of the features named to 0)"
+            )
+    return found
+
+
+def _supposition(names: list[str], exact: ExactSolution | None) -> str:
+    """Explain how a threshold's verdict limits the claims about the optimum."""
+    way = "; --arithmetic exact decides, from the rows" if exact is None else ""
+    return (
+        f"that {and_more(list(map(repr, names)))} {'is' if len(names) == 1 else 'are'} linearly "
+        "dependent was judged by a threshold: what is said of the optimum holds for the other "
+        f"features alone{way}"
+    )
+
+
+def _where(unfinished: Optimality) -> str:
+    """Describe where a run stopped, as precisely as rounding allows."""
+    gap, least = unfinished.gap, unfinished.rmse_at_optimum
+    if gap is None:
+        return (
+            "the optimum is unknown: rounding may hide more than a millionth of the loss, "
+            f"{unfinished.loss:.4g}"
+        )
+    known = "" if least is None else f" (RMSE at the optimum {least:.4f})"
+    return (
+        f"stopped before the optimum: the loss is {unfinished.loss:.4g}, {gap:.4g} above its "
+        f"least value{known}"
+    )
+
+
+def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
+    """Return how a run that stopped before the optimum gets there."""
+    if unfinished.gap is None and reader.options.arithmetic == "fast":
+        return "fast arithmetic can't tell on so nearly dependent features: --arithmetic exact"
+    go = unfinished.epochs_to_go
+    further = "it can't get there at this rate"
+    if go is not None:
+        further = f"about {count(_rounded_up(go), 'more epoch')}"
+    if reader.options.preconditioning != "whiten":
+        return f"{further}, or --preconditioning whiten"
+    if reader.options.learning_rate != "auto":
+        return f"{further}, or --learning-rate auto"
+    return further
+
+
+def _rounded_up(epochs: int) -> int:
+    """Return an estimate to two significant digits, not below it."""
+    unit = int(10 ** max(0, len(str(epochs)) - 2))
+    return -(-epochs // unit) * unit

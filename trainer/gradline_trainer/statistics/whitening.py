@@ -1,0 +1,121 @@
+"""Rows in whitened coordinates, in which the leverage is a square: h = w·‖q‖², q = U·x.
+
+UᵀU = (XᵀWX + ridge)⁻¹, X the features and, with a bias, a column of ones; h is the hat matrix's
+diagonal (Belsley, Kuh and Welsch, Regression Diagnostics, 1980, ch. 2). Rows are taken about the
+features' means, so that an offset costs no digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline_trainer.descent.problem import Problem
+from gradline_trainer.exact.inverse import inverse_root
+from gradline_trainer.exact.loss import ExactSolution
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.rows.rows import Rows
+
+__all__ = ["Leverage", "Whitening", "measure_leverage"]
+
+Array = NDArray[np.float64]
+FEW = 1 << 21  # multiplications, a fraction of a millisecond, for the largest leverage
+ALIKE = 1e13  # from this condition number on, float64 hardly separates the features
+MOST_FEATURES = 32  # of which a leverage is a small part of a prediction's time, and of a manifest
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """What turns the rows of a table into whitened coordinates.
+
+    Attributes:
+        active: The places of the r features that were estimated.
+        centre: Their means, shape (r,); 0 without a bias.
+        rest: What rounding took from those.
+        root: U, shape (p, p), the bias last: p = r + 1 with a bias, else r.
+        bias: Whether there is one.
+    """
+
+    active: list[int]
+    centre: Array
+    rest: Array
+    root: Array
+    bias: bool
+
+    @classmethod
+    def of(cls, moments: Moments, problem: Problem, exact: ExactSolution | None) -> Whitening:
+        """Return that of a fit; where exact arithmetic ran, to nearly every digit."""
+        if exact is not None and exact.normal is not None:
+            active, root = exact.normal.active, exact.normal.root
+        else:
+            active, scale = problem.active.tolist(), problem.scale.numpy()
+            factor = np.linalg.solve(problem.factor.numpy(), np.eye(len(scale)))
+            centre = factor @ (problem.centre.numpy() / scale) if problem.bias else None
+            root = inverse_root(factor, centre, scale, moments.weight)
+        centre, rest = (part[active] * problem.bias for part in (moments.mean, moments.mean_rest))
+        return cls(active, centre, rest, root, problem.bias)
+
+    @property
+    def factor(self) -> Array:
+        """U but for the bias, shape (r, r)."""
+        r = len(self.active)
+        return self.root[:r, :r]
+
+    @property
+    def least(self) -> float:
+        """The leverage at the centre: 1/Σw with a bias, else 0."""
+        return float(self.root[-1, -1] ** 2) if self.bias else 0.0
+
+    def centred(self, features: NDArray[Any]) -> Array:
+        """Return the active features of rows, shape (n, d), less their means: shape (n, r)."""
+        steps: Array = (features[:, self.active] - self.centre) - self.rest
+        return steps
+
+
+@dataclass(frozen=True)
+class Leverage:
+    """How far the training rows are from their centre.
+
+    Attributes:
+        whitening: In whose coordinates.
+        largest: Of any of the rows, each at weight 1; None where they are many.
+    """
+
+    whitening: Whitening
+    largest: float | None
+
+
+def measure_leverage(
+    rows: Iterable[Rows] | None,
+    moments: Moments,
+    problem: Problem,
+    exact: ExactSolution | None = None,
+) -> Leverage | None:
+    """Measure how far the training rows are from their centre; None above MOST_FEATURES.
+
+    Args:
+        rows: The training rows, if available.
+        moments: The moments of the same rows.
+        problem: The problem that the moments state.
+        exact: The exact solution, if there is one. It is slow, so it is used only for features
+            that float64 can't separate.
+    """
+    if len(problem.active) > MOST_FEATURES:
+        return None
+    whitening = Whitening.of(moments, problem, exact if problem.condition > ALIKE else None)
+    if rows is None or moments.rows * len(whitening.active) ** 2 > FEW:
+        return Leverage(whitening, None)
+    largest = 0.0
+    for block in rows:
+        # Few digits will do: the rows are centred after the product, where they are fewer numbers.
+        sides = np.zeros((block.split, len(whitening.active)))
+        sides[whitening.active] = whitening.factor.T
+        white = block.features @ sides
+        white -= whitening.factor @ whitening.centre
+        squares = np.einsum("ij,ij->i", white, white)
+        largest = max(largest, float(squares.max(initial=0.0)))
+    return Leverage(whitening, largest + whitening.least)
