@@ -15,7 +15,7 @@ from gradline.package.onnx_runtime import import_onnxruntime
 
 ROOT = Path(__file__).parents[1]
 WINGS = ("runtime/gradline", "trainer/gradline_trainer", "export/gradline_export")
-THE_PLACE = ROOT / "runtime" / "gradline" / "onnx_runtime.py"
+THE_PLACE = ROOT / "runtime" / "gradline" / "package" / "onnx_runtime.py"
 LOADED = """
 import os, sys
 import gradline

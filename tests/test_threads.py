@@ -17,7 +17,7 @@ from gradline.errors import RefusedError
 from gradline_export import export_package
 from gradline_export.freeze import freezing as packaging
 from gradline_export.report import report
-from gradline_trainer import Fit, LinearRegression, fit, fitting
+from gradline_trainer import Fit, LinearRegression, fit, learning
 from gradline_trainer.rows.threads import one_thread_each
 from gradline_trainer.statistics import summarize as statistics
 from other_machines import table
@@ -88,7 +88,7 @@ def test_fit_and_freeze_and_summary_compute_with_one_thread(
 
         monkeypatch.setattr(module, name, watched)
 
-    watch(fitting, "train")
+    watch(learning, "train")
     watch(statistics, "target_statistics")
     watch(packaging, "certify_float32")
     watch(report, "to_report")

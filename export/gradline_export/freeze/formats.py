@@ -23,7 +23,7 @@ from torch import Tensor
 
 from gradline.errors import InputError
 from gradline.package.graph import FORMAT, IR_VERSION, OPSET
-from gradline_export.freeze.linear import LinearModel
+from gradline_export.linear import LinearModel
 
 __all__ = [
     "rounded",

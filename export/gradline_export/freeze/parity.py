@@ -16,7 +16,7 @@ from gradline.model import open_session
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.exact_product import exact_outputs
 from gradline_export.freeze.formats import without_deprecation_notices
-from gradline_export.freeze.linear import LinearModel
+from gradline_export.linear import LinearModel
 
 __all__ = ["HostParity", "Predict", "check_parity", "frozen_hosts", "torch_hosts"]
 

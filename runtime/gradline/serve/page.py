@@ -21,7 +21,7 @@ def page() -> tuple[bytes, bytes]:
     its hash (https://www.w3.org/TR/CSP3/).
     """
     runtime = files("gradline")
-    panel = runtime.joinpath("panel.html").read_bytes()
+    panel = runtime.joinpath("presentation", "panel.html").read_bytes()
     whole = runtime.joinpath("serve", "page.html").read_bytes().replace(b"<!--panel-->", panel)
     hashes: dict[bytes, list[bytes]] = {b"script": [], b"style": []}
     for kind, text in INLINE.findall(whole):
