@@ -171,7 +171,7 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
         export_package(fit({"b": b, "y": a + b}, "y"), tmp_path, intervals=True),
         export_package(fit({"b": b, "c": next_to_b, "y": a}, "y", arithmetic="fast"), tmp_path),
     ]
-    monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 0)
+    monkeypatch.setattr("gradline_trainer.learning.WIDE", 0)
     versions.append(export_package(fit({"b": b, "y": a + b}, "y"), tmp_path))
     found: set[str] = set()
     for version in versions:

@@ -130,9 +130,9 @@ def test_the_package_is_the_local_one_byte_for_byte(
 def test_so_is_that_of_a_table_too_wide_for_co_moments(
     options: dict[str, Any], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 2)
-    monkeypatch.setattr("gradline_trainer.wide.fitting.FILE_BLOCK_BYTES", 1 << 20)
-    monkeypatch.setattr("gradline_trainer.wide.fitting.CHUNK_BYTES", 1 << 18)
+    monkeypatch.setattr("gradline_trainer.learning.WIDE", 2)
+    monkeypatch.setattr("gradline_trainer.wide.streaming.FILE_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("gradline_trainer.wide.streaming.CHUNK_BYTES", 1 << 18)
     options = {"features": [*FEATURES, "z"], "epochs": 3, "missing": "drop", **options}
     here = published(files, tmp_path / "here", **options)
     assert b"a wide table" in here["manifest.json"]

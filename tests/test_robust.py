@@ -318,7 +318,7 @@ def test_tables_whose_covariances_would_not_fit(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("gradline_trainer.statistics.robust.MOST", 3 * 5 * 5 - 1)
     with pytest.raises(InputError, match="3 targets and 4 features take 3 covariance"):
         fit(random_table(), robust="HC3")
-    monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 3)
+    monkeypatch.setattr("gradline_trainer.learning.WIDE", 3)
     with pytest.raises(InputError, match="which 4 features have no room for"):
         fit(random_table(), robust="HC3")
 

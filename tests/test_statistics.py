@@ -434,7 +434,7 @@ def test_a_run_that_ended_before_the_optimum_is_refused(options: dict[str, Any])
 
 
 def test_a_wide_table_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 3)
+    monkeypatch.setattr("gradline_trainer.learning.WIDE", 3)
     assert "wide table, 4 features" in str(refusal(fit(random_table())))
 
 

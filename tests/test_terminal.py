@@ -236,7 +236,7 @@ class Report:
 
 
 def test_every_pass_of_a_wide_table_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradline_trainer.wide.fitting.WIDE", 2)
+    monkeypatch.setattr("gradline_trainer.learning.WIDE", 2)
     x = np.random.default_rng(0).standard_normal((50, 5))
     report = Report()
     learned = fit((x, x @ np.arange(5.0) + 1), epochs=3, tolerance=0, progress=report)

@@ -24,13 +24,12 @@ from gradline.errors import GradlineWarning, InputError, OutputError, RefusedErr
 from gradline_export import export_package
 from gradline_export.freeze.float32 import certify_float32
 from gradline_trainer import Fit, LinearRegression, fit
-from gradline_trainer.moments.column_moments import ColumnMoments
-from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.rows.merging import merge_all
 from gradline_trainer.rows.rows import Rows
 from gradline_trainer.wide import fitting as wide
 from gradline_trainer.wide import scratch
-from gradline_trainer.wide.descent import WideOptimality
+from gradline_trainer.wide.optimality import WideOptimality
 from gradline_trainer.wide.spectrum import largest_eigenvalue
 
 Array = NDArray[np.float64]

@@ -127,8 +127,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             targets = [f"{target}_" for target in targets]
         table = open_table((features, wanted), targets, names, (), sample_weight, Dialect())
         reader = RowReader(*table, options)
-        walk = Walk(reader, lambda stage, count: None)
-        self.fit_ = learn(walk, refuse_trivial=False)
+
+        def silent(stage: str, count: int) -> None:
+            pass
+
+        self.fit_ = learn(Walk(reader, silent), options, silent, refuse_trivial=False)
         self._take(self.fit_, single=wanted.ndim == 1)
         return self
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from gradline_trainer.rows.passes import Progress, Walk, expect
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.shardable import check_shareable
 from gradline_trainer.rows.sources import open_table
-from gradline_trainer.saved.training import chosen_moments, reader_of
+from gradline_trainer.saved.training import chosen_moments
 
 __all__ = ["Fit", "fit"]
 
@@ -104,9 +103,7 @@ def fit(
         saved, chosen = chosen_moments(
             table, targets, features, exclude, chosen, of_rows, options.get("folds")
         )
-        learned = learn(Walk(reader_of(saved, chosen), report), refuse_trivial=True, gathered=saved)
-        reason = "from saved moments, without the rows"
-        return replace(learned, arithmetic=replace(learned.arithmetic, reason=reason))
+        return learn(saved, chosen, report)
     if isinstance(table, str | Path):
         table = path_for(engine, table)
     dialect = Dialect(separator, decimal_comma, nulls)
@@ -121,4 +118,4 @@ def fit(
                 tell(note)
         source, columns = learn_encoding(source, columns, chosen, max_categories, report, lent)
         walk = Walk(RowReader(source, columns, chosen), report, lent)
-        return learn(walk, refuse_trivial=True, keep_moments=keep_moments)
+        return learn(walk, chosen, report, keep_moments=keep_moments)

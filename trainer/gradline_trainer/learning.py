@@ -2,210 +2,206 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 
 from gradline.errors import InputError, RefusedError
-from gradline.tables.files import absolute
-from gradline_trainer.descent.arithmetic import Arithmetic, choose_arithmetic
+from gradline_trainer.descent.arithmetic import Arithmetic, choose_arithmetic, refuse_underflow
 from gradline_trainer.descent.coordinates import Coordinates
-from gradline_trainer.descent.losses import MomentsLoss, RowsLoss
-from gradline_trainer.descent.momentum import largest_stable_rate
+from gradline_trainer.descent.loop import descend
+from gradline_trainer.descent.losses import Loss, MomentsLoss, RowsLoss
+from gradline_trainer.descent.momentum import choose_momentum
 from gradline_trainer.descent.problem import Problem, state_problem
-from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge, path_warnings
-from gradline_trainer.descent.run import Loss, Trained, report_epochs, train
+from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge
 from gradline_trainer.exact.loss import ExactLoss
 from gradline_trainer.exact.moments import gather_exactly
-from gradline_trainer.moments.gathering import gather, refuse_underflow, refuse_unlearnable
-from gradline_trainer.moments.moments import Moments
-from gradline_trainer.moments.saved_moments import SavedMoments, refuse_wide
+from gradline_trainer.moments.gathering import gather, nothing_varies, refuse_unlearnable
+from gradline_trainer.moments.moments import ColumnMoments, Moments
+from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
-from gradline_trainer.rows.passes import Walk
-from gradline_trainer.rows.rows import Rows
-from gradline_trainer.statistics.advice import advise
-from gradline_trainer.statistics.metrics import Metrics, metrics_from_moments, metrics_over_rows
-from gradline_trainer.statistics.residuals import Residuals
-from gradline_trainer.statistics.robust import measure_robust, refuse_robust, robust_warnings
-from gradline_trainer.statistics.whitening import measure_leverage
-from gradline_trainer.wide.fitting import fit_wide, is_wide
+from gradline_trainer.rows.passes import Progress, Walk, expect
+from gradline_trainer.statistics.measuring import measure
+from gradline_trainer.wide.loss import StreamedLoss
+from gradline_trainer.wide.streaming import stream
 
 __all__ = ["learn"]
 
-FEW = 1 << 22  # numbers
+WIDE = 12_000  # features; a co-moment matrix of more and its factor take over 2 GB
+
+Source = Walk | SavedMoments
 
 
 def learn(
-    walk: Walk,
+    source: Source,
+    options: Options,
+    report: Progress,
     *,
-    refuse_trivial: bool,
+    refuse_trivial: bool = True,
     keep_moments: bool = False,
-    gathered: SavedMoments | None = None,
 ) -> Fit:
-    """Return the linear model that gradient descent learns from rows; see `fit`.
+    """Learn a linear model by gradient descent, from rows or from saved moments; see `fit`.
 
     Args:
-        walk: Over the table's rows.
+        source: Passes over a table's rows, or moments without rows.
+        options: The options of the run.
+        report: Called with each stage and its count; see `fit`.
         refuse_trivial: Whether to refuse a single row, a constant target, and features that are all
-            constant. Otherwise their solution is what it is: W = 0, and b the targets' mean. A
-            wide table's are always refused.
-        keep_moments: See `fit`.
-        gathered: What an earlier pass over the rows gathered; they are read where it is None.
+            constant. Otherwise W = 0 and b is the targets' mean. A wide table's are always refused.
+        keep_moments: Whether the fit keeps what `save_moments` writes.
+
+    Raises:
+        InputError: For rows, columns or options that don't fit.
+        RefusedError: If the run diverged.
     """
-    reader, report = walk.reader, walk.report
-    columns, chosen = reader.columns, reader.options
-    if is_wide(columns, chosen):
-        if keep_moments:
-            raise refuse_wide(len(columns.features))
-        return fit_wide(walk)
-    if chosen.fixed_momentum and chosen.preconditioning == "whiten":
+    features = source.columns.features
+    with _open(source, options, keep_moments) as (source, options):
+        moments, folds = gather(source)
+        if refuse_trivial or isinstance(moments, ColumnMoments):
+            refuse_unlearnable(moments, source.columns, source.counts)
+        gathered = _keep(source, moments, folds) if keep_moments else None
+        options, ridge_path = _choose_penalty(moments, folds, len(features), options)
+        loss, moments, arithmetic = _choose_loss(source, moments, options, report, refuse_trivial)
+        weights, bias = loss.coordinates.start(len(features), options.seed, loss.dtype)
+        rate = options.learning_rate
+        descent = descend(
+            loss,
+            weights,
+            bias,
+            train_bias=options.bias,
+            learning_rate=1 / loss.steepest if rate == "auto" else float(rate),
+            epochs=options.epochs,
+            enough=partial(loss.enough, tolerance=options.tolerance),
+            progress=_report_epochs(report, options.epochs),
+            momentum=choose_momentum(options, wide=isinstance(moments, ColumnMoments)),
+        )
+        solution = loss.conclude(descent, options, features)
+        problem = loss.coordinates.problem
+        measured = measure(source, moments, problem, solution, options, ridge_path)
+        return Fit(
+            **vars(solution),
+            **vars(measured),
+            features=features,
+            targets=source.columns.targets,
+            learning_rate=descent.learning_rate,
+            largest_stable_rate=loss.stable_rate(options),
+            arithmetic=arithmetic,
+            moments=moments,
+            rows_read=source.counts.read,
+            rows_dropped=source.counts.dropped,
+            rows_held_out=source.counts.held_out,
+            paths=source.paths,
+            options=options,
+            ridge_path=ridge_path,
+            columns=source.columns,
+            gathered=source if isinstance(source, SavedMoments) else gathered,
+            rank=problem.rank if isinstance(problem, Problem) else None,
+        )
+
+
+def _open(
+    source: Source, options: Options, keep_moments: bool
+) -> AbstractContextManager[tuple[Source, Options]]:
+    """Refuse options that don't go together; prepare a wide table to be read again and again."""
+    columns = source.columns
+    asked = options.gradient == "moments" or options.arithmetic == "exact"
+    if isinstance(source, Walk) and len(columns.features) > WIDE and not asked:
+        return stream(source, keep_moments=keep_moments)
+    if options.fixed_momentum and options.preconditioning == "whiten":
         raise InputError(
             "momentum speeds up slow directions, and a whitened descent has none",
             code="bad-option",
             hint="leave --momentum out, or use --preconditioning standardize",
         )
-    if chosen.robust is not None:
+    if options.robust:
+        from gradline_trainer.statistics.robust import refuse_robust
+
         refuse_robust(len(columns.features), len(columns.targets))
-    moments, folds, gathered = _gathered(walk, gathered, keep_moments)
-    if refuse_trivial:
-        refuse_unlearnable(moments, reader)
-    d = len(columns.features)
-    ridge_path: RidgePath | None = None
-    if chosen.ridge == "auto":
-        ridge_path = choose_ridge(moments, folds, d, bias=chosen.bias)
-        chosen = replace(chosen, ridge=ridge_path.chosen, folds=None)
-    problem = state_problem(moments, d, chosen)
+    return nullcontext((source, options))
+
+
+def _choose_penalty(
+    moments: Moments | ColumnMoments, folds: list[Moments], features: int, options: Options
+) -> tuple[Options, RidgePath | None]:
+    """Let cross-validation choose the ridge penalty, if asked to."""
+    if options.ridge != "auto" or isinstance(moments, ColumnMoments):
+        return options, None
+    path = choose_ridge(moments, folds, features, bias=options.bias)
+    return replace(options, ridge=path.chosen, folds=None), path
+
+
+def _choose_loss(
+    source: Source,
+    moments: Moments | ColumnMoments,
+    options: Options,
+    report: Progress,
+    refuse_trivial: bool,
+) -> tuple[Loss, Moments | ColumnMoments, Arithmetic]:
+    """State the problem, and choose where loss and gradient come from and in which arithmetic.
+
+    Returns:
+        The loss; the moments, which exact arithmetic rounds anew; the arithmetic, with its reason.
+    """
+    features = source.columns.features
+    if isinstance(moments, ColumnMoments):
+        assert isinstance(source, Walk)  # noqa: S101 - saved moments are co-moments
+        loss = StreamedLoss.of(source, moments, options, report)
+        return loss, moments, Arithmetic("fast", "a wide table, whose moments would not fit", None)
+    problem = state_problem(moments, len(features), options)
     if refuse_trivial and not len(problem.active):
-        raise InputError(
-            "every feature has one value only, or values too small to square: there is nothing to "
-            "learn from",
-            code="constant-features",
-            hint="choose other features",
-        )
-    loss, moments, arithmetic = _state_loss(walk, moments, problem, chosen)
-    problem = loss.coordinates.problem
-    trained = train(loss, chosen, columns.features, report_epochs(report, chosen.epochs))
-    robust = measure_robust(chosen.robust, walk, moments, trained, problem)
-    metrics, residuals = _metrics(walk, moments, trained, problem)
-    return Fit(
-        weights=trained.weights,
-        bias=trained.bias,
-        features=columns.features,
-        targets=columns.targets,
-        history=trained.history,
-        metrics=metrics,
-        residuals=residuals,
-        converged=trained.converged,
-        optimality=trained.optimality,
-        learning_rate=trained.learning_rate,
-        largest_stable_rate=largest_stable_rate(loss.coordinates.steepest, chosen.fixed_momentum),
-        arithmetic=arithmetic,
-        exact=trained.exact,
-        moments=moments,
-        rows_read=reader.counts.read,
-        rows_dropped=reader.counts.dropped,
-        rows_held_out=reader.counts.held_out,
-        paths=list(map(absolute, reader.table.paths)),
-        options=chosen,
-        ridge_path=ridge_path,
-        columns=columns,
-        warnings=[
-            *advise(
-                reader,
-                moments,
-                problem,
-                None if trained.converged else trained.optimality,
-                trained.exact,
-            ),
-            *(path_warnings(ridge_path, moments, columns.features) if ridge_path else []),
-            *(robust_warnings(robust) if robust else []),
-        ],
-        robust=robust,
-        gathered=gathered,
-        leverage=measure_leverage(_at_hand(walk), moments, problem, trained.exact),
-        rank=problem.rank,
-    )
+        raise nothing_varies()
+    arithmetic = choose_arithmetic(options, problem, moments, len(features))
+    if isinstance(source, SavedMoments):
+        arithmetic = replace(arithmetic, reason="from saved moments, without the rows")
+    elif arithmetic.used == "exact":
+        try:
+            exact = gather_exactly(source)
+            moments = exact.rounded(moments)
+            exact_loss = ExactLoss.of(exact, moments, len(features), options)
+            if problem.dependent:  # float64's condition number excludes them
+                condition = exact_loss.coordinates.problem.condition
+                arithmetic = replace(arithmetic, condition=condition)
+            return exact_loss, moments, arithmetic
+        except RefusedError as error:
+            if options.arithmetic == "exact":
+                raise
+            arithmetic = replace(arithmetic, used="fast", reason=str(error))
+    refuse_underflow(moments, problem, features)
+    coordinates = Coordinates(problem, options.preconditioning)
+    if isinstance(source, SavedMoments) or options.gradient_source == "moments":
+        return MomentsLoss(coordinates, moments.rows), moments, arithmetic
+    rows_loss = RowsLoss.over(source.in_memory or [], coordinates, in_float32=options.in_float32)
+    return rows_loss, moments, arithmetic
 
 
-def _gathered(
-    walk: Walk, known: SavedMoments | None, keep: bool
-) -> tuple[Moments, list[Moments], SavedMoments | None]:
-    """Return what `gather` does, or what is known of it, and what is to be kept of that."""
-    if known is not None:
-        return known.moments, known.folds, known
-    moments, folds = gather(walk)
-    if not keep:
-        return moments, folds, None
-    counts = walk.reader.counts
-    saved = SavedMoments(
+def _report_epochs(report: Progress, most: int) -> Callable[[int, float], None]:
+    """Announce the epochs, and report each one and its loss."""
+    expect(report, "epochs", most)
+    report_loss = getattr(report, "loss", None)
+
+    def epoch_done(epoch: int, loss: float) -> None:
+        if report_loss is not None:
+            report_loss(loss)
+        report("epochs", epoch + 1)
+
+    return epoch_done
+
+
+def _keep(
+    source: Source, moments: Moments | ColumnMoments, folds: list[Moments]
+) -> SavedMoments | None:
+    """Collect what `save_moments` writes."""
+    if isinstance(moments, ColumnMoments):
+        return None
+    counts = source.counts
+    return SavedMoments(
         moments,
         folds,
-        walk.reader.columns,
+        source.columns,
         counts.read,
         counts.dropped,
         counts.held_out,
         counts.filled,
     )
-    return moments, folds, saved
-
-
-def _state_loss(
-    walk: Walk, moments: Moments, problem: Problem, chosen: Options
-) -> tuple[Loss, Moments, Arithmetic]:
-    """Return the loss that the loop is given, the moments, exact where it is, and why it is."""
-    features = len(walk.reader.columns.features)
-    arithmetic = choose_arithmetic(chosen, problem, moments, features)
-    if arithmetic.used == "exact":
-        try:
-            exact = gather_exactly(walk)
-            moments = exact.rounded(moments)
-            loss = ExactLoss.of(exact, moments, features, chosen)
-            if problem.dependent:  # float64's condition number excludes them
-                condition = loss.coordinates.problem.condition
-                arithmetic = replace(arithmetic, condition=condition)
-            return loss, moments, arithmetic
-        except RefusedError as error:
-            if chosen.arithmetic == "exact":
-                raise
-            arithmetic = replace(arithmetic, used="fast", reason=str(error))
-    refuse_underflow(moments, problem, walk.reader.columns)
-    coordinates = Coordinates(problem, chosen.preconditioning)
-    if chosen.gradient_source == "moments":
-        return MomentsLoss(coordinates, moments.rows), moments, arithmetic
-    over_rows = RowsLoss.over(_at_hand(walk) or [], coordinates, in_float32=chosen.in_float32)
-    return over_rows, moments, arithmetic
-
-
-def _are_few(rows: list[Rows]) -> bool:
-    """Return whether a further walk over the rows is little beside what was done with them."""
-    return sum(piece.size for block in rows for piece in block.pieces) <= FEW
-
-
-def _at_hand(walk: Walk) -> list[Rows] | None:
-    """Return the training rows, where they are in memory."""
-    return None if walk.kept is None else [rows for *_, rows in walk.kept]
-
-
-def _metrics(
-    walk: Walk, moments: Moments, trained: Trained, problem: Problem
-) -> tuple[dict[str, dict[str, Metrics] | None], dict[str, Residuals]]:
-    """Return the metrics on the training rows and, where there are some, the held-out rows.
-
-    And of rows that were passed over for them, the residuals.
-    """
-    W, b = trained.weights.numpy(), trained.bias.numpy()
-    centre = moments.mean[W.shape[1] :]
-    options, rows = walk.reader.options, _at_hand(walk)
-    if rows is not None and (options.gradient_source == "rows" or _are_few(rows)):
-        training, of_training = metrics_over_rows(walk, W, b, centre)
-    else:
-        training = metrics_from_moments(moments, W, b, problem.resolution.numpy())
-        of_training = Residuals()
-    held_out, of_held_out = None, Residuals()
-    if options.holdout:
-        held_out, of_held_out = metrics_over_rows(walk, W, b, centre, held_out=True)
-    names = walk.reader.columns.targets
-    metrics = {
-        "training": dict(zip(names, training, strict=True)),
-        "held_out": dict(zip(names, held_out, strict=True)) if held_out else None,
-    }
-    return metrics, {"training": of_training, "held_out": of_held_out}

@@ -14,18 +14,17 @@ from gradline_trainer.descent.diagnosis import Optimality
 from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.descent.ridge_path import RidgePath
 from gradline_trainer.exact.loss import ExactSolution
-from gradline_trainer.moments.column_moments import ColumnMoments
-from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.moments.partial_sums import PartialSums
+from gradline_trainer.moments.pickling import SavedAsArrays
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.statistics.metrics import Metrics
-from gradline_trainer.statistics.pickling import SavedAsArrays
 from gradline_trainer.statistics.residuals import Residuals
 from gradline_trainer.statistics.robust import Robust
 from gradline_trainer.statistics.whitening import Leverage
-from gradline_trainer.wide.descent import WideOptimality
+from gradline_trainer.wide.optimality import WideOptimality
 
 if TYPE_CHECKING:
     from gradline_trainer.statistics.summary import Summary

@@ -14,8 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.moments.column_moments import ColumnMoments
-from gradline_trainer.moments.moments import Moments, extremes
+from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 from gradline_trainer.moments.partial_sums import PartialSums
 
 __all__ = ["Float32Certificate", "certify_float32"]

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.package.golden import row_count
-from gradline_trainer.moments.column_moments import ColumnMoments
-from gradline_trainer.moments.moments import Moments, extremes
+from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 
 __all__ = ["golden_rows", "parity_rows"]
 

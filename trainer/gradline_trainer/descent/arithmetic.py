@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gradline_trainer.descent.problem import Problem
+from gradline_trainer.moments.gathering import too_small
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
 
-__all__ = ["Arithmetic", "choose_arithmetic", "exact_cost"]
+__all__ = ["Arithmetic", "choose_arithmetic", "exact_cost", "refuse_underflow"]
 
 # Limits of `exact_cost`, in nanoseconds on the machine that fitted it (docs/numerics.md).
 SMALL = 35_000_000  # "auto" is exact up to here
 LARGE = 5_000_000_000  # the same if float64 has too few digits
 ILL_CONDITIONED = 1e6
+LEAST_NORMAL = 2.0**-1022  # smaller squares lose digits
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Arithmetic:
     Attributes:
         used: "fast" is float64; "exact" gives the correctly rounded least-squares solution.
         reason: Why, in words.
-        condition: Estimate of the condition number of the features, centred where there is a bias
-            and scaled to unit deviation; None where it was not needed.
+        condition: An estimate of the features' condition number, centred if there is a bias and
+            scaled to unit deviation; None if it was not needed.
     """
 
     used: Literal["fast", "exact"]
@@ -36,7 +38,7 @@ class Arithmetic:
 def choose_arithmetic(
     options: Options, problem: Problem, moments: Moments, features: int
 ) -> Arithmetic:
-    """Return the arithmetic that the options mean for a table of these moments."""
+    """Choose the arithmetic for a table of these moments."""
     if options.preconditioning != "whiten" or options.gradient_source != "moments":
         return Arithmetic("fast", "exact arithmetic concerns the whitened descent", None)
     condition = problem.condition
@@ -75,3 +77,16 @@ def _doubt(problem: Problem, moments: Moments) -> str | None:
     if problem.condition > ILL_CONDITIONED:
         return f"ill-conditioned, about {problem.condition:.1e}"
     return None
+
+
+def refuse_underflow(moments: Moments, problem: Problem, features: list[str]) -> None:
+    """Raise for a feature whose squares are so small that they lose digits in float64.
+
+    Raises:
+        InputError: Naming the feature.
+    """
+    least = moments.rows * LEAST_NORMAL
+    squares = moments.weight * problem.normal.diagonal().numpy()
+    for j, square in zip(problem.active.tolist(), squares.tolist(), strict=True):
+        if square < least:
+            raise too_small("feature", features[j], moments, j, least)

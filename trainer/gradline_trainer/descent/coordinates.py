@@ -17,21 +17,21 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gradline_trainer.descent.problem import Problem
+from gradline_trainer.descent.problem import ColumnProblem, Problem
 
-__all__ = ["Coordinates", "tutorial_start"]
+__all__ = ["ColumnCoordinates", "Coordinates"]
 
 
 @dataclass(frozen=True)
-class Coordinates:
-    """The change of variables that a preconditioning makes of a problem.
+class ColumnCoordinates:
+    """A change of variables that takes each column alone: `none` or `standardize`.
 
     Attributes:
         problem: In raw units.
-        kind: Which preconditioning.
+        kind: The preconditioning.
     """
 
-    problem: Problem
+    problem: ColumnProblem
     kind: Literal["none", "standardize", "whiten"]
 
     @property
@@ -40,14 +40,14 @@ class Coordinates:
         return torch.zeros_like(self.problem.centre) if self.kind == "none" else self.problem.centre
 
     def start(self, features: int, seed: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return the loop's first weights (k, r) and bias (k,).
+        """Choose the loop's first weights (k, r) and bias (k,).
 
-        Without preconditioning they are the tutorial's, drawn in float32 for all d features;
-        otherwise 0, where the loss is the targets' mean square.
+        Without preconditioning they are the tutorial's, drawn in float32 for all d features.
+        Otherwise they are 0, and the first loss is the targets' mean square.
         """
         k = self.problem.targets
         if self.kind == "none":
-            weights, bias = tutorial_start(k, features, seed)
+            weights, bias = _tutorial_start(k, features, seed)
             if len(self.problem.active) < features:
                 weights = weights[:, self.problem.active]
         else:
@@ -57,25 +57,34 @@ class Coordinates:
         return weights.to(dtype), bias.to(dtype)
 
     def weights(self, working: Tensor) -> Tensor:
-        """Return W (k, r) in raw units for the loop's weights, differentiably."""
-        if self.kind == "none":
-            return working
-        if self.kind == "whiten":
-            raw: Tensor = torch.linalg.solve_triangular(
-                self._raw_factor, working, upper=False, left=False
-            )
-            return raw
-        return working / self.problem.scale
+        """Compute W (k, r) in raw units for the loop's weights, differentiably."""
+        return working if self.kind == "none" else working / self.problem.scale
+
+    def fold(self, working: Tensor, bias: Tensor, features: int) -> tuple[Tensor, Tensor]:
+        """Compute W (k, d) and b (k,) in raw units, float64; see `Rank.placed`."""
+        weights = self.weights(working.double())
+        return self.problem.rank.placed(weights, bias.double() - weights @ self.shift, features)
+
+
+@dataclass(frozen=True)
+class Coordinates(ColumnCoordinates):
+    """A change of variables of a problem whose normal matrix, and so whose Hessian, is known."""
+
+    problem: Problem
+
+    def weights(self, working: Tensor) -> Tensor:
+        """Compute W (k, r) in raw units for the loop's weights, differentiably."""
+        if self.kind != "whiten":
+            return super().weights(working)
+        raw: Tensor = torch.linalg.solve_triangular(
+            self._raw_factor, working, upper=False, left=False
+        )
+        return raw
 
     @cached_property
     def _raw_factor(self) -> Tensor:
         """The lower Cholesky factor of N with its penalty in raw units, shape (r, r)."""
         return self.problem.scale[:, None] * self.problem.factor
-
-    def fold(self, working: Tensor, bias: Tensor, features: int) -> tuple[Tensor, Tensor]:
-        """Return W (k, d) and b (k,) in raw units, float64; see `Rank.placed`."""
-        weights = self.weights(working.double())
-        return self.problem.rank.placed(weights, bias.double() - weights @ self.shift, features)
 
     def gap(self, weights_gradient: Tensor, bias_gradient: Tensor) -> float:
         """Compute ½·gᵀH⁻¹g, the loss minus its minimum; see `gaps`."""
@@ -98,7 +107,7 @@ class Coordinates:
         return problem.targets / 4 * squares
 
     def error(self, weights_gradient: Tensor, bias_gradient: Tensor) -> Tensor:
-        """Return W − W*, how far the weights are from the optimum in raw units, shape (k, r).
+        """Compute W − W*, how far the weights are from the optimum in raw units, shape (k, r).
 
         Args:
             weights_gradient: By the loop's weights, shape (k, r).
@@ -118,7 +127,7 @@ class Coordinates:
     def curvature(self) -> tuple[Tensor, Tensor]:
         """The Hessian's eigenvalues, ascending, and eigenvectors, one per column.
 
-        The variables are the r weights of one target and, where there is one, its bias.
+        The variables are the r weights of one target and its bias, if there is one.
         """
         matrix = self._curvature_matrix()
         if self.kind == "whiten":
@@ -138,7 +147,7 @@ class Coordinates:
 
     @property
     def steepest(self) -> float:
-        """The Hessian's largest eigenvalue λmax: a rate from 2/λmax on diverges."""
+        """The Hessian's largest eigenvalue λmax: a learning rate from 2/λmax on diverges."""
         return self.extremes[1]
 
     def _curvature_matrix(self) -> Tensor:
@@ -159,8 +168,8 @@ class Coordinates:
         return torch.cat([torch.cat([matrix, edge], 1), torch.cat([edge.T, corner], 1)])
 
 
-def tutorial_start(targets: int, features: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the tutorial's first weights (k, d) and bias (k,), in float32."""
+def _tutorial_start(targets: int, features: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Draw the tutorial's first weights (k, d) and bias (k,), in float32."""
     generator = torch.Generator().manual_seed(seed)
     weights = torch.randn(targets, features, generator=generator, dtype=torch.float32)
     return weights, torch.rand(targets, generator=generator, dtype=torch.float32)

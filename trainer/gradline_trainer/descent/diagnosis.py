@@ -1,9 +1,8 @@
-"""What a run says of itself: why it diverged, or how far it stopped from the optimum."""
+"""Where a run ended: how far from the optimum, or why it diverged."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,12 +12,22 @@ from torch import Tensor
 from gradline.errors import RefusedError
 from gradline.formatting import count, scientific
 from gradline_trainer.descent.coordinates import Coordinates
-from gradline_trainer.descent.loop import gradient
-from gradline_trainer.descent.momentum import contraction, largest_stable_rate
+from gradline_trainer.descent.loop import Descent, gradient
 from gradline_trainer.descent.rounding import EPSILON, RESOLVED, Rounding
+from gradline_trainer.options import Options
 
-__all__ = ["Loss", "Optimality", "diverged", "measure_optimality", "root_gap"]
+__all__ = [
+    "CONVERGED",
+    "Measurable",
+    "Optimality",
+    "certify",
+    "contraction",
+    "diverged",
+    "largest_stable_rate",
+    "root_gap",
+]
 
+CONVERGED = 1e-12  # share of the loss, for a run without a tolerance to stop at
 MOST_EPOCHS = 10**15
 
 
@@ -56,8 +65,8 @@ class Optimality:
     hessian_largest: float
 
 
-class Loss(Protocol):
-    """A differentiable loss with coordinates and a bound on its own rounding."""
+class Measurable(Protocol):
+    """A loss whose coordinates and rounding are known."""
 
     @property
     def coordinates(self) -> Coordinates:
@@ -70,33 +79,34 @@ class Loss(Protocol):
         """Bound the rounding error at weights (k, r) and bias (k,); the loss there is `value`."""
 
 
-def measure_optimality(
-    loss: Loss,
-    weights: Tensor,
-    bias: Tensor,
-    *,
-    learning_rate: float,
-    tolerance: float,
+def certify(
+    loss: Measurable,
+    descent: Descent,
+    options: Options,
+    features: list[str],
     resolution: float,
-    momentum: float = 0.0,
-) -> Optimality:
-    """Measure how far `weights` (k, r) and `bias` (k,) are from the optimum of `loss`.
+    last: float | None = None,
+) -> tuple[Optimality, bool]:
+    """Measure how far from the optimum a run ended, and decide whether that is near enough.
 
     Args:
         loss: In float64 or exact arithmetic.
-        weights: The final weights.
-        bias: The final bias.
-        learning_rate: Of the run.
-        tolerance: A gap below this share of the loss counts as none.
-        resolution: A loss below this can't be told from 0.
-        momentum: Of the run.
+        descent: Where the loop ended.
+        options: The options of the run.
+        features: The d input names.
+        resolution: The smallest loss that can be told from 0.
+        last: The loop's own loss at the end, if it runs in another arithmetic than `loss`.
+
+    Raises:
+        RefusedError: If the run diverged.
     """
-    coordinates = loss.coordinates
-    weights, bias = weights.clone().requires_grad_(), bias.clone().requires_grad_()
+    coordinates, rate = loss.coordinates, descent.learning_rate
+    tolerance, momentum = options.tolerance or CONVERGED, options.fixed_momentum
+    weights = descent.weights.double().clone().requires_grad_()
+    bias = descent.bias.double().clone().requires_grad_()
     value = loss(weights, bias)
     value.backward()  # type: ignore[no-untyped-call]
-    by_weights, by_bias = gradient(weights).double(), gradient(bias).double()
-    by_bias = by_bias * coordinates.problem.bias
+    by_weights, by_bias = gradient(weights), gradient(bias) * coordinates.problem.bias
     now = max(value.item(), resolution)
     rounding = loss.rounding(weights.detach(), bias.detach(), now)
     gaps = coordinates.gaps(by_weights, by_bias)
@@ -116,15 +126,14 @@ def measure_optimality(
     to_go = None
     if known:
         target = tolerance * max(now - gap, resolution)
-        to_go = _epochs_to_go(
-            coordinates,
-            everything,
-            lambda values: contraction(learning_rate * values, momentum),
-            target,
-            gap,
-        )
+        to_go = _epochs_to_go(coordinates, everything, rate, momentum, target, gap)
+    names = [features[j] for j in coordinates.problem.active.tolist()]
+    losses = descent.history
+    if math.isfinite(losses[-1]):
+        losses = [*losses, now if last is None else last]
+    refuse_divergence(coordinates, losses, rate, names, momentum)
     smallest, largest = coordinates.extremes
-    return Optimality(
+    found = Optimality(
         loss=now,
         gap=gap if known else None,
         gradient_norm=float(everything.norm()),
@@ -135,6 +144,7 @@ def measure_optimality(
         hessian_smallest=smallest,
         hessian_largest=largest,
     )
+    return found, known and (gap <= tolerance * now or now <= resolution)
 
 
 def root_gap(loss: float, least: float, gap: float) -> float:
@@ -145,20 +155,18 @@ def root_gap(loss: float, least: float, gap: float) -> float:
 def _epochs_to_go(
     coordinates: Coordinates,
     gradients: Tensor,
-    factor_at: Callable[[Tensor], Tensor],
+    rate: float,
+    momentum: float,
     target: float,
     gap: float,
 ) -> int | None:
-    """Return after how many further epochs the gap is at most `target`.
-
-    Along the Hessian's eigenvector i, an epoch multiplies the error by `factor_at(λᵢ)`.
-    """
+    """Estimate after how many further epochs the gap is at most `target`; None for never."""
     if not gap > target:
         return 0
     values, vectors = coordinates.curvature
     values = values.clamp_min(torch.finfo(torch.float64).tiny)
     gaps = (gradients[:, : len(values)] @ vectors).square().sum(0) / (2 * values)
-    factor = factor_at(values)
+    factor = contraction(rate * values, momentum)
 
     def left(epochs: int) -> float:
         return float((gaps * factor.pow(2 * epochs)).sum())
@@ -175,45 +183,87 @@ def _epochs_to_go(
     return high
 
 
-def diverged(
+def largest_stable_rate(steepest: float, momentum: float = 0.0) -> float:
+    """Compute the learning rate from which on the loop diverges, for λmax = `steepest`.
+
+    It is 2/λmax without momentum µ and 2(1 + µ)/((1 + 2µ)λmax) with it. For a larger rate, a root
+    of z² − (1 + µ)(1 − rate·λ)z + µ(1 − rate·λ) is below −1.
+    """
+    return 2 * (1 + momentum) / ((1 + 2 * momentum) * steepest)
+
+
+def contraction(steps: Tensor, momentum: float) -> Tensor:
+    """Compute the factor by which an epoch shrinks the error along an eigenvector, in the long run.
+
+    It is the size of the larger root of z² − (1 + µ)(1 − s)z + µ(1 − s), and |1 − s| if µ is 0.
+
+    Args:
+        steps: s = rate·λ, of any shape.
+        momentum: µ.
+    """
+    left = 1 - steps
+    if not momentum:
+        return left.abs()
+    half = (1 + momentum) / 2 * left
+    inside = half.square() - momentum * left
+    real = half.abs() + inside.clamp_min(0).sqrt()
+    return real.where(inside >= 0, (momentum * left).abs().sqrt())
+
+
+def diverged(losses: list[float], rate: float, stable: float) -> str | None:
+    """Say in which way a run diverged; None if it did not.
+
+    Args:
+        losses: The loss of each epoch and at the final weights.
+        rate: The learning rate.
+        stable: The largest stable rate.
+    """
+    least, last = min(losses), losses[-1]
+    if not math.isfinite(last):
+        return f"the loss left the finite numbers at epoch {len(losses) - 1}"
+    if last > least * (1 + 1e-9) and rate > stable:
+        epochs = count(len(losses) - 1 - losses.index(least), "epoch")
+        return f"the loss rose from {least:.4g} to {last:.4g} in {epochs}"
+    return None
+
+
+def refuse_divergence(
     coordinates: Coordinates,
     losses: list[float],
     learning_rate: float,
     names: list[str],
     momentum: float = 0.0,
-) -> RefusedError | None:
-    """Return the refusal of a run that diverged, or None for one that did not.
+) -> None:
+    """Raise if a run diverged.
 
     Args:
-        coordinates: That the loop ran in.
-        losses: Of each epoch, and at the weights that the last one led to.
-        learning_rate: Of the run.
-        names: The features that are active in the problem, r of them.
-        momentum: Of the run.
+        coordinates: The coordinates of the loop.
+        losses: The loss of each epoch and at the final weights.
+        learning_rate: The step size.
+        names: The r active features.
+        momentum: The momentum.
+
+    Raises:
+        RefusedError: With the largest stable rate and the column that dominates.
     """
     largest = largest_stable_rate(coordinates.steepest, momentum)
+    event = diverged(losses, learning_rate, largest)
+    if event is None:
+        return
     formula = f"with momentum {momentum:g}," if momentum else "2/λmax ="
-    least, last = min(losses), losses[-1]
-    if not math.isfinite(last):
-        event = f"the loss left the finite numbers at epoch {len(losses) - 1}"
-    elif last > least * (1 + 1e-9) and learning_rate > largest:
-        epochs = count(len(losses) - 1 - losses.index(least), "epoch")
-        event = f"the loss rose from {least:.4g} to {last:.4g} in {epochs}"
-    else:
-        return None
     rate = f"the learning rate {_rate(learning_rate)}"
     if learning_rate > largest:
         why = f"{rate} is above the largest stable rate for this table, {formula} {_rate(largest)}"
     else:
         why = f"{rate} is stable ({formula} {_rate(largest)}), but the numbers outgrew the dtype"
     way = ""
-    if coordinates.kind != "whiten":  # where no direction is steeper than another
+    if coordinates.kind != "whiten":  # whitened, no direction is steeper than another
         _, vectors = coordinates.curvature
         column = [*map(repr, names), "the bias"][int(vectors[:, -1].abs().argmax())]
         why += f"; the column that dominates is {column}"
     if coordinates.kind == "none":
         way = "--preconditioning standardize or "
-    return RefusedError(
+    raise RefusedError(
         f"the run diverged: {event}; {why}",
         code="diverged",
         hint=f"use {way}--learning-rate auto (1/λmax = {_rate(1 / coordinates.steepest)})",

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gradline_trainer.descent.momentum import Momentum
+__all__ = ["Descent", "Momentum", "descend", "gradient"]
 
-__all__ = ["descend"]
-
+#: Computes the loss at weights (k, r) and bias (k,). Its backward pass gives their gradients. A
+#: loss may keep a part of the parameters itself: it adds them to that part and sets them to 0.
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+#: Chooses the momentum of the next step from the losses so far.
+Momentum = Callable[[list[float]], float]
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where the loop ended.
+
+    Attributes:
+        weights: The loop's own weights, shape (k, r).
+        bias: The loop's own bias, shape (k,).
+        history: The loss of each epoch, before its step.
+        learning_rate: The step size.
+    """
+
+    weights: Tensor
+    bias: Tensor
+    history: list[float]
+    learning_rate: float
 
 
 def descend(
@@ -25,24 +46,25 @@ def descend(
     epochs: int,
     enough: Callable[[Tensor, Tensor, float], bool],
     progress: Callable[[int, float], None],
-    momentum: Momentum,
-) -> tuple[Tensor, Tensor, list[float]]:
-    """Run the tutorial's loop and return the weights, the bias and the loss of each epoch.
+    momentum: Momentum | None = None,
+) -> Descent:
+    """Run the tutorial's loop.
 
-    Each loss is from before its epoch's step. The loop ends early after the step for which
-    `enough` holds, and at the first loss that is not finite, which is the history's last. With
-    momentum, loss and gradient are those ahead of where the last step ended, by a part of it.
+    Each loss is measured before the epoch's step. The loop ends early after the step for which
+    `enough` holds, and at the first loss that is not finite, which is then the last in the history.
+    With momentum, the loss and the gradient are measured ahead of the point where the last step
+    ended, on its line (Nesterov, 1983).
 
     Args:
         loss: A differentiable function of weights (k, r) and bias (k,).
         weights: Where to start.
-        bias: Where to start; stays there unless `train_bias`.
+        bias: Where to start; it stays there unless `train_bias`.
         train_bias: Whether the bias is a parameter.
         learning_rate: Of the step `parameter -= learning_rate * gradient`.
-        epochs: The most steps.
-        enough: Whether to stop, from the gradients by weights and bias and the loss.
-        progress: Called with the number of each epoch, the first is 0, and its loss.
-        momentum: Nesterov's, from the losses so far; 0 is the tutorial.
+        epochs: The maximum number of steps.
+        enough: Whether to stop, given the gradients by weights and bias and the loss.
+        progress: Called with the epoch, counted from 0, and its loss.
+        momentum: Nesterov's; None in the tutorial.
     """
     weights, bias = weights.clone().requires_grad_(), bias.clone().requires_grad_()
     parameters = [weights, bias] if train_bias else [weights]
@@ -63,17 +85,17 @@ def descend(
         progress(epoch, history[-1])
         if done or epoch == epochs - 1:
             break
-        ahead = momentum(history)
+        ahead = momentum(history) if momentum else 0.0
         with torch.no_grad():
             for parameter, end in zip(parameters, ends, strict=True):
                 travelled = parameter - end
                 end.copy_(parameter)
                 if ahead:
                     parameter += ahead * travelled
-    return weights.detach(), bias.detach(), history
+    return Descent(weights.detach(), bias.detach(), history, learning_rate)
 
 
 def gradient(parameter: Tensor) -> Tensor:
-    """Return what the last backward pass left for the parameter."""
+    """Return the gradient that the last backward pass left on the parameter."""
     assert parameter.grad is not None  # noqa: S101 - every loss depends on both parameters
     return parameter.grad

@@ -19,7 +19,7 @@ from gradline_trainer.descent.dependence import Dependence, Rank
 from gradline_trainer.moments.moments import Moments, one_value
 from gradline_trainer.options import Options
 
-__all__ = ["Problem", "cholesky", "state_problem"]
+__all__ = ["ColumnProblem", "Problem", "cholesky", "state_problem"]
 
 Array = NDArray[np.float64]
 EPSILON = 2.0**-53
@@ -30,23 +30,50 @@ DECOMPOSED = 64  # features of which singular values take less time than iterati
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A least-squares problem over the r features that carry information, in float64.
+class ColumnProblem:
+    """What a least-squares problem takes from each column alone, in float64.
 
     Attributes:
-        active: The r features' places among the d, ascending.
+        active: Places of the r features that carry information among the d, ascending.
         constant: Places of features that have one value only, beside a bias.
-        dependent: Places of features that are linear in earlier ones, or too many for the rows.
         weight: Σw over the rows.
         centre: μ of the active features, shape (r,); 0 without a bias.
-        target_centre: Mean of the targets, shape (k,); 0 without a bias.
-        normal: N without the penalty, shape (r, r).
-        cross: The features' second moment with the targets, shape (r, k).
         power: The targets' second moment about their centre, shape (k,).
         penalty: ridge / Σw.
         scale: The square roots of the diagonal of N with its penalty, shape (r,).
-        factor: Lower Cholesky factor of N with its penalty, scaled to a unit diagonal, (r, r).
         bias: Whether there is a bias.
+    """
+
+    active: Tensor
+    constant: list[int]
+    weight: float
+    centre: Tensor
+    power: Tensor
+    penalty: float
+    scale: Tensor
+    bias: bool
+
+    @property
+    def targets(self) -> int:
+        """The number of targets, k."""
+        return len(self.power)
+
+    @property
+    def rank(self) -> Rank:
+        """Which features are independent, and how the others get their weights."""
+        return Rank(self.active.tolist(), [], [], None)
+
+
+@dataclass(frozen=True)
+class Problem(ColumnProblem):
+    """A least-squares problem with its normal matrix, over linearly independent features.
+
+    Attributes:
+        dependent: Places of features that are linear in earlier ones, or too many for the rows.
+        target_centre: Mean of the targets, shape (k,); 0 without a bias.
+        normal: N without the penalty, shape (r, r).
+        cross: The features' second moment with the targets, shape (r, k).
+        factor: Lower Cholesky factor of N with its penalty, scaled to a unit diagonal, (r, r).
         resolution: A target's mean squared residual below this can't be told from 0 by the moments,
             shape (k,).
         rounding: The relative rounding of N, beyond that of summing it.
@@ -55,19 +82,11 @@ class Problem:
             None if the dependent ones get weight 0.
     """
 
-    active: Tensor
-    constant: list[int]
     dependent: list[int]
-    weight: float
-    centre: Tensor
     target_centre: Tensor
     normal: Tensor
     cross: Tensor
-    power: Tensor
-    penalty: float
-    scale: Tensor
     factor: Tensor
-    bias: bool
     resolution: Tensor
     rounding: float = 0.0
     supposed: list[int] = field(default_factory=list)
@@ -83,11 +102,6 @@ class Problem:
         return float(f"{_condition(self.factor):.4g}")
 
     @property
-    def targets(self) -> int:
-        """The number of targets, k."""
-        return len(self.power)
-
-    @cached_property
     def rank(self) -> Rank:
         """Which features are independent, and how the others get their weights."""
         return Rank(self.active.tolist(), self.dependent, self.supposed, self.dependence)
@@ -99,7 +113,7 @@ class Problem:
 
 
 def state_problem(moments: Moments, features: int, options: Options) -> Problem:
-    """Return the problem that the moments of [features, targets] state.
+    """State the problem of the moments of [features, targets].
 
     Args:
         moments: Of p = d + k columns.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.descent.coordinates import Coordinates
-from gradline_trainer.descent.rounding import Rounding, relative_noise
+from gradline_trainer.descent.diagnosis import (
+    Optimality,
+    certify,
+    largest_stable_rate,
+    root_gap,
+)
+from gradline_trainer.descent.loop import Descent
+from gradline_trainer.descent.losses import Quadratic, Solution
+from gradline_trainer.descent.rounding import EPSILON, Rounding, relative_noise
 from gradline_trainer.exact.coefficients import Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
 from gradline_trainer.exact.integers import Integers, nearest, ratio, whole
@@ -27,10 +34,10 @@ from gradline_trainer.exact.inverse import MOST_INVERTED, ExactNormal, approxima
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.exact.system import ExactSystem, state_exactly
 from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.pickling import SavedAsArrays
 from gradline_trainer.options import Options
-from gradline_trainer.statistics.pickling import SavedAsArrays
 
-__all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
+__all__ = ["ExactLoss", "ExactSolution"]
 
 Array = NDArray[np.float64]
 GRID = 320  # bits after the point of the scaled weights
@@ -73,8 +80,6 @@ class ExactLoss:
         system: The system of the basis' vectors.
         working: The current weights of these vectors, in units of 2^−GRID, shape (r, k).
     """
-
-    resolution = 0.0
 
     def __init__(self, coordinates: Coordinates, system: ExactSystem) -> None:
         self.coordinates = coordinates
@@ -143,6 +148,35 @@ class ExactLoss:
         r, k = self.working.shape
         noise = relative_noise(r, 1) * float(np.linalg.norm(self._inverse))
         return Rounding(self._slack + noise, torch.zeros(k, dtype=torch.float64), 0.0, math.inf)
+
+    dtype = torch.float64
+
+    @property
+    def steepest(self) -> float:
+        """The largest eigenvalue of the Hessian."""
+        return self.coordinates.steepest
+
+    def stable_rate(self, options: Options) -> float:
+        """See `descent.losses.Loss`."""
+        return largest_stable_rate(self.steepest, options.fixed_momentum)
+
+    def enough(self, by_weights: Tensor, by_bias: Tensor, value: float, tolerance: float) -> bool:
+        """See `descent.losses.Loss`."""
+        return tolerance > 0 and self.certified()
+
+    def conclude(self, descent: Descent, options: Options, features: list[str]) -> Solution:
+        """See `descent.losses.Loss`."""
+        found, converged = certify(self, descent, options, features, resolution=0.0)
+        exact, history = self.solution(len(features)), descent.history
+        if exact.least is not None:
+            # float64 resolves the remaining gap only to a share of the starting loss.
+            unseen = EPSILON * history[0]
+            history = [v if v - exact.least > unseen else exact.least for v in history]
+        found = _known_exactly(found, exact)
+        if self.coordinates.problem.supposed:
+            found = replace(found, weights_error=None)
+        converged = converged or not exact.uncertified
+        return Solution(exact.weights, exact.bias, history, found, converged, exact)
 
     def certified(self) -> bool:
         """Return whether every coefficient is known to its last bit, and keep them if so."""
@@ -268,19 +302,31 @@ class ExactLoss:
         return (whole(bound, grid) + 1) * left
 
 
-class Quadratic(torch.autograd.Function):
-    """A loss whose value and gradient were computed elsewhere."""
+def _known_exactly(found: Optimality, exact: ExactSolution) -> Optimality:
+    """Replace float64's measurements by exact results.
 
-    @staticmethod
-    def forward(
-        ctx: Any, weights: Tensor, bias: Tensor, value: Tensor, by_weights: Tensor, by_bias: Tensor
-    ) -> Tensor:
-        """Return the value."""
-        ctx.save_for_backward(by_weights, by_bias)
-        return value.clone()
+    If every coefficient is certified, the weights are optimal, and their measured distance from the
+    optimum is rounding noise.
+    """
+    least = exact.least
+    if least is not None and not exact.uncertified:
+        return replace(
+            found,
+            loss=least,
+            gap=0.0,
+            gradient_norm=0.0,
+            epochs_to_go=0,
+            rmse_at_optimum=math.sqrt(least),
+            rmse_gap=0.0,
+            weights_error=EPSILON * _norm(exact.weights),
+        )
+    if least is None or found.gap is None:
+        return replace(found, rmse_at_optimum=None, rmse_gap=None, weights_error=None)
+    apart = root_gap(found.loss, least, found.gap)
+    return replace(found, rmse_at_optimum=math.sqrt(least), rmse_gap=apart, weights_error=None)
 
-    @staticmethod
-    def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients by weights and bias."""
-        by_weights, by_bias = ctx.saved_tensors
-        return above * by_weights, above * by_bias, None, None, None
+
+def _norm(weights: Tensor) -> float:
+    """Compute the Frobenius norm, also of weights whose squares overflow."""
+    most = weights.abs().max()
+    return float(most * (weights / most).norm()) if most else 0.0

@@ -1,4 +1,4 @@
-"""The passes over the table that training takes: rows in, moments out."""
+"""The pass that training takes over the table: rows in, moments out, with what refuses them."""
 
 from __future__ import annotations
 
@@ -9,58 +9,82 @@ from typing import TypeVar
 import numpy as np
 
 from gradline.errors import InputError
-from gradline_trainer.descent.problem import Problem
-from gradline_trainer.moments.column_moments import ColumnMoments
 from gradline_trainer.moments.folds import FoldedMoments
-from gradline_trainer.moments.moments import Moments, one_value
+from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
+from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.passes import Pass, Walk
-from gradline_trainer.rows.rows import RowReader
+from gradline_trainer.rows.rows import Counts, Rows
 
-__all__ = ["gather", "refuse_few_rows", "refuse_underflow", "refuse_unlearnable", "refuse_useless"]
+__all__ = ["gather", "nothing_varies", "refuse_unlearnable", "too_small"]
 
 # The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
 CHUNK = 1 << 22  # numbers
 LEAST_ROWS = 8192
-LEAST_SQUARES = 2.0**-970  # of a target, below which those of its residuals lose digits
-LEAST_NORMAL = 2.0**-1022  # squares below it lose digits
+LEAST_SQUARES = 2.0**-970  # of a target; below, the squares of its residuals lose digits
 
 
-def gather(walk: Walk) -> tuple[Moments, list[Moments]]:
-    """Return the moments of the training rows and of each fold, from the first pass.
+def gather(source: Walk | SavedMoments) -> tuple[Moments | ColumnMoments, list[Moments]]:
+    """Gather the moments of the training rows and of each fold, in the first pass over the rows.
 
-    The rows are kept at hand where the loop needs them, or where one block holds them all.
+    Saved moments are gathered already. Of a wide table, the moments are those of each column.
+    Raises as `gather_moments` does.
+    """
+    if isinstance(source, SavedMoments):
+        return source.moments, source.folds
+    if source.chunk_rows is None:
+        return gather_moments(source)
+    found = source.gather(Pass(_column_moments, 4 * source.chunk_rows))
+    source.report = lambda stage, count: None  # each epoch passes over all the rows again
+    return _useful(found, source), []
 
-    Args:
-        walk: Over the rows.
+
+def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
+    """Gather the moments of a table that is not wide.
+
+    The rows stay in memory if the loop needs them, or if one block holds them all.
 
     Raises:
-        InputError: For rows that can't be trained on, where none is left, or none for a fold,
-            and for columns whose squares overflow.
+        InputError: For rows that can't be trained on, if no row is left, if a fold has none, and
+            for columns whose squares overflow.
     """
-    reader = walk.reader
-    width = len(reader.columns.features) + len(reader.columns.targets)
-    folds, device = reader.options.folds or 0, reader.options.torch_device
+    columns, options = walk.reader.columns, walk.reader.options
+    size = max(LEAST_ROWS, CHUNK // (len(columns.features) + len(columns.targets)))
     walk.kept = []
-    walk.most = 1 if reader.options.gradient_source == "moments" else math.inf
-    of = partial(FoldedMoments.of, folds=folds, device=device)
-    merged = walk.gather(Pass(of, max(LEAST_ROWS, CHUNK // width)))
-    whole = refuse_useless(None if merged is None else merged.whole, reader)
-    assert merged is not None  # noqa: S101 - of no rows, which are refused
-    return whole, _filled(merged)
+    walk.most = 1 if options.gradient_source == "moments" else math.inf
+    if not options.folds:
+        whole = walk.gather(Pass(partial(_moments, device=options.torch_device), size))
+        return _useful(whole, walk), []
+    of = partial(FoldedMoments.of, folds=options.folds, device=options.torch_device)
+    merged = walk.gather(Pass(of, size))
+    whole = _useful(merged.whole if merged else None, walk)
+    folds = [fold for fold in merged.folds if fold is not None] if merged else []
+    if len(folds) < options.folds:
+        raise InputError(
+            f"{options.folds - len(folds)} of {options.folds} folds got none of the {whole.rows} "
+            "rows to train on",
+            code="too-few-rows",
+            hint="give fewer --folds",
+        )
+    return whole, folds
+
+
+def _moments(rows: Rows, device: str) -> Moments:
+    return Moments.of(rows.pieces, rows.weights, device)
+
+
+def _column_moments(rows: Rows) -> ColumnMoments:
+    return ColumnMoments.of(rows.values, rows.weights)
 
 
 AnyMoments = TypeVar("AnyMoments", Moments, ColumnMoments)
 
 
-def refuse_useless(merged: AnyMoments | None, reader: RowReader) -> AnyMoments:
-    """Return the moments of all the training rows.
-
-    Raises:
-        InputError: For no row, a holdout of none, and columns whose squares overflow.
-    """
-    refuse_few_rows(reader, 0 if merged is None else merged.rows, least=1)
-    assert merged is not None  # noqa: S101 - of no rows, which are refused
+def _useful(merged: AnyMoments | None, walk: Walk) -> AnyMoments:
+    """Return the moments; raise for no row, an empty holdout, and overflowing squares."""
+    reader = walk.reader
+    if merged is None:
+        raise _too_few(0, reader.counts)
     if reader.options.holdout and not reader.counts.held_out:
         raise InputError(
             f"a holdout of {reader.options.holdout:g} of {reader.counts.read} rows holds out none",
@@ -71,36 +95,21 @@ def refuse_useless(merged: AnyMoments | None, reader: RowReader) -> AnyMoments:
     return merged
 
 
-def _filled(merged: FoldedMoments) -> list[Moments]:
-    """Return the folds' moments, or raise where a fold has no row."""
-    folds = [fold for fold in merged.folds if fold is not None]
-    if len(folds) < len(merged.folds):
-        raise InputError(
-            f"{len(merged.folds) - len(folds)} of {len(merged.folds)} folds got none of the "
-            f"{merged.whole.rows} rows to train on",
-            code="too-few-rows",
-            hint="give fewer --folds",
-        )
-    return folds
+def _too_few(rows: int, counts: Counts) -> InputError:
+    found = f"{counts.read} read, {counts.dropped} dropped, {counts.held_out} held out"
+    return InputError(
+        f"{rows or 'no'} row{'s' * (rows != 1)} to train on ({found})",
+        code="too-few-rows",
+        hint="give a table of at least two complete rows",
+    )
 
 
-def refuse_few_rows(reader: RowReader, count: int, *, least: int) -> None:
-    """Raise where `count` rows are fewer than a run takes."""
-    if count < least:
-        found = reader.counts
-        counts = f"{found.read} read, {found.dropped} dropped, {found.held_out} held out"
-        raise InputError(
-            f"{count or 'no'} row{'s' * (count != 1)} to train on ({counts})",
-            code="too-few-rows",
-            hint="give a table of at least two complete rows",
-        )
-
-
-def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> None:
+def refuse_unlearnable(moments: Moments | ColumnMoments, columns: Columns, counts: Counts) -> None:
     """Raise for a single row, and for a constant target."""
-    refuse_few_rows(reader, moments.rows, least=2)
-    squares, constant = moments.squares, one_value(moments)
-    for j, name in enumerate(reader.columns.targets, len(reader.columns.features)):
+    if moments.rows < 2:
+        raise _too_few(moments.rows, counts)
+    constant = one_value(moments)
+    for j, name in enumerate(columns.targets, len(columns.features)):
         if constant[j]:
             raise InputError(
                 f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
@@ -108,20 +117,21 @@ def refuse_unlearnable(moments: Moments | ColumnMoments, reader: RowReader) -> N
                 code="constant-target",
                 hint="choose another target",
             )
-        if squares[j] < LEAST_SQUARES:
-            raise _too_small("target", name, moments, j, LEAST_SQUARES)
+        if moments.squares[j] < LEAST_SQUARES:
+            raise too_small("target", name, moments, j, LEAST_SQUARES)
 
 
-def refuse_underflow(moments: Moments, problem: Problem, columns: Columns) -> None:
-    """Refuse a feature whose squares are so small that they lose digits in float64."""
-    least = moments.rows * LEAST_NORMAL
-    squares = moments.weight * problem.normal.diagonal().numpy()
-    for j, square in zip(problem.active.tolist(), squares.tolist(), strict=True):
-        if square < least:
-            raise _too_small("feature", columns.features[j], moments, j, least)
+def nothing_varies() -> InputError:
+    """Build the error for features that are all constant."""
+    return InputError(
+        "every feature has one value only, or values too small to square: there is nothing to "
+        "learn from",
+        code="constant-features",
+        hint="choose other features",
+    )
 
 
-def _too_small(
+def too_small(
     kind: str, name: str, moments: Moments | ColumnMoments, place: int, least: float
 ) -> InputError:
     """Build the error for a column whose weighted squares sum to less than `least`."""

@@ -1,31 +1,27 @@
 """The moments of a table: all that least squares needs to know, gathered in one pass.
 
-Blocks are centred on their own means, and merged by the update of Chan, Golub and LeVeque (1983),
-so that a large offset costs no digits. The merge is a fixed binary tree over the blocks, so that
-the same rows give the same bits however they are read.
+Each block is centred on its own mean, and blocks are merged by the update of Chan, Golub and
+LeVeque (1983), so a large offset costs no digits. The merges form a fixed binary tree over the
+blocks, so the same rows give the same bits, however they are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.moments.compensated import two_sum
 from gradline_trainer.moments.crossproducts import CrossProducts, cross_products
 
-if TYPE_CHECKING:
-    from gradline_trainer.moments.column_moments import ColumnMoments
-
-__all__ = ["LOG_BITS", "Moments", "extremes", "one_value"]
+__all__ = ["LOG_BITS", "ColumnMoments", "Moments", "extremes", "one_value", "two_sum"]
 
 Array = NDArray[np.float64]
-CHUNK = 16  # rows that are taken together, and summed before sums are compensated
-LOG_BITS = 32  # after the point of a weight's logarithm
-COMPENSATED = 4_000_000  # n·p² up to which they are: a few milliseconds
+CHUNK = 16  # rows summed together, before sums are compensated
+LOG_BITS = 32  # after the binary point of a weight's logarithm
+COMPENSATED = 4_000_000  # largest n·p² with compensated sums: a few milliseconds
 
 
 @dataclass(frozen=True)
@@ -33,18 +29,18 @@ class Moments:
     """Weighted sums over rows z = [features, targets] of p columns.
 
     Attributes:
-        rows: How many rows.
-        weight: Σw, which is `rows` where every row weighs 1.
+        rows: The number of rows.
+        weight: Σw, which is `rows` if every row weighs 1.
         mean: Σw·z / Σw, shape (p,).
-        mean_rest: What rounding took from the mean, shape (p,): blocks of a column of large offset
-            and small spread differ by little more than that.
+        mean_rest: The rounding error of the mean, shape (p,). It matters if a column's offset is
+            large and its spread small: the means of its blocks then differ by little more.
         comoment: Σw·(z − mean)(z − mean)ᵀ, shape (p, p).
-        minimum: Shape (p,); NaN where rows were taken out, so that the ranges are not known.
+        minimum: Shape (p,); NaN if rows were subtracted, since the ranges are then unknown.
         maximum: Shape (p,); likewise.
         float32: Whether every value of the column is a float32, shape (p,).
-        log_weights: Σ log₂ w in units of 2⁻³², since whole numbers add up the same in any order.
-        rounding: The relative rounding of a variance beyond that of summing it: 0, unless rows were
-            taken out.
+        log_weights: Σ log₂ w in units of 2⁻³²: whole numbers add up to the same in any order.
+        rounding: The relative rounding of a variance beyond the rounding of its sum; 0 unless rows
+            were subtracted.
     """
 
     rows: int
@@ -65,12 +61,12 @@ class Moments:
         weights: Array | None = None,
         device: str = "cpu",
     ) -> Moments:
-        """Return the moments of rows, n ≥ 1.
+        """Gather the moments of rows, n ≥ 1.
 
         Args:
-            values: Shape (n, p), or matrices of n rows whose columns side by side are the p.
-            weights: Shape (n,); None where every row weighs 1.
-            device: PyTorch's name of where to multiply many rows.
+            values: Shape (n, p), or matrices of n rows that have p columns together.
+            weights: Shape (n,); None if every row weighs 1.
+            device: PyTorch's name of the device that multiplies many rows.
         """
         pieces = [values] if isinstance(values, np.ndarray) else values
         n, p = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
@@ -80,9 +76,9 @@ class Moments:
                 found = cross_products(pieces, weights, device)
             else:
                 found = _compensated(np.concatenate(pieces, axis=1, dtype=np.float64), weights)
-            # The shift is off the mean by a little: that is taken out again.
+            # The shift differs slightly from the mean; this corrects that.
             rest = found.sums / (total or 1.0)
-            comoment = found.products  # of many columns it fills caches: no copy is made of it
+            comoment = found.products  # it may be large, so it is changed in place
             comoment -= total * np.outer(rest, rest)
         return cls(
             n,
@@ -101,10 +97,10 @@ class Moments:
         return self.comoment.diagonal()
 
     def merge(self, other: Moments) -> Moments:
-        """Return the moments of both sets of rows together."""
+        """Merge the moments of two sets of rows."""
         total = self.weight + other.weight
         step = (other.mean - self.mean) + (other.mean_rest - self.mean_rest)
-        if not self.weight or not other.weight:  # what has no weight has no mean either
+        if not self.weight or not other.weight:  # rows without weight have no mean
             heavy, share = (other if other.weight else self), 0.0
         else:
             heavy, share = self, other.weight / total
@@ -123,8 +119,53 @@ class Moments:
         )
 
 
+@dataclass(frozen=True)
+class ColumnMoments:
+    """The moments of each column alone, for wide tables; see `Moments` for the attributes."""
+
+    rows: int
+    weight: float
+    mean: Array
+    mean_rest: Array
+    squares: Array
+    minimum: Array
+    maximum: Array
+    float32: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: Array, weights: Array | None = None) -> ColumnMoments:
+        """Gather the moments of `values`, shape (n, p), n ≥ 1, with weights of shape (n,) > 0."""
+        w = np.ones(len(values)) if weights is None else weights
+        total = float(w.sum())
+        share = w / total
+        minimum, maximum = values.min(axis=0), values.max(axis=0)
+        mean = np.where(minimum == maximum, minimum, share @ values)
+        centred = values - mean
+        # The rounded mean is slightly off; the second pass corrects that.
+        rest = share @ centred
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
+            float32 = (values.astype(np.float32) == values).all(axis=0)
+            squares = w @ np.square(centred, out=centred) - total * rest**2
+        return cls(len(w), total, *two_sum(mean, rest), squares, minimum, maximum, float32)
+
+    def merge(self, other: ColumnMoments) -> ColumnMoments:
+        """Merge the moments of two sets of rows."""
+        total = self.weight + other.weight
+        share = other.weight / total
+        step = (other.mean - self.mean) + (other.mean_rest - self.mean_rest)
+        return ColumnMoments(
+            self.rows + other.rows,
+            total,
+            *two_sum(self.mean, self.mean_rest + share * step),
+            self.squares + other.squares + self.weight * share * step**2,
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+            self.float32 & other.float32,
+        )
+
+
 def one_value(moments: Moments | ColumnMoments) -> NDArray[np.bool_]:
-    """Return which columns have one value, or no variance where the range is not known, (p,)."""
+    """Find columns with one value; if the range is unknown, without variance. Shape (p,)."""
     unknown = np.isnan(moments.minimum)
     alike: NDArray[np.bool_] = moments.minimum == moments.maximum
     same: NDArray[np.bool_] = alike | (unknown & (moments.squares == 0))
@@ -132,9 +173,9 @@ def one_value(moments: Moments | ColumnMoments) -> NDArray[np.bool_]:
 
 
 def extremes(moments: Moments | ColumnMoments) -> tuple[Array, Array]:
-    """Return each column's least and largest value, or bounds where the range is not known.
+    """Return each column's smallest and largest value, or bounds if the range is unknown.
 
-    Of n rows none is further from their mean than √(n − 1) deviations (Samuelson, 1968).
+    No row is further from the mean than √(n − 1) standard deviations (Samuelson, 1968).
     """
     reach = np.sqrt((moments.rows - 1) * (moments.squares / moments.weight))
     unknown = np.isnan(moments.minimum)
@@ -144,13 +185,20 @@ def extremes(moments: Moments | ColumnMoments) -> tuple[Array, Array]:
     )
 
 
+def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """Compute a + b rounded, and the exact rounding error (Knuth, 1969)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
 def _log_weights(weights: Array) -> int:
     logarithms = np.log2(weights[weights > 0])
     return int(np.rint(np.ldexp(logarithms, LOG_BITS)).astype(np.int64).sum())
 
 
 def _down(reduction: np.ufunc, values: Array) -> Array:
-    """Return reduction.reduce(values, axis=0), several rows at a time: short rows are slow."""
+    """Compute reduction.reduce(values, axis=0), several rows at a time: short rows are slow."""
     n, p = values.shape
     if whole := n - n % CHUNK:
         wide = reduction.reduce(values[:whole].reshape(-1, CHUNK * p), axis=0)
@@ -160,7 +208,7 @@ def _down(reduction: np.ufunc, values: Array) -> Array:
 
 
 def _are_float32(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return whether every value of a column is a float32; most other columns show it early."""
+    """Find the columns whose every value is a float32; most others show it in a few rows."""
     if values.dtype == np.float32:
         return np.ones(values.shape[1], np.bool_)
     head = values[:CHUNK]
@@ -173,9 +221,9 @@ def _are_float32(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _compensated(values: Array, weights: Array | None) -> CrossProducts:
-    """Return the cross-products about the mean with hardly more than the last rounding.
+    """Compute the cross-products about the mean, accurate to about one rounding.
 
-    The sums of a few rows are exact to a rounding or two, and are added up without any.
+    The sums of a few rows have one or two roundings. They are added up without any.
     """
     n, p = values.shape
     mean = _down(np.add, values) / n

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradline_trainer.moments.pickling import SavedAsArrays
 from gradline_trainer.rows.rows import Rows
-from gradline_trainer.statistics.pickling import SavedAsArrays
 
 __all__ = ["PartialSums"]
 

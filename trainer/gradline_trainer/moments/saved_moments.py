@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import numpy as np
 
-from gradline.errors import InputError
+from gradline.tables import TableFile
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.rows import Counts
 
 __all__ = ["PRIVATE", "MomentsFile", "SavedMoments"]
-if TYPE_CHECKING:
-    pass
-
 PRIVATE = (
     "the moments of so few rows that these can be worked out from them; who may not see the rows "
     "should not see this file"
@@ -58,6 +56,19 @@ class SavedMoments:
     filled: int
     file: MomentsFile | None = None
 
+    paths: ClassVar[list[TableFile]] = []
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of the pass that gathered the moments."""
+        return Counts(
+            read=self.rows_read,
+            dropped=self.rows_dropped,
+            held_out=self.rows_held_out,
+            training=self.moments.rows,
+            filled=self.filled,
+        )
+
     @property
     def reconstructible(self) -> bool:
         """Whether some of the moments are of no more rows than they have columns, and one.
@@ -88,12 +99,3 @@ class SavedMoments:
         return replace(
             self, moments=of(self.moments), folds=[of(f) for f in self.folds], columns=columns
         )
-
-
-def refuse_wide(features: int) -> InputError:
-    """Return the error for a table of so many features that their co-moments would not fit."""
-    return InputError(
-        f"a wide table, {features:,} features, has no co-moments to save",
-        code="no-moments",
-        hint="give fewer features, or --gradient moments where their square fits in memory",
-    )

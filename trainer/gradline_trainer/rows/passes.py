@@ -17,8 +17,10 @@ from typing import Generic, Protocol, TypeVar
 
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
-from gradline.tables import BLOCK_ROWS, FrameTable
+from gradline.tables import BLOCK_ROWS, FrameTable, TableFile
+from gradline.tables.files import absolute
 from gradline.tables.shards import Share, shares
+from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.merging import Mergeable, merge_all, merge_subtrees
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
 from gradline_trainer.rows.threads import in_order, one_thread_each
@@ -93,6 +95,7 @@ class Walk:
         kept: The training rows that are at hand after the first pass.
         held: Likewise the rows held out.
         most: Blocks that are kept; of a table with more, none.
+        chunk_rows: The most rows that a further pass takes at a time; None for a block's.
     """
 
     reader: RowReader
@@ -101,7 +104,28 @@ class Walk:
     kept: Store | None = None
     held: Store | None = None
     most: float = math.inf
+    chunk_rows: int | None = None
     _of_shares: list[Counts] = field(default_factory=list)
+
+    @property
+    def columns(self) -> Columns:
+        """What the table's columns are used for."""
+        return self.reader.columns
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of the first pass."""
+        return self.reader.counts
+
+    @property
+    def paths(self) -> list[TableFile]:
+        """The files of the table, by their absolute paths."""
+        return [absolute(path) for path in self.reader.table.paths]
+
+    @property
+    def in_memory(self) -> list[Rows] | None:
+        """The training rows, if the first pass kept them in memory."""
+        return [rows for *_, rows in self.kept] if isinstance(self.kept, list) else None
 
     def gather(self, job: Pass[M]) -> M | None:
         """Return what is known of the training rows, from the first pass over the table.

@@ -16,8 +16,7 @@ import numpy as np
 
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError, nearest
-from gradline_trainer.moments.compensated import two_sum
-from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.moments import Moments, two_sum
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.merging import merge_all
 from gradline_trainer.saved.check import is_semidefinite

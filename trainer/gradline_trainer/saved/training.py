@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from gradline.columns.encoding import Column
 from gradline.errors import InputError, nearest
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
-from gradline_trainer.rows.arrays import ArrayTable
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.rows import Counts, RowReader
 
-__all__ = ["chosen_moments", "reader_of"]
+__all__ = ["chosen_moments"]
 
 Names = Sequence[str] | str | None
 
@@ -51,20 +47,6 @@ def chosen_moments(
         options = replace(options, folds=_folds(saved, folds))
     columns = _choose(saved, _named(targets), _named(features), _named(exclude) or [])
     return saved.select(columns), replace(options, arithmetic="fast", gradient="moments")
-
-
-def reader_of(saved: SavedMoments, options: Options) -> RowReader:
-    """Return what stands for the rows in a run that has none: their counts."""
-    names = saved.columns.all
-    counts = Counts(
-        read=saved.rows_read,
-        dropped=saved.rows_dropped,
-        held_out=saved.rows_held_out,
-        training=saved.moments.rows,
-        filled=saved.filled,
-    )
-    table = ArrayTable([np.zeros((0, len(names)))], names)
-    return RowReader(table, saved.columns, options, counts=counts)
 
 
 def _refuse_row_options(options: Options, of_rows: Mapping[str, Any]) -> None:

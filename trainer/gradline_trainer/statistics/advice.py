@@ -5,42 +5,47 @@ from __future__ import annotations
 from gradline.formatting import and_more, count
 from gradline_trainer.descent.arithmetic import ILL_CONDITIONED
 from gradline_trainer.descent.diagnosis import Optimality
-from gradline_trainer.descent.problem import Problem
+from gradline_trainer.descent.losses import Solution
+from gradline_trainer.descent.problem import ColumnProblem, Problem
 from gradline_trainer.exact.loss import ExactSolution
-from gradline_trainer.moments.column_moments import ColumnMoments
-from gradline_trainer.moments.moments import Moments, one_value
+from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
+from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.rows import RowReader
+from gradline_trainer.rows.rows import Counts
+from gradline_trainer.wide.optimality import WideOptimality
 
-__all__ = ["advise", "advise_on_columns"]
+__all__ = ["advise", "advise_on_wide"]
 
 ROUNDED = 1e13  # from this condition number on, only rounding may separate features
 
 
 def advise(
-    reader: RowReader,
+    columns: Columns,
+    counts: Counts,
     moments: Moments,
     problem: Problem,
-    unfinished: Optimality | None,
-    exact: ExactSolution | None,
+    solution: Solution,
+    options: Options,
 ) -> list[str]:
-    """Return the warnings of a run, one sentence each.
+    """List the warnings of a run, one sentence each.
 
     Args:
-        reader: After its pass over the table.
-        moments: Of the training rows.
+        columns: What the table's columns are used for.
+        counts: The counts of the first pass.
+        moments: The moments of the training rows.
         problem: With the features that were left out.
-        unfinished: How far from the optimum a run ended that did not converge, else None.
-        exact: What exact arithmetic found, if it was used.
+        solution: What the run learned.
+        options: The options of the run.
     """
-    columns: Columns = reader.columns
-    found = advise_on_columns(reader, moments, problem.constant, problem.dependent)
+    exact, optimality = solution.exact, solution.optimality
+    found = _on_columns(columns, counts, moments, problem.constant)
+    found += _on_dependent(problem.dependent, columns, options)
     if problem.supposed:
         found.append(_supposition([columns.features[j] for j in problem.supposed], exact))
-    if unfinished is not None:
+    if not solution.converged and isinstance(optimality, Optimality):
         found.append(
-            f"{_where(unfinished)}; gradient norm {unfinished.gradient_norm:.3g}; "
-            + _way_on(reader, problem, unfinished)
+            f"{_where(optimality)}; gradient norm {optimality.gradient_norm:.3g}; "
+            + _way_on(options, optimality)
         )
     if problem.condition > ILL_CONDITIONED:
         weakest = columns.features[int(problem.active[problem.factor.diagonal().argmin()])]
@@ -62,21 +67,17 @@ def advise(
     return found
 
 
-def advise_on_columns(
-    reader: RowReader,
-    moments: Moments | ColumnMoments,
-    constant: list[int],
-    dependent: list[int],
+def _on_columns(
+    columns: Columns, counts: Counts, moments: Moments | ColumnMoments, constant: list[int]
 ) -> list[str]:
-    """Return the warnings of the columns and rows that a run leaves out.
+    """Warn of the columns and rows that a run leaves out.
 
     Args:
-        reader: After its pass over the table.
-        moments: Of the columns.
+        columns: What the table's columns are used for.
+        counts: The counts of the first pass.
+        moments: The moments of the columns.
         constant: Places of features that have one value only, or a second moment of 0.
-        dependent: Places of features that are linear in earlier ones.
     """
-    columns, counts = reader.columns, reader.counts
 
     def named(places: list[int]) -> str:
         return and_more([repr(columns.features[j]) for j in places])
@@ -106,15 +107,50 @@ def advise_on_columns(
         found.append(
             f"too small to square, so their weight is 0: {named(tiny)} (multiply the column first)"
         )
-    if dependent:
-        said = "linearly dependent on earlier features (or more than the rows can tell apart), so "
-        if reader.options.dependent == "drop":
-            found.append(f"{said}their weight is 0: {named(dependent)}")
-        else:
-            found.append(
-                f"{said}many weights fit equally well: {named(dependent)}; these have the least "
-                "norm (--dependent drop sets those of the features named to 0)"
-            )
+    return found
+
+
+def _on_dependent(dependent: list[int], columns: Columns, options: Options) -> list[str]:
+    """Warn of features that are linear in earlier ones."""
+    if not dependent:
+        return []
+    names = and_more([repr(columns.features[j]) for j in dependent])
+    said = "linearly dependent on earlier features (or more than the rows can tell apart), so "
+    if options.dependent == "drop":
+        return [f"{said}their weight is 0: {names}"]
+    return [
+        f"{said}many weights fit equally well: {names}; these have the least "
+        "norm (--dependent drop sets those of the features named to 0)"
+    ]
+
+
+def advise_on_wide(
+    columns: Columns,
+    counts: Counts,
+    moments: ColumnMoments,
+    problem: ColumnProblem,
+    solution: Solution,
+    options: Options,
+) -> list[str]:
+    """List the warnings of a run over a wide table, one sentence each; see `advise`."""
+    features = len(problem.active)
+    found = _on_columns(columns, counts, moments, problem.constant)
+    coordinates = "raw" if options.preconditioning == "none" else "standardized"
+    found.append(
+        f"a wide table, {count(len(columns.features), 'feature')}: their co-moments would "
+        f"not fit, so descent streamed the rows in {coordinates} coordinates"
+        + " with Nesterov momentum" * (options.momentum != 0)
+        + "; linearly dependent features were not looked for"
+        + ", of several optima this tends to the one of least norm in standardized units"
+        * (options.preconditioning != "none")
+    )
+    if moments.rows <= features and not problem.penalty:
+        found.append(
+            f"{count(moments.rows, 'row')} for {count(features, 'feature')}: many "
+            "weights fit equally well; a --ridge penalty chooses among them"
+        )
+    if not solution.converged and isinstance(solution.optimality, WideOptimality):
+        found.append(solution.optimality.describe() + "; give more --epochs")
     return found
 
 
@@ -143,17 +179,17 @@ def _where(unfinished: Optimality) -> str:
     )
 
 
-def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
-    """Return how a run that stopped before the optimum gets there."""
-    if unfinished.gap is None and reader.options.arithmetic == "fast":
+def _way_on(options: Options, unfinished: Optimality) -> str:
+    """Say how a run that stopped before the optimum gets there."""
+    if unfinished.gap is None and options.arithmetic == "fast":
         return "fast arithmetic can't tell on so nearly dependent features: --arithmetic exact"
     go = unfinished.epochs_to_go
     further = "it can't get there at this rate"
     if go is not None:
         further = f"about {count(_rounded_up(go), 'more epoch')}"
-    if reader.options.preconditioning != "whiten":
+    if options.preconditioning != "whiten":
         return f"{further}, or --preconditioning whiten"
-    if reader.options.learning_rate != "auto":
+    if options.learning_rate != "auto":
         return f"{further}, or --learning-rate auto"
     return further
 

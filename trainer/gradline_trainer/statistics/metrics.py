@@ -88,7 +88,6 @@ def metrics_over_rows(
     centre: Array,
     *,
     held_out: bool = False,
-    chunk_rows: int | None = None,
 ) -> tuple[list[Metrics], Residuals]:
     """Return the metrics of each target over all the rows, and the residuals of some.
 
@@ -100,12 +99,11 @@ def metrics_over_rows(
         bias: b, shape (k,).
         centre: Values near the targets' means, shape (k,), about which sums lose no digits.
         held_out: Whether to pass over the rows held out rather than those trained on.
-        chunk_rows: The most rows that are taken at a time; None for a block's.
     """
     counts = walk.reader.counts
     step = step_among(counts.held_out if held_out else counts.training, len(bias))
     of = partial(ResidualSums.of, weights=weights, bias=bias, centre=centre, step=step)
-    found = walk.total(Pass(of, chunk_rows), held_out=held_out)
+    found = walk.total(Pass(of, walk.chunk_rows), held_out=held_out)
     if found is None or not found.total:
         return [], Residuals()
     squared, absolute, first, second = found.sums / found.total

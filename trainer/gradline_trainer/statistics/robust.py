@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError
 from gradline.formatting import count
+from gradline_trainer.descent.losses import Solution
 from gradline_trainer.descent.problem import Problem
-from gradline_trainer.descent.run import Trained
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
@@ -144,26 +144,26 @@ class Sandwich:
 
 
 def measure_robust(
-    kind: Kind | None, walk: Walk, moments: Moments, trained: Trained, problem: Problem
+    kind: Kind, walk: Walk, moments: Moments, solution: Solution, problem: Problem
 ) -> Robust | None:
     """Return the robust covariances of a fit, from one pass over its rows.
 
-    None, and no row is read, where no kind is asked for, before the optimum, which they are about,
-    and without a degree of freedom left.
+    They hold at the optimum only: None, and no row is read, if the run stopped before it, or if no
+    degree of freedom is left.
 
     Args:
-        kind: "HC0" to "HC3", or None.
+        kind: "HC0" to "HC3".
         walk: Over the rows.
-        moments: Of those to train on.
-        trained: What the run learned from them.
-        problem: That they state.
+        moments: The moments of the training rows.
+        solution: What the run learned from them.
+        problem: The problem that they state.
     """
-    if kind is None or not trained.converged:
+    if not solution.converged:
         return None
-    whitening = Whitening.of(moments, problem, trained.exact)
+    whitening = Whitening.of(moments, problem, solution.exact)
     if moments.rows <= len(whitening.root):
         return None
-    weights = trained.weights.numpy()
+    weights = solution.weights.numpy()
     centre, rest = (part[weights.shape[1] :] for part in (moments.mean, moments.mean_rest))
     sandwich = Sandwich(
         kind,

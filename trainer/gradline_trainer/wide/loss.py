@@ -1,19 +1,32 @@
-"""The loss over rows that are passed over anew for each epoch, block by block."""
+"""The loss of a wide table: each epoch streams over the rows, block by block."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from gradline_trainer.exact.loss import Quadratic
-from gradline_trainer.rows.passes import Pass, Walk
+from gradline.errors import RefusedError
+from gradline.formatting import scientific
+from gradline_trainer.descent.coordinates import ColumnCoordinates
+from gradline_trainer.descent.diagnosis import CONVERGED, diverged, largest_stable_rate
+from gradline_trainer.descent.loop import Descent
+from gradline_trainer.descent.losses import Quadratic, Solution
+from gradline_trainer.moments.gathering import nothing_varies
+from gradline_trainer.moments.moments import ColumnMoments
+from gradline_trainer.options import Options
+from gradline_trainer.rows.passes import Pass, Progress, Walk, expect
 from gradline_trainer.rows.rows import Rows
-from gradline_trainer.wide.problem import WideProblem
+from gradline_trainer.wide.optimality import WideOptimality, measure_wide_optimality
+from gradline_trainer.wide.problem import state_column_problem
+from gradline_trainer.wide.spectrum import STEPS, largest_eigenvalue
 
 __all__ = ["StreamedLoss"]
+
+Gradient = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -21,9 +34,9 @@ class GradientSums:
     """Weighted sums over rows, at some weights (k, r) and bias (k,).
 
     Attributes:
-        squares: Of the residuals, over all targets.
-        by_weights: Of residual times feature, shape (k, r).
-        by_bias: Of the residuals, shape (k,).
+        squares: The squared residuals of all targets.
+        by_weights: Residual times feature, shape (k, r).
+        by_bias: The residuals, shape (k,).
     """
 
     squares: Tensor
@@ -32,11 +45,20 @@ class GradientSums:
 
     @classmethod
     def of(
-        cls, rows: Rows, problem: WideProblem, raw: Tensor, bias: Tensor, *, of_predictions: bool
+        cls,
+        rows: Rows,
+        coordinates: ColumnCoordinates,
+        raw: Tensor,
+        bias: Tensor,
+        *,
+        of_predictions: bool,
     ) -> GradientSums:
-        """Return those of rows; see `StreamedLoss.gradient`."""
+        """Sum over rows; see `StreamedLoss.gradient`."""
         rows = rows.laid_out()
-        x = problem.shifted(rows)
+        x = torch.from_numpy(rows.features)
+        if coordinates.problem.constant:
+            x = x[:, coordinates.problem.active]
+        x = x - coordinates.shift
         residual = torch.addmm(bias, x, raw.t())
         if not of_predictions:
             residual -= torch.from_numpy(rows.targets)
@@ -46,7 +68,7 @@ class GradientSums:
         return cls((weighted * residual).sum(), weighted.t() @ x, weighted.sum(0))
 
     def merge(self, other: GradientSums) -> GradientSums:
-        """Return those of both sets of rows."""
+        """Add the sums over two sets of rows."""
         return GradientSums(
             self.squares + other.squares,
             self.by_weights + other.by_weights,
@@ -57,50 +79,148 @@ class GradientSums:
 class StreamedLoss:
     """The loss of `RowsLoss`, with a few blocks in memory at a time: O(n·d·k) an epoch.
 
-    A quadratic's gradient is had from the same residuals as its value, so that a pass over the rows
-    gives both and the backward pass reads none.
+    The same residuals give the value and the gradient, so one pass over the rows gives both and the
+    backward pass reads no rows.
 
     Attributes:
-        problem: With the coordinates that the weights are in.
+        coordinates: The coordinates of the weights.
         walk: Over the rows.
-        chunk_rows: How many of them are taken at a time.
+        steepest: The largest eigenvalue λmax of the Hessian, estimated or bounded from above.
     """
 
-    def __init__(self, problem: WideProblem, walk: Walk, chunk_rows: int) -> None:
-        self.problem = problem
-        self.walk = walk
-        self.chunk_rows = chunk_rows
+    dtype = torch.float64
+
+    def __init__(self, walk: Walk, coordinates: ColumnCoordinates, steepest: float) -> None:
+        self.walk, self.coordinates, self.steepest = walk, coordinates, steepest
+
+    @classmethod
+    def of(
+        cls, walk: Walk, moments: ColumnMoments, options: Options, report: Progress
+    ) -> StreamedLoss:
+        """State the problem, and estimate λmax by passes over the rows.
+
+        Args:
+            walk: Over the rows.
+            moments: The moments of [features, targets].
+            options: The options of the run.
+            report: Called with ("passes", count).
+
+        Raises:
+            InputError: If every feature has one value only.
+        """
+        problem = state_column_problem(moments, len(walk.columns.features), options)
+        if not len(problem.active):
+            raise nothing_varies()
+        trace = float(len(problem.active))
+        if options.preconditioning == "none":
+            second = moments.squares / moments.weight + moments.mean**2
+            trace = float((second[problem.active.numpy()] + problem.penalty).sum())
+        loss = cls(walk, ColumnCoordinates(problem, options.preconditioning), 0.0)
+        size = len(problem.active) + problem.bias
+        expect(report, "passes", min(STEPS, size))
+        estimate = largest_eigenvalue(loss._reported(report), size, options.seed)
+        loss.steepest = min(estimate, 2 / problem.targets * (trace + problem.bias))
+        return loss
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
-        """Return the loss at weights (k, r) and bias (k,), differentiably."""
+        """Compute the loss at weights (k, r) and bias (k,), differentiably."""
         known = self.gradient(weights.detach(), bias.detach())
         loss: Tensor = Quadratic.apply(weights, bias, *known)  # type: ignore[no-untyped-call]
         return loss
 
-    def gradient(
-        self, weights: Tensor, bias: Tensor, *, of_predictions: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the loss and its gradients by weights (k, r) and bias (k,), in float64.
+    def stable_rate(self, options: Options) -> float:
+        """See `descent.losses.Loss`. The momentum that "auto" means comes near 1."""
+        momentum = 1.0 if options.momentum == "auto" else float(options.momentum)
+        return largest_stable_rate(self.steepest, momentum)
 
-        With `of_predictions` the targets count as 0, and the gradient is the Hessian times the
-        parameters; then any number of targets will do.
-        """
-        problem = self.problem
-        raw = weights / problem.scale
-        of = partial(
-            GradientSums.of, problem=problem, raw=raw, bias=bias, of_predictions=of_predictions
+    def enough(self, by_weights: Tensor, by_bias: Tensor, value: float, tolerance: float) -> bool:
+        """See `descent.losses.Loss`."""
+        return self._measure(by_weights, by_bias, [value]).within(tolerance)
+
+    def conclude(self, descent: Descent, options: Options, features: list[str]) -> Solution:
+        """See `descent.losses.Loss`."""
+        value, by_weights, by_bias = self.gradient(descent.weights, descent.bias)
+        losses = [*descent.history, value.item()]
+        found = self._measure(by_weights, by_bias, losses)
+        _refuse_divergence(losses, descent.learning_rate, self.stable_rate(options))
+        return Solution(
+            *self.coordinates.fold(descent.weights, descent.bias, len(features)),
+            descent.history,
+            found,
+            converged=found.within(options.tolerance or CONVERGED),
         )
-        sums = self.walk.total(Pass(of, self.chunk_rows))
-        assert sums is not None  # noqa: S101 - of no rows, which are refused
+
+    def gradient(self, weights: Tensor, bias: Tensor, *, of_predictions: bool = False) -> Gradient:
+        """Compute the loss and its gradients by weights (k, r) and bias (k,), in float64.
+
+        With `of_predictions`, every target counts as 0, and the gradient is the Hessian times the
+        parameters, for any number of targets.
+        """
+        problem = self.coordinates.problem
+        raw = self.coordinates.weights(weights)
+        of = partial(
+            GradientSums.of,
+            coordinates=self.coordinates,
+            raw=raw,
+            bias=bias,
+            of_predictions=of_predictions,
+        )
+        sums = self.walk.total(Pass(of, self.walk.chunk_rows))
+        assert sums is not None  # noqa: S101 - tables without rows are refused
         share = problem.weight * problem.targets
         shrinkage = problem.penalty / problem.targets
         loss = sums.squares / share + shrinkage * raw.square().sum()
         by_raw = 2 / share * sums.by_weights + 2 * shrinkage * raw
-        return loss, by_raw / problem.scale, 2 / share * sums.by_bias
+        return loss, self.coordinates.weights(by_raw), 2 / share * sums.by_bias
 
-    def curvature_times(self, direction: Tensor) -> Tensor:
-        """Return the Hessian of one target times `direction`: its r weights and, if any, bias."""
-        r = len(self.problem.scale)
-        bias = direction[r:] if self.problem.bias else torch.zeros(1, dtype=torch.float64)
-        _, by_weights, by_bias = self.gradient(direction[None, :r], bias, of_predictions=True)
-        return torch.cat([by_weights[0], by_bias[: self.problem.bias]])
+    def _reported(self, report: Progress) -> Callable[[Tensor], Tensor]:
+        """Multiply by the Hessian of one target, and report each pass over the rows."""
+        problem, passes = self.coordinates.problem, 0
+        r = len(problem.active)
+
+        def times(direction: Tensor) -> Tensor:
+            nonlocal passes
+            bias = direction[r:] if problem.bias else torch.zeros(1, dtype=torch.float64)
+            _, by_weights, by_bias = self.gradient(direction[None, :r], bias, of_predictions=True)
+            passes += 1
+            report("passes", passes)
+            return torch.cat([by_weights[0], by_bias[: problem.bias]])
+
+        return times
+
+    def _measure(self, by_weights: Tensor, by_bias: Tensor, losses: list[float]) -> WideOptimality:
+        by_bias = by_bias * self.coordinates.problem.bias
+        most = self._gap_bound(by_weights, by_bias, losses[-1])
+        return measure_wide_optimality(
+            by_weights, by_bias, losses, steepest=self.steepest, most=most
+        )
+
+    def _gap_bound(self, by_weights: Tensor, by_bias: Tensor, loss: float) -> float:
+        """Bound the distance of a loss from the least loss.
+
+        With a ridge penalty, no eigenvalue by the raw weights is below 2·penalty/k, so the gap
+        ½·gᵀH⁻¹g is at most k/4·‖g‖²/penalty; the bias has the eigenvalue 2/k. The loss itself,
+        which is never negative, is also a bound.
+        """
+        problem = self.coordinates.problem
+        if not problem.penalty:
+            return loss
+        if self.coordinates.kind == "none":
+            by_raw = by_weights - torch.outer(by_bias, problem.centre)
+        else:
+            by_raw = by_weights * problem.scale
+        squares = by_raw.square().sum() / problem.penalty + by_bias.square().sum()
+        return min(loss, float(squares) * problem.targets / 4)
+
+
+def _refuse_divergence(losses: list[float], rate: float, stable: float) -> None:
+    event = diverged(losses, rate, stable)
+    if event is None:
+        return
+    why = "above" if rate > stable else "not above"
+    raise RefusedError(
+        f"the run diverged: {event}; the learning rate {scientific(rate)} is {why} the largest "
+        f"stable rate with this momentum, {scientific(stable)}",
+        code="diverged",
+        hint="use --learning-rate auto",
+    )
