@@ -10,8 +10,9 @@ import torch
 
 from gradline.errors import InputError, RefusedError
 from gradline_trainer import fit
+from gradline_trainer.descent.diagnosis import contraction
 from gradline_trainer.descent.loop import descend
-from gradline_trainer.descent.momentum import RestartingMomentum, constant_momentum, contraction
+from gradline_trainer.descent.momentum import RestartingMomentum, constant_momentum
 from gradline_trainer.orchard import TARGETS, orchard
 
 STANDARDIZED: dict[str, Any] = {"preconditioning": "standardize", "epochs": 40, "tolerance": 0}
@@ -25,7 +26,7 @@ def test_the_loop_is_nesterovs_recurrence() -> None:
         return (slopes * (weights - 1) ** 2).sum() / 2 + (bias**2).sum()
 
     start = torch.tensor([[4.0, -3.0]], dtype=torch.float64)
-    weights, _, history = descend(
+    ended = descend(
         loss,
         start,
         torch.zeros(1, dtype=torch.float64),
@@ -42,8 +43,8 @@ def test_the_loop_is_nesterovs_recurrence() -> None:
         expected.append(float((slopes.numpy() * (y - 1) ** 2).sum() / 2))
         step = y - rate * slopes.numpy() * (y - 1)
         x, y = step, step + momentum * (step - x)
-    np.testing.assert_allclose(weights, x, rtol=1e-14)
-    np.testing.assert_allclose(history, expected, rtol=1e-13)
+    np.testing.assert_allclose(ended.weights, x, rtol=1e-14)
+    np.testing.assert_allclose(ended.history, expected, rtol=1e-13)
 
 
 def test_momentum_0_is_the_tutorial_bit_for_bit() -> None:

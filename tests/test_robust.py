@@ -319,7 +319,7 @@ def test_tables_whose_covariances_would_not_fit(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputError, match="3 targets and 4 features take 3 covariance"):
         fit(random_table(), robust="HC3")
     monkeypatch.setattr("gradline_trainer.learning.WIDE", 3)
-    with pytest.raises(InputError, match="which 4 features have no room for"):
+    with pytest.raises(InputError, match="needs the co-moments, and 4 features have too many"):
         fit(random_table(), robust="HC3")
 
 

@@ -88,7 +88,7 @@ def test_fit_and_freeze_and_summary_compute_with_one_thread(
 
         monkeypatch.setattr(module, name, watched)
 
-    watch(learning, "train")
+    watch(learning, "descend")
     watch(statistics, "target_statistics")
     watch(packaging, "certify_float32")
     watch(report, "to_report")
@@ -100,7 +100,7 @@ def test_fit_and_freeze_and_summary_compute_with_one_thread(
     export_package(learned, tmp_path)
     assert counts() == FOUR
     assert seen == dict.fromkeys(
-        ("train", "target_statistics", "certify_float32", "to_report"), ONE
+        ("descend", "target_statistics", "certify_float32", "to_report"), ONE
     )
 
 

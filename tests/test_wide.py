@@ -23,12 +23,11 @@ from gradline import load
 from gradline.errors import GradlineWarning, InputError, OutputError, RefusedError
 from gradline_export import export_package
 from gradline_export.freeze.float32 import certify_float32
-from gradline_trainer import Fit, LinearRegression, fit
+from gradline_trainer import Fit, LinearRegression, fit, learning
 from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.rows.merging import merge_all
 from gradline_trainer.rows.rows import Rows
-from gradline_trainer.wide import fitting as wide
-from gradline_trainer.wide import scratch
+from gradline_trainer.wide import scratch, streaming
 from gradline_trainer.wide.optimality import WideOptimality
 from gradline_trainer.wide.spectrum import largest_eigenvalue
 
@@ -37,9 +36,9 @@ Array = NDArray[np.float64]
 
 @pytest.fixture(autouse=True)
 def small_tables_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wide, "WIDE", 4)
-    monkeypatch.setattr(wide, "BLOCK_BYTES", 20_000)  # so that there are many blocks
-    monkeypatch.setattr(wide, "FILE_BLOCK_BYTES", 40_000)
+    monkeypatch.setattr(learning, "WIDE", 4)
+    monkeypatch.setattr(streaming, "BLOCK_BYTES", 20_000)  # so that there are many blocks
+    monkeypatch.setattr(streaming, "FILE_BLOCK_BYTES", 40_000)
 
 
 def table(n: int = 900, d: int = 12, k: int = 2, dtype: Any = np.float64) -> tuple[Any, Array]:
@@ -163,7 +162,7 @@ def test_the_bounds_hold_the_gap(seed: int, d: int, bias: bool) -> None:
     X = rng.standard_normal((n, d)) * 10.0 ** rng.integers(-2, 3, d) + rng.uniform(-5, 5, d)
     y = X @ rng.standard_normal(d) + rng.standard_normal(n)
     ridge = float(10.0 ** rng.integers(-3, 2)) * n
-    wide.WIDE = 1
+    learning.WIDE = 1
     found = fit((X, y), ridge=ridge, bias=bias, epochs=epochs)
     Z, t = (X - X.mean(0), y - y.mean()) if bias else (X, y)
     best = np.linalg.solve(Z.T @ Z + ridge * np.eye(d), Z.T @ t)
@@ -271,7 +270,7 @@ def test_a_matrix_of_20000_rows_and_30000_columns_takes_less_than_a_gigabyte_bes
 
 def test_arrays_of_any_layout_will_do() -> None:
     X, Y = table()
-    wide.WIDE = 1
+    learning.WIDE = 1
     expected = fit((X, Y), epochs=5)
     for same in (X[:, ::-1].copy()[:, ::-1], np.asfortranarray(X), X[::-1].copy()[::-1]):
         found = fit((same, Y), epochs=5).weights
@@ -280,7 +279,7 @@ def test_arrays_of_any_layout_will_do() -> None:
 
 def test_the_estimator_takes_the_same_way() -> None:
     X, Y = table()
-    wide.WIDE = 1
+    learning.WIDE = 1
     with pytest.warns(GradlineWarning), pytest.warns(ConvergenceWarning):
         found = LinearRegression(epochs=3).fit(X, Y)
     assert found.fit_.optimality.gap is None
