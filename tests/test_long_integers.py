@@ -16,7 +16,8 @@ import pytest
 import gradline
 from gradline.columns.encoding import in_order
 from gradline.serve.protocol.errors import RequestError
-from gradline.serve.protocol.inference import Served, infer
+from gradline.serve.protocol.inference import infer
+from gradline.serve.protocol.served_model import ServedModel
 from gradline_export import export_package
 from gradline_trainer import fit
 from odd import BODY, ROWS, command, package_of_rows, refusal
@@ -135,7 +136,7 @@ def test_a_long_number_over_http_is_named_by_its_place(value: str, model: gradli
         tensor = f'"name":"x","shape":[2,2],"datatype":"{datatype}","data":[1,2,{value},4]'
         body = f'{{"inputs":[{{{tensor}}}]}}'
         with pytest.raises(RequestError) as caught:
-            infer(Served(model), body.encode(), None)
+            infer(ServedModel(model), body.encode(), None)
         assert str(caught.value).startswith("input 'x': ")
         assert "`$[2]`" in str(caught.value) or "outside the range" in str(caught.value)
 
@@ -145,5 +146,5 @@ def test_a_value_beyond_the_graphs_range_over_http_is_named_by_row_and_feature(
 ) -> None:
     tensor = {"name": "x", "shape": [2, 2], "datatype": "FP64", "data": [1, 2, 3, 1e300]}
     with pytest.raises(RequestError) as caught:
-        infer(Served(model), json.dumps({"inputs": [tensor]}).encode(), None)
+        infer(ServedModel(model), json.dumps({"inputs": [tensor]}).encode(), None)
     assert str(caught.value).startswith("input 'x': row 1 has a value of 'b' outside the range")

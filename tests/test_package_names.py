@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import gradline
 from gradline.commands.group import run
-from gradline.serve import app
 from gradline.serve.metrics import Metrics
 from gradline.serve.repository import Repository
-from gradline.serve.settings import Settings
 from gradline_export import export_package
 from gradline_trainer import fit
 
@@ -108,13 +107,13 @@ def test_the_servers_command_hands_the_name_on(
 ) -> None:
     from gradline.serve import server
 
-    seen: list[Settings] = []
-    monkeypatch.setattr(server, "run", lambda settings, _: seen.append(settings))
+    served: list[Any] = []
+    monkeypatch.setattr(server, "run", lambda *arguments: served.append(arguments))
     assert run(["serve", str(artifacts), "--expect-name", "fruit"]) == 0
-    assert seen[0].name == "fruit"
-    monkeypatch.setenv("GRADLINE_SERVE", seen[0].to_environment()["GRADLINE_SERVE"])
+    ((paths, *_, name),) = served
+    assert name == "fruit"
     with pytest.raises(gradline.PackageError, match="expected 'fruit'"):  # the orchard beside it
-        app()
+        Repository(paths, Metrics(), name=name)
 
 
 @pytest.mark.parametrize("command", ["diff", "sign"])
@@ -157,8 +156,6 @@ def test_a_server_serves_the_name_that_it_is_asked_for(artifacts: Path) -> None:
     for place in ("mounted", "mounted/1"):
         with pytest.raises(gradline.PackageError, match="holds the package 'fruit'"):
             Repository([artifacts / place], Metrics(), name="orchard")
-    settings = Settings((artifacts,), name="fruit")
-    assert Settings.from_environment(settings.to_environment()) == settings
 
 
 def test_a_signed_version_in_another_packages_folder_is_refused(

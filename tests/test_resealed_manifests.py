@@ -85,11 +85,11 @@ def unsealed(package: Path) -> Document:
 
 def use(package: Path, other: Path, rows: Path) -> None:
     """Do with a package all that reads its manifest; what is no GradlineError is raised."""
-    from gradline.serve.protocol.inference import Served
     from gradline.serve.protocol.metadata import model_metadata
     from gradline.serve.protocol.openapi import document
+    from gradline.serve.protocol.served_model import ServedModel
 
-    served = Served(gradline.load(package))
+    served = ServedModel(gradline.load(package))
     json.dumps(model_metadata(served, ["1"]), allow_nan=False)
     json.dumps(document({"orchard": (served, ["1"])}), allow_nan=False)
     for arguments in (

@@ -17,9 +17,9 @@ from uvicorn.server import ServerState
 import gradline
 from gradline.serve.application import Application
 from gradline.serve.connections import Connection, connect
+from gradline.serve.limits import read_token
 from gradline.serve.metrics import Metrics
-from gradline.serve.repository import KEPT, Repository
-from gradline.serve.settings import Settings
+from gradline.serve.repository import MAX_OTHERS, Repository
 from gradline.serve.surplus import Surplus
 from gradline.serve.sweeping import EVERY, Sweep
 from gradline_export import export_package
@@ -263,12 +263,11 @@ def test_blanks_around_the_token_are_none_of_it(orchard_package: Path) -> None:
 @pytest.mark.parametrize(("length", "fits"), [(15, False), (16, True)])
 def test_a_token_has_sixteen_characters_or_more(length: int, fits: bool, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a" * length + "\n")
-    settings = Settings((tmp_path,), token_file=tmp_path / "token")
     if fits:
-        assert settings.limits().token == b"a" * length
+        assert read_token(tmp_path / "token") == b"a" * length
     else:
         with pytest.raises(gradline.InputError, match="16 or more characters"):
-            settings.limits()
+            read_token(tmp_path / "token")
 
 
 # What is answered at once, and what is kept
@@ -297,13 +296,13 @@ def test_a_head_that_can_be_read_in_two_ways_is_refused(more: bytes, clock: Cloc
 
 
 def test_so_many_versions_stay_loaded_and_no_more(orchard_package: Path, tmp_path: Path) -> None:
-    versions = [str(number) for number in range(1, KEPT + 4)]
+    versions = [str(number) for number in range(1, MAX_OTHERS + 4)]
     for version in versions:
         shutil.copytree(orchard_package, tmp_path / "orchard" / version)
     served = Repository([tmp_path], Metrics())
     for version in versions:
         assert served.find("orchard", version) is not None
-    assert list(served.models["orchard"].others) == versions[-1 - KEPT : -1]
+    assert list(served.models["orchard"].others) == versions[-1 - MAX_OTHERS : -1]
 
 
 # float32's own maximum

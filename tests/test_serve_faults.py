@@ -367,7 +367,7 @@ def test_a_server_ends_where_no_worker_starts_any_more(
         os.kill(other, signal.SIGKILL)
         _, log = server.process.communicate(timeout=20)
     assert server.process.returncode == 1
-    assert 3 <= log.count("a worker does not start: ") <= 6
+    assert 3 <= log.count("a worker did not start: ") <= 6
     assert "Error: no worker starts" in log
     assert "Traceback" not in log
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import re
 import shutil
 import struct
@@ -25,14 +26,15 @@ from hypothesis import strategies as st
 
 import gradline
 from gradline.commands.group import run
-from gradline.serve.application import Application, Limits
+from gradline.serve import app as app_of_environment
+from gradline.serve.application import Application
+from gradline.serve.limits import Limits
 from gradline.serve.metrics import Metrics
-from gradline.serve.protocol import inference, tensors
-from gradline.serve.protocol.bodies import inflated
+from gradline.serve.protocol import requests, tensors
+from gradline.serve.protocol.bodies import decompress
 from gradline.serve.protocol.errors import RequestError
 from gradline.serve.protocol.inference import infer as infer_bytes
 from gradline.serve.repository import Repository
-from gradline.serve.settings import Settings
 from gradline_export import export_package
 from gradline_trainer import fit
 from serving import Answer, Server, ask_on, close, serving
@@ -244,7 +246,7 @@ def test_features_come_in_the_order_that_is_named(app: Application, model: gradl
 def test_names_of_many_features_are_found_at_once() -> None:
     names = [f"feature {place}" for place in range(20_000)]
     started = time.process_time()
-    assert inference._order(names[::-1], names) == list(range(20_000))[::-1]
+    assert requests.feature_order(names[::-1], names) == list(range(20_000))[::-1]
     assert time.process_time() - started < 1
 
 
@@ -330,7 +332,7 @@ def test_data_of_many_pieces_are_what_they_are_in_one(
         for spaces in ((", ", ": "), (",", ":"), ("\n ,\t", " : ")):
             for described in (nested, flat):
                 body = json.dumps({"inputs": [described]}, separators=spaces).encode()
-                assert len(body) > tensors.PIECE
+                assert len(body) > tensors.CHUNK
                 assert (outputs(ask(app, INFER, body)) == expected).all()
     nested["data"][15_000][1] = 0.5
     assert "`$[15000][1]`" in fault(infer(app, {"inputs": [nested]}))
@@ -488,7 +490,7 @@ def test_a_gzip_body_may_be_of_several_members(
     assert fault(ask(app, INFER, two, content_encoding="deflate"))
     started = time.process_time()
     with pytest.raises(RequestError, match="not gzip"):
-        inflated(gzip.compress(b"") * 500_000, b"gzip", LONG)
+        decompress(gzip.compress(b"") * 500_000, b"gzip", LONG)
     assert time.process_time() - started < 1
 
 
@@ -747,8 +749,8 @@ def test_a_model_with_categories_takes_its_text(tmp_path: Path) -> None:
     inputs[0]["data"] = ["a", "unheard of"]
     told = fault(infer(app, {"inputs": inputs}))
     assert told == (
-        "input 'town': the unknown category 'unheard of' in row 1 (known names: 'a', 'b', 'ç'; all "
-        "are in the model's metadata, in properties.encoding)"
+        "input 'town': the unknown category 'unheard of' in row 1 (known names: 'a', 'b', 'ç'; the "
+        "model's metadata list all of them in properties.encoding)"
     )
     inputs[0]["data"] = ["a", "x" * 10_000]
     assert len(fault(infer(app, {"inputs": inputs}))) < 500
@@ -868,15 +870,17 @@ def test_what_can_not_be_served_ends_with_2(
     assert named in capsys.readouterr().err
 
 
-def test_settings_travel_to_workers_by_the_environment(tmp_path: Path) -> None:
-    key = tmp_path / "key.pub"
-    for settings_ in (
-        Settings((Path("a"), Path("b c"))),
-        Settings((tmp_path,), key, tmp_path / "token", ("x", "y"), 5, True),
-        Settings((tmp_path,), hosts=None),
-    ):
-        assert Settings.from_environment(settings_.to_environment()) == settings_
-    plain = Settings.from_environment({"GRADLINE_SERVE": "artifacts"})
-    assert (plain.paths, plain.hosts) == ((Path("artifacts"),), None)
+def test_another_asgi_server_reads_the_packages_from_the_environment(
+    orchard_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(orchard_package, tmp_path / "b c")
+    monkeypatch.setenv("GRADLINE_SERVE", str(tmp_path / "b c"))
+    created = app_of_environment()
+    assert list(created.repository.models) == ["orchard"]
+    assert created.limits == Limits()
+    monkeypatch.setenv("GRADLINE_SERVE", os.pathsep.join(["absent", str(orchard_package)]))
+    with pytest.raises(gradline.InputError, match="absent"):
+        app_of_environment()
+    monkeypatch.delenv("GRADLINE_SERVE")
     with pytest.raises(gradline.InputError, match="GRADLINE_SERVE is not set"):
-        Settings.from_environment({})
+        app_of_environment()

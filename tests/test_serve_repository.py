@@ -14,7 +14,8 @@ import pytest
 
 import gradline
 from gradline.commands.group import run
-from gradline.serve.application import Application, Limits
+from gradline.serve.application import Application
+from gradline.serve.limits import Limits
 from gradline.serve.metrics import Metrics
 from gradline.serve.repository import Repository
 from test_serve_protocol import INFER, ROWS, application, ask, fault, infer, tensor

@@ -87,4 +87,4 @@ def test_workers_end_when_the_process_above_them_is_killed(orchard_package: Path
             next_server.bind(("127.0.0.1", server.port))
             next_server.listen()
         assert server.process.stderr is not None
-        assert server.process.stderr.read() == "the supervisor is gone: this worker ends\n" * 2
+        assert server.process.stderr.read() == "the supervisor has died: this worker ends\n" * 2

@@ -1,4 +1,4 @@
-"""`gradline serve`: models over HTTP."""
+"""`gradline serve`: serve models over HTTP."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from gradline.errors import InputError, needs_extra
 
 __all__ = ["command"]
 
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
 
 @click.command(
     "serve",
@@ -22,23 +24,29 @@ __all__ = ["command"]
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="0 picks a free one.")
-@click.option("--workers", default=1, show_default=True, help="Processes that answer.")
+@click.option("--workers", default=1, show_default=True, help="Number of processes.")
 @click.option(
-    "--token-file", type=click.Path(path_type=Path), help="Requests must bear the token in it."
+    "--token-file", type=click.Path(path_type=Path), help="Require the token in this file."
 )
-@click.option("--insecure", is_flag=True, help="Listen beyond this machine without a token.")
-@click.option("--allowed-host", "hosts", multiple=True, metavar="NAME", help="Host header; repeat.")
-@click.option("--certificate", type=click.Path(path_type=Path), help="PEM file, for TLS.")
-@click.option("--certificate-key", type=click.Path(path_type=Path), help="PEM file, for TLS.")
+@click.option("--insecure", is_flag=True, help="Accept other machines without a token.")
 @click.option(
-    "--public-key", type=click.Path(path_type=Path), help="Serve only what its owner signed."
+    "--allowed-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Also accept this Host; repeatable.",
+)
+@click.option("--certificate", type=click.Path(path_type=Path), help="PEM file for TLS.")
+@click.option("--certificate-key", type=click.Path(path_type=Path), help="PEM file for TLS.")
+@click.option(
+    "--public-key", type=click.Path(path_type=Path), help="Serve only packages signed with its key."
 )
 @expect_name
 @click.option(
-    "--max-body", default=16 << 20, show_default=True, metavar="BYTES", help="Of a request."
+    "--max-body", default=16 << 20, show_default=True, metavar="BYTES", help="Largest request body."
 )
-@click.option("--max-connections", default=1000, show_default=True, help="Of each worker.")
-@click.option("--access-log", is_flag=True, help="A line of JSON on stderr for each request.")
+@click.option("--max-connections", default=1000, show_default=True, help="Limit per worker.")
+@click.option("--access-log", is_flag=True, help="Log each request as JSON on stderr.")
 def command(
     paths: tuple[Path, ...],
     host: str,
@@ -55,11 +63,12 @@ def command(
     max_connections: int,
     access_log: bool,
 ) -> None:
-    """Serve each PACKAGE (or every package in a folder) by the Open Inference Protocol, KServe V2.
+    """Serve each PACKAGE, or every package in a folder, over HTTP.
 
-    The address is the first line on stderr. New versions are served as they are published, pins
-    are followed. `/` is a page to try the models on, `/metrics` is for Prometheus, `/openapi.json`
-    describes the rest. SIGTERM ends it once every request at hand is answered.
+    The protocol is the Open Inference Protocol (KServe V2). The first line on stderr is the
+    address: `/` there is a page for trying the models, `/metrics` is for Prometheus, and
+    `/openapi.json` describes everything. New versions and pins take effect within a second.
+    SIGTERM ends the server after its open requests.
 
     \b
       gradline serve artifacts/orchard
@@ -77,17 +86,19 @@ def command(
     for file in (certificate, certificate_key, public_key):
         if file is not None and not file.is_file():
             raise InputError(f"no file {file}", code="bad-option", hint="check the path")
-    from gradline.serve.settings import LOOPBACK, Settings
-
-    near = host in ("localhost", "127.0.0.1", "::1")
-    if not near and token_file is None and not insecure:
+    is_local = host in ("localhost", "127.0.0.1", "::1")
+    if not is_local and token_file is None and not insecure:
         raise InputError(
-            f"--host {host} is reached from other machines, and nothing protects the server",
+            f"--host {host} accepts requests from other machines, and no token is set",
             code="insecure",
-            hint="--token-file FILE, or --insecure where something else does",
+            hint="add --token-file FILE, or --insecure if something else protects the server",
         )
-    allowed = (*LOOPBACK, *hosts) if near else hosts or None
+    allowed = (*LOOPBACK, *hosts) if is_local else hosts
     with needs_extra():
+        from gradline.serve.limits import Limits, read_token
         from gradline.serve.server import Listening, run
-    settings = Settings(paths, public_key, token_file, allowed, max_body, access_log, name)
-    run(settings, Listening(host, port, workers, certificate, certificate_key, max_connections))
+    token = None if token_file is None else read_token(token_file)
+    allowed_hosts = frozenset(map(str.lower, allowed)) if allowed else None
+    limits = Limits(max_body, token, allowed_hosts, access_log)
+    listening = Listening(host, port, workers, certificate, certificate_key, max_connections)
+    run(paths, limits, listening, public_key, name)

@@ -1,33 +1,42 @@
-"""gradline.serve: models over HTTP, by the Open Inference Protocol."""
+"""gradline.serve: serve models over HTTP by the Open Inference Protocol."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradline.errors import needs_extra
+from gradline.errors import InputError, needs_extra
 
 if TYPE_CHECKING:
     from gradline.serve.application import Application
 
 __all__ = ["app"]
 
+PACKAGES = "GRADLINE_SERVE"
+
 
 def app() -> Application:
-    """Return the ASGI application, set by environment variables: see `gradline.serve.settings`.
+    """Create the ASGI application for the packages in GRADLINE_SERVE, separated as in PATH.
 
     For any ASGI server: GRADLINE_SERVE=artifacts uvicorn --factory gradline.serve:app
 
     Raises:
-        InputError: Where GRADLINE_SERVE names no package.
-        PackageError: Where one can't be loaded.
+        InputError: GRADLINE_SERVE names no package.
+        PackageError: A package cannot be loaded.
     """
     with needs_extra():
         from gradline.serve.application import Application
+        from gradline.serve.limits import Limits
         from gradline.serve.metrics import Metrics
         from gradline.serve.repository import Repository
-    from gradline.serve.settings import Settings
-
-    settings = Settings.from_environment()
+    packages = os.environ.get(PACKAGES, "")
+    if not packages:
+        raise InputError(
+            f"{PACKAGES} is not set",
+            code="no-package",
+            hint=f"set it to artifacts, or to packages separated by {os.pathsep!r}",
+        )
     metrics = Metrics()
-    repository = Repository(settings.paths, metrics, settings.public_key, settings.name)
-    return Application(repository, metrics, settings.limits())
+    repository = Repository(list(map(Path, packages.split(os.pathsep))), metrics)
+    return Application(repository, metrics, Limits())

@@ -1,14 +1,13 @@
 """The ASGI application: the Open Inference Protocol (KServe V2) over HTTP.
 
-https://github.com/kserve/open-inference-protocol, and Triton's binary tensor extension. Every error
-is {"error": "…"}. What a path names is looked up among the served models; it never becomes a path
-of the file system.
+https://github.com/kserve/open-inference-protocol, with Triton's binary tensor extension. Every
+error is {"error": "…"}. A path's names are looked up among the served models and never become
+file paths.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
 import re
@@ -16,61 +15,44 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+from gradline.serve.access import CHALLENGE, check_access
+from gradline.serve.limits import Limits
 from gradline.serve.metrics import Metrics
-from gradline.serve.page import page
-from gradline.serve.protocol.bodies import READ, inflated, read_body
+from gradline.serve.protocol.bodies import CONTENT_TYPES, decompress, read_body
 from gradline.serve.protocol.errors import RequestError
-from gradline.serve.protocol.inference import Served, infer
+from gradline.serve.protocol.inference import Answer, infer
+from gradline.serve.protocol.messages import IndexEntry
 from gradline.serve.protocol.metadata import model_metadata, server_metadata
 from gradline.serve.protocol.openapi import document
+from gradline.serve.protocol.served_model import ServedModel
+from gradline.serve.replies import (
+    JSON,
+    Headers,
+    Reply,
+    error_reply,
+    inference_reply,
+    json_reply,
+    page_reply,
+    text_reply,
+)
 from gradline.serve.repository import Repository
 
-__all__ = ["Application", "Limits"]
+__all__ = ["Application"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-Reply = tuple[int, Headers, bytes]
 
-JSON = [(b"content-type", b"application/json")]
-TEXT = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
-HTML = [
-    (b"content-type", b"text/html; charset=utf-8"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
 MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
-CHALLENGE = (b"www-authenticate", b"Bearer")
-OPEN = ("/v2/health/live", "/v2/health/ready")  # to whoever asks, without a token
-FOLLOW_EVERY = 1.0  # seconds
-WAITED_FOR = (b"content-encoding", b"transfer-encoding", b"inference-header-content-length")
-SMALL_DIGITS = 5  # of the length of a body that is answered at once
-LARGE = 1 << 18  # bytes of a body from which on others would wait: it gets a thread
+REFRESH_EVERY = 1.0  # seconds
+SLOW_HEADERS = (b"content-encoding", b"transfer-encoding", b"inference-header-content-length")
+MAX_LENGTH_DIGITS = 5  # of the Content-Length of a request that is answered at once
+LARGE = 1 << 18  # bytes: a larger body is decoded in a thread, so that other requests can run
 
 log = logging.getLogger("gradline.serve")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a client may ask of the server.
-
-    Attributes:
-        body: Bytes of a request's body, inflated.
-        token: That requests bear; None for none.
-        hosts: Names that the Host header may have; None for any.
-        access_log: Whether each request is a line of JSON on stderr.
-    """
-
-    body: int = 16 << 20
-    token: bytes | None = None
-    hosts: frozenset[str] | None = None
-    access_log: bool = False
 
 
 class Application:
@@ -80,11 +62,11 @@ class Application:
         self.repository = repository
         self.metrics = metrics
         self.limits = limits
-        self._following: asyncio.Task[None] | None = None
-        self._asked: dict[bytes, str] = {}
+        self._refreshing: asyncio.Task[None] | None = None
+        self._model_of_url: dict[bytes, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or follow the server's life."""
+        """Answer one request, or handle the server's start and end."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
@@ -93,84 +75,85 @@ class Application:
             await send({"type": "websocket.close"})
 
     def at_once(self, url: bytes, headers: Headers) -> str | None:
-        """Return the model that a POST asks, where no more than its body is waited for; else None.
+        """Return the model of a POST that `answer_at_once` can answer; None for other requests.
 
-        That is every usual request: small, not compressed, for the version that is served.
+        Usual requests are such: a small, uncompressed JSON body for the current version.
         """
-        name = self._asked.get(url)
+        name = self._model_of_url.get(url)
         if name is None:
             found = MODEL.fullmatch(url.decode("latin-1"))
             if found is None or found[2] or found[3] != "infer" or "%" in found[1]:
                 return None
             name = found[1]
             if name in self.repository.models:
-                self._asked[url] = name
+                self._model_of_url[url] = name
         for key, value in headers:
-            if key in WAITED_FOR or (key == b"content-type" and value not in READ):
+            if key in SLOW_HEADERS or (key == b"content-type" and value not in CONTENT_TYPES):
                 return None
             if key == b"content-length" and (
-                len(value) > SMALL_DIGITS or int(value) > self.limits.body
+                len(value) > MAX_LENGTH_DIGITS or int(value) > self.limits.body
             ):
                 return None
         return name if name in self.repository.models else None
 
     def answer_at_once(self, name: str, headers: Headers, body: bytes) -> Reply:
-        """Return the answer to a request that `at_once` knows."""
+        """Answer a request for which `at_once` returned a model."""
         started = time.perf_counter()
-        status, found = 200, JSON
         try:
-            self._admit("", dict(headers))
+            check_access(self.limits, "", dict(headers))
             served = self.repository.models[name].current
             answer = infer(served, body, None)
             self.metrics.predicted(name, served.version, answer.rows)
-            body = answer.body
-            if answer.json_length is not None:
-                found = _binary(answer.json_length)
+            reply = inference_reply(answer)
         except Exception as error:
-            status, found, body = _failure(error)
-        self._note(name, "POST", f"/v2/models/{name}/infer", status, started)
-        return status, found, body
+            reply = error_reply(error)
+        self._note(name, "POST", f"/v2/models/{name}/infer", reply[0], started)
+        return reply
 
-    def refused(self, model: str, method: bytes, path: bytes, status: int) -> None:
-        """Note a request that was not read to its end; of some neither path nor method is known."""
+    def note_refusal(self, model: str, method: bytes, path: bytes, status: int) -> None:
+        """Count and log a request that was not read completely; unknown parts of it are empty."""
         self.metrics.turned_away(model, status)
         self._log(method.decode("latin-1"), path.decode("latin-1"), status)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._following = asyncio.create_task(self._follow())
+        self._refreshing = asyncio.create_task(self._refresh())
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._following.cancel()
+        self._refreshing.cancel()
         with suppress(asyncio.CancelledError):
-            await self._following
+            await self._refreshing
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _follow(self) -> None:
+    async def _refresh(self) -> None:
         while True:
-            await asyncio.sleep(FOLLOW_EVERY)
-            self.metrics.settle()
+            await asyncio.sleep(REFRESH_EVERY)
+            self.metrics.flush()
             try:
                 await asyncio.to_thread(self.repository.refresh)
             except Exception:
-                log.exception("the versions on disk could not be followed")
+                log.exception("the versions on disk could not be read")
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         scope["gradline.model"] = ""
         try:
-            self._admit(scope["path"], headers)
+            check_access(self.limits, scope["path"], headers)
             status, found, body = await self._route(scope, headers, receive)
         except Exception as error:
-            status, found, body = _failure(error)
-            if status == 401 and _is_browser_at_the_page(scope["path"], headers):
-                _, found, body = _page()  # which asks the person for the token
+            status, found, body = error_reply(error)
+            if (
+                status == 401
+                and scope["path"] == "/"
+                and b"text/html" in headers.get(b"accept", b"")
+            ):
+                _, found, body = page_reply()  # it asks for the token
                 found = [*found, CHALLENGE]
         found = [*found, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": found})
         await send({"type": "http.response.body", "body": body})
-        status = scope.get("gradline.refused", status)  # by the connection, in the meantime
+        status = scope.get("gradline.refused", status)  # set by the connection in the meantime
         self._note(scope["gradline.model"], scope["method"], scope["path"], status, started)
 
     def _note(self, model: str, method: str, path: str, status: int, started: float) -> None:
@@ -182,67 +165,44 @@ class Application:
         if self.limits.access_log:
             ms = None if elapsed is None else round(elapsed * 1e3, 3)
             line = {"method": method, "path": path, "status": status, "ms": ms}
-            with suppress(OSError, ValueError):  # nobody reads it any more
+            with suppress(OSError, ValueError):  # stderr may be closed
                 print(json.dumps(line), file=sys.stderr, flush=True)
-
-    def _admit(self, path: str, headers: dict[bytes, bytes]) -> None:
-        """Raise where the Host header or the token is not what it has to be."""
-        if self.limits.hosts is not None and not _is_one_of(
-            self.limits.hosts, host := headers.get(b"host", b"")
-        ):
-            shown = host.decode("latin-1")
-            raise RequestError(400, f"the Host header names {shown!r}, which this server is not")
-        if self.limits.token is None or path in OPEN:
-            return
-        kind, _, token = headers.get(b"authorization", b"").partition(b" ")
-        if kind.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self.limits.token):
-            raise RequestError(
-                401,
-                "a token is needed: Authorization: Bearer …",
-                [CHALLENGE],
-            )
 
     async def _route(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
         path, method = scope["path"], scope["method"]
         if found := MODEL.fullmatch(path):
-            return await self._model(found, scope, headers, receive)
+            return await self._answer_about_model(found, scope, headers, receive)
         if path == "/v2/repository/index":
             _allow(method, "POST")
             await read_body(headers, receive, self.limits.body)
-            return 200, JSON, _json(self._index())
-        if path.rstrip("/") == "/openapi.json":
-            _allow(method, "GET", "HEAD")
-            return 200, JSON, await asyncio.to_thread(self._document)
+            return json_reply(self._index())
         documents: dict[str, Callable[[], Reply]] = {
-            "/v2": lambda: (200, JSON, _json(server_metadata())),
+            "/v2": lambda: json_reply(server_metadata()),
             "/v2/health/live": lambda: (200, JSON, b'{"live":true}'),
             "/v2/health/ready": lambda: (200, JSON, b'{"ready":true}'),
-            "/metrics": lambda: (200, TEXT, self.metrics.text()),
-            "/": _page,
+            "/metrics": lambda: text_reply(self.metrics.text()),
+            "/openapi.json": self._openapi,
+            "/": page_reply,
         }
         answer = documents.get(path.rstrip("/") or "/")
         if answer is None:
             raise RequestError(404, f"nothing at {path}; the models are at /v2/models/NAME")
         _allow(method, "GET", "HEAD")
+        if answer == self._openapi:  # it looks for versions on disk
+            return await asyncio.to_thread(answer)
         return answer()
 
-    async def _model(
-        self,
-        path: re.Match[str],
-        scope: Scope,
-        headers: dict[bytes, bytes],
-        receive: Receive,
+    async def _answer_about_model(
+        self, path: re.Match[str], scope: Scope, headers: dict[bytes, bytes], receive: Receive
     ) -> Reply:
         name, version, verb = path.groups()
         entry = self.repository.models.get(name)
-        served = None
-        if entry is not None:
-            served = entry.current
-            if version is not None and version != served.version:
-                served = await asyncio.to_thread(self.repository.find, name, version)
         if entry is None:
             known = ", ".join(sorted(self.repository.models)[:8])
-            raise RequestError(404, f"no model {name!r}; there is {known}")
+            raise RequestError(404, f"no model {name!r}; served: {known}")
+        served: ServedModel | None = entry.current
+        if version is not None and version != entry.current.version:
+            served = await asyncio.to_thread(self.repository.find, name, version)
         if served is None:
             raise RequestError(404, f"no version {version!r} of the model {name!r}")
         scope["gradline.model"] = name
@@ -251,79 +211,44 @@ class Application:
             return await self._infer(served, headers, receive)
         _allow(scope["method"], "GET", "HEAD")
         if verb == "ready":
-            return 200, JSON, _json({"name": name, "ready": True})
+            return json_reply({"name": name, "ready": True})
         versions = await asyncio.to_thread(self.repository.versions, name)
-        return 200, JSON, _json(model_metadata(served, versions))
+        return json_reply(model_metadata(served, versions))
 
-    async def _infer(self, served: Served, headers: dict[bytes, bytes], receive: Receive) -> Reply:
+    async def _infer(
+        self, served: ServedModel, headers: dict[bytes, bytes], receive: Receive
+    ) -> Reply:
         json_length = _json_length(headers)
         body = await read_body(headers, receive, self.limits.body)
-        coding = headers.get(b"content-encoding")
-        limit = self.limits.body
+        coding = headers.get(b"content-encoding", b"identity")
 
-        def answer() -> Any:
-            plain = body if coding is None else inflated(body, coding, limit)
-            return infer(served, plain, json_length)
+        def answer() -> Answer:
+            return infer(served, decompress(body, coding, self.limits.body), json_length)
 
-        found = (
-            answer() if len(body) < LARGE and coding is None else await asyncio.to_thread(answer)
-        )
+        is_quick = len(body) < LARGE and b"content-encoding" not in headers
+        found = answer() if is_quick else await asyncio.to_thread(answer)
         self.metrics.predicted(served.model.name, served.version, found.rows)
-        if found.json_length is None:
-            return 200, JSON, found.body
-        return 200, _binary(found.json_length), found.body
+        return inference_reply(found)
 
-    def _document(self) -> bytes:
-        """Return the OpenAPI document; the versions are looked for on disk."""
+    def _openapi(self) -> Reply:
         models = {
             name: (entry.current, self.repository.versions(name))
             for name, entry in sorted(self.repository.models.items())
         }
-        return _json(document(models, protected=self.limits.token is not None))
+        return json_reply(document(models, protected=self.limits.token is not None))
 
-    def _index(self) -> list[dict[str, str]]:
+    def _index(self) -> list[IndexEntry]:
         return [
             {"name": name, "version": entry.current.version, "state": "READY", "reason": ""}
             for name, entry in sorted(self.repository.models.items())
         ]
 
 
-@lru_cache(maxsize=64)
-def _is_one_of(hosts: frozenset[str], host: bytes) -> bool:
-    """Return whether a Host header names one of the hosts, at any port."""
-    text = host.decode("latin-1").lower()
-    return re.sub(r":\d*$", "", text) in hosts
-
-
-def _failure(error: Exception) -> Reply:
-    """Return the answer to what can't be answered, by the client's fault or by ours."""
-    if not isinstance(error, RequestError):
-        log.error("a request failed that should not have", exc_info=error)
-        error = RequestError(500, "the server failed; its log says how", close=True)
-    close = [(b"connection", b"close")] if error.close else []
-    body = json.dumps({"error": str(error)}).encode()
-    return error.status, [*JSON, *error.headers, *close], body
-
-
-def _binary(json_length: int) -> Headers:
-    kind = (b"content-type", b"application/octet-stream")
-    return [kind, (b"inference-header-content-length", b"%d" % json_length)]
-
-
-def _is_browser_at_the_page(path: str, headers: dict[bytes, bytes]) -> bool:
-    return path == "/" and b"text/html" in headers.get(b"accept", b"")
-
-
-def _page() -> Reply:
-    body, policy = page()
-    return 200, [*HTML, (b"content-security-policy", policy)], body
-
-
 def _allow(method: str, *methods: str) -> None:
     if method not in methods:
         allowed = ", ".join(methods)
         raise RequestError(
-            405, f"{method} is not answered here, {allowed} is", [(b"allow", allowed.encode())]
+            405, f"{method} is not allowed here; use {allowed}", [(b"allow", allowed.encode())]
         )
 
 
@@ -334,7 +259,3 @@ def _json_length(headers: dict[bytes, bytes]) -> int | None:
     if not re.fullmatch(rb"\d{1,12}", text):
         raise RequestError(400, "Inference-Header-Content-Length is not a number of bytes")
     return int(text)
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()

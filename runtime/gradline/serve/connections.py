@@ -1,12 +1,12 @@
-"""uvicorn's HTTP connections, with an end to whoever is slow, too many, or not HTTP.
+"""uvicorn's HTTP connections, with deadlines, limits and a stricter parser.
 
-uvicorn waits for a request's headers and body for ever, answers 503 to everybody where there are
-too many connections, and at SIGTERM closes connections whose next request is on its way. Here each
-connection has a deadline for what it waits for, only those beyond the cap are turned away, and an
-idle one lingers for a moment at the end, its last answer saying that it closes.
+uvicorn waits forever for a request's headers and body. If there are too many connections, it
+answers all of them with 503. At SIGTERM it closes connections whose next request may be under way.
+Here each connection has a deadline for what it waits for. Only connections above the limit get 503.
+At the end an idle connection stays open for a moment, and its last answer says that it closes.
 
-A request that needs to wait for nothing but its own body is answered as soon as that is there, by
-the same application, without a task of its own: that would take longer than the inference.
+A usual request is answered as soon as its body is complete, by the same application but without a
+task: a task would take longer than the inference.
 """
 
 from __future__ import annotations
@@ -21,27 +21,29 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from gradline.serve.answers import JoinedTransport, last_answer
 from gradline.serve.application import Application
+from gradline.serve.heads import check_head, head_too_long
 from gradline.serve.protocol.errors import RequestError
-from gradline.serve.surplus import Surplus, last_answer
+from gradline.serve.surplus import Surplus
 from gradline.serve.sweeping import Sweep
 
 __all__ = ["Connection", "connect"]
 
-CONTINUE = b"HTTP/1.1 100 "
 CLOSE = (b"connection", b"close")
+MALFORMED = "malformed HTTP/1.1 request"
 
 log = logging.getLogger("gradline.serve")
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. The limits are the server's, set before it starts.
+    """One connection. Its limits are the same for all connections of a server.
 
     Attributes:
-        head_bytes: Of a request's line and headers, and of whatever else is not its body.
-        head_seconds: For a request's headers.
-        body_seconds: For its body, and for whoever reads an answer.
-        linger_seconds: That an idle connection may still send a request, once the server ends.
+        head_bytes: The most bytes of a request's line and headers, or of any other non-body part.
+        head_seconds: The time for a request's headers.
+        body_seconds: The time for its body, and for reading the answer.
+        linger_seconds: How long an idle connection may still send a request when the server ends.
     """
 
     head_bytes: ClassVar[int] = 16 << 10
@@ -51,120 +53,96 @@ class Connection(HttpToolsProtocol):
     sweep: ClassVar[Sweep] = Sweep()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Note a connection."""
+        """Start waiting for the first request."""
         super().connection_made(transport)
         self.url = b""
-        self.parted = False
-        self.refusal: tuple[int, str] | None = None  # that waits for earlier answers
+        self.half_closed = False  # nothing more is sent or parsed
+        self.pending_refusal: tuple[int, str] | None = None  # sent after the earlier answers
         self.in_head = True
-        self.fresh = True  # no byte of a request came since the last one
-        self.unparsed = 0  # bytes since a request's head, body or end was last seen
+        self.between_requests = True  # no byte of the next request has arrived
+        self.unparsed = 0  # bytes since the last complete head, body part or request
         self.draining = False
         self.deadline = self.loop.time() + self.head_seconds
-        self.stuck_since: float | None = None
-        self.model: str | None = None
+        self.unread_since: float | None = None  # when the client stopped reading answers
+        self.quick_model: str | None = None  # of a request that is answered without a task
         self.sweep.watch(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
+        """Stop checking the deadline."""
         self.sweep.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
-        if self.parted or self.refusal:
+        """Parse received bytes."""
+        if self.half_closed or self.pending_refusal:
             return
-        if self.fresh:
-            self._begin()
+        if self.between_requests:
+            self._begin_request()
         self._unset_keepalive_if_required()
         self.unparsed += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             self._refuse_for(error.__context__)
         except httptools.HttpParserError:
-            self.refuse(400, "this is not HTTP/1.1")
+            self.refuse(400, MALFORMED)
         else:
             if self.unparsed > self.head_bytes:
-                self.refuse(431, self._too_long())
+                self._refuse_for(head_too_long(self.head_bytes))
 
     def _refuse_for(self, error: BaseException | None) -> None:
-        """Refuse a request for what was raised as it was read."""
+        """Refuse a request for an exception raised while it was parsed."""
         if isinstance(error, RequestError):
             self.refuse(error.status, str(error))
         elif isinstance(error, httptools.HttpParserError):  # of its path
-            self.refuse(400, "this is not HTTP/1.1")
+            self.refuse(400, MALFORMED)
         else:
-            log.error("a request failed that should not have", exc_info=error)
-            self.refuse(500, "the server failed; its log says how")
+            log.error("internal error in a request", exc_info=error)
+            self.refuse(500, "internal error; see the server's log")
 
-    def _begin(self) -> None:
-        """Note that a request begins."""
-        self.fresh = False
+    def _begin_request(self) -> None:
+        self.between_requests = False
         self.url = b""
-        if self._idle():
+        if self._is_idle():
             self._await_request()
 
     def _await_request(self) -> None:
         """Set the deadline of a connection that has nothing to answer."""
-        seconds = self.config.timeout_keep_alive if self.fresh else self.head_seconds
+        seconds = self.config.timeout_keep_alive if self.between_requests else self.head_seconds
         self.deadline = self.loop.time() + seconds
 
     def on_message_begin(self) -> None:
-        """Note that a request begins, perhaps right behind another one."""
+        """Handle the start of a request, perhaps directly after another one."""
         super().on_message_begin()
-        if self.fresh:
-            self._begin()
+        if self.between_requests:
+            self._begin_request()
 
     def on_headers_complete(self) -> None:
         """Start a request, or refuse it."""
-        self._check_head()
+        check_head(self.parser, self.url, self.headers, self.head_bytes)
         if self.parser.should_upgrade():
             return
         self.in_head = False
         self.unparsed = 0
         self.deadline = self.loop.time() + self.body_seconds
-        self.model = self._asked_at_once()
-        if self.model is not None:
+        self.quick_model = self._find_quick_model()
+        if self.quick_model is not None:
             self.body = b""
             return
         super().on_headers_complete()
-        self.headers = []  # the request has its own; what comes behind a body is no header of it
+        self.headers = []  # the request keeps its own; trailers after the body are not headers
         if self.scope["method"] != "HEAD":
-            self.cycle.transport = _Joined(self)  # type: ignore[assignment]
+            self.cycle.transport = JoinedTransport(self.transport, self.end)  # type: ignore[assignment]
         if self.draining:
             self.cycle.keep_alive = False
 
-    def _check_head(self) -> None:
-        """Raise where a head is too long, or can be read in more than one way."""
-        hosts = lengths = codings = 0
-        size = len(self.url)
-        for name, value in self.headers:
-            size += len(name) + len(value)
-            hosts += name == b"host"
-            lengths += name == b"content-length"
-            codings += name == b"transfer-encoding"
-        if self.parser.get_method() == b"CONNECT":
-            raise RequestError(400, "this is no proxy")
-        if size > self.head_bytes:
-            raise RequestError(431, self._too_long())
-        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            raise RequestError(400, "no Host header, or several")
-        if lengths > 1 or (lengths and codings):
-            raise RequestError(400, "two lengths of one body")
-        if codings and dict(self.headers)[b"transfer-encoding"].lower() != b"chunked":
-            raise RequestError(400, "a Transfer-Encoding other than chunked")
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Parse a request again without its Upgrade header.
 
-    def _too_long(self) -> str:
-        return f"the request's headers are longer than {self.head_bytes} bytes"
-
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Read a request again as one that asks for no other protocol.
-
-        Java's client asks for HTTP/2 with each first request, and its parser here then leaves the
-        body unread. To ignore the wish is every server's right (RFC 9110, 7.8).
+        Java's client asks for HTTP/2 in each first request, and after that the parser leaves the
+        body unread. Any server may ignore the header (RFC 9110, 7.8).
         """
         lines = [b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
         lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
@@ -175,33 +153,33 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
         self.unparsed = 0
-        if self.model is not None:
+        if self.quick_model is not None:
             self.body += body
         elif self.cycle is not None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that a request is whole; the next head may follow."""
+        """Finish reading a request; the next head may follow."""
         if self.parser.should_upgrade():
             return
-        self.in_head = self.fresh = True
+        self.in_head = self.between_requests = True
         self.unparsed = 0
         self.deadline = math.inf
-        if self.model is not None:
-            self._answer(self.model)
-            self.model = None
+        if self.quick_model is not None:
+            self._answer_quickly(self.quick_model)
+            self.quick_model = None
         elif self.cycle is not None:
             super().on_message_complete()
-        if self._idle():  # it was answered before its end, or right now
+        if self._is_idle():  # the answer was sent before the request's end, or just now
             self._await_request()
 
-    def _asked_at_once(self) -> str | None:
-        """Return the model that is asked, where no more than the body is waited for."""
+    def _find_quick_model(self) -> str | None:
+        """Return the model of a request that can be answered without a task."""
         if (
             self.parser.get_method() != b"POST"
             or self.expect_100_continue
             or self.pipeline
-            or not self._idle()
+            or not self._is_idle()
             or self.flow.write_paused
             or not isinstance(self.app, Application)
             or self.parser.get_http_version() != "1.1"
@@ -209,9 +187,8 @@ class Connection(HttpToolsProtocol):
             return None
         return self.app.at_once(self.url, self.headers)
 
-    def _answer(self, model: str) -> None:
-        """Send the application's answer."""
-        assert isinstance(self.app, Application)  # noqa: S101 - as `_asked_at_once` found
+    def _answer_quickly(self, model: str) -> None:
+        assert isinstance(self.app, Application)  # noqa: S101 - `_find_quick_model` checks it
         status, headers, body = self.app.answer_at_once(model, self.headers, self.body)
         keep = self.parser.should_keep_alive() and not self.draining
         lines = [STATUS_LINE[status]]
@@ -231,99 +208,78 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
-        if self._idle() and self.in_head:
+        if self._is_idle() and self.in_head:
             self._await_request()
-        if self._idle() and self.refusal:
-            self.refuse(*self.refusal)
+        if self._is_idle() and self.pending_refusal:
+            self.refuse(*self.pending_refusal)
 
     def shutdown(self) -> None:
-        """Close after the request at hand, or after a moment where there is none."""
+        """Close after the current request, or after a moment if there is none."""
         self.draining = True
-        if self._idle():
+        if self._is_idle():
             self._unset_keepalive_if_required()
             self.loop.call_later(self.linger_seconds, self._close_if_idle)
         else:
             self.cycle.keep_alive = False
 
     def refuse(self, status: int, message: str) -> None:
-        """Answer, after what was asked before, and part, whatever the request goes on with."""
-        if self.in_head and not self._idle():
-            self.refusal = status, message
-        elif not self.parted and not self.transport.is_closing():
+        """Send an error after the earlier answers, then close; ignore the rest of the request."""
+        if self.in_head and not self._is_idle():
+            self.pending_refusal = status, message
+        elif not self.half_closed and not self.transport.is_closing():
             self.transport.write(last_answer(status, message))
-            self._tell_of(status)
-            self.part()
+            self._note_refusal(status)
+            self.end()
 
-    def _tell_of(self, status: int) -> None:
-        """Have a refusal counted and logged, as answers are."""
+    def _note_refusal(self, status: int) -> None:
         if not isinstance(self.app, Application):
             return
-        if not self.in_head and not self._idle():  # the application does so when it gives up
+        if not self.in_head and not self._is_idle():  # the application notes its own request
             self.cycle.scope["gradline.refused"] = status  # type: ignore[typeddict-unknown-key]
         else:
             method = self.parser.get_method() if self.url else b""
-            self.app.refused(self.model or "", method, self.url, status)
+            self.app.note_refusal(self.quick_model or "", method, self.url, status)
 
-    def part(self) -> None:
-        """Close; where more of a request is on its way, once the client had time to read.
+    def end(self) -> None:
+        """Close; if more of a request may come, first give the client time to read the answer.
 
-        A socket that is closed with bytes unread takes back what was sent last (RFC 9112, 9.6).
+        Closing a socket with unread bytes resets it and drops what was sent last (RFC 9112, 9.6).
         """
-        if self.fresh or not self.transport.can_write_eof():
+        if self.between_requests or not self.transport.can_write_eof():
             self.transport.close()
-        elif not self.parted:
-            self.parted = True
+        elif not self.half_closed:
+            self.half_closed = True
             self.transport.write_eof()
             self.deadline = self.loop.time() + self.linger_seconds
 
     def send_400_response(self, msg: str) -> None:
-        """Answer as every other error is answered."""
+        """Send uvicorn's own errors as JSON."""
         self.refuse(400, msg)
 
     def expire(self, now: float, late: float) -> None:
-        """Close the connection where its deadline is over, or nobody reads its answer."""
+        """Close the connection after its deadline, or if the client does not read its answer."""
         self.deadline += late
         unread = self.transport.get_write_buffer_size()
-        self.stuck_since = (self.stuck_since or now) + late if unread else None
-        if self.stuck_since is not None and now - self.stuck_since > self.body_seconds:
+        self.unread_since = (self.unread_since or now) + late if unread else None
+        if self.unread_since is not None and now - self.unread_since > self.body_seconds:
             self.transport.abort()
         elif now > self.deadline:
             self.deadline = math.inf
-            answered = not self.in_head and self.model is None and self._idle()
-            if self.parted or self.fresh or answered:
-                self.transport.close()  # nothing was ever asked, or no more will be said
+            answered = not self.in_head and self.quick_model is None and self._is_idle()
+            if self.half_closed or self.between_requests or answered:
+                self.transport.close()  # no request is waiting for an answer
             else:
                 self.refuse(408, "the request did not arrive in time")
                 if self.cycle is not None and not self.cycle.response_complete:
                     self.cycle.disconnected = True
                     self.cycle.message_event.set()
 
-    def _idle(self) -> bool:
+    def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     def _close_if_idle(self) -> None:
-        if self._idle() and self.fresh and not self.transport.is_closing():
+        if self._is_idle() and self.between_requests and not self.transport.is_closing():
             self.transport.close()
-
-
-class _Joined:
-    """A transport that sends an answer's head with its body: a system call takes a while."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.is_closing = connection.transport.is_closing
-        self._connection = connection
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            data, self._head = self._head + data, b""
-        elif not data.startswith(CONTINUE):
-            self._head = data
-            return
-        self._connection.transport.write(data)
-
-    def close(self) -> None:
-        self._connection.part()
 
 
 def connect(
@@ -333,7 +289,7 @@ def connect(
     app_state: dict[str, Any],
     _loop: asyncio.AbstractEventLoop | None = None,
 ) -> asyncio.Protocol:
-    """Return what handles a new connection: one beyond `most` at a time is a `Surplus`."""
+    """Create the protocol of a new connection: a `Surplus` if there are `most` already."""
     if len(server_state.connections) >= most:
         return Surplus(config.loaded_app, Connection.sweep, Connection.head_seconds)
     return Connection(config, server_state, app_state, _loop)

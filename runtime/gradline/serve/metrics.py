@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests, rows, latencies, versions."""
+"""Metrics for Prometheus: requests, rows, latencies, versions."""
 
 from __future__ import annotations
 
@@ -13,71 +13,73 @@ from prometheus_client import (
     multiprocess,
 )
 
-__all__ = ["Metrics"]
+__all__ = ["SHARED_FOLDER", "Metrics"]
 
-SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
-SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the library's: several workers count in files there
+BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)  # seconds
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: workers count in there
 
 
 class Metrics:
-    """Counts of one process, or of all workers."""
+    """The metrics of one process, or of all workers."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        kept = self.registry
+        self.registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "gradline_requests_total", "Requests, by answer.", ("model", "code"), registry=kept
+            "gradline_requests_total", "Requests, by answer.", ("model", "code"), registry=registry
         )
         self._rows = Counter(
-            "gradline_rows_total", "Rows predicted.", ("model", "version"), registry=kept
+            "gradline_rows_total", "Rows predicted.", ("model", "version"), registry=registry
         )
         self._seconds = Histogram(
             "gradline_request_seconds",
             "From a request's headers to its answer.",
             ("model",),
-            buckets=SECONDS,
-            registry=kept,
+            buckets=BUCKETS,
+            registry=registry,
         )
         self._version = Gauge(
             "gradline_model_version",
-            "The version that is served.",
+            "The served version.",
             ("model",),
-            registry=kept,
+            registry=registry,
             multiprocess_mode="mostrecent",
         )
         self._refused = Counter(
-            "gradline_versions_refused_total", "Versions not loaded.", ("model",), registry=kept
+            "gradline_versions_refused_total",
+            "Versions that failed to load.",
+            ("model",),
+            registry=registry,
         )
         self._damaged = Gauge(
             "gradline_package_damaged",
-            "1 where the files of the served version changed on disk.",
+            "1 if the files of the served version changed on disk.",
             ("model",),
-            registry=kept,
+            registry=registry,
             multiprocess_mode="mostrecent",
         )
-        self._answers: dict[tuple[str, int], list[float]] = {}
-        self._predicted: dict[tuple[str, str], int] = {}
+        self._new_answers: dict[tuple[str, int], list[float]] = {}
+        self._new_rows: dict[tuple[str, str], int] = {}
 
     def answered(self, model: str, code: int, seconds: float) -> None:
-        """Count a request; `model` is "" where it was about none that is served.
+        """Note a request; `model` is "" if it was not about a served model.
 
-        It is only noted, and counted by `settle`: the library takes as long as an inference.
+        `flush` counts it later: prometheus_client takes as long as an inference.
         """
-        self._answers.setdefault((model, code), []).append(seconds)
+        self._new_answers.setdefault((model, code), []).append(seconds)
 
     def turned_away(self, model: str, status: int) -> None:
-        """Count a request that was refused before it was read to its end."""
+        """Count a request that was refused before it was read completely."""
         self._requests.labels(model, str(status)).inc()
 
     def predicted(self, model: str, version: str, rows: int) -> None:
-        """Count predicted rows."""
+        """Note predicted rows."""
         key = model, version
-        self._predicted[key] = self._predicted.get(key, 0) + rows
+        self._new_rows[key] = self._new_rows.get(key, 0) + rows
 
-    def settle(self) -> None:
-        """Hand over what was noted since."""
-        answers, self._answers = self._answers, {}
-        predicted, self._predicted = self._predicted, {}
+    def flush(self) -> None:
+        """Count what was noted since the last call."""
+        answers, self._new_answers = self._new_answers, {}
+        predicted, self._new_rows = self._new_rows, {}
         for (model, code), times in answers.items():
             self._requests.labels(model, code).inc(len(times))
             seconds = self._seconds.labels(model)
@@ -87,22 +89,22 @@ class Metrics:
             self._rows.labels(model, version).inc(rows)
 
     def serving(self, model: str, version: str) -> None:
-        """Note the version that is served now."""
+        """Set the served version."""
         self._version.labels(model).set(int(version))
         self._damaged.labels(model).set(0)
 
     def refused(self, model: str) -> None:
-        """Count a version that did not load."""
+        """Count a version that failed to load."""
         self._refused.labels(model).inc()
 
     def damaged(self, model: str, damaged: bool) -> None:
-        """Note whether the files of what is served are no longer those that were loaded."""
+        """Set whether the files of the served version have changed on disk."""
         self._damaged.labels(model).set(damaged)
 
     def text(self) -> bytes:
-        """Return all of it in Prometheus's text format."""
-        self.settle()
-        if SHARED not in os.environ:
+        """Format all metrics as Prometheus's text format."""
+        self.flush()
+        if SHARED_FOLDER not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]

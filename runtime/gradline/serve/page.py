@@ -1,4 +1,4 @@
-"""The page at /: one file that tries the models, with the panel that reports have too."""
+"""The page at `/`: one file for trying the models, with the same panel as in reports."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 @cache
 def page() -> tuple[bytes, bytes]:
-    """Return the page's bytes, and its Content-Security-Policy.
+    """Return the page and its Content-Security-Policy.
 
-    Nothing may come from elsewhere, and no script or style runs but the page's own, each named by
-    its hash (https://www.w3.org/TR/CSP3/).
+    The policy allows nothing from other hosts. It names each inline script and style by its hash,
+    so no other one runs (https://www.w3.org/TR/CSP3/).
     """
     runtime = files("gradline")
     panel = runtime.joinpath("presentation", "panel.html").read_bytes()

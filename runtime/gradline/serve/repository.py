@@ -1,7 +1,7 @@
-"""The models that are served: loaded, proved, and followed as versions come and pins move.
+"""Load the served models and follow their versions and pins on disk.
 
-A request takes a model out of a dictionary once, so that its answer is wholly of one version; a new
-version is loaded beside the old one and then put in its place.
+A request takes its model out of a dictionary once, so its whole answer is from one version. A new
+version is loaded beside the old one and then replaces it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from gradline.model import load
 from gradline.package.reading import read_package
 from gradline.package.versions import PIN, folder_name, pinned_version, published_versions
 from gradline.serve.metrics import Metrics
-from gradline.serve.protocol.inference import Served
+from gradline.serve.protocol.served_model import ServedModel
 
 __all__ = ["Entry", "Repository"]
 
-LOADED = ("manifest.json", "model.onnx", "golden.json")
-KEPT = 8  # further versions of a model that stay loaded once they were asked for
+LOADED_FILES = ("manifest.json", "model.onnx", "golden.json")
+MAX_OTHERS = 8  # versions per model that stay loaded beside the current one
 Stamp = tuple[tuple[str, int, int], ...]
 
 log = logging.getLogger("gradline.serve")
@@ -34,40 +34,40 @@ class Entry:
 
     Attributes:
         folder: artifacts/<name>, whose versions are followed; None for a single version or file.
-        current: What is answered with where no version is named.
+        current: The model that answers requests that name no version.
         place: The version directory or file that `current` was loaded from.
-        stamp: Of the files that `current` was loaded from, when they were last the same.
-        seen: Of the same files, when they were last read.
-        others: Further versions, by number, that were asked for.
-        refused: The files of versions that did not load, by number, as they were then.
-        damaged: Whether the files that `current` was loaded from have changed since.
-        fault: What is wrong with the pin, "" where nothing is.
+        stamp: The stamp of those files when they were last known to be what was loaded.
+        seen: Their stamp when they were last compared with what was loaded.
+        others: Other versions that requests have named, by number.
+        refused: Versions that failed to load, each with its files' stamp at that time.
+        damaged: Whether the files of `current` have changed since they were loaded.
+        pin_error: What is wrong with the pin; "" if nothing is.
     """
 
     folder: Path | None
-    current: Served
+    current: ServedModel
     place: Path
     stamp: Stamp
-    others: dict[str, Served] = field(default_factory=dict)
+    others: dict[str, ServedModel] = field(default_factory=dict)
     refused: dict[int, Stamp] = field(default_factory=dict)
     seen: Stamp | None = None
     damaged: bool = False
-    fault: str = ""
+    pin_error: str = ""
 
 
 class Repository:
-    """Models by name.
+    """The served models by name.
 
     Args:
         paths: Packages (artifacts/<name>), versions of them, ONNX files, or folders of packages.
-        metrics: That are told of versions.
-        public_key: A PEM file; where given, only what its owner signed is served.
-        name: The name that the packages must have; by default the name of the folder that holds
-            their versions, so that no package is served under another name.
+        metrics: Where served, refused and damaged versions are counted.
+        public_key: A PEM file. If given, only packages signed with its private key are served.
+        name: The name that every package must have. By default the name of the folder that holds
+            its versions, so that no package is served under another name.
 
     Raises:
-        InputError: Where nothing is at a path, or two models have one name.
-        PackageError: Where no version of a package can be loaded.
+        InputError: A path does not exist, or two models have the same name.
+        PackageError: No version of a package can be loaded.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Repository:
         name: str | None = None,
     ) -> None:
         self.models: dict[str, Entry] = {}
-        self._unserved: dict[Path, object] = {}  # packages that did not load, as they were then
-        self._loading = threading.Lock()
+        self._unserved: dict[Path, object] = {}  # packages that failed to load, with their stamps
+        self._lock = threading.Lock()
         self._metrics = metrics
         self._public_key = public_key
         self._name = name
@@ -92,18 +92,18 @@ class Repository:
                 "no package to serve", code="no-package", hint="give artifacts/NAME or artifacts"
             )
 
-    def find(self, name: str, version: str | None) -> Served | None:
-        """Return a model, of a version that may be named, or None; a version may be loaded now."""
+    def find(self, name: str, version: str | None) -> ServedModel | None:
+        """Return a model, loading the requested version if needed; None if there is none."""
         entry = self.models.get(name)
         if entry is None:
             return None
         if version is None or version == entry.current.version:
             return entry.current
-        with self._loading:  # threads ask
+        with self._lock:
             return entry.others.get(version) or self._load_other(entry, version)
 
     def versions(self, name: str) -> list[str]:
-        """Return the versions of a model that can be asked for."""
+        """List the versions of a model that requests can name."""
         entry = self.models[name]
         known = {int(entry.current.version)}
         if entry.folder is not None:
@@ -111,21 +111,20 @@ class Repository:
         return [str(number) for number in sorted(known)]
 
     def refresh(self) -> None:
-        """Load what was published, pinned or unpinned since; keep what does not load as it was."""
-        with self._loading:
+        """Load what was published, pinned or unpinned since the last call."""
+        with self._lock:
             for root in self._roots:
-                self._look_into(root)
+                self._add_new_packages(root)
             for name, entry in self.models.items():
                 if entry.folder is not None:
                     self._follow(name, entry, entry.folder)
-                self._watch(name, entry)
+                self._check_files(name, entry)
 
-    def _look_into(self, root: Path) -> None:
-        """Serve the packages that are new in a folder; tell once of those that can't be."""
+    def _add_new_packages(self, root: Path) -> None:
         known = {entry.folder for entry in self.models.values()}
         for place in _packages(root):
-            found = [_stamp(place / str(version)) for version in published_versions(place)]
-            state = (_stamp(place / PIN), found)
+            stamps = [_stamp(place / str(version)) for version in published_versions(place)]
+            state = (_stamp(place / PIN), stamps)
             if place in known or self._unserved.get(place) == state:
                 continue
             try:
@@ -136,11 +135,11 @@ class Repository:
 
     def _add(self, place: Path) -> None:
         versions = published_versions(place)
-        if not versions:
-            served = self._load(place, None)
-            entry = Entry(None, served, place, _stamp(place))
+        if versions:
+            entry = self._load_newest(place, versions)
         else:
-            entry = self._newest(place, versions)
+            served = ServedModel(load(place, public_key=self._public_key, name=self._name))
+            entry = Entry(None, served, place, _stamp(place))
         name = entry.current.model.name
         if name in self.models:
             raise InputError(
@@ -149,51 +148,55 @@ class Repository:
         self.models[name] = entry
         self._metrics.serving(name, entry.current.version)
 
-    def _load(self, place: Path, folder: Path | None) -> Served:
-        """Load a version; if `folder` is given, it is the version's artifacts/<name>."""
-        name = folder_name(folder) if self._name is None and folder is not None else self._name
-        return Served(load(place, public_key=self._public_key, name=name))
-
-    def _newest(self, folder: Path, versions: list[int]) -> Entry:
-        """Return the pinned version, else the newest that loads."""
+    def _load_newest(self, folder: Path, versions: list[int]) -> Entry:
+        """Load the pinned version, or else the newest that loads."""
         pinned = pinned_version(folder, versions)
         refused: dict[int, Stamp] = {}
         for number in [pinned] if pinned else reversed(versions):
             place = folder / str(number)
             try:
-                served = self._load(place, folder)
+                served = self._load(folder, number, refused)
             except GradlineError as error:
-                self._refuse(folder, number, refused, error)
                 last = error
             else:
                 return Entry(folder, served, place, _stamp(place), refused=refused)
         raise last
 
+    def _load(self, folder: Path, number: int, refused: dict[int, Stamp]) -> ServedModel:
+        """Load a version of artifacts/<name>; if that fails, note it in `refused` and raise."""
+        place = folder / str(number)
+        try:
+            name = folder_name(folder) if self._name is None else self._name
+            return ServedModel(load(place, public_key=self._public_key, name=name))
+        except GradlineError as error:
+            log.error("%s version %s is refused: %s", folder.name, number, error)
+            refused[number] = _stamp(place)
+            self._metrics.refused(folder.name)
+            raise
+
     def _follow(self, name: str, entry: Entry, folder: Path) -> None:
-        """Load the version that is pinned or newest now, where it is another one."""
+        """Replace the current version if another one is pinned or newest now."""
         versions = published_versions(folder)
         try:
-            wanted = pinned_version(folder, versions)
+            pinned = pinned_version(folder, versions)
         except PackageError as error:
-            if entry.fault != str(error):
+            if entry.pin_error != str(error):
                 log.error("%s keeps serving version %s: %s", name, entry.current.version, error)
-            entry.fault = str(error)
+            entry.pin_error = str(error)
             return
-        entry.fault = ""
-        tried = [wanted] if wanted else list(reversed(versions))
-        for number in tried:
+        entry.pin_error = ""
+        for number in [pinned] if pinned else reversed(versions):
+            if str(number) == entry.current.version:
+                return
             place = folder / str(number)
-            if str(number) == entry.current.version or entry.refused.get(number) == _stamp(place):
-                if str(number) == entry.current.version:
-                    return
-                continue
             stamp = _stamp(place)
-            try:
-                served = self._load(place, folder)
-            except GradlineError as error:
-                self._refuse(folder, number, entry.refused, error)
+            if entry.refused.get(number) == stamp:
                 continue
-            log.info("%s: version %s is served, %s was", name, number, entry.current.version)
+            try:
+                served = self._load(folder, number, entry.refused)
+            except GradlineError:
+                continue
+            log.info("%s: version %s replaces version %s", name, number, entry.current.version)
             entry.refused.pop(number, None)
             entry.others.pop(str(number), None)
             entry.current, entry.place, entry.stamp = served, place, stamp
@@ -201,17 +204,10 @@ class Repository:
             self._metrics.serving(name, served.version)
             return
 
-    def _refuse(
-        self, folder: Path, number: int, refused: dict[int, Stamp], error: GradlineError
-    ) -> None:
-        log.error("%s version %s is refused: %s", folder.name, number, error)
-        refused[number] = _stamp(folder / str(number))
-        self._metrics.refused(folder.name)
+    def _check_files(self, name: str, entry: Entry) -> None:
+        """Report if the files of the current version, which is served from memory, have changed.
 
-    def _watch(self, name: str, entry: Entry) -> None:
-        """Tell where the files change of what is served, from memory, all the same.
-
-        A time of change alone tells nothing: files that were copied or touched are read again.
+        A new modification time alone proves nothing: the files are read again and compared.
         """
         stamp = _stamp(entry.place)
         damaged = entry.damaged
@@ -219,7 +215,7 @@ class Repository:
             damaged = False
         elif stamp != entry.seen:
             entry.seen = stamp
-            damaged = not self._is_same(entry)
+            damaged = not self._is_unchanged(entry)
             if not damaged:
                 entry.stamp = stamp
         if damaged and not entry.damaged:
@@ -228,8 +224,8 @@ class Repository:
             entry.damaged = damaged
             self._metrics.damaged(name, damaged)
 
-    def _is_same(self, entry: Entry) -> bool:
-        """Return whether the files are, byte for byte, those that were loaded."""
+    def _is_unchanged(self, entry: Entry) -> bool:
+        """Compare the files with those that were loaded, byte for byte."""
         loaded = entry.current.model.package
         try:
             found = read_package(entry.place, self._public_key)
@@ -237,31 +233,30 @@ class Repository:
             return False
         return (found.manifest, found.onnx) == (loaded.manifest, loaded.onnx)
 
-    def _load_other(self, entry: Entry, version: str) -> Served | None:
-        if entry.folder is None or not version.isascii() or not version.isdigit():
+    def _load_other(self, entry: Entry, version: str) -> ServedModel | None:
+        folder = entry.folder
+        if folder is None or not version.isascii() or not version.isdigit():
             return None
         number = int(version) if len(version) < 19 else -1
-        if str(number) != version or number not in published_versions(entry.folder):
+        if str(number) != version or number not in published_versions(folder):
             return None
-        place = entry.folder / version
-        if entry.refused.get(number) == _stamp(place):
+        if entry.refused.get(number) == _stamp(folder / version):
             return None
         try:
-            served = self._load(place, entry.folder)
-        except GradlineError as error:
-            self._refuse(entry.folder, number, entry.refused, error)
+            served = self._load(folder, number, entry.refused)
+        except GradlineError:
             return None
-        while len(entry.others) >= KEPT:
+        while len(entry.others) >= MAX_OTHERS:
             entry.others.pop(next(iter(entry.others)))
         entry.others[version] = served
         return served
 
 
 def _is_root(path: Path) -> bool:
-    """Return whether a path is a folder of packages, not a package."""
+    """Return whether a path is a folder of packages."""
     known = ("manifest.json", "model.onnx")
-    held = published_versions(path) or any((path / file).exists() for file in known)
-    return path.is_dir() and not held
+    is_package = published_versions(path) or any((path / file).exists() for file in known)
+    return path.is_dir() and not is_package
 
 
 def _packages(root: Path) -> list[Path]:
@@ -269,8 +264,8 @@ def _packages(root: Path) -> list[Path]:
 
 
 def _stamp(place: Path) -> Stamp:
-    """Return the name, size and time of change of the files that a model is loaded from."""
-    files = [place] if place.is_file() else [place / file for file in LOADED]
+    """Return the name, size and modification time of the files that a model is loaded from."""
+    files = [place] if place.is_file() else [place / file for file in LOADED_FILES]
     stamps = []
     for file in files:
         try:

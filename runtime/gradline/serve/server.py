@@ -1,4 +1,4 @@
-"""gradline's server: uvicorn, on a socket that listens before anything else is said."""
+"""Run gradline's server: listen on a socket first, then report its address."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +19,12 @@ from tempfile import TemporaryDirectory
 import uvicorn
 
 from gradline.errors import InputError
-from gradline.serve import app
+from gradline.serve.application import Application
 from gradline.serve.connections import connect
-from gradline.serve.draining import SURPLUS, Server
-from gradline.serve.metrics import SHARED
-from gradline.serve.settings import Settings
+from gradline.serve.draining import MAX_SURPLUS, Server
+from gradline.serve.limits import Limits
+from gradline.serve.metrics import SHARED_FOLDER, Metrics
+from gradline.serve.repository import Repository
 from gradline.serve.worker import Replica, log_to_stderr
 from gradline.terminal.output import tell
 
@@ -30,8 +32,8 @@ __all__ = ["Listening", "run"]
 
 BACKLOG = 2048
 DRAIN_SECONDS = 10
-WORKER_START_SECONDS = 60  # at SIGHUP; uvicorn's 5 s are too few for many models on a busy machine
-SPARE = 256  # descriptors for files, and for who is being accepted
+WORKER_START_SECONDS = 60  # at SIGHUP: uvicorn's 5 s are too few for many models on a busy machine
+SPARE_DESCRIPTORS = 256  # for files, and for connections that are being accepted
 
 log = logging.getLogger("gradline.serve")
 
@@ -42,10 +44,11 @@ class Listening:
 
     Attributes:
         host: An address or name.
-        port: 0 for a free one.
-        workers: Processes that answer.
-        certificate, key: PEM files for TLS.
-        connections: That are open at a time in each worker; further ones are answered 503.
+        port: A port; 0 for a free one.
+        workers: The number of processes.
+        certificate: A PEM file for TLS.
+        key: The certificate's key, a PEM file.
+        connections: The most open connections per worker; further ones get 503.
     """
 
     host: str = "127.0.0.1"
@@ -56,21 +59,28 @@ class Listening:
     connections: int = 1000
 
 
-def run(settings: Settings, listening: Listening) -> None:
-    """Serve until SIGTERM or SIGINT, and then drain.
+def run(
+    paths: Sequence[Path],
+    limits: Limits,
+    listening: Listening,
+    public_key: Path | None = None,
+    name: str | None = None,
+) -> None:
+    """Serve packages until SIGTERM or SIGINT, then finish the open requests.
+
+    `paths`, `public_key` and `name` are those of `Repository`.
 
     Raises:
-        InputError: Where the address can't be had, the certificate is none, or nothing can be
+        InputError: The address is not available, the certificate is invalid, or nothing can be
             served.
-        PackageError: Where no version of a package can be loaded.
+        PackageError: No version of a package can be loaded.
     """
     log_to_stderr()
-    os.environ.update(settings.to_environment())
-    application = app()
+    metrics = Metrics()
+    application = Application(Repository(paths, metrics, public_key, name), metrics, limits)
     if listening.certificate:
         _check_certificate(listening.certificate, listening.key)
     bound = _bind(listening)
-    scheme = "https" if listening.certificate else "http"
     config = uvicorn.Config(
         application,
         http=partial(connect, listening.connections),  # type: ignore[arg-type]
@@ -88,23 +98,23 @@ def run(settings: Settings, listening: Listening) -> None:
         ssl_certfile=listening.certificate,
         ssl_keyfile=listening.key,
     )
-    host, port = bound.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
     server = Server(config)
     alone = listening.workers == 1
-    # Before uvicorn listens to signals, and after it ended, when it sends itself what it was sent.
+    # For signals before uvicorn handles them, and for the one that it re-raises when it ends.
     signal.signal(signal.SIGTERM, lambda *_: server.end() if alone else sys.exit(0))
-    tell(f"{scheme}://{shown}:{port}")
-    _allow_descriptors(listening.connections + SURPLUS + SPARE)
+    host, port = bound.getsockname()[:2]
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    tell(f"{'https' if listening.certificate else 'http'}://{address}")
+    _raise_descriptor_limit(listening.connections + MAX_SURPLUS + SPARE_DESCRIPTORS)
     gc.collect()
-    gc.freeze()  # looking through what stays anyway shows in the slowest answers
+    gc.freeze()  # scanning these permanent objects again would slow down the slowest answers
     if alone:
         server.run(sockets=[bound])
         return
-    from gradline.serve.supervisor import Workers  # which looks for ways to watch files, too
+    from gradline.serve.supervisor import Workers  # it imports uvicorn's file watchers, too
 
     with TemporaryDirectory(prefix="gradline-") as folder:
-        os.environ[SHARED] = folder  # of counts
+        os.environ[SHARED_FOLDER] = folder
         config.app, config.factory = Replica(application, Path(folder)), True
         Workers(config, [bound], application.repository).run()
 
@@ -120,8 +130,8 @@ def _check_certificate(certificate: Path, key: Path | None) -> None:
         ) from error
 
 
-def _allow_descriptors(needed: int) -> None:
-    """Have as many descriptors as all connections and the files need, where that is allowed."""
+def _raise_descriptor_limit(needed: int) -> None:
+    """Raise the soft limit on descriptors as far as needed and allowed."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -134,9 +144,10 @@ def _allow_descriptors(needed: int) -> None:
             soft = most
     if soft != resource.RLIM_INFINITY and soft < needed:
         log.warning(
-            "%d descriptors are allowed: of more than %d connections some may be closed untold",
+            "only %d file descriptors are allowed: above %d connections some may be closed without "
+            "an answer; raise the limit with ulimit -n",
             soft,
-            max(soft - SPARE, 0),
+            max(soft - SPARE_DESCRIPTORS, 0),
         )
 
 

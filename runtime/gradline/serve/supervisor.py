@@ -1,4 +1,4 @@
-"""Several workers, and the process that replaces and ends them."""
+"""Start several workers, replace those that die, and end them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from gradline.serve.worker import log_to_stderr
 
 __all__ = ["Workers"]
 
-HUNG = 60.0  # seconds without a sign of life: one large body after another may keep a worker busy
-NOT_STARTED = 3  # the exit status of a worker that never was ready, as uvicorn has it
-LONGEST_WAIT = 60.0  # seconds until one that did not start is tried again
+HUNG_SECONDS = 60.0  # without a sign of life: several large bodies may keep a worker busy
+NOT_STARTED = 3  # the exit status of a worker that was never ready, as in uvicorn
+LONGEST_WAIT = 60.0  # seconds before another try to start a worker
 
 log = logging.getLogger("gradline.serve.supervisor")
 
 
 class Worker(multiprocess.Process):
-    """A process that runs our server, where uvicorn's would run its own."""
+    """A process that runs our server in place of uvicorn's."""
 
-    asked: float | None = None  # since when it owes a sign of life
+    asked: float | None = None  # when it was asked for a sign of life
     ready = False
-    retry_at: float | None = None  # where it did not start
+    retry_at: float | None = None  # when to try again, if it did not start
 
     @property
     def server(self) -> Server:
-        """Return the server, made in the worker's own process."""
+        """Return the server, created in the worker's own process."""
         if self._server is None:
             self._server = Server(self.config)
         assert isinstance(self._server, Server)  # noqa: S101 - made above
@@ -51,11 +51,11 @@ class Worker(multiprocess.Process):
         except Exception as error:
             if self.server.started:
                 raise
-            log.error("a worker does not start: %s", error)
+            log.error("a worker did not start: %s", error)
             sys.exit(NOT_STARTED)
 
-    def is_alive(self, timeout: float = HUNG) -> bool:
-        """Return whether it runs and gave a sign of life of late, which is not waited for."""
+    def is_alive(self, timeout: float = HUNG_SECONDS) -> bool:
+        """Return whether the process runs and has recently given a sign of life; do not wait."""
         if not self.process.is_alive():
             return False
         now = time.monotonic()
@@ -68,7 +68,7 @@ class Worker(multiprocess.Process):
                 self.asked = None
         except (OSError, EOFError):
             return False
-        return self.asked is None or now - self.asked < HUNG
+        return self.asked is None or now - self.asked < HUNG_SECONDS
 
 
 def _end_with_supervisor(server: Server) -> None:
@@ -76,19 +76,18 @@ def _end_with_supervisor(server: Server) -> None:
     supervisor = parent_process()
     assert supervisor is not None  # noqa: S101 - this runs in a worker
     supervisor.join()
-    log.error("the supervisor is gone: this worker ends")
+    log.error("the supervisor has died: this worker ends")
     server.end()
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor, which no longer listens itself once its workers are to end.
+    """uvicorn's supervisor, with workers that start with the models the others serve.
 
-    It follows the versions, as its workers do, so that a new worker starts with what the others
-    serve.
+    It follows the versions on disk, as its workers do.
 
     Args:
-        config: Of uvicorn.
-        sockets: That listen.
+        config: uvicorn's configuration.
+        sockets: The listening sockets.
         repository: The models that new workers start with.
     """
 
@@ -98,15 +97,15 @@ class Workers(Multiprocess):
         super().__init__(config, sockets)
         self._repository = repository
         self._wait = 1.0
-        # The workers tell what becomes of the versions.
+        # The workers log changes of versions.
         logging.getLogger("gradline.serve").setLevel(logging.CRITICAL)
         log.setLevel(logging.INFO)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace whoever died; end where none of them starts.
+        """Replace dead workers.
 
         Raises:
-            RefusedError: Where none starts.
+            RefusedError: No worker starts.
         """
         if self.should_exit.is_set():
             return
@@ -117,30 +116,27 @@ class Workers(Multiprocess):
                 continue
             worker.kill()
             worker.join()
-            if self._is_to_be_replaced(worker):
-                if worker.exitcode != NOT_STARTED:  # else the worker has reported it
+            if self._is_time_to_replace(worker):
+                if worker.exitcode != NOT_STARTED:  # else the worker has logged why
                     log.warning("worker %d ended with status %s", worker.pid, worker.exitcode)
                 self._replace(place)
-        if all(worker.ready for worker in self._workers):
+        workers = [worker for worker in self.processes if isinstance(worker, Worker)]
+        if all(worker.ready for worker in workers):
             self._wait = 1.0
-        if all(worker.exitcode == NOT_STARTED for worker in self._workers):
-            raise RefusedError("no worker starts", code="no-worker", hint="what they said is above")
+        if all(worker.exitcode == NOT_STARTED for worker in workers):
+            raise RefusedError("no worker starts", code="no-worker", hint="see the errors above")
 
     def _replace(self, place: int) -> None:
         worker = Worker(self.config, self.sockets)
         try:
             worker.start()
-        except OSError as error:  # no memory, descriptor or room for the models: perhaps soon
-            log.error("a worker can't be started now: %s", error)
+        except OSError as error:  # out of memory, descriptors or disk space: perhaps not for long
+            log.error("a worker cannot be started now: %s", error)
         else:
             self.processes[place] = worker
 
-    @property
-    def _workers(self) -> list[Worker]:
-        return [worker for worker in self.processes if isinstance(worker, Worker)]
-
-    def _is_to_be_replaced(self, worker: multiprocess.Process) -> bool:
-        """Return whether it is time: what does not start is tried less and less often."""
+    def _is_time_to_replace(self, worker: multiprocess.Process) -> bool:
+        """Return whether to replace a worker; wait longer after each one that did not start."""
         assert isinstance(worker, Worker)  # noqa: S101 - there are no others
         if worker.exitcode != NOT_STARTED:
             return True
@@ -151,10 +147,10 @@ class Workers(Multiprocess):
         return now >= worker.retry_at
 
     def terminate_all(self) -> None:
-        """Close what listens: nobody would answer who still came; then end the workers."""
+        """Close the listening sockets first, so that no new client waits in vain."""
         for listening in self.sockets:
             listening.close()
         super().terminate_all()
 
 
-multiprocess.Process = Worker  # type: ignore[misc] # there is no other way to say so
+multiprocess.Process = Worker  # type: ignore[misc] # uvicorn has no other way to set it

@@ -1,33 +1,24 @@
-"""A connection too many, and the answers after which any connection ends."""
+"""Connections above the limit."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any, ClassVar, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
+from gradline.serve.answers import last_answer
 from gradline.serve.application import Application
 from gradline.serve.sweeping import Sweep
 
-__all__ = ["Surplus", "last_answer"]
-
-
-def last_answer(status: int, message: str, headers: bytes = b"") -> bytes:
-    """Return a whole answer after which the connection is closed."""
-    body = json.dumps({"error": message}).encode()
-    head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n"
-    return STATUS_LINE[status] + headers + head % len(body) + b"\r\n" + body
+__all__ = ["Surplus"]
 
 
 FULL = last_answer(503, "too many connections", b"retry-after: 1\r\n")
 
 
 class Surplus(asyncio.Protocol):
-    """A connection too many: whatever it asks is answered 503, without being read."""
+    """A connection above the limit: its request gets 503 without being read."""
 
-    held: ClassVar[set[Surplus]] = set()  # what is open, or to be opened
+    held: ClassVar[set[Surplus]] = set()  # open, or being opened
 
     def __init__(self, app: Any, sweep: Sweep, seconds: float) -> None:
         self.app = app
@@ -35,27 +26,27 @@ class Surplus(asyncio.Protocol):
         self.seconds = seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give it a while to ask."""
-        self.transport = cast("asyncio.Transport", transport)  # what TCP and TLS give
+        """Set the deadline for a request."""
+        self.transport = cast("asyncio.Transport", transport)  # TCP and TLS give this one
         loop = asyncio.get_running_loop()
         self.deadline = loop.time() + self.seconds
         self.sweep.watch(self, loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Forget the connection."""
         self.sweep.forget(self)
         self.held.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        """Answer, once."""
+        """Answer 503, once."""
         if not self.transport.is_closing():
             self.transport.write(FULL)
             self.transport.close()
             if isinstance(self.app, Application):
-                self.app.refused("", b"", b"", 503)
+                self.app.note_refusal("", b"", b"", 503)
 
     def expire(self, now: float, late: float) -> None:
-        """Close the connection where it asked nothing, or does not read the answer."""
+        """Close the connection if no request comes or the answer is not read in time."""
         self.deadline += late
         if now > self.deadline:
             self.transport.abort()

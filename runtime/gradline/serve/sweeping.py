@@ -1,4 +1,4 @@
-"""The deadlines of all connections, looked at now and then: cheaper than a timer for each."""
+"""Check the deadlines of all connections periodically: cheaper than a timer for each."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ EVERY = 0.25  # seconds
 
 
 class Expiring(Protocol):
-    """What has a deadline."""
+    """A connection with a deadline."""
 
     def expire(self, now: float, late: float) -> None:
-        """End where the deadline, put off by `late`, is over."""
+        """Extend the deadline by `late` seconds; end the connection if it has passed."""
 
 
 class Sweep:
-    """Tells each connection of the time, and for how long the loop did nothing but be busy.
+    """Calls `expire` of each connection periodically.
 
-    What was sent in that while lies unread, and is not late for it.
+    `late` is how long the event loop was busy beyond the period. Data that arrived meanwhile are
+    not read yet, so the client is not late.
     """
 
     def __init__(self) -> None:
@@ -28,16 +29,16 @@ class Sweep:
         self._next: asyncio.TimerHandle | None = None
 
     def watch(self, connection: Expiring, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell a connection of the time from now on."""
+        """Start checking a connection."""
         self._watched.add(connection)
         if self._next is None:
-            self._again(loop)
+            self._schedule(loop)
 
     def forget(self, connection: Expiring) -> None:
-        """Tell it no more."""
+        """Stop checking a connection."""
         self._watched.discard(connection)
 
-    def _again(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         self._next = loop.call_later(EVERY, self._run, loop, loop.time() + EVERY)
 
     def _run(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
@@ -46,4 +47,4 @@ class Sweep:
             connection.expire(now, max(now - due, 0.0))
         self._next = None
         if self._watched:
-            self._again(loop)
+            self._schedule(loop)

@@ -13,27 +13,27 @@ from typing import Any
 
 from gradline.serve.application import Application
 from gradline.serve.metrics import Metrics
-from gradline.serve.protocol.inference import Served
+from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.repository import Repository
 
 __all__ = ["Replica", "log_to_stderr"]
 
-copyreg.pickle(Served, lambda served: (Served, (served.model,)))
+copyreg.pickle(ServedModel, lambda served: (ServedModel, (served.model,)))
 
 
 def log_to_stderr() -> None:
-    """Write what is worth a line on stderr, and nothing of uvicorn's."""
+    """Log our own messages on stderr, and none of uvicorn's."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for noisy in ("uvicorn.error", "uvicorn.access", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
 class Replica:
-    """Makes a worker's application, of what the first process holds when the worker is started.
+    """Creates a worker's application from the models that the first process holds.
 
-    So a worker that replaces another one serves the same, whatever became of the files. The models
-    travel in a file of the `folder`: where a process is killed as it starts, nobody would read on
-    in the pipe that it gets the rest by.
+    So a worker that replaces another one serves the same models, even if their files have changed.
+    The models travel in a file of `folder`: if a worker is killed while it starts, nothing reads
+    the rest of a pipe.
     """
 
     def __init__(self, application: Application, folder: Path) -> None:
@@ -42,34 +42,27 @@ class Replica:
         self._file = folder / "models"
 
     def __getstate__(self) -> dict[str, Any]:
+        held = vars(self._application.repository).copy()
+        del held["_metrics"], held["_lock"]  # these belong to one process
         written = self._file.with_suffix(".new")
-        written.write_bytes(pickle.dumps(_held(self._application.repository)))
+        written.write_bytes(pickle.dumps(held))
         os.replace(written, self._file)
         return {"_file": self._file, "_limits": self._limits}
 
     def __call__(self) -> Application:
-        """Return the application, in the worker's process."""
+        """Create the application in the worker's process."""
         metrics = Metrics()
         held = pickle.loads(self._file.read_bytes())  # noqa: S301 - the first process wrote it
-        return Application(Taken(held, metrics), metrics, self._limits)
+        return Application(RestoredRepository(held, metrics), metrics, self._limits)
 
 
-class Taken(Repository):
-    """A repository that goes on with what another process held."""
+class RestoredRepository(Repository):
+    """A repository with the state of another process's."""
 
     def __init__(self, held: dict[str, Any], metrics: Metrics) -> None:
-        vars(self).update(held, _metrics=metrics, _loading=threading.Lock())
+        vars(self).update(held, _metrics=metrics, _lock=threading.Lock())
         for name, entry in self.models.items():
             metrics.serving(name, entry.current.version)
             metrics.damaged(name, entry.damaged)
             for _ in entry.refused:
                 metrics.refused(name)
-
-
-def _held(repository: Repository) -> dict[str, Any]:
-    """Return what a repository holds, but what belongs to one process."""
-    return {
-        name: value
-        for name, value in vars(repository).items()
-        if name not in ("_metrics", "_loading")
-    }

@@ -1,1 +1,1 @@
-"""The Open Inference Protocol: requests decoded, answers encoded."""
+"""The Open Inference Protocol: decode requests, encode answers."""

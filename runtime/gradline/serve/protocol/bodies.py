@@ -1,4 +1,4 @@
-"""A request's body: read to its end within a limit, and inflated within the same."""
+"""Read and decompress a request's body, both within the same size limit."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from gradline.serve.protocol.errors import RequestError
 
-__all__ = ["READ", "inflated", "read_body"]
+__all__ = ["CONTENT_TYPES", "decompress", "read_body"]
 
 GZIP, DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
-WINDOW = {b"gzip": GZIP, b"x-gzip": GZIP, b"deflate": DEFLATE}
-MEMBERS = 1000  # of a gzip body: one that is of nothing but empty ones would keep others waiting
-PIECE = 1 << 16  # bytes that are inflated at once
-READ = (  # curl's own kind of body among them
+WINDOW_BITS = {b"gzip": GZIP, b"x-gzip": GZIP, b"deflate": DEFLATE}
+MAX_MEMBERS = 1000  # of a gzip body: decompressing many empty ones would block other requests
+CHUNK = 1 << 16  # compressed bytes per step
+CONTENT_TYPES = (
     b"application/json",
     b"application/octet-stream",
-    b"application/x-www-form-urlencoded",
+    b"application/x-www-form-urlencoded",  # curl's default
     b"text/plain",
 )
 
@@ -27,18 +27,18 @@ async def read_body(
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
     limit: int,
 ) -> bytes:
-    """Return the whole body as it was sent.
+    """Read the whole body, still compressed.
 
     Raises:
-        RequestError: For one that is longer than `limit` bytes, of a kind that is not read, or cut.
+        RequestError: It is longer than `limit` bytes, incomplete, or of an unknown type or coding.
     """
     kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-    if kind not in READ:
+    if kind not in CONTENT_TYPES:
         raise RequestError(
             415, f"Content-Type {kind.decode('latin-1')!r}; expected application/json", close=True
         )
     coding = headers.get(b"content-encoding", b"identity").lower()
-    if coding != b"identity" and coding not in WINDOW:
+    if coding != b"identity" and coding not in WINDOW_BITS:
         raise RequestError(
             415,
             f"Content-Encoding {coding.decode('latin-1')!r}; expected gzip or deflate",
@@ -52,7 +52,9 @@ async def read_body(
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestError(400, "the body ended before its length", close=True)
+            raise RequestError(
+                400, "the connection closed before the body was complete", close=True
+            )
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
@@ -61,42 +63,43 @@ async def read_body(
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def inflated(body: bytes, coding: bytes, limit: int) -> bytes:
-    """Return a compressed body as it was before.
+def decompress(body: bytes, coding: bytes, limit: int) -> bytes:
+    """Decompress a body of a known coding.
 
     Raises:
-        RequestError: For one that is longer than `limit` bytes then, or not what it is said to be.
+        RequestError: The result is longer than `limit` bytes, or the body is not of this coding.
     """
-    if coding.lower() == b"identity":
+    coding = coding.lower()
+    if coding == b"identity":
         return body
-    found = _inflated(body, WINDOW[coding.lower()], limit)
-    if found is None and coding.lower() == b"deflate":
-        found = _inflated(body, -zlib.MAX_WBITS, limit)  # many clients leave the wrapping out
+    found = _decompress(body, WINDOW_BITS[coding], limit)
+    if found is None and coding == b"deflate":
+        found = _decompress(body, -zlib.MAX_WBITS, limit)  # many clients omit the zlib header
     if found is None:
-        raise RequestError(400, f"the body is not {coding.decode('latin-1').lower()} data")
+        raise RequestError(400, f"the body is not {coding.decode()} data")
     return found
 
 
-def _inflated(body: bytes, window: int, limit: int) -> bytes | None:
-    """Return what a body inflates to; None where it is not of this kind.
+def _decompress(body: bytes, window_bits: int, limit: int) -> bytes | None:
+    """Decompress a body; return None if it is not of this format.
 
-    A gzip body may be of several members, one after another (RFC 1952, 2.2).
+    A gzip body may consist of several members, one after another (RFC 1952, 2.2).
     """
     parts: list[bytes] = []
     place = size = 0
-    for _ in range(MEMBERS if window == GZIP else 1):
-        reader = zlib.decompressobj(window)
+    for _ in range(MAX_MEMBERS if window_bits == GZIP else 1):
+        reader = zlib.decompressobj(window_bits)
         while not reader.eof:
-            piece = body[place : place + PIECE]
+            chunk = body[place : place + CHUNK]
             try:
-                parts.append(reader.decompress(piece, limit + 1 - size))
+                parts.append(reader.decompress(chunk, limit + 1 - size))
             except zlib.error:
                 return None
             size += len(parts[-1])
             if size > limit:
                 raise _too_long(limit)
-            place += len(piece) - len(reader.unused_data)
-            if not piece:
+            place += len(chunk) - len(reader.unused_data)
+            if not chunk:
                 return None
         if place == len(body):
             return b"".join(parts)

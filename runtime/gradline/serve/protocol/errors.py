@@ -1,26 +1,29 @@
-"""What a client is told where its request can't be answered: a status, and one sentence."""
+"""The error that becomes an HTTP answer: a status and one sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["RequestError", "shown"]
-
-Header = tuple[bytes, bytes]
+__all__ = ["RequestError", "excerpt"]
 
 
 class RequestError(Exception):
-    """A request that is answered with {"error": "…"}.
+    """A request that gets the answer {"error": "…"}.
 
     Attributes:
-        status: 400 to 503.
-        headers: Further ones of the answer.
-        close: Whether the connection is closed after it.
+        status: The HTTP status, 400 to 503.
+        headers: Further headers of the answer.
+        close: Whether the connection closes after the answer.
     """
 
     def __init__(
-        self, status: int, message: str, headers: Sequence[Header] = (), *, close: bool = False
+        self,
+        status: int,
+        message: str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        *,
+        close: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -28,7 +31,7 @@ class RequestError(Exception):
         self.close = close
 
 
-def shown(value: str | list[Any]) -> str:
-    """Return what a request holds as an error repeats it: the beginning of what is long."""
+def excerpt(value: str | list[Any]) -> str:
+    """Format a value of a request for an error message; cut it off if it is long."""
     most = 200 if isinstance(value, str) else 8
     return repr(value) if len(value) <= most else f"{value[:most]!r}…"

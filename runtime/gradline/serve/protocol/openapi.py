@@ -1,4 +1,4 @@
-"""The OpenAPI description of what is served, true to it."""
+"""Build the OpenAPI description of a server."""
 
 from __future__ import annotations
 
@@ -6,49 +6,64 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from gradline.serve.protocol.bodies import WINDOW
-from gradline.serve.protocol.inference import INPUT, Served
-from gradline.serve.protocol.tensors import DTYPES
+import msgspec
+
+from gradline.serve.protocol import messages
+from gradline.serve.protocol.bodies import WINDOW_BITS
+from gradline.serve.protocol.served_model import INPUT, ServedModel
 
 __all__ = ["Models", "document"]
 
-Models = Mapping[str, tuple[Served, Sequence[str]]]  # what is served, and each one's versions
-BINARY = "application/octet-stream"
+Models = Mapping[str, tuple[ServedModel, Sequence[str]]]  # each model with its versions
+MESSAGES = (
+    messages.Error, messages.Live, messages.Ready, messages.ServerMetadata, messages.ModelMetadata,
+    messages.IndexEntry, messages.InferenceRequest, messages.InputTensor, messages.RequestedOutput,
+    messages.InferenceResponse,
+)  # fmt: skip
+SCHEMA = "#/components/schemas/{name}"
+BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 LENGTH = "Inference-Header-Content-Length"
-OPEN: dict[str, Any] = {"security": []}  # to whoever asks
-SHOWN = 64  # columns that an example may have
+LENGTH_DESCRIPTION = (
+    "The length in bytes of the JSON at the start of the body; binary tensors follow it. "
+    f"0 if the body is only the rows of the input {INPUT!r}."
+)
+MAX_EXAMPLE_COLUMNS = 64
 
 
 def document(models: Models, *, protected: bool = False) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.0).
+    """Build the OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.0).
 
     Args:
-        models: By name.
-        protected: Whether a token is asked for.
+        models: The served models by name.
+        protected: Whether the server requires a token.
     """
-    model = "/v2/models/{model}"
-    chosen = f"{model}/versions/{{version}}"
+    public: dict[str, Any] = {"security": []}  # needs no token
     paths: dict[str, Any] = {
-        "/v2": _read("Server metadata.", "ServerMetadata"),
-        "/v2/health/live": _read("Whether the server runs.", "Live", **OPEN),
-        "/v2/health/ready": _read("Whether its models answer.", "Ready", **OPEN),
+        "/v2": _read("Server metadata.", _message("ServerMetadata")),
+        "/v2/health/live": _read("Whether the server runs.", _message("Live"), **public),
+        "/v2/health/ready": _read("Whether the server is ready.", _message("Ready"), **public),
         "/v2/repository/index": {"post": _index()},
-        "/metrics": _read("Metrics for Prometheus.", kind="text/plain"),
-        "/openapi.json": _read("This document.", "Document"),
-        "/": _read("A page to try the models on.", kind="text/html"),
+        "/metrics": _read("Metrics for Prometheus.", _text("text/plain")),
+        "/openapi.json": _read("This document.", {"application/json": {}}),
+        "/": _read("A page for trying the models.", _text("text/html")),
     }
     versions = {number: None for _, numbers in models.values() for number in numbers}
-    known = {"model": list(models), "version": list(versions)}
-    for place, names in ((model, ["model"]), (chosen, ["model", "version"])):
-        parameters = [_parameter(name, "path", enum=known[name]) for name in names]
-        paths[place] = _read("Model metadata.", "ModelMetadata", parameters)
-        paths[f"{place}/ready"] = _read("Whether it answers.", "ModelReady", parameters)
-        paths[f"{place}/infer"] = {"post": _infer(parameters, models)}
+    name = _parameter("model", "path", enum=list(models))
+    number = _parameter("version", "path", enum=list(versions))
+    for path, parameters in (
+        ("/v2/models/{model}", [name]),
+        ("/v2/models/{model}/versions/{version}", [name, number]),
+    ):
+        paths[path] = _read("Model metadata.", _message("ModelMetadata"), parameters=parameters)
+        ready = _read("Whether the model is ready.", _message("Ready"), parameters=parameters)
+        paths[f"{path}/ready"] = ready
+        paths[f"{path}/infer"] = {"post": _infer(parameters, models)}
+    _, schemas = msgspec.json.schema_components(MESSAGES, ref_template=SCHEMA)
     found: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "gradline serve", "version": version("gradline")},
         "paths": paths,
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": schemas},
     }
     if protected:
         found["security"] = [{"token": []}]
@@ -57,164 +72,75 @@ def document(models: Models, *, protected: bool = False) -> dict[str, Any]:
 
 
 def _parameter(name: str, place: str, kind: str = "string", **schema: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": place,
-        "required": place == "path",
-        "schema": {"type": kind, **schema},
-    }
+    required = place == "path"
+    return {"name": name, "in": place, "required": required, "schema": {"type": kind, **schema}}
 
 
-def _content(schema: str | None, kind: str = "application/json") -> dict[str, Any]:
-    found = {"type": "string"} if schema is None else {"$ref": f"#/components/schemas/{schema}"}
-    return {kind: {"schema": found}}
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": SCHEMA.format(name=name)}
+
+
+def _message(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": _reference(name)}}
+
+
+def _text(kind: str) -> dict[str, Any]:
+    return {kind: {"schema": {"type": "string"}}}
 
 
 def _errors(*codes: int) -> dict[str, Any]:
-    known = {*codes, 400, 401, 405, 408, 413, 431, 503}
-    answer = {"description": "What is wrong.", "content": _content("Error")}
-    return {str(code): answer for code in sorted(known)}
+    answer = {"description": "What is wrong.", "content": _message("Error")}
+    return {str(code): answer for code in sorted({*codes, 400, 401, 405, 408, 413, 431, 503})}
 
 
-def _read(
-    summary: str,
-    schema: str | None = None,
-    parameters: Sequence[dict[str, Any]] = (),
-    kind: str = "application/json",
-    **more: Any,
-) -> dict[str, Any]:
-    """Return what GET and HEAD do: the same, but that the latter's answers have no body."""
-    found = {"200": {"description": summary, "content": _content(schema, kind)}}
-    responses = {**found, **_errors(404)}
-    bare = {code: {"description": told["description"]} for code, told in responses.items()}
-    told = {"summary": summary, "parameters": list(parameters), **more}
-    return {"get": {**told, "responses": responses}, "head": {**told, "responses": bare}}
+def _read(summary: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Describe GET and HEAD of a path. Answers to HEAD have no body."""
+    responses = {"200": {"description": summary, "content": content}, **_errors(404)}
+    bare = {code: {"description": each["description"]} for code, each in responses.items()}
+    operation = {"summary": summary, **more}
+    return {"get": {**operation, "responses": responses}, "head": {**operation, "responses": bare}}
 
 
 def _index() -> dict[str, Any]:
-    return {
-        "summary": "The models that are served.",
-        "responses": {
-            "200": {"description": "One entry for each.", "content": _content("Index")},
-            **_errors(415),
-        },
-    }
+    entries = {"schema": {"type": "array", "items": _reference("IndexEntry")}}
+    answer = {"description": "One entry per model.", "content": {"application/json": entries}}
+    return {"summary": "The served models.", "responses": {"200": answer, **_errors(415)}}
 
 
 def _infer(parameters: Sequence[dict[str, Any]], models: Models) -> dict[str, Any]:
     length = _parameter(LENGTH, "header", "integer", minimum=0)
-    length["description"] = (
-        "The bytes of JSON that the body begins with; behind it are binary tensors. "
-        f"0 where the body is the rows of the input {INPUT!r} and nothing else."
-    )
-    coding = _parameter("Content-Encoding", "header", enum=["identity", *map(bytes.decode, WINDOW)])
-    rows = _content("InferenceRequest")
-    if examples := _examples(models):
-        rows["application/json"]["examples"] = examples
-    binary = {BINARY: {"schema": {"type": "string", "format": "binary"}}}
+    length["description"] = LENGTH_DESCRIPTION
+    codings = ["identity", *map(bytes.decode, WINDOW_BITS)]
+    rows = _message("InferenceRequest")
+    rows["application/json"]["examples"] = {
+        name: {"summary": f"One row of {name}.", "value": {"inputs": _example_inputs(served)}}
+        for name, (served, _) in models.items()
+        if len(served.columns) <= MAX_EXAMPLE_COLUMNS
+    }
     answer = {
-        "description": "The predictions; binary where that is asked for.",
-        "headers": {LENGTH: {"description": length["description"], "schema": length["schema"]}},
-        "content": {**_content("InferenceResponse"), **binary},
+        "description": "The predictions, in binary if the request asks for it.",
+        "headers": {LENGTH: {key: length[key] for key in ("description", "schema")}},
+        "content": {**_message("InferenceResponse"), **BINARY},
     }
     return {
         "summary": "Predict rows.",
-        "parameters": [*parameters, length, coding],
-        "requestBody": {"required": True, "content": {**rows, **binary}},
+        "parameters": [*parameters, length, _parameter("Content-Encoding", "header", enum=codings)],
+        "requestBody": {"required": True, "content": {**rows, **BINARY}},
         "responses": {"200": answer, **_errors(404, 415, 422)},
     }
 
 
-def _examples(models: Models) -> dict[str, Any]:
-    """Return a request of one row for each model that has not too many columns for it."""
-    return {
-        name: {"summary": f"A row of {name}.", "value": {"inputs": _row(served)}}
-        for name, (served, _) in models.items()
-        if len(served.columns) <= SHOWN
-    }
-
-
-def _row(served: Served) -> list[dict[str, Any]]:
-    width = len(served.model.features)
-    kind = served.datatype
+def _example_inputs(served: ServedModel) -> list[dict[str, Any]]:
     if not served.model.columns:
-        return [{"name": INPUT, "shape": [1, width], "datatype": kind, "data": [0.0] * width}]
-    values = [
-        {"datatype": "BYTES", "data": [column.levels[0]]}
+        width = len(served.model.features)
+        return [_tensor(INPUT, [1, width], served.datatype, [0.0] * width)]
+    return [
+        _tensor(column.name, [1], "BYTES", [column.levels[0]])
         if column.levels
-        else {"datatype": kind, "data": [0.0]}
+        else _tensor(column.name, [1], served.datatype, [0.0])
         for column in served.model.columns
     ]
-    return [
-        {"name": name, "shape": [1], **value}
-        for name, value in zip(served.columns, values, strict=True)
-    ]
 
 
-def _object(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties}
-
-
-def _schemas() -> dict[str, Any]:
-    text, truth, numbers = {"type": "string"}, {"type": "boolean"}, {"type": "number"}
-    texts = {"type": "array", "items": text}
-    size = {"type": "integer", "minimum": -1}
-    parameters = {"type": "object"}
-    shape = {"type": "array", "items": size, "minItems": 1, "maxItems": 2}
-    values = {
-        "type": "array",
-        "items": {"oneOf": [numbers, truth, text, {"type": "array", "items": {}}]},
-    }
-    datatype = {"type": "string", "enum": [*DTYPES, "BYTES"]}
-    described = _object(["name", "datatype", "shape"], name=text, datatype=datatype, shape=shape)
-    tensor = _object(
-        ["name", "shape", "datatype"],
-        name=text,
-        shape=shape,
-        datatype=datatype,
-        parameters=parameters,
-        data=values,
-    )
-    return {
-        "Error": _object(["error"], error=text),
-        "Live": _object(["live"], live=truth),
-        "Ready": _object(["ready"], ready=truth),
-        "ModelReady": _object(["name", "ready"], name=text, ready=truth),
-        "Document": {"type": "object"},
-        "ServerMetadata": _object(
-            ["name", "version", "extensions"], name=text, version=text, extensions=texts
-        ),
-        "ModelMetadata": _object(
-            ["name", "versions", "platform", "inputs", "outputs"],
-            name=text,
-            versions=texts,
-            platform=text,
-            inputs={"type": "array", "items": described},
-            outputs={"type": "array", "items": described},
-            properties=parameters,
-        ),
-        "Index": {
-            "type": "array",
-            "items": _object(
-                ["name", "version", "state", "reason"],
-                name=text,
-                version=text,
-                state=text,
-                reason=text,
-            ),
-        },
-        "InferenceRequest": _object(
-            ["inputs"],
-            id=text,
-            parameters=parameters,
-            inputs={"type": "array", "items": tensor},
-            outputs={"type": "array", "items": _object(["name"], name=text, parameters=parameters)},
-        ),
-        "InferenceResponse": _object(
-            ["model_name", "model_version", "outputs"],
-            model_name=text,
-            model_version=text,
-            id=text,
-            outputs={"type": "array", "items": tensor},
-        ),
-    }
+def _tensor(name: str, shape: list[int], datatype: str, data: list[Any]) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}

@@ -1,8 +1,4 @@
-"""Tensors of the Open Inference Protocol as arrays: from JSON, and from the binary extension.
-
-Types and layouts are those of the protocol (https://github.com/kserve/open-inference-protocol) and
-of Triton's binary tensor data extension.
-"""
+"""Decode tensors into arrays: from JSON and from Triton's binary tensor extension."""
 
 from __future__ import annotations
 
@@ -16,84 +12,55 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.serve.protocol.errors import RequestError, shown
+from gradline.serve.protocol.errors import RequestError, excerpt
+from gradline.serve.protocol.messages import DTYPES, InputTensor
 
-__all__ = ["LIMITS", "Tensor", "TensorParameters", "binary_size", "from_binary", "from_json"]
+__all__ = ["LIMITS", "binary_size", "from_binary", "from_json"]
 
-DTYPES = {
-    "BOOL": np.dtype("?"),
-    **{f"{sign}INT{bits}": np.dtype(f"<{sign.lower() or 'i'}{bits // 8}")
-       for sign in ("U", "") for bits in (8, 16, 32, 64)},
-    "FP16": np.dtype("<f2"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-}  # fmt: skip
-#: What rounds to a finite number of each type: for FP16 and FP32, less than half a step beyond.
+#: The range that rounds to finite values: for FP16 and FP32 up to half a step beyond the largest.
 LIMITS: dict[str, tuple[Any, Any]] = {
     **{name: (np.iinfo(d).min, np.iinfo(d).max) for name, d in DTYPES.items() if d.kind in "iu"},
     "FP16": (-65519.99999999999, 65519.99999999999),
     "FP32": (-3.4028235677973362e38, 3.4028235677973362e38),
 }
 NESTED = re.compile(rb"\s*\[\s*\[")
-PIECE = 1 << 16  # bytes of JSON numbers that are decoded at once, while other requests wait
-LARGEST = 2**40  # numbers in a shape, far beyond any body's: so that products stay small integers
+CHUNK = 1 << 16  # bytes of JSON numbers per decoding step: other requests run in between
+MAX_SIZE = 2**40  # per dimension: far beyond any body, and products of two stay small integers
 
-_flat_floats = msgspec.json.Decoder(list[float])
-_nested_floats = msgspec.json.Decoder(list[list[float]])
-_flat_integers = msgspec.json.Decoder(list[int])
-_nested_integers = msgspec.json.Decoder(list[list[int]])
-_flat_booleans = msgspec.json.Decoder(list[bool])
-_nested_booleans = msgspec.json.Decoder(list[list[bool]])
-_flat_texts = msgspec.json.Decoder(list[str])
-_nested_texts = msgspec.json.Decoder(list[tuple[str]])  # a column's
 DECODERS = {
-    "b": (_flat_booleans, _nested_booleans),
-    "i": (_flat_integers, _nested_integers),
-    "u": (_flat_integers, _nested_integers),
-    "f": (_flat_floats, _nested_floats),
+    kind: (msgspec.json.Decoder(flat), msgspec.json.Decoder(nested))
+    for kind, flat, nested in (
+        ("b", list[bool], list[list[bool]]),
+        ("i", list[int], list[list[int]]),
+        ("u", list[int], list[list[int]]),
+        ("f", list[float], list[list[float]]),
+        ("O", list[str], list[tuple[str]]),  # a column of text
+    )
 }
 
 
-class TensorParameters(msgspec.Struct, frozen=True):
-    """What is read of an input's parameters."""
+def from_json(tensor: InputTensor) -> NDArray[Any]:
+    """Decode the values in a tensor's JSON, flat or nested, into an array of its shape.
 
-    binary_data_size: int | None = None
-    feature_names: list[str] | None = None
-
-
-class Tensor(msgspec.Struct):
-    """An input as a request describes it."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    parameters: TensorParameters = TensorParameters()
-    data: msgspec.Raw = msgspec.Raw()
-
-
-def from_json(tensor: Tensor) -> NDArray[Any]:
-    """Return the values of a tensor whose data are JSON, flat or nested, in its shape.
-
-    Decoding takes long, and nothing else runs meanwhile: so values are counted before it, and
-    numbers decoded in pieces.
+    Decoding blocks all other requests. So the values are counted first, and numbers are decoded in
+    chunks.
 
     Raises:
-        RequestError: Naming the tensor, for values of another type, range or number.
+        RequestError: The values have the wrong type, range or number.
     """
     dtype = _dtype(tensor)
     count = prod(_shape(tensor))
     data = bytes(tensor.data).strip()
     if not data:
         raise _bad(tensor, "no data")
-    if dtype.kind == "O":
-        return np.array(_texts_in_json(tensor, data), object).reshape(tensor.shape)
     nested = NESTED.match(data) is not None
+    if dtype.kind == "O":
+        return np.array(_decode_texts(tensor, data, nested), object).reshape(tensor.shape)
     _check_counts(tensor, data, nested)
-    flat_decoder, nested_decoder = DECODERS[dtype.kind]
     parts = []
     row = 0
-    for piece in _pieces(data, nested):
-        values = _decoded(tensor, nested_decoder if nested else flat_decoder, piece, row)
+    for chunk in _chunks(data, nested):
+        values = _decode(tensor, DECODERS[dtype.kind][nested], chunk, row)
         row += len(values)
         if nested:
             if set(map(len, values)) != {tensor.shape[-1]}:
@@ -106,48 +73,49 @@ def from_json(tensor: Tensor) -> NDArray[Any]:
     return array.reshape(tensor.shape)
 
 
-def binary_size(tensor: Tensor) -> int | None:
-    """Return how many bytes behind the JSON are the tensor's; None where its data are JSON."""
+def binary_size(tensor: InputTensor) -> int | None:
+    """Return the length of a tensor's binary data in bytes; None if its data are JSON."""
     size = tensor.parameters.binary_data_size
     if size is not None and size < 0:
-        raise _bad(tensor, "binary_data_size is not a number of bytes")
+        raise _bad(tensor, f"binary_data_size is {size}; expected a number of bytes")
     return size
 
 
-def from_binary(tensor: Tensor, data: memoryview) -> NDArray[Any]:
-    """Return the values of a tensor in the binary extension's layout, in its shape.
+def from_binary(tensor: InputTensor, data: memoryview) -> NDArray[Any]:
+    """Decode a tensor's binary data into an array of its shape.
 
     Raises:
-        RequestError: Naming the tensor, where the bytes do not fit its type and shape.
+        RequestError: The bytes do not fit the tensor's type and shape.
     """
     dtype = _dtype(tensor)
     count = prod(_shape(tensor))
     if dtype.kind == "O":
-        return _texts(tensor, data, count).reshape(tensor.shape)
+        return _binary_texts(tensor, data, count).reshape(tensor.shape)
     if len(data) != count * dtype.itemsize:
         what = f"{len(data)} bytes are not {tensor.datatype} values of the shape {tensor.shape}"
         raise _bad(tensor, what)
     return np.frombuffer(data, dtype).reshape(tensor.shape)
 
 
-def _dtype(tensor: Tensor) -> np.dtype[Any]:
+def _dtype(tensor: InputTensor) -> np.dtype[Any]:
     if tensor.datatype == "BYTES":
         return np.dtype(object)
     dtype = DTYPES.get(tensor.datatype)
     if dtype is None:
         known = ", ".join([*DTYPES, "BYTES"])
-        raise _bad(tensor, f"unknown datatype {shown(tensor.datatype)}; expected one of {known}")
+        raise _bad(tensor, f"unknown datatype {excerpt(tensor.datatype)}; expected one of {known}")
     return dtype
 
 
-def _shape(tensor: Tensor) -> list[int]:
-    if not 1 <= len(tensor.shape) <= 2 or not all(0 <= n <= LARGEST for n in tensor.shape):
-        raise _bad(tensor, f"the shape {shown(tensor.shape)}; expected [rows] or [rows, columns]")
+def _shape(tensor: InputTensor) -> list[int]:
+    if not 1 <= len(tensor.shape) <= 2 or not all(0 <= n <= MAX_SIZE for n in tensor.shape):
+        found = excerpt(tensor.shape)
+        raise _bad(tensor, f"the shape {found}; expected [rows] or [rows, columns]")
     return tensor.shape
 
 
-def _check_counts(tensor: Tensor, data: bytes, nested: bool) -> None:
-    """Raise where numbers, by their commas and brackets, are not as many as the shape says."""
+def _check_counts(tensor: InputTensor, data: bytes, nested: bool) -> None:
+    """Compare the number of commas and brackets in JSON numbers with the shape."""
     values = data.count(b",") + 1
     if values > 1 and values != prod(tensor.shape):
         raise _misshaped(tensor, f"{values} values")
@@ -157,56 +125,55 @@ def _check_counts(tensor: Tensor, data: bytes, nested: bool) -> None:
             raise _misshaped(tensor, f"data of {rows} rows")
 
 
-def _pieces(data: bytes, nested: bool) -> Iterator[bytes]:
-    """Yield a list of numbers, or of rows of them, as several such lists."""
-    if len(data) <= PIECE or not data.startswith(b"["):
+def _chunks(data: bytes, nested: bool) -> Iterator[bytes]:
+    """Split a JSON list of numbers, or of rows, into several such lists."""
+    if len(data) <= CHUNK or not data.startswith(b"["):
         yield data
         return
     end = 0
     while end < len(data) - 1:
         start = end + 1
-        end = start + PIECE
+        end = start + CHUNK
         if nested:
-            end = _found(data, b"]", end)
-        end = _found(data, b",", end)
+            end = _find(data, b"]", end)
+        end = _find(data, b",", end)
         yield b"[%b]" % data[start:end]
 
 
-def _found(data: bytes, mark: bytes, start: int) -> int:
-    """Return where a mark stands next; the place of the last byte where it does not."""
+def _find(data: bytes, mark: bytes, start: int) -> int:
+    """Find the next mark; if there is none, return the place of the last byte."""
     place = data.find(mark, start)
     return len(data) - 1 if place < 0 else place
 
 
-def _texts_in_json(tensor: Tensor, data: bytes) -> list[str]:
-    nested = NESTED.match(data) is not None
+def _decode_texts(tensor: InputTensor, data: bytes, nested: bool) -> list[str]:
     if nested and tensor.shape[1:] != [1]:
-        raise _misshaped(tensor, "rows of texts")
+        raise _misshaped(tensor, "rows of text")
     quotes = data.replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"')
     if quotes != 2 * prod(tensor.shape):
         raise _misshaped(tensor, f"{quotes // 2} texts")
-    values = _decoded(tensor, _nested_texts if nested else _flat_texts, data)
+    values = _decode(tensor, DECODERS["O"][nested], data)
     return [text for (text,) in values] if nested else values
 
 
-def _decoded(tensor: Tensor, decoder: Any, data: bytes, start: int = 0) -> list[Any]:
-    """Return what a piece of the data holds; errors count its values from `start`."""
+def _decode(tensor: InputTensor, decoder: Any, data: bytes, start: int = 0) -> list[Any]:
+    """Decode a chunk whose first value, or row, is number `start` of the tensor."""
     try:
         return decoder.decode(data)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        told = re.sub(r"(?<=`\$\[)\d+", lambda place: str(start + int(place[0])), str(error))
-        raise _bad(tensor, f"data are not {tensor.datatype} values ({told})") from error
+        reason = re.sub(r"(?<=`\$\[)\d+", lambda place: str(start + int(place[0])), str(error))
+        raise _bad(tensor, f"data are not {tensor.datatype} values ({reason})") from error
 
 
-def _array(tensor: Tensor, dtype: np.dtype[Any], values: list[Any]) -> NDArray[Any]:
+def _array(tensor: InputTensor, dtype: np.dtype[Any], values: list[Any]) -> NDArray[Any]:
     least, most = LIMITS.get(tensor.datatype, (None, None))
     if values and least is not None and not (least <= min(values) and max(values) <= most):
         raise _bad(tensor, f"a value is outside the range of {tensor.datatype}")
     return np.array(values, dtype)
 
 
-def _texts(tensor: Tensor, data: memoryview, count: int) -> NDArray[Any]:
-    """Return texts, each behind its length in four bytes, the lowest first."""
+def _binary_texts(tensor: InputTensor, data: memoryview, count: int) -> NDArray[Any]:
+    """Decode texts, each after its length in four bytes, little-endian."""
     texts = []
     place = 0
     try:
@@ -214,18 +181,18 @@ def _texts(tensor: Tensor, data: memoryview, count: int) -> NDArray[Any]:
             (length,) = struct.unpack_from("<I", data, place)
             place += 4 + length
             if place > len(data):
-                raise ValueError("the last one is cut short")
+                raise ValueError("the last one is cut off")
             texts.append(bytes(data[place - length : place]).decode())
     except (struct.error, ValueError) as error:
-        raise _bad(tensor, f"its bytes are not texts behind their lengths ({error})") from error
+        raise _bad(tensor, f"its bytes are not lengths and texts ({error})") from error
     if len(texts) != count:
         raise _misshaped(tensor, f"{len(texts)} texts")
     return np.array(texts, object)
 
 
-def _misshaped(tensor: Tensor, what: str) -> RequestError:
+def _misshaped(tensor: InputTensor, what: str) -> RequestError:
     return _bad(tensor, f"{what} do not have the shape {tensor.shape}")
 
 
-def _bad(tensor: Tensor, what: str) -> RequestError:
-    return RequestError(400, f"input {shown(tensor.name)}: {what}")
+def _bad(tensor: InputTensor, what: str) -> RequestError:
+    return RequestError(400, f"input {excerpt(tensor.name)}: {what}")

@@ -1,0 +1,29 @@
+"""A loaded model with what its answers need, computed once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gradline.model import Model
+
+__all__ = ["INPUT", "OUTPUT", "ServedModel"]
+
+INPUT, OUTPUT = "x", "y"
+DATATYPES = {"float32": "FP32", "float64": "FP64"}
+
+
+class ServedModel:
+    """A loaded model and the start of each of its answers."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.version = str(model.version or 1)
+        self.datatype = DATATYPES[str(model.dtype)]
+        self.datatype_bytes = self.datatype.encode()
+        # A model whose only feature is named x takes a column of that name, not a matrix.
+        self.width = len(model.features) if model.features != [INPUT] else -1
+        self.itemsize = model.dtype.itemsize
+        name, version = (msgspec.json.encode(text) for text in (model.name, self.version))
+        self.start = b'{"model_name":' + name + b',"model_version":' + version
+        self.columns = [column.name for column in model.columns] or model.features
+        self.categories = {column.name for column in model.columns if column.kind == "category"}

@@ -1,0 +1,63 @@
+"""Build HTTP replies: JSON, binary tensors, errors, the page."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from gradline.serve.page import page
+from gradline.serve.protocol.errors import RequestError
+from gradline.serve.protocol.inference import Answer
+
+__all__ = [
+    "JSON", "Headers", "Reply", "error_reply", "inference_reply", "json_reply", "page_reply",
+    "text_reply",
+]  # fmt: skip
+
+Headers = list[tuple[bytes, bytes]]
+Reply = tuple[int, Headers, bytes]
+
+JSON = [(b"content-type", b"application/json")]
+TEXT = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+HTML = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+log = logging.getLogger("gradline.serve")
+
+
+def json_reply(value: object) -> Reply:
+    """Encode a value as JSON."""
+    return 200, JSON, json.dumps(value, ensure_ascii=False).encode()
+
+
+def text_reply(text: bytes) -> Reply:
+    """Send metrics in Prometheus's text format."""
+    return 200, TEXT, text
+
+
+def page_reply() -> Reply:
+    """Send the page for trying the models."""
+    body, policy = page()
+    return 200, [*HTML, (b"content-security-policy", policy)], body
+
+
+def inference_reply(answer: Answer) -> Reply:
+    """Send an inference's answer, with the length of its JSON if binary tensors follow."""
+    if answer.json_length is None:
+        return 200, JSON, answer.body
+    kind = (b"content-type", b"application/octet-stream")
+    length = (b"inference-header-content-length", b"%d" % answer.json_length)
+    return 200, [kind, length], answer.body
+
+
+def error_reply(error: Exception) -> Reply:
+    """Send a request's error; log any other exception and send 500."""
+    if not isinstance(error, RequestError):
+        log.error("internal error in a request", exc_info=error)
+        error = RequestError(500, "internal error; see the server's log", close=True)
+    close = [(b"connection", b"close")] if error.close else []
+    body = json.dumps({"error": str(error)}).encode()
+    return error.status, [*JSON, *error.headers, *close], body
