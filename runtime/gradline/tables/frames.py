@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradline.columns.categories import without_missing
+from gradline.columns.categories import is_missing
 from gradline.columns.matrix import column_labels, from_tensor, refuse_sparse
 from gradline.columns.python_numbers import as_float, digits, is_number
 from gradline.errors import InputError, needs_extra
@@ -80,7 +80,7 @@ def _series(pl: Any, column: Any, name: Any) -> Any:
         return pl.Series(values=array, strict=False)
     # NumPy makes text of the NaN in ["a", nan], and polars of that in an array of objects.
     values = column if isinstance(column, list | tuple) else array.tolist()
-    return _series_of_objects(pl, without_missing(values))
+    return _series_of_objects(pl, [None if is_missing(v) else v for v in values])
 
 
 def _series_of_objects(pl: Any, values: list[Any]) -> Any:
