@@ -201,7 +201,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(
     kind: str, orchard_package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """/dev/full takes no byte: the hidden file that is written to is a link to it."""
-    from gradline.tables import writing
+    from gradline import atomic
 
     n = 500_000
     pl.DataFrame(
@@ -210,15 +210,15 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(
             for name in ("temperature", "rainfall", "humidity")
         }
     ).write_parquet("big.parquet")
-    real = writing.os.open
+    real = atomic.os.open
 
     def full(path: object, flags: int, mode: int = 0o777) -> int:
         if ".gradline-" in str(path):
-            return real("/dev/full", writing.os.O_WRONLY)
+            return real("/dev/full", atomic.os.O_WRONLY)
         return real(path, flags, mode)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing.os, "open", full)
+        patch.setattr(atomic.os, "open", full)
         status = run(["predict", str(orchard_package), "big.parquet", "-o", f"out.{kind}"])
     shown = capsys.readouterr().err
     assert status == 2, shown
