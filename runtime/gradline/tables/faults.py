@@ -151,20 +151,14 @@ def _odd_line(path: TableFile) -> InputError | None:
             place = f"row {number} of {path.name}"
             try:
                 found = json.loads(line, parse_constant=_Odd, parse_int=_Odd, parse_float=_Odd)
-            except (ValueError, RecursionError) as fault:
-                return InputError(
-                    f"{place} is not JSON: {fault}",
-                    code="unreadable-data",
-                    hint="write one JSON object a line",
-                )
-            if not isinstance(found, dict):
-                return InputError(
-                    f"{place} is no JSON object: {_cut(line)}",
-                    code="unreadable-data",
-                    hint="write one JSON object a line",
-                )
-            if error := _odd_value(found, place):
-                return error
+                fault = "" if isinstance(found, dict) else f"is no JSON object: {_cut(line)}"
+            except (ValueError, RecursionError) as error:
+                fault = f"is not JSON: {error}"
+            if fault:
+                hint = "write one JSON object a line"
+                return InputError(f"{place} {fault}", code="unreadable-data", hint=hint)
+            if odd := _odd_value(found, place):
+                return odd
     return None
 
 
@@ -178,14 +172,14 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
             return InputError(
                 f"the column {column!r} holds {value.text} in {place}, which JSON has not",
                 code="unreadable-data",
-                hint="write null where a value is missing",
+                hint="write null for a missing value",
             )
         if math.isinf(float(value.text)):
             return InputError(
                 f"the column {column!r} holds {value.text} in {place}, outside the range of "
                 "float64",
                 code="out-of-range",
-                hint="mend it, or write null where a value is missing",
+                hint="mend it, or write null for a missing value",
             )
     return None
 

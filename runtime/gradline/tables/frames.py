@@ -1,4 +1,4 @@
-"""A dataframe or a mapping of columns in memory, as a table."""
+"""Opening of a dataframe or a mapping of columns as a table."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ WIDEST = 2**127  # Polars has no larger integers
 
 
 def open_frame(table: object) -> FrameTable:
-    """Return the table in a dataframe (polars, pandas, pyarrow) or a mapping of columns.
+    """Open a dataframe (polars, pandas, pyarrow) or a mapping of columns as a table.
 
     Raises:
-        InputError: Where it is none of these, or its columns differ in length.
+        InputError: For another type, or columns of unequal length.
     """
     with needs_extra():
         import polars as pl

@@ -1,9 +1,8 @@
-"""A part's frames as matrices of numbers."""
+"""Conversion of a part's frames to matrices of numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,19 +18,7 @@ from gradline.tables.text import category_texts, clean, parse
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["NotNumbersError", "first_large", "kind_of", "numbers_of"]
-
-
-class NotNumbersError(Exception):
-    """A column holds something else.
-
-    Attributes:
-        column: Its name.
-    """
-
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
-        self.column = column
+__all__ = ["column_kind", "first_large", "numbers_of"]
 
 
 def numbers_of(
@@ -39,20 +26,22 @@ def numbers_of(
     frame: pl.DataFrame,
     start: int,
     dialect: Dialect,
-    place_of: Mapping[str, PlaceOf] = MappingProxyType({}),
+    place_of: Mapping[str, PlaceOf],
+    not_numbers: Callable[[str], InputError],
 ) -> NDArray[Any]:
-    """Return a frame as a matrix, in float32 or float64, NaN where a value is missing.
+    """Convert a frame to a matrix, float32 or float64, NaN for a missing value.
 
     Args:
-        part: What the frame is of.
+        part: The frame's part.
         frame: Consecutive rows.
-        start: The place of the first one.
-        dialect: Of a text file.
-        place_of: For each category column, what turns its text into its number.
+        start: The first row's place in the part.
+        dialect: The dialect of text files.
+        place_of: For each category column, the function from its text to its number.
+        not_numbers: Builds the error for a column of text or dates from its name.
 
     Raises:
-        NotNumbersError: For text or dates in a column.
-        InputError: For an integer that float64 can't hold, or a value that is no category.
+        InputError: For a column of text or dates, an integer that float64 can't hold, or an
+            unknown category.
     """
     import polars as pl
 
@@ -65,7 +54,7 @@ def numbers_of(
         if name in place_of:
             texts = category_texts(column, dialect if part.text else None)
             if texts is None:
-                raise NotNumbersError(name)
+                raise not_numbers(name)
             places = places_of(texts.to_list(), name, place_of[name], part.label, start)
             columns.append(pl.Series(name, places))
             continue
@@ -75,10 +64,10 @@ def numbers_of(
                 column = clean(column, dialect)
                 numbers = parse(column, dialect)
                 if numbers.null_count() > column.null_count():
-                    raise NotNumbersError(name)
+                    raise not_numbers(name)
         else:
-            if kind_of(column.dtype) != "number":
-                raise NotNumbersError(name)
+            if column_kind(column.dtype) != "number":
+                raise not_numbers(name)
             numbers = column.cast(pl.Float64)
         if error := first_large(part, name, column, numbers, start):
             raise error
@@ -89,18 +78,18 @@ def numbers_of(
 def _at_once(
     part: Part, frame: pl.DataFrame, dialect: Dialect, place_of: Mapping[str, PlaceOf]
 ) -> NDArray[Any] | None:
-    """Return the columns together, which is quick, or None where one needs a closer look."""
+    """Convert all columns together, which is fast; return None if one needs a closer look."""
     import polars as pl
 
     if any(name in place_of for name in frame.columns):
         return None
-    if all(kind in (pl.Float32, pl.Float64) for kind in frame.dtypes):
+    if all(dtype in (pl.Float32, pl.Float64) for dtype in frame.dtypes):
         return frame.to_numpy(order="fortran")
     if part.text:
         numbers = frame.cast(pl.Float64, strict=False)
-        if dialect.decimal_comma or numbers.null_count().rows() != (frame.null_count().rows()):
+        if dialect.decimal_comma or numbers.null_count().rows() != frame.null_count().rows():
             return None
-    elif all(kind_of(kind) == "number" for kind in frame.dtypes):
+    elif all(column_kind(dtype) == "number" for dtype in frame.dtypes):
         numbers = frame.cast(pl.Float64)
     else:
         return None
@@ -108,8 +97,8 @@ def _at_once(
     return None if (np.abs(values) >= LARGEST_INTEGER).any() else values
 
 
-def kind_of(dtype: Any) -> str:
-    """Return what a column of this type holds: "number", "date", "text" or "other"."""
+def column_kind(dtype: Any) -> str:
+    """Classify a column type: "number", "date", "text" or "other"."""
     import polars as pl
 
     if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
@@ -122,19 +111,17 @@ def kind_of(dtype: Any) -> str:
 def first_large(
     part: Part, name: str, column: pl.Series, numbers: pl.Series, start: int
 ) -> InputError | None:
-    """Build the error for the column's first integer that float64 can't hold; None if none.
+    """Build the error for the column's first integer that float64 can't hold, if there is one.
 
     Args:
-        part: What the column belongs to.
+        part: The column's part.
         name: The column's name.
-        column: Its original values.
+        column: Its values.
         numbers: The same values in float64.
         start: The place of the first value.
     """
     large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
-    for row in large.arg_true():
-        value = column[int(row)]
-        if is_large_integer(value):
-            place = f"row {start + int(row) + 1} of {part.label}"
-            return large_integer(name, value, place)
+    for row in large.arg_true().to_list():
+        if is_large_integer(column[row]):
+            return large_integer(name, column[row], f"row {start + row + 1} of {part.label}")
     return None

@@ -1,4 +1,4 @@
-"""Columns that stand in the names of folders: sales/year=2024/month=01/part.parquet (Hive)."""
+"""Hive partitions: columns in the names of folders, as in sales/year=2024/month=01/part.parquet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["folders", "is_walked", "partition_columns", "partitions", "walk"]
+__all__ = ["folder_values", "folders", "is_walked", "partition_columns", "walk"]
 
 MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Yield what lies in a folder and in its subfolders named KEY=VALUE; nothing hidden."""
+    """Yield the files of a folder and of its subfolders named KEY=VALUE; skip hidden ones."""
     for found in folders(folder, lambda path: not _is_hidden(path) and "=" in path.name):
         yield from (path for path in found.iterdir() if not _is_hidden(path) and path.is_file())
 
@@ -25,8 +25,7 @@ def walk(folder: Path) -> Iterator[Path]:
 def folders(root: Path, enters: Callable[[Path], bool]) -> Iterator[Path]:
     """Yield a folder and those of its subfolders that `enters` accepts, each once.
 
-    Links are followed last, after every folder that can be reached without them, because a folder
-    may contain a link to itself.
+    Links are followed last, because a folder may contain a link to itself.
     """
     met: set[str] = set()
     waiting, links = [root], list[Path]()
@@ -47,13 +46,13 @@ def _is_hidden(path: Path) -> bool:
 
 
 def is_walked(path: PurePath) -> bool:
-    """Return whether `walk` yields a file of this path, relative to the folder."""
+    """Check whether `walk` yields a file with this path, relative to the folder."""
     hidden = any(part.startswith((".", "_")) for part in path.parts)
     return not hidden and all("=" in folder for folder in path.parts[:-1])
 
 
-def partitions(path: PurePath, root: PurePath) -> dict[str, str]:
-    """Return the values by key that the folders between `root` and the file `path` name."""
+def folder_values(path: PurePath, root: PurePath) -> dict[str, str]:
+    """Parse the KEY=VALUE names of the folders between `root` and the file `path`."""
     folders = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
     pairs = (folder.partition("=") for folder in folders if "=" in folder)
     return {unquote(key): unquote(value) for key, _, value in pairs}
@@ -62,11 +61,11 @@ def partitions(path: PurePath, root: PurePath) -> dict[str, str]:
 def partition_columns(
     found: Sequence[Mapping[str, str]], *, text: bool
 ) -> list[dict[str, pl.Expr]]:
-    """Return each file's partition columns by name: numbers where all the files' values are.
+    """Build each file's partition columns by name; a column is of numbers if all its values are.
 
     Args:
-        found: Each file's values.
-        text: Whether the files' own columns are text, to be read as numbers later.
+        found: Each file's values by key.
+        text: Whether the files are text files, whose columns stay strings.
     """
     import polars as pl
 

@@ -1,4 +1,4 @@
-"""Columns of text, as CSV files have them, read as numbers."""
+"""Parsing of text columns, as CSV files have them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from gradline.tables.files import Dialect
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["category_texts", "clean", "guess", "guesses", "parse", "without_nulls"]
+__all__ = ["category_texts", "clean", "guesses", "parse", "without_nulls"]
 
 
 def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
-    """Return text without surrounding blanks, null where it means a missing value."""
+    """Strip blanks; make text that means a missing value null."""
     text = text.str.strip_chars()
     return text.set(text.is_in(["", *dialect.nulls]), None)
 
 
 def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
-    """Return columns with null for what means a missing value, as a reader told of it gives it."""
+    """Make text that is one of the dialect's nulls null, as Polars' CSV reader does."""
     import polars as pl
 
     def read(column: pl.Series) -> pl.Series:
@@ -33,32 +33,31 @@ def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
 
 
 def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
-    """Return the numbers that text says, in float64; null where it is missing or no number."""
+    """Parse text as float64; null if it is missing or not a number."""
     import polars as pl
 
     if dialect.decimal_comma:
-        # A point would be a thousands mark: it makes the text no number rather than another one.
+        # With "_" for a thousands mark, text fails to parse rather than mean another number.
         text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
     return text.cast(pl.Float64, strict=False)
 
 
 def guesses(frame: pl.DataFrame, dialect: Dialect) -> dict[str, str]:
-    """Return what columns of text hold, by name: "number", "date" or "text"."""
+    """Guess what columns of text hold, by name: "number", "date" or "text"."""
     import polars as pl
 
-    plain: set[str] = set()
+    numbers: set[str] = set()
     if not dialect.decimal_comma:  # all at once: one by one takes a millisecond each
-        numbers = frame.cast(pl.Float64, strict=False).get_columns()
-        found = zip(numbers, frame.get_columns(), strict=True)
-        plain = {text.name for number, text in found if number.null_count() == text.null_count()}
+        parsed = frame.cast(pl.Float64, strict=False).get_columns()
+        pairs = zip(parsed, frame.get_columns(), strict=True)
+        numbers = {text.name for number, text in pairs if number.null_count() == text.null_count()}
     return {
-        text.name: "number" if text.name in plain else guess(text.alias(""), dialect)
+        text.name: "number" if text.name in numbers else _guess(text.alias(""), dialect)
         for text in frame.get_columns()
     }
 
 
-def guess(text: pl.Series, dialect: Dialect) -> str:
-    """Return what a column of text holds: "number", "date" or "text"."""
+def _guess(text: pl.Series, dialect: Dialect) -> str:
     text = clean(text, dialect)
     if parse(text, dialect).null_count() == text.null_count():
         return "number"
@@ -67,14 +66,14 @@ def guess(text: pl.Series, dialect: Dialect) -> str:
 
 
 def category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | None:
-    """Return a column's values as the texts that `gradline.columns.categories.texts_of` gives.
+    """Convert a column's values to the texts of `gradline.columns.categories.texts_of`.
 
     Args:
-        column: Of any type.
-        dialect: Of a text file, whose texts may mean a missing value; None for typed columns.
+        column: A column of any type.
+        dialect: The dialect of a text file's column; None for a typed column.
 
     Returns:
-        Texts, null where missing; None where the values are neither text, numbers nor booleans.
+        Texts, null if missing; None if the values are neither text, numbers nor booleans.
     """
     import polars as pl
 
