@@ -15,13 +15,7 @@ __all__ = ["as_inputs", "has_columns"]
 
 
 def has_columns(names: Sequence[str], columns: Sequence[Column], features: Sequence[str]) -> bool:
-    """Check whether a table has the training table's columns rather than the graph's inputs.
-
-    Args:
-        names: The table's column names.
-        columns: The training table's columns; empty if they are the graph's inputs.
-        features: The graph's inputs.
-    """
+    """Check whether a table has the training table's columns rather than the graph's inputs."""
     given = set(names)
     return bool(columns) and (
         given.issuperset(column.name for column in columns) or not given.issuperset(features)
@@ -34,12 +28,6 @@ def as_inputs(
     """Encode rows with the training table's columns as the graph's inputs, by name.
 
     Rows without names, or with the names of the graph's inputs, are returned unchanged.
-
-    Args:
-        rows: See `Model.predict`.
-        columns: The training table's columns.
-        features: The graph's inputs.
-        unknown: See `place_finder`.
 
     Raises:
         InputError: For a missing column or an unknown category.

@@ -109,12 +109,8 @@ def places_of(
 ) -> NDArray[np.float64]:
     """Look up each text's place, NaN for None, shape (n,).
 
-    Args:
-        texts: A column's n values.
-        name: The column's name.
-        place_of: Called once for each distinct text, in the order of the rows.
-        label: The table's name in messages.
-        start: The first row's place in the table.
+    `place_of` is called once for each distinct text, in the order of the rows, which begin at the
+    row `start` of the table.
 
     Raises:
         UnknownCategoryError: If `place_of` raises KeyError; names the first such row.
@@ -140,10 +136,8 @@ def places_of(
 def place_finder(column: Column, unknown: str) -> PlaceOf:
     """Build the function that maps a category's text to its place in the column's levels.
 
-    Args:
-        column: A category.
-        unknown: For an unknown text, "error" raises KeyError with the levels; "zero" gives -1,
-            for which all indicators are 0.
+    For an unknown text the function raises KeyError with the levels (`unknown` "error"), or gives
+    -1, for which all indicators are 0 ("zero").
 
     Raises:
         InputError: For another value of `unknown`.

@@ -104,11 +104,7 @@ def dump_columns(columns: Sequence[Column]) -> list[dict[str, Any]] | None:
 
 
 def parse_columns(document: object, features: Sequence[str]) -> list[Column]:
-    """Parse what `dump_columns` built.
-
-    Args:
-        document: The parsed JSON.
-        features: The graph's inputs, which the columns must encode to.
+    """Parse what `dump_columns` built for a graph with the inputs `features`.
 
     Raises:
         ValueError: If `dump_columns` cannot have built it for these inputs.

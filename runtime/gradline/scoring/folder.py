@@ -116,14 +116,7 @@ _opened: dict[str, Model] = {}
 def score_files(
     scoring: Scoring, folder: Path, kind: str, engine: Engine, report: Callable[[str, int], None]
 ) -> Scored:
-    """Predict a table's files into a folder.
-
-    Args:
-        scoring: The model, the table and the options.
-        folder: The output folder; created if it is absent.
-        kind: One of `writing.FORMATS`.
-        engine: The engine that does the work.
-        report: Called with ("rows", the count so far).
+    """Predict a table's files into a folder; report ("rows", the count so far).
 
     Raises:
         InputError: If the folder holds other files than this job's or predictions of a file that

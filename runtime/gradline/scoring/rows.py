@@ -15,7 +15,7 @@ from gradline.columns.categories import place_finder
 from gradline.columns.encoding import Column, expand
 from gradline.columns.matrix import match_names
 from gradline.errors import InputError, nearest_column, needs_extra
-from gradline.tables.passthrough import as_kept
+from gradline.tables.passthrough import as_kept, kept_types
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,7 +86,7 @@ class Scoring:
                     hint="rename them in the table, or keep others by name",
                 )
         if self.kept is None:
-            self.kept = self.table.kept_types(self.keep) if self.keep else {}
+            self.kept = kept_types(self.table.parts, self.keep) if self.keep else {}
 
     def schema(self) -> dict[str, pl.DataType]:
         """List the result's columns with their types, kept ones first."""
@@ -197,12 +197,7 @@ def table_inputs(
 ) -> Iterator[tuple[NDArray[np.float64], Block]]:
     """Yield the graph's inputs, shape (rows, d), NaN if missing, and their block.
 
-    Args:
-        table: A table with the training table's columns or with the graph's inputs.
-        columns: The training table's columns; empty if they are the graph's inputs.
-        features: The graph's d inputs.
-        unknown_category: "error" or "zero"; see `Model.predict`.
-        keep: Columns that the blocks keep unchanged.
+    The table has the training table's `columns` or the graph's inputs, named `features`.
 
     Raises:
         InputError: For a missing column, values that are not numbers, or an unknown category.

@@ -30,12 +30,7 @@ def frames(
 ) -> Iterator[pl.DataFrame]:
     """Yield a part's columns in frames of `size` rows, the last one shorter.
 
-    Args:
-        part: The part.
-        columns: The columns' names.
-        size: Rows of a frame.
-        start: The first row's place; a text file has no blank line before it.
-        row_groups_ahead: Row groups of a Parquet file to read ahead.
+    A text file must have no blank line before the row `start`.
 
     Raises:
         InputError: For a text file with a row of another length than its header, or with a

@@ -31,14 +31,7 @@ SHOWN = 40  # letters of a line
 
 
 def unreadable(path: TableFile | None, name: str, reason: str, separator: str | None) -> InputError:
-    """Build the error for a file that Polars could not read.
-
-    Args:
-        path: The file; None for a table in memory.
-        name: The file's name in messages.
-        reason: Polars' own message.
-        separator: A text file's separator; None for the default of its extension.
-    """
+    """Build the error for a file that Polars could not read; `reason` is Polars' own message."""
     if "utf-8" in reason.lower() or "utf8" in reason.lower():
         return InputError(
             f"{name} is not UTF-8 text",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import glob
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradline.errors import InputError
 from gradline.tables.objects import ObjectFile, is_glob, is_remote, list_objects
-from gradline.tables.partitions import folders, walk
 
 __all__ = ["COMPRESSED", "FORMATS", "Dialect", "TableFile", "file_format", "stem", "table_files"]
 
@@ -95,7 +94,7 @@ def table_files(data: str | Path) -> Sequence[TableFile]:
         return _remote_files(str(data))
     path = Path(data)
     if path.is_dir():
-        if files := _unique(p for p in walk(path) if file_format(p)):
+        if files := _unique(p for p in _walk(path) if file_format(p)):
             return files
         raise _no_table(path)
     if path.exists():
@@ -114,6 +113,35 @@ def _unique(paths: Iterable[Path]) -> list[Path]:
     return sorted(found.values())
 
 
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of its subfolders named KEY=VALUE; skip hidden ones."""
+    for found in _folders(folder, lambda path: not _is_hidden(path) and "=" in path.name):
+        yield from (path for path in found.iterdir() if not _is_hidden(path) and path.is_file())
+
+
+def _folders(root: Path, enters: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield a folder and those of its subfolders that `enters` accepts, each once.
+
+    Links are followed last, because a folder may contain a link to itself.
+    """
+    met: set[str] = set()
+    waiting, links = [root], list[Path]()
+    while waiting or links:
+        folder = (waiting or links).pop(0)
+        real = os.path.realpath(folder)
+        if real in met:
+            continue
+        met.add(real)
+        yield folder
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and enters(path):
+                (links if path.is_symlink() else waiting).append(path)
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith((".", "_"))
+
+
 def _expanded(pattern: Path) -> Iterator[Path]:
     """Yield the matches of a glob; `**` enters each folder once, even if links lead to it."""
     if "**" not in pattern.parts:
@@ -122,7 +150,7 @@ def _expanded(pattern: Path) -> Iterator[Path]:
     place = pattern.parts.index("**")
     before, behind = Path(*pattern.parts[:place]), pattern.parts[place + 1 :] or ("*",)
     for root in glob.glob(str(before)):
-        for folder in folders(Path(root), _enters) if Path(root).is_dir() else ():
+        for folder in _folders(Path(root), _enters) if Path(root).is_dir() else ():
             yield from _expanded(Path(glob.escape(str(folder)), *behind))
 
 
@@ -139,11 +167,18 @@ def _remote_files(url: str) -> list[ObjectFile]:
         raise _no_file(url)
     if file_format(file) and not url.endswith("/"):
         return [file]
-    if found := [file for file in list_objects(url) if file_format(file)]:
+    if found := [file for file in list_objects(url) if file_format(file) and _walks_to(url, file)]:
         return found
     if file.suffix and not url.endswith("/"):
         return [file]  # opening it gives the right error
     raise _no_table(url)
+
+
+def _walks_to(url: str, file: ObjectFile) -> bool:
+    """Check whether `_walk` would yield this file of a folder."""
+    *folders, name = file.path.relative_to(ObjectFile(url).path).parts
+    hidden = any(part.startswith((".", "_")) for part in (*folders, name))
+    return not hidden and all("=" in folder for folder in folders)
 
 
 def _no_file(data: object) -> InputError:

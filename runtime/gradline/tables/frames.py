@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,15 +57,13 @@ def open_frame(table: object) -> FrameTable:
 
 
 def _refuse_duplicates(names: Any) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
+    for name, times in Counter(names).items():
+        if times > 1:
             raise InputError(
                 f"the table has the column {name!r} twice",
                 code="duplicate-column",
                 hint="rename one of them",
             )
-        seen.add(name)
 
 
 def _series(pl: Any, column: Any, name: Any) -> Any:
@@ -90,10 +89,8 @@ def _series_of_objects(pl: Any, values: list[Any]) -> Any:
     """
     present = [value for value in values if value is not None]
     if any(isinstance(value, int) and abs(value) >= WIDEST for value in present):
-        as_text = [
-            None if v is None else digits(v) if isinstance(v, int) else str(v) for v in values
-        ]
-        return pl.Series(values=as_text, dtype=pl.String)
+        texts = [None if v is None else digits(v) if isinstance(v, int) else str(v) for v in values]
+        return pl.Series(values=texts, dtype=pl.String)
     if all(map(is_number, present)) and not all(isinstance(v, int | float) for v in present):
         return pl.Series(values=[None if v is None else _as_float(v) for v in values])
     return pl.Series(values=values, strict=False)

@@ -1,4 +1,4 @@
-"""Conversion of a part's frames to matrices of numbers."""
+"""Conversion of columns, of text too, to numbers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import PlaceOf, places_of
+from gradline.columns.categories import WHOLE, PlaceOf, places_of, texts_of
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
 from gradline.tables.parts import Part
-from gradline.tables.text import category_texts, clean, parse
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["column_kind", "first_large", "numbers_of"]
+__all__ = [
+    "clean",
+    "column_kind",
+    "first_large",
+    "guesses",
+    "numbers_of",
+    "parse",
+    "without_nulls",
+]
 
 
 def numbers_of(
@@ -29,19 +36,11 @@ def numbers_of(
     place_of: Mapping[str, PlaceOf],
     not_numbers: Callable[[str], InputError],
 ) -> NDArray[Any]:
-    """Convert a frame to a matrix, float32 or float64, NaN for a missing value.
-
-    Args:
-        part: The frame's part.
-        frame: Consecutive rows.
-        start: The first row's place in the part.
-        dialect: The dialect of text files.
-        place_of: For each category column, the function from its text to its number.
-        not_numbers: Builds the error for a column of text or dates from its name.
+    """Convert the rows of a part from `start` on to a matrix, float32 or float64, NaN if missing.
 
     Raises:
-        InputError: For a column of text or dates, an integer that float64 can't hold, or an
-            unknown category.
+        InputError: For a column of text or dates (built by `not_numbers` from its name), an integer
+            that float64 can't hold, or an unknown category.
     """
     import polars as pl
 
@@ -52,7 +51,7 @@ def numbers_of(
     for name in frame.columns:
         column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
         if name in place_of:
-            texts = category_texts(column, dialect if part.text else None)
+            texts = _category_texts(column, dialect if part.text else None)
             if texts is None:
                 raise not_numbers(name)
             places = places_of(texts.to_list(), name, place_of[name], part.label, start)
@@ -111,17 +110,85 @@ def column_kind(dtype: Any) -> str:
 def first_large(
     part: Part, name: str, column: pl.Series, numbers: pl.Series, start: int
 ) -> InputError | None:
-    """Build the error for the column's first integer that float64 can't hold, if there is one.
+    """Build the error for a column's first integer that float64 can't hold, if there is one.
 
-    Args:
-        part: The column's part.
-        name: The column's name.
-        column: Its values.
-        numbers: The same values in float64.
-        start: The place of the first value.
+    `numbers` are the column's values in float64; `start` is the place of the first.
     """
     large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
     for row in large.arg_true().to_list():
         if is_large_integer(column[row]):
             return large_integer(name, column[row], f"row {start + row + 1} of {part.label}")
     return None
+
+
+def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
+    """Strip blanks; make text that means a missing value null."""
+    text = text.str.strip_chars()
+    return text.set(text.is_in(["", *dialect.nulls]), None)
+
+
+def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
+    """Make text that is one of the dialect's nulls null, as Polars' CSV reader does."""
+    import polars as pl
+
+    def read(column: pl.Series) -> pl.Series:
+        if column.dtype != pl.String:
+            return column
+        text = column.alias("")  # an expression takes ^b$ for a pattern
+        return text.set(text.is_in(dialect.nulls), None).alias(column.name)
+
+    return pl.DataFrame([read(column) for column in frame.get_columns()])
+
+
+def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
+    """Parse text as float64; null if it is missing or not a number."""
+    import polars as pl
+
+    if dialect.decimal_comma:
+        # With "_" for a thousands mark, text fails to parse rather than mean another number.
+        text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
+    return text.cast(pl.Float64, strict=False)
+
+
+def guesses(frame: pl.DataFrame, dialect: Dialect) -> dict[str, str]:
+    """Guess what columns of text hold, by name: "number", "date" or "text"."""
+    import polars as pl
+
+    numbers: set[str] = set()
+    if not dialect.decimal_comma:  # all at once: one by one takes a millisecond each
+        parsed = frame.cast(pl.Float64, strict=False).get_columns()
+        pairs = zip(parsed, frame.get_columns(), strict=True)
+        numbers = {text.name for number, text in pairs if number.null_count() == text.null_count()}
+    return {
+        text.name: "number" if text.name in numbers else _guess(text.alias(""), dialect)
+        for text in frame.get_columns()
+    }
+
+
+def _guess(text: pl.Series, dialect: Dialect) -> str:
+    text = clean(text, dialect)
+    if parse(text, dialect).null_count() == text.null_count():
+        return "number"
+    dates = text.str.to_date(strict=False)
+    return "date" if dates.null_count() == text.null_count() else "text"
+
+
+def _category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | None:
+    """Convert a column's values to the texts of `gradline.columns.categories.texts_of`.
+
+    A column of a text file has a dialect, a typed one has None. Return None if the values are
+    neither text, numbers nor booleans.
+    """
+    import polars as pl
+
+    if dialect is not None:
+        return clean(column, dialect).str.replace(WHOLE.pattern, "${1}")
+    dtype = column.dtype
+    if dtype.is_float() or dtype.is_decimal():
+        return pl.Series(texts_of(column.cast(pl.Float64).to_list(), column.name), dtype=pl.String)
+    if not (
+        dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
+    ):
+        return None
+    texts = column.cast(pl.String).str.strip_chars().str.replace(WHOLE.pattern, "${1}")
+    return texts.set(texts == "", None)

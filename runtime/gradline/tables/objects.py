@@ -18,7 +18,6 @@ from tempfile import TemporaryDirectory
 
 from gradline.errors import InputError, needs_extra
 from gradline.tables.forks import check_polars
-from gradline.tables.partitions import is_walked
 
 __all__ = ["FIRST_CONTACT", "ObjectFile", "is_glob", "is_remote", "list_objects", "reachable"]
 
@@ -102,21 +101,16 @@ def list_objects(url: str) -> list[ObjectFile]:
         from polars.exceptions import PolarsError
         from polars.io._expand_paths import _expand_paths
     check_polars()
-    folder = "" if is_glob(url) else url.rstrip("/") + "/"
+    pattern = url if is_glob(url) else f"{url.rstrip('/')}/**/*"
     try:
         with reachable(url):
-            listed = _expand_paths(
-                f"{folder}**/*" if folder else url, storage_options=dict(FIRST_CONTACT)
-            )
-            found: list[str] = listed.collect().to_series().to_list()
+            listed = _expand_paths(pattern, storage_options=dict(FIRST_CONTACT)).collect()
     except PolarsError as error:
         raise InputError(
             f"{url} cannot be listed: {str(error).partition(chr(10))[0]}", code="unreadable-data"
         ) from error
-    found = [path for path in found if not path.endswith("/")]
-    if folder:
-        found = [path for path in found if is_walked(PurePosixPath(path[len(folder) :]))]
-    return [ObjectFile(path) for path in sorted(found, key=PurePosixPath)]
+    paths = (path for path in listed.to_series().to_list() if not path.endswith("/"))
+    return [ObjectFile(path) for path in sorted(paths, key=PurePosixPath)]
 
 
 @contextmanager
@@ -124,17 +118,17 @@ def reachable(url: object) -> Iterator[None]:
     """Convert an object store's errors to an InputError that names the address."""
     import polars as pl
 
-    if is_remote(str(url)):
-        _temporary_folder()
+    address = str(url)
+    if not is_remote(address):
+        yield
+        return
+    _temporary_folder()
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
-        if not is_remote(str(url)):
-            raise
-        refusal = _refusal(str(url), str(error), isinstance(error, FileNotFoundError))
-        if refusal is None:
-            raise
-        raise refusal from error
+        if refusal := _refusal(address, str(error), isinstance(error, FileNotFoundError)):
+            raise refusal from error
+        raise
 
 
 @cache

@@ -59,12 +59,7 @@ def _common(types: list[pl.DataType]) -> pl.DataType | None:
 
 
 def as_kept(frame: pl.DataFrame, types: Mapping[str, pl.DataType], label: str) -> pl.DataFrame:
-    """Cast a part's kept columns to the common types, every value unchanged.
-
-    Args:
-        frame: The part's columns.
-        types: The types from `kept_types`.
-        label: The part's name in messages.
+    """Cast a part's kept columns to the types from `kept_types`, every value unchanged.
 
     Raises:
         InputError: For a value that the type can't hold, such as a large integer among decimals.

@@ -49,14 +49,8 @@ def shares(
 ) -> Iterator[Share]:
     """Yield a table's shares in order.
 
-    Args:
-        table: A table of files.
-        block_rows: Rows of a block.
-        blocks: The most blocks of a share of a file, a power of two.
-        together: Bytes above which a file is cut, and up to which files are grouped.
-
-    Raises:
-        InputError: For a file that can't be read.
+    A file of more than `together` bytes is cut into at most `blocks` (a power of two) blocks of
+    `block_rows` rows; smaller files are grouped up to `together` bytes.
     """
     parts = table.parts
     place = 0

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
-from gradline.tables.numbers import first_large
+from gradline.tables.numbers import clean, first_large, parse
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
-from gradline.tables.text import clean, parse
 
 __all__ = ["TextColumn", "not_numbers", "survey"]
 
@@ -67,14 +66,9 @@ def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
 def not_numbers(
     name: str, kind: str, look: Callable[[], TextColumn], dialect: Dialect, role: str = "feature"
 ) -> InputError:
-    """Build the error for a chosen column that does not hold numbers.
+    """Build the error for a column, chosen as `role`, that does not hold numbers.
 
-    Args:
-        name: The column's name.
-        kind: The column's kind; see `FrameTable.kinds`.
-        look: Surveys the column; called only if it is text.
-        dialect: The dialect of text files.
-        role: The role it was chosen for; only a feature can be excluded or become a category.
+    `look` surveys the column; it is called only for text.
     """
     if kind in ("date", "other"):
         what = "dates" if kind == "date" else "values that are not numbers"

@@ -20,12 +20,10 @@ from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
 from gradline.tables.batches import frames, select_columns
 from gradline.tables.files import Dialect, TableFile
-from gradline.tables.numbers import column_kind, numbers_of
+from gradline.tables.numbers import column_kind, guesses, numbers_of, without_nulls
 from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part
-from gradline.tables.passthrough import kept_types
 from gradline.tables.survey import TextColumn, not_numbers, survey
-from gradline.tables.text import guesses, without_nulls
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,7 +70,7 @@ class FrameTable:
         return self.parts[part - self.first_part].label
 
     def with_parts(self, parts: list[Part], first: int) -> Self:
-        """Copy the table with only these parts, the first of which has the place `first`."""
+        """Copy the table with only these parts; the first has the place `first` in the whole."""
         table = copy(self)
         table.parts, table.first_part = parts, first
         return table
@@ -157,14 +155,6 @@ class FrameTable:
             values = numbers_of(part, wanted, first, self.dialect, self.place_of, self.not_numbers)
             yield values, select_columns(frame, keep) if keep else None
             start += len(frame)
-
-    def kept_types(self, names: Sequence[str]) -> dict[str, pl.DataType]:
-        """Find types that can hold columns of all the parts.
-
-        Raises:
-            InputError: If a column has no such type.
-        """
-        return kept_types(self.parts, names)
 
     def expected_rows(self) -> int | None:
         """Estimate the number of rows from a sample of files; None if that needs a full read.

@@ -54,15 +54,7 @@ def output_format(path: Path) -> str:
 
 
 def check_types(schema: Mapping[str, pl.DataType], kind: str) -> None:
-    """Check that a format can hold columns of these types.
-
-    Args:
-        schema: The columns.
-        kind: One of `FORMATS`.
-
-    Raises:
-        InputError: If it can't.
-    """
+    """Raise an InputError if a format can't hold columns of these types."""
     method, _ = FORMATS[kind]
     for name, dtype in schema.items():
         if not _holds(method, dtype):
@@ -87,13 +79,7 @@ def _holds(method: str, dtype: Any) -> bool:
 def write_table(
     frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], path: Path, kind: str
 ) -> None:
-    """Write a table to a path; see `write_named`.
-
-    Args:
-        frames: The table in consecutive frames.
-        schema: The columns.
-        path: The path.
-        kind: One of `FORMATS`.
+    """Write a table, given in consecutive frames, to a path; see `write_named`.
 
     Raises:
         OutputError: If it can't be written; any error of `frames` is raised too.
@@ -125,7 +111,10 @@ def table_bytes(
 def _sink(
     frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], file: IO[bytes], kind: str
 ) -> None:
-    """Write frames to an open file with a streaming query of Polars."""
+    """Write frames to an open file with a streaming query of Polars, in a thread.
+
+    This thread makes the frames, so that Python handles signals between two of them.
+    """
     from polars.io.plugins import register_io_source
 
     waiting: Queue[pl.DataFrame | None] = Queue(WAITING)
