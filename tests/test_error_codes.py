@@ -184,7 +184,7 @@ def _(w: World) -> None:
 
     part = open_files(w.file("t.csv", "x,y\n1,2\nz,4\n")).parts[0]
     frame = part.frame.with_columns(pl.lit(None).alias("x"))
-    list(frames(replace(part, frame=frame, numbers=("x",)), ["x"], 10, separator=","))
+    list(frames(replace(part, frame=frame, numbers=("x",)), ["x"], 10))
 
 
 @raises("forked")
@@ -216,7 +216,7 @@ def _(w: World) -> None:
 def _(w: World) -> None:
     from gradline.tables import objects
 
-    w.monkeypatch.setattr(objects, "NOBODY", "nobody")
+    w.monkeypatch.setattr(objects, "NO_CREDENTIALS", "nobody")
     with objects.reachable("s3://bucket/t.csv"):
         raise OSError("nobody is known")
 

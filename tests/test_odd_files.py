@@ -69,19 +69,19 @@ LINES = "".join(f"{a},{b},pipe\n" for a, b, _ in ROWS)
             "t.ndjson",
             '{"a": 1, "y": 2}\n\n{"a": NaN, "y": 2}\n',
             "the column 'a' holds NaN in row 2 of t.ndjson, which JSON has not",
-            "write null where a value is missing",
+            "write null for a missing value",
         ),
         (
             "t.ndjson",
             '{"a": 1, "y": 2}\n{"a": 1, "y": -Infinity}\n',
             "the column 'y' holds -Infinity in row 2 of t.ndjson, which JSON has not",
-            "write null where a value is missing",
+            "write null for a missing value",
         ),
         (
             "t.ndjson",
             '{"a": 1, "y": 2}\n{"a": 1e400, "y": 2}\n',
             "the column 'a' holds 1e400 in row 2 of t.ndjson, outside the range of float64",
-            "mend it, or write null where a value is missing",
+            "mend it, or write null for a missing value",
         ),
         (
             "t.ndjson",

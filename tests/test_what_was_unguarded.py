@@ -17,7 +17,7 @@ from gradline.package.reading import read_package
 from gradline.presentation.t_quantile import half_width
 from gradline.scoring.changes import measure
 from gradline.tables import Dialect, open_files
-from gradline.tables.text import clean
+from gradline.tables.numbers import clean
 from gradline_export import export_package
 from gradline_export.freeze.intervals import Intervals
 from gradline_export.freeze.parity import check_parity

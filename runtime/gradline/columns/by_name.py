@@ -1,4 +1,4 @@
-"""Rows that have the columns of the table that was trained on, as the graph's inputs by name."""
+"""Encoding of rows with named columns, as `Model.predict` takes them, as the graph's inputs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ __all__ = ["as_inputs", "has_columns"]
 
 
 def has_columns(names: Sequence[str], columns: Sequence[Column], features: Sequence[str]) -> bool:
-    """Return whether a table is to be read by its columns, not by the graph's own inputs.
-
-    Args:
-        names: The table's.
-        columns: What the package was trained on; none where they are the graph's inputs.
-        features: The graph's inputs, which a table may have instead.
-    """
+    """Check whether a table has the training table's columns rather than the graph's inputs."""
     given = set(names)
     return bool(columns) and (
         given.issuperset(column.name for column in columns) or not given.issuperset(features)
@@ -31,18 +25,12 @@ def has_columns(names: Sequence[str], columns: Sequence[Column], features: Seque
 def as_inputs(
     rows: object, columns: Sequence[Column], features: Sequence[str], unknown: str
 ) -> object:
-    """Return the graph's inputs by name, from rows that have the table's columns by name.
+    """Encode rows with the training table's columns as the graph's inputs, by name.
 
-    Rows without names, or with those of the graph's inputs, are returned as they are.
-
-    Args:
-        rows: What `Model.predict` takes.
-        columns: What the package was trained on.
-        features: The graph's inputs.
-        unknown: What a category that is none of the levels does: see `place_finder`.
+    Rows without names, or with the names of the graph's inputs, are returned unchanged.
 
     Raises:
-        InputError: For a column that is missing, or a category that is unknown.
+        InputError: For a missing column or an unknown category.
     """
     labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
     if labels is None or not has_columns(list(map(str, labels)), columns, features):

@@ -1,8 +1,7 @@
-"""Category values, of whatever type, as the text that names their level.
+"""Category values of any type, as the text of their level.
 
-The integer 3, the float 3.0 and the texts "3" and "3.0" are all the level "3"; a boolean is "true"
-or "false"; text is stripped of surrounding blanks, and an empty one is missing, as None and NaN
-are.
+The integer 3, the float 3.0 and the texts "3" and "3.0" are all the level "3". A boolean is "true"
+or "false". Text loses its surrounding blanks; empty text is missing, like None and NaN.
 """
 
 from __future__ import annotations
@@ -27,25 +26,24 @@ __all__ = [
     "place_finder",
     "places_of",
     "texts_of",
-    "without_missing",
 ]
 
-#: A whole number with a fraction of zeros, as it is written where a column has gaps.
+#: A whole number with a fraction of zeros, as pandas writes integers in a column with gaps.
 WHOLE = re.compile(r"^(-?(?:0|[1-9][0-9]*))\.0+$")
-#: What a category that no training row had may do at prediction.
+#: Values of the option unknown_category.
 UNKNOWN = ("error", "zero")
-#: From a category's text to its place; KeyError, with the known texts, where it has none.
+#: Maps a category's text to its place; raises KeyError with the known texts for any other.
 PlaceOf = Callable[[str], int]
 
 
 class UnknownCategoryError(InputError):
-    """A category that no training row had.
+    """A category that is not in the training rows.
 
     Attributes:
         column: The column's name.
         text: The category.
-        row: Its first row's place in the table, from 0.
-        known: The categories that training rows had.
+        row: The first row that has it, from 0.
+        known: The categories of the training rows.
     """
 
     column: str
@@ -54,25 +52,20 @@ class UnknownCategoryError(InputError):
     known: Sequence[str]
 
 
-def without_missing(values: Sequence[Any]) -> list[Any]:
-    """Return values with None in place of NaN and of pandas' NA and NaT."""
-    return [None if is_missing(value) else value for value in values]
-
-
 def is_missing(value: object) -> bool:
-    """Return whether a Python value is None, NaN, or pandas' NA or NaT."""
+    """Check whether a value is None, NaN, or pandas' NA or NaT."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def texts_of(values: object, name: str) -> list[str | None]:
-    """Return the text of each value of a column, None where it is missing.
+    """Convert a column's values to text, None if missing.
 
     Raises:
         InputError: For values that are neither text, numbers nor booleans.
     """
-    if hasattr(values, "to_pylist"):  # NumPy's view of pyarrow's dictionaries has no nulls
+    if hasattr(values, "to_pylist"):  # pyarrow: NumPy's view of a dictionary array has no nulls
         values = values.to_pylist()
     # NumPy would turn the NaN in ["a", nan] into text.
     array = np.asarray(values, object if isinstance(values, list | tuple) else None)
@@ -114,35 +107,37 @@ def places_of(
     label: str = "the table",
     start: int = 0,
 ) -> NDArray[np.float64]:
-    """Return each text's place as `place_of` has it, NaN for None, shape (n,).
+    """Look up each text's place, NaN for None, shape (n,).
 
-    Args:
-        texts: n values of a column.
-        name: The column's.
-        place_of: Asked once for each distinct text, in the order of the rows.
-        label: What messages call the table.
-        start: The first row's place in it.
+    `place_of` is called once for each distinct text, in the order of the rows, which begin at the
+    row `start` of the table.
 
     Raises:
-        UnknownCategoryError: Where `place_of` raises KeyError, naming the first such row.
+        UnknownCategoryError: If `place_of` raises KeyError; names the first such row.
     """
-    places = {}
+    places: dict[str | None, float] = {}
     for text in dict.fromkeys(texts):
         try:
             places[text] = np.nan if text is None else place_of(text)
         except KeyError as error:
-            row = start + texts.index(text)
-            raise _unknown(name, str(text), row, label, known=error.args[0]) from None
+            row, known = start + texts.index(text), error.args[0]
+            unknown = UnknownCategoryError(
+                f"the column {name!r} has the unknown category {text!r} in row {row + 1} of "
+                f"{label}",
+                code="unknown-category",
+                hint=f"{nearest(str(text), known)} (--unknown-category zero makes every "
+                "indicator 0)",
+            )
+            unknown.column, unknown.text, unknown.row, unknown.known = name, str(text), row, known
+            raise unknown from None
     return np.array([places[text] for text in texts], np.float64)
 
 
 def place_finder(column: Column, unknown: str) -> PlaceOf:
-    """Return the function from a category's text to its place in the column's levels.
+    """Build the function that maps a category's text to its place in the column's levels.
 
-    Args:
-        column: A category.
-        unknown: "error" lets the function raise KeyError for another text, with the levels;
-            "zero" gives -1, for which all indicators are 0.
+    For an unknown text the function raises KeyError with the levels (`unknown` "error"), or gives
+    -1, for which all indicators are 0 ("zero").
 
     Raises:
         InputError: For another value of `unknown`.
@@ -162,16 +157,3 @@ def place_finder(column: Column, unknown: str) -> PlaceOf:
         return -1
 
     return place_of
-
-
-def _unknown(
-    name: str, text: str, row: int, label: str, known: Sequence[str]
-) -> UnknownCategoryError:
-    """Return the error for a category that no training row had."""
-    error = UnknownCategoryError(
-        f"the column {name!r} has the unknown category {text!r} in row {row + 1} of {label}",
-        code="unknown-category",
-        hint=f"{nearest(text, known)} (--unknown-category zero makes every indicator 0)",
-    )
-    error.column, error.text, error.row, error.known = name, text, row, known
-    return error

@@ -1,8 +1,8 @@
-"""What stands between a table's columns and the graph's inputs: indicators and fill values.
+"""Encoding of a table's columns as the graph's inputs: indicators and fill values.
 
-The graph stays y = x @ W.T + b. A number column is one input, its missing values filled where
-the package records a fill value. A category column is one indicator, 0 or 1, for each of its
-levels but the reference, if there is one, named NAME=level.
+The graph stays y = x @ W.T + b. A number column is one input; its missing values are filled if
+the package records a fill value. A category column becomes 0/1 indicators named NAME=level, one
+for each level except the reference, if there is one.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ from numpy.typing import NDArray
 
 __all__ = ["Column", "dump_columns", "expand", "fill_values", "in_order", "parse_columns"]
 
-INTEGER = re.compile(r"0|-?[1-9][0-9]*")  # as the text of an integer column's values
+INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table that features come from.
+    """A column of the table that the model was trained on.
 
     Attributes:
-        name: Verbatim.
-        kind: "number", or "category" for one whose values are names.
-        levels: A category's values as text, in the order of `in_order`, the reference included.
-        reference: The level without an indicator, of which all indicators are 0; None where every
-            level has one.
-        fill: What stands for a missing number; None where a missing one gives NaN.
+        name: Its name, verbatim.
+        kind: "number" or "category".
+        levels: A category's values as text, sorted by `in_order`, the reference included.
+        reference: The level without an indicator; None if every level has one.
+        fill: The number that replaces a missing one; None leaves it NaN.
     """
 
     name: str
@@ -43,17 +42,17 @@ class Column:
 
     @property
     def features(self) -> list[str]:
-        """The names of the graph's inputs that the column becomes."""
+        """Names of the graph's inputs that the column becomes."""
         if self.kind == "number":
             return [self.name]
         return [f"{self.name}={level}" for level in self.levels if level != self.reference]
 
     def indicators(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return a category's indicators, shape (n, m).
+        """Encode a category, shape (n, m).
 
         Args:
-            places: Each value's place in `levels`, shape (n,); -1 makes every indicator 0, NaN
-                (a missing value) makes every one NaN.
+            places: Each value's place in `levels`, shape (n,); for -1 (an unknown level) every
+                indicator is 0, for NaN (a missing value) every indicator is NaN.
         """
         own = [place for place, level in enumerate(self.levels) if level != self.reference]
         block: NDArray[np.float64] = (np.array(own)[:, None] == places).astype(np.float64)
@@ -62,17 +61,17 @@ class Column:
 
 
 def in_order(levels: Sequence[str]) -> tuple[str, ...]:
-    """Return levels in numeric order where all are integers, else in code-point order."""
+    """Sort levels by number if all are integers, else by code point."""
     # int() accepts at most 4,300 digits.
     return tuple(sorted(levels, key=Decimal if all(map(INTEGER.fullmatch, levels)) else None))
 
 
 def expand(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
-    """Return the graph's inputs, shape (n, d).
+    """Encode columns as the graph's inputs, shape (n, d).
 
     Args:
         values: Shape (n, columns): numbers, and each category's place in its levels.
-        columns: What they are; where none has levels or a fill value, `values` is returned as is.
+        columns: Their descriptions.
     """
     inputs = values
     if any(column.levels for column in columns):
@@ -83,10 +82,7 @@ def expand(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np
 
 
 def fill_values(columns: Sequence[Column]) -> NDArray[np.float64] | None:
-    """Return the fill value of each of the graph's inputs, shape (d,), NaN where it has none.
-
-    None where no column has one.
-    """
+    """List each graph input's fill value, shape (d,), NaN for none; None if no column has one."""
     if all(column.fill is None for column in columns):
         return None
     fills = [math.nan if c.fill is None else c.fill for c in columns for _ in c.features]
@@ -94,7 +90,7 @@ def fill_values(columns: Sequence[Column]) -> NDArray[np.float64] | None:
 
 
 def dump_columns(columns: Sequence[Column]) -> list[dict[str, Any]] | None:
-    """Return the list that `gradline.columns` holds as JSON; None where all are plain numbers."""
+    """Build the JSON list of the `gradline.columns` metadata; None if all are plain numbers."""
     if not any(column.kind == "category" or column.fill is not None for column in columns):
         return None
     entries = []
@@ -102,23 +98,16 @@ def dump_columns(columns: Sequence[Column]) -> list[dict[str, Any]] | None:
         entry: dict[str, Any] = {"name": column.name, "kind": column.kind}
         if column.kind == "category":
             entry["levels"] = list(column.levels)
-        if column.reference is not None:
-            entry["reference"] = column.reference
-        if column.fill is not None:
-            entry["fill"] = column.fill
-        entries.append(entry)
+        optional = {"reference": column.reference, "fill": column.fill}
+        entries.append(entry | {key: value for key, value in optional.items() if value is not None})
     return entries
 
 
 def parse_columns(document: object, features: Sequence[str]) -> list[Column]:
-    """Return the columns that `gradline.columns` describes.
-
-    Args:
-        document: The parsed JSON.
-        features: The graph's inputs, which the columns must make.
+    """Parse what `dump_columns` built for a graph with the inputs `features`.
 
     Raises:
-        ValueError: Where it is anything but what `dump_columns` returns for these inputs.
+        ValueError: If `dump_columns` cannot have built it for these inputs.
     """
     if not isinstance(document, list):
         raise ValueError("it is not a list")

@@ -1,14 +1,14 @@
-"""Rows as people hold them, turned into the one matrix that the graph takes.
+"""Conversion of the caller's rows to the matrix that the graph takes.
 
-Names are a contract: wherever the caller's rows have names, columns are matched by name, in any
-order. ONNX Runtime answers wrongly, in silence, for masked and for big-endian arrays, so the
-former are refused and the latter are converted.
+Columns that have names are matched by name, in any order. ONNX Runtime silently gives wrong
+answers for masked and big-endian arrays: masked arrays are refused, big-endian ones converted.
 """
 
 from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +20,9 @@ from gradline.errors import InputError, nearest
 
 __all__ = [
     "column_labels",
+    "describe",
     "from_tensor",
     "is_sparse",
-    "kind_of",
     "match_names",
     "refuse_sparse",
     "to_matrix",
@@ -32,12 +32,12 @@ Matrix = NDArray[Any]
 
 
 def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Matrix:
-    """Return `rows` as a C-contiguous (n, d) array of `dtype`, columns in `features` order.
+    """Convert rows to a C-contiguous (n, d) array of `dtype`, columns in `features` order.
 
     Args:
-        rows: An array-like of shape (n, d) in feature order, a mapping from feature name to a
-            column, or a dataframe (pandas, polars, pyarrow) whose further columns are ignored.
-        features: The d names of the graph's inputs.
+        rows: An array-like of shape (n, d) in feature order, a mapping from feature name to
+            column, or a dataframe (pandas, polars, pyarrow), which may have further columns.
+        features: The names of the graph's d inputs.
         dtype: float32 or float64.
 
     Raises:
@@ -45,27 +45,27 @@ def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Ma
     """
     if isinstance(rows, Mapping):
         match_names(list(rows), features, extra="refuse")
-        return stack_columns({name: rows[name] for name in features}, dtype)
+        return _stack({name: rows[name] for name in features}, dtype)
     labels = column_labels(rows)
     if labels is not None:
         match_names(list(map(str, labels)), features, extra="ignore")
         places = {str(label): label for label in labels}
         columns = {name: rows[places[name]] for name in features}  # type: ignore[index]
-        return stack_columns(columns, dtype)
-    matrix = to_numbers(rows, "the rows", dtype, features)
-    if matrix.shape == (0,):  # no rows at all
+        return _stack(columns, dtype)
+    matrix = _to_numbers(rows, "the rows", dtype, features)
+    if matrix.shape == (0,):
         return matrix.reshape(0, len(features))
-    check_shape(matrix, features)
+    _check_shape(matrix, features)
     return matrix
 
 
 def column_labels(table: object) -> list[Any] | None:
-    """Return a dataframe's column labels in order, or None where `table` is not a dataframe.
+    """List a dataframe's column labels in order; return None for anything else.
 
     Raises:
         InputError: For a lazy frame, which has no values yet.
     """
-    kind = type(table)  # a pandas frame has its columns' names as attributes of its own
+    kind = type(table)  # not the frame itself: pandas has columns as attributes
     if hasattr(kind, "collect_schema") and not hasattr(kind, "get_column"):
         raise InputError(
             "a lazy frame has no values yet", code="not-numeric", hint="collect it first"
@@ -87,39 +87,36 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
     Raises:
         InputError: For a missing, duplicated or (with extra="refuse") unknown name.
     """
-    known = set(wanted)
-    if extra == "refuse":
-        for name in given:
-            if name not in known:
-                raise InputError(
-                    f"unknown feature {name!r}",
-                    code="unknown-feature",
-                    hint=nearest(str(name), wanted, given) or "leave it out: all are there",
-                )
-    present = set(given)
+    known, times = set(wanted), Counter(given)
+    for name in times if extra == "refuse" else ():
+        if name not in known:
+            raise InputError(
+                f"unknown feature {name!r}",
+                code="unknown-feature",
+                hint=nearest(str(name), wanted, given) or "leave it out: all are there",
+            )
     for name in wanted:
-        if name not in present:
+        if name not in times:
             raise InputError(
                 f"the feature {name!r} is missing",
                 code="missing-feature",
                 hint=nearest(name, given, wanted) or f"add the column {name!r}",
             )
-    if len(given) != len(present):
-        for name in wanted:
-            if list(given).count(name) > 1:
-                raise InputError(
-                    f"the feature {name!r} stands {list(given).count(name)} times in the table",
-                    code="duplicate-feature",
-                    hint="keep one column of that name",
-                )
+    for name in wanted:
+        if times[name] > 1:
+            raise InputError(
+                f"the feature {name!r} stands {times[name]} times in the table",
+                code="duplicate-feature",
+                hint="keep one column of that name",
+            )
 
 
-def stack_columns(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
-    """Return the columns side by side, shape (n, d), each checked under its own name."""
+def _stack(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
+    """Stack columns side by side, shape (n, d); errors name the column."""
     matrix: Matrix | None = None
     first = ""
     for j, (name, column) in enumerate(columns.items()):
-        values = to_numbers(column, f"the column {name!r}", dtype)
+        values = _to_numbers(column, f"the column {name!r}", dtype)
         if values.ndim != 1:
             raise InputError(
                 f"the column {name!r} has {values.ndim} dimensions, expected one value per row",
@@ -140,22 +137,14 @@ def stack_columns(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix
     return matrix
 
 
-def to_numbers(
+def _to_numbers(
     values: object, what: str, dtype: np.dtype[Any], names: Sequence[str] = ()
 ) -> Matrix:
-    """Return `values` as a C-contiguous array of `dtype` in native byte order.
+    """Convert numbers to a C-contiguous array of `dtype` in native byte order.
 
-    Args:
-        values: Numbers, of one or more dimensions.
-        what: What messages call them.
-        dtype: float32 or float64.
-        names: Names of a matrix's columns.
-
-    Raises:
-        InputError: For masked or sparse arrays, text, dates, complex or ragged values, and for
-            finite values outside the range of `dtype`.
+    Messages call the values `what`, and a matrix's columns by `names`.
     """
-    # Where nothing has imported numpy.ma there is no masked array, and importing it takes 7 ms.
+    # Importing numpy.ma takes 7 ms; if nothing has, there is no masked array.
     masked = sys.modules.get("numpy.ma")
     parts = [values, *values] if isinstance(values, list | tuple) else [values]
     if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):
@@ -179,7 +168,7 @@ def to_numbers(
         ) from error
     if numbers.dtype.kind not in "fiub" and numbers.size:
         raise InputError(
-            f"{what}: expected numbers, got {kind_of(numbers)}",
+            f"{what}: expected numbers, got {describe(numbers)}",
             code="not-numeric",
             hint="convert to numbers first",
         )
@@ -264,12 +253,9 @@ def _is_beyond(value: Any, dtype: np.dtype[Any]) -> bool:
 
 
 def _plain(array: Matrix) -> Matrix:
-    """Return an array of Python objects as one of numbers, where that is what they are.
+    """Convert an array of Python objects to numbers if all are numbers; missing ones become NaN.
 
-    Numbers are also decimals, fractions and integers of more than 64 bits; what is missing is NaN.
-
-    Raises:
-        OverflowError: For a number beyond float64.
+    Decimals, fractions and integers of more than 64 bits are numbers too.
     """
     plain = np.array(array.tolist())
     if plain.dtype.kind == "O":
@@ -280,11 +266,11 @@ def _plain(array: Matrix) -> Matrix:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or type(value).__name__ == "NAType"  # pandas' own
+    return value is None or type(value).__name__ == "NAType"  # pandas.NA
 
 
-def kind_of(array: Matrix) -> str:
-    """Return the plain word for what a non-numeric array holds."""
+def describe(array: Matrix) -> str:
+    """Describe for a message what a non-numeric array holds."""
     words = {"U": "text", "S": "bytes", "M": "dates", "m": "durations", "c": "complex numbers"}
     word = words.get(array.dtype.kind, f"values of dtype {array.dtype}")
     if array.dtype.kind == "O":
@@ -294,29 +280,19 @@ def kind_of(array: Matrix) -> str:
     return f"{word}: {array.ravel()[0].item()!r}" if array.dtype.kind in "US" else word
 
 
-def check_shape(matrix: Matrix, features: Sequence[str]) -> None:
-    """Check that `matrix` is (n, d).
-
-    Raises:
-        InputError: Saying how to mend it.
-    """
+def _check_shape(matrix: Matrix, features: Sequence[str]) -> None:
+    """Check that `matrix` is (n, d)."""
     d = len(features)
     if matrix.ndim == 1:
-        raise InputError(
-            f"expected rows of shape (n, {d}), got one dimension of length {len(matrix)}",
-            code="wrong-shape",
-            hint="wrap the single row: model.predict([row])",
-        )
-    if matrix.ndim != 2:
-        raise InputError(
-            f"expected rows of shape (n, {d}), got {matrix.ndim} dimensions",
-            code="wrong-shape",
-            hint="give a matrix, one row per prediction",
-        )
-    if matrix.shape[1] != d:
+        found = f"rows of shape (n, {d}), got one dimension of length {len(matrix)}"
+        hint = "wrap the single row: model.predict([row])"
+    elif matrix.ndim != 2:
+        found = f"rows of shape (n, {d}), got {matrix.ndim} dimensions"
+        hint = "give a matrix, one row per prediction"
+    elif matrix.shape[1] != d:
         listed = ", ".join(features[:8]) + (", …" if d > 8 else "")
-        raise InputError(
-            f"expected {d} columns ({listed}), got {matrix.shape[1]}",
-            code="wrong-shape",
-            hint="give one value per feature, in that order, or pass the columns by name",
-        )
+        found = f"{d} columns ({listed}), got {matrix.shape[1]}"
+        hint = "give one value per feature, in that order, or pass the columns by name"
+    else:
+        return
+    raise InputError(f"expected {found}", code="wrong-shape", hint=hint)

@@ -59,13 +59,7 @@ def is_large_integer(value: object) -> bool:
 
 
 def large_integer(name: str, value: object, place: str) -> InputError:
-    """Build the error for an integer that float64 cannot hold.
-
-    Args:
-        name: The column's name.
-        value: The integer, or its text.
-        place: Its place, such as "row 3 of sales.csv".
-    """
+    """Build the error for an integer that float64 cannot hold, at a place like "row 3 of t.csv"."""
     return InputError(
         f"the column {name!r} holds the integer {shown(value)} in {place}: float64 is exact only "
         "up to 2^53",

@@ -1,4 +1,4 @@
-"""How far two models' predictions lie apart on a table's rows."""
+"""Comparison of two models' predictions on a table's rows."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Array = NDArray[np.float64]
 def measure(
     first: Package, second: Package, table: FrameTable, targets: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Return each target's change from the first model to the second, computed in float64.
+    """Measure each target's change from the first model to the second, in float64.
 
-    A category that a model does not know is taken as its reference; rows for which either model
-    has no answer are left out.
+    All indicators of an unknown category are 0. Rows without an answer from both models are left
+    out.
 
     Returns:
-        By target `rms`, the root mean square, `largest`, the largest absolute change, and `rows`.
+        For each target `rms` (root mean square), `largest` (absolute change) and `rows`.
 
     Raises:
-        InputError: For a table that lacks a column, or has no complete row.
+        InputError: For a table that lacks a column or has no complete row.
     """
     rows = 0
     squares, largest = np.zeros((2, len(targets)))
@@ -49,12 +49,9 @@ def measure(
             code="no-data",
             hint="give --data a table with complete rows",
         )
+    rms = np.sqrt(squares / rows)
     return {
-        target: {
-            "rms": float(np.sqrt(squares[j] / rows)),
-            "largest": float(largest[j]),
-            "rows": rows,
-        }
+        target: {"rms": float(rms[j]), "largest": float(largest[j]), "rows": rows}
         for j, target in enumerate(targets)
     }
 

@@ -1,9 +1,10 @@
-"""Where work is done: an engine is an ordered map, here over this process, or over a Ray cluster.
+"""The engine protocol: an ordered map over this process or over a Ray cluster.
 
     engine(work, items) -> work(item) for each item, in the items' order
 
-Another engine is one more such function. What `work` raises of gradline's own is raised when the
-other items are done; work is done again where whoever did it was lost, so it must bear that.
+Any function of this form is an engine. An error of gradline's own that `work` raises is raised
+when the other items are done. If a worker is lost, its work is done again, so `work` must allow
+repetition.
 """
 
 from __future__ import annotations

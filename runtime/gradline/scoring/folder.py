@@ -1,7 +1,7 @@
-"""A table's predictions as many files in a folder, one for each file or piece of a large one.
+"""Predictions written to a folder: one file for each file of the table, or piece of a large one.
 
-Each appears whole under its final name, which its place in the table gives, so that work done
-twice loses and doubles nothing, and what is there already need not be done again.
+Each file is named by its place in the table and appears whole. So repeated work loses and doubles
+nothing, and files that exist are not predicted again.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ __all__ = ["Scored", "score_files"]
 
 Pieces = list[tuple[str, FrameTable]]
 OPTIONS = ("keep", "unknown_category", "explain", "check")
-JOB = "gradline-job.json"  # what a folder's files are the predictions of
+JOB = "gradline-job.json"  # describes the job that a folder's files belong to
 
 
 @dataclass
 class Scored:
-    """What came of it.
+    """Counts over a folder's files.
 
     Attributes:
-        rows: Of all the files, those that were there before among them.
-        files: How many there are.
-        before: How many of them were there before.
-        missing, infinite, outside: Of the rows that were predicted now; see `Scoring`.
+        rows: Rows in all files.
+        files: All files.
+        before: Files that existed before.
+        missing, infinite, outside: Counts over the rows predicted now; see `Scoring`.
     """
 
     rows: int = 0
@@ -53,22 +53,22 @@ class Scored:
     outside: int = 0
 
     def add(self, later: Scored) -> None:
-        """Count what came of further files."""
+        """Add the counts of further files."""
         for name, value in vars(later).items():
             setattr(self, name, getattr(self, name) + value)
 
 
 @dataclass(frozen=True)
 class Work:
-    """How files are predicted, wherever that is done.
+    """The task of predicting some files, on any machine.
 
     Attributes:
-        package: The model's own bytes: no other machine reads them again.
-        digest: Of these.
-        folder: To write to, which every machine reaches by this path.
+        package: The model's bytes; other machines need not read the package.
+        digest: Their SHA-256.
+        folder: The output folder; every machine reaches it by this path.
         kind: One of `writing.FORMATS`.
-        options: Of `Scoring`.
-        kept: The types of kept columns, one for all the files.
+        options: Options of `Scoring`.
+        kept: The kept columns' types, the same for all files.
     """
 
     package: Package
@@ -79,23 +79,23 @@ class Work:
     kept: dict[str, Any]
 
     def __call__(self, pieces: Pieces) -> Scored:
-        """Predict files one by one, each by its name, and return what came of them.
+        """Predict files one by one.
 
         Raises:
-            GradlineError: At the end, for the first that can't be predicted.
+            GradlineError: When all are done, the error of the first that failed.
         """
-        found = Scored()
+        scored = Scored()
         errors: list[GradlineError] = []
         for name, table in pieces:
             try:
-                found.add(self._one(self.folder / name, table))
+                scored.add(self._predict(table, self.folder / name))
             except GradlineError as error:
                 errors.append(error)
         if errors:
             raise errors[0]
-        return found
+        return scored
 
-    def _one(self, path: Path, table: FrameTable) -> Scored:
+    def _predict(self, table: FrameTable, path: Path) -> Scored:
         if path.exists():
             return Scored(_rows_of(path, self.kind), 1, 1)
         scoring = Scoring(self._model(), table, **self.options, kept=self.kept)
@@ -103,7 +103,7 @@ class Work:
         return Scored(scoring.rows, 1, 0, scoring.missing, scoring.infinite, scoring.outside)
 
     def _model(self) -> Model:
-        """Return the model, which a process opens once."""
+        """Open the model, once in a process."""
         if self.digest not in _opened:
             _opened.clear()
             _opened[self.digest] = Model(self.package)
@@ -116,54 +116,47 @@ _opened: dict[str, Model] = {}
 def score_files(
     scoring: Scoring, folder: Path, kind: str, engine: Engine, report: Callable[[str, int], None]
 ) -> Scored:
-    """Predict a table's files into a folder and return what came of it.
-
-    Args:
-        scoring: The model, the table and the options.
-        folder: To write to; it is made where it isn't there.
-        kind: One of `writing.FORMATS`.
-        engine: That does the work.
-        report: Called with ("rows", how many there are so far).
+    """Predict a table's files into a folder; report ("rows", the count so far).
 
     Raises:
-        InputError: For a folder that holds anything else than this job's own files, naming it, or
-            the answers of a file that has changed, or that another run writes to; and for a file
-            of the table that can't be predicted, when the others are done.
-        OutputError: Where the folder can't be written to.
+        InputError: If the folder holds other files than this job's or predictions of a file that
+            has changed, or another run writes to it; and, when all others are done, for a file of
+            the table that can't be predicted.
+        OutputError: If the folder can't be written to.
     """
     package = scoring.model.package
-    told = json.dumps(package.manifest, sort_keys=True).encode()
-    digest = hashlib.sha256(package.onnx + told).hexdigest()
+    manifest = json.dumps(package.manifest, sort_keys=True).encode()
+    digest = hashlib.sha256(package.onnx + manifest).hexdigest()
     options = {name: getattr(scoring, name) for name in OPTIONS}
     work = Work(package, digest, folder.absolute(), kind, options, scoring.kept or {})
     pieces = list(_pieces(scoring.table, kind))
-    found = Scored()
+    total = Scored()
     with _alone_in(folder):
         _claim(folder, _describe(work, scoring.table.dialect, pieces))
         try:
             for scored in engine(work, pieces):
-                found.add(scored)
-                report("rows", found.rows)
+                total.add(scored)
+                report("rows", total.rows)
         finally:
             _sweep(folder)
-    return found
+    return total
 
 
 def _pieces(table: FrameTable, kind: str) -> Iterator[Pieces]:
-    """Yield what is predicted together: files, or a piece of one, and the names of the answers."""
+    """Yield the files, or the piece of a file, of each task, with their output names."""
     for share in shares(table):
-        found = []
+        pieces = []
         for place, part in enumerate(share.table.parts, share.first):
             piece = f"-{part.start // BLOCK_ROWS:06d}" if share.piece else ""
             name = f"{place:06d}{piece}-{part.label.partition('.')[0]}.{kind}"
-            found.append((name, table.with_parts([part], place)))
-        yield found
+            pieces.append((name, table.with_parts([part], place)))
+        yield pieces
 
 
 def _describe(work: Work, dialect: Dialect, pieces: list[Pieces]) -> dict[str, Any]:
-    """Return what tells one job from another, and of which file of the table each answer is.
+    """Describe a job for comparison: the model, the options and each output's source file.
 
-    Of an object in a store its address alone is known.
+    An object in a store is known by its address alone.
     """
     files = {}
     for name, table in chain.from_iterable(pieces):
@@ -178,16 +171,15 @@ def _describe(work: Work, dialect: Dialect, pieces: list[Pieces]) -> dict[str, A
         "text": asdict(dialect),
         "files": files,
     }
-    read: dict[str, Any] = json.loads(json.dumps(job))  # as it will be read again
-    return read
+    as_read: dict[str, Any] = json.loads(json.dumps(job))
+    return as_read
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Make the folder and hold flock(2) on it: two runs would sweep each other's unfinished files.
+    """Create the folder and lock it: two runs would sweep each other's unfinished files.
 
-    If the system has no such locks (Windows), or a file system forbids them on a directory, the
-    function takes none.
+    Windows has no flock(2), and some file systems forbid it on a directory: then no lock is taken.
     """
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -227,7 +219,7 @@ def _writable(folder: Path) -> Iterator[None]:
 
 
 def _claim(folder: Path, job: dict[str, Any]) -> None:
-    """Make the folder this job's, or raise for what else is there, or is no longer right."""
+    """Record the job in the folder, after a check that all files there belong to it."""
     with _writable(folder):
         found = {path.name for path in folder.iterdir() if not path.name.startswith(BUILDING)}
         earlier = _earlier(folder / JOB) if JOB in found else {**job, "files": {}}
@@ -242,40 +234,41 @@ def _claim(folder: Path, job: dict[str, Any]) -> None:
         raise InputError(
             f"the folder {folder} holds {foreign[0]!r}{others}, which this job did not write",
             code="foreign-files",
-            hint="give an empty folder, or that of the same job to go on with it",
+            hint="give an empty folder, or the folder of an earlier run of the same job",
         )
     for name in sorted(found - {JOB}):
         if earlier["files"].get(name) != job["files"][name]:
             raise InputError(
-                f"what {folder / name} was predicted from is another file now, or has changed",
+                f"the file that {folder / name} was predicted from is another file now, or has "
+                "changed",
                 code="changed-data",
-                hint="remove it to have it predicted anew, or give an empty folder",
+                hint="remove the prediction to make it again, or give an empty folder",
             )
     if JOB in found:
         _sweep(folder)
     if JOB not in found or earlier != job:
-        told = json.dumps(job, indent=1, sort_keys=True).encode() + b"\n"
-        write_whole(folder / JOB, lambda file: file.write(told))
+        text = json.dumps(job, indent=1, sort_keys=True).encode() + b"\n"
+        write_whole(folder / JOB, lambda file: file.write(text))
 
 
 def _earlier(path: Path) -> dict[str, Any]:
-    """Return what an earlier run's file says of its job."""
+    """Read an earlier run's job; return {} if the file is not one."""
     with suppress(ValueError):
-        found = json.loads(path.read_bytes())
-        if isinstance(found, dict) and isinstance(found.get("files"), dict):
-            return found
+        job = json.loads(path.read_bytes())
+        if isinstance(job, dict) and isinstance(job.get("files"), dict):
+            return job
     return {}
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what writers that were killed have left."""
+    """Remove unfinished files of killed writers."""
     for path in folder.glob(f"{BUILDING}*"):
         if not path.is_dir():
             path.unlink(missing_ok=True)
 
 
 def _rows_of(path: Path, kind: str) -> int:
-    """Return how many rows a table has that was written before."""
+    """Count the rows of a file that an earlier run wrote."""
     import polars as pl
 
     method, options = FORMATS[kind]

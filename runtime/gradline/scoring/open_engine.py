@@ -1,4 +1,4 @@
-"""Opens the engine that reads and scores: this process, or a Ray cluster."""
+"""Choice of the engine that reads and scores: this process or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -10,41 +10,44 @@ from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables.objects import is_remote
 
-__all__ = ["ENGINES", "open_engine", "path_for"]
+__all__ = ["open_engine", "path_for"]
 
 ENGINES = ("local", "ray")
 
 
 def path_for(engine: str, data: str | Path) -> str | Path:
-    """Return where an engine finds a table: another process may run in another folder."""
+    """Make a table's path independent of the working folder, which other processes do not share."""
     return data if engine == "local" or is_remote(data) else Path(data).absolute()
 
 
 @contextmanager
 def open_engine(name: str, address: str | None) -> Iterator[Engine | None]:
-    """Lend the engine of this name; None is this process itself, which needs none.
+    """Open an engine; yield None for this process.
 
     Args:
         name: One of `ENGINES`.
-        address: Of a Ray cluster; None for the one that RAY_ADDRESS names, else for the last that
-            was started on this machine, else for one that is started for as long.
+        address: A Ray cluster's HOST:PORT; None for RAY_ADDRESS, else the last cluster started on
+            this machine, else a new one that ends with the job.
 
     Raises:
-        InputError: For another name, an address that is of no use, no cluster there, and one that
-            is not the one that Ray is connected to already.
-        MissingExtraError: Where Ray is not installed.
+        InputError: For an unknown name, an unusable address, an unreachable cluster, or a
+            connection to another cluster.
+        MissingExtraError: If Ray is not installed.
     """
-    if name not in ENGINES:
-        told = f"engine = {name!r}, expected one of {', '.join(ENGINES)}"
-        raise InputError(told, code="bad-option")
-    if name == "local":
-        if address is not None:
-            told = f"address = {address!r} without engine 'ray': there is nothing to connect to"
-            hint = "give --engine ray, or leave --address out"
-            raise InputError(told, code="bad-option", hint=hint)
-        yield None
-        return
-    from gradline.scoring.ray_cluster import cluster
+    if name == "ray":
+        from gradline.scoring.ray_cluster import cluster
 
-    with cluster(address) as engine:
-        yield engine
+        with cluster(address) as engine:
+            yield engine
+        return
+    if name != "local":
+        raise InputError(
+            f"engine = {name!r}, expected one of {', '.join(ENGINES)}", code="bad-option"
+        )
+    if address is not None:
+        raise InputError(
+            f"address = {address!r} without engine 'ray': there is nothing to connect to",
+            code="bad-option",
+            hint="give --engine ray, or leave --address out",
+        )
+    yield None

@@ -1,11 +1,11 @@
-"""A table's rows as a graph's inputs and as predictions, block by block."""
+"""Encoding and prediction of a table's rows, block by block."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from gradline.columns.categories import place_finder
 from gradline.columns.encoding import Column, expand
 from gradline.columns.matrix import match_names
 from gradline.errors import InputError, nearest_column, needs_extra
-from gradline.tables.passthrough import as_kept
+from gradline.tables.passthrough import as_kept, kept_types
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,20 +31,20 @@ OUTSIDE = "outside"
 
 @dataclass
 class Scoring:
-    """The predictions of a table's rows, made as they are asked for.
+    """A lazy prediction of a table's rows, and counts over the rows predicted so far.
 
     Attributes:
-        model: That predicts.
-        table: To predict.
-        keep: Columns of the table that stand before the predictions.
+        model: The model.
+        table: The table.
+        keep: Columns of the table to put before the predictions.
         unknown_category: See `Model.predict`.
-        explain: Whether each feature's part of each prediction stands behind the predictions.
-        check: Whether a column `outside` says what leaves the training ranges.
-        kept: The types of `keep`; by default those that have room for all of the table's values.
-        outside: The number of rows that do.
-        rows: How many were predicted so far.
-        missing: The number of rows with a missing value and without a prediction.
-        infinite: The number of further rows with a prediction that is not finite.
+        explain: Whether to add each feature's contribution to each prediction.
+        check: Whether to add a column `outside` that names values outside the training ranges.
+        kept: The types of `keep`; by default types that can hold all of the table's values.
+        outside: Rows with a value outside the training ranges.
+        rows: Rows predicted.
+        missing: Rows with a missing value and without a prediction.
+        infinite: Other rows with a prediction that is not finite.
     """
 
     model: Model
@@ -60,7 +60,8 @@ class Scoring:
     infinite: int = 0
 
     def __post_init__(self) -> None:
-        made, there = Counter(self.made), Counter(self.table.names)
+        made = Counter(made_names(self.model, explain=self.explain, check=self.check))
+        there = Counter(self.table.names)
         for name, times in made.items():
             if times > 1:
                 raise InputError(
@@ -70,11 +71,8 @@ class Scoring:
                 )
         for name in self.keep:
             if name not in there:
-                raise InputError(
-                    f"no column {name!r} to keep",
-                    code="unknown-column",
-                    hint=nearest_column(name, self.table.names),
-                )
+                hint = nearest_column(name, self.table.names)
+                raise InputError(f"no column {name!r} to keep", code="unknown-column", hint=hint)
             if name in made:
                 raise InputError(
                     f"the column {name!r} can't be kept: a column of the answer has the same name",
@@ -88,43 +86,41 @@ class Scoring:
                     hint="rename them in the table, or keep others by name",
                 )
         if self.kept is None:
-            self.kept = self.table.kept_types(self.keep) if self.keep else {}
-
-    @property
-    def made(self) -> list[str]:
-        """The names of the answer's columns that are none of the table's."""
-        return made_names(self.model, explain=self.explain, check=self.check)
+            self.kept = kept_types(self.table.parts, self.keep) if self.keep else {}
 
     def schema(self) -> dict[str, pl.DataType]:
-        """Return the columns of the answer: those kept, and one for each target."""
+        """List the result's columns with their types, kept ones first."""
         with needs_extra():
             import polars as pl
         number = pl.Float32() if self.model.dtype.itemsize == 4 else pl.Float64()
         made = dict.fromkeys(self.model.targets, number)
-        parts = dict.fromkeys(_parts(self.model) if self.explain else [], pl.Float64())
+        explained = dict.fromkeys(_contributions(self.model) * self.explain, pl.Float64())
         flags = {OUTSIDE: pl.String()} if self.check else {}
-        return {**(self.kept or {}), **made, **parts, **flags}
+        return {**(self.kept or {}), **made, **explained, **flags}
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the kept columns and the predictions; null where a prediction is NaN.
+        """Yield kept columns and predictions; a NaN prediction becomes null.
 
         Raises:
-            InputError: For a missing feature, values that are not numbers or too large a one, an
+            InputError: For a missing feature, a value that is not a number or too large, an
                 unknown category, or a kept value that the other files' type can't hold.
         """
         import polars as pl
 
         schema = self.schema()
-        predicted = {target: schema[target] for target in self.model.targets}
         model = self.model
+        predicted = {target: schema[target] for target in model.targets}
         for inputs, block in table_inputs(
             self.table, model.columns, model.features, self.unknown_category, self.keep
         ):
+            outside: Outside | None = None
             try:
-                answers, outside = self._predict(inputs)
+                if self.check:
+                    answers, outside = model.predict(inputs, check=True)
+                else:
+                    answers = model.predict(inputs)
             except InputError as error:
                 raise self._located(error, inputs, block) from None
-            self.rows += len(answers)
             self._count(inputs, answers)
             found = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
             found = found.hstack(self._further(inputs, outside))
@@ -135,12 +131,12 @@ class Scoring:
                 yield as_kept(block.kept, self.kept or {}, label).hstack(found)
 
     def _located(self, error: InputError, inputs: NDArray[np.float64], block: Block) -> InputError:
-        """Return the error with the place of the value that it is about, where that is one."""
+        """Add the value's place to an out-of-range error."""
         if error.code != "out-of-range":
             return error
         with np.errstate(over="ignore"):
             beyond = np.isinf(inputs.astype(self.model.dtype)) & np.isfinite(inputs)
-        row, column = (int(place) for place in np.argwhere(beyond)[0])
+        row, column = np.argwhere(beyond)[0].tolist()
         return InputError(
             f"the column {self.model.features[column]!r} holds {inputs[row, column]:g} in row "
             f"{block.start + row + 1} of {self.table.label(block.part)}, outside the range of "
@@ -149,13 +145,8 @@ class Scoring:
             hint=error.hint,
         )
 
-    def _predict(self, inputs: NDArray[np.float64]) -> tuple[NDArray[Any], Outside | None]:
-        if self.check:
-            return self.model.predict(inputs, check=True)
-        return self.model.predict(inputs), None
-
     def _further(self, inputs: NDArray[np.float64], outside: Outside | None) -> list[pl.Series]:
-        """Return the columns that explain or flag the rows."""
+        """Compute the columns of `explain` and `check`."""
         import polars as pl
 
         columns = []
@@ -166,17 +157,18 @@ class Scoring:
             parts = np.concatenate([baseline, found.contributions], axis=2).reshape(n, k * (d + 1))
             columns += [
                 pl.Series(name, part).fill_nan(None)
-                for name, part in zip(_parts(self.model), parts.T, strict=True)
+                for name, part in zip(_contributions(self.model), parts.T, strict=True)
             ]
         if outside is not None:
             self.outside += len(outside)
-            told = pl.Series(OUTSIDE, [None], pl.String).new_from_index(0, len(inputs))
+            flags = pl.Series(OUTSIDE, [None], pl.String).new_from_index(0, len(inputs))
             if len(outside):
-                told = told.scatter(outside.rows, [*map(outside.told, range(len(outside)))])
-            columns.append(told)
+                flags = flags.scatter(outside.rows, [*map(outside.told, range(len(outside)))])
+            columns.append(flags)
         return columns
 
     def _count(self, inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> None:
+        self.rows += len(answers)
         if np.isfinite(answers).all():
             return
         finite = np.isfinite(answers).all(axis=1)
@@ -186,12 +178,11 @@ class Scoring:
 
 
 def made_names(model: Model, *, explain: bool, check: bool) -> list[str]:
-    """Return the names of the columns that predicting makes, beside those of the table."""
-    return [*model.targets, *(_parts(model) * explain), *([OUTSIDE] * check)]
+    """List the names of the columns that prediction computes."""
+    return [*model.targets, *(_contributions(model) * explain), *([OUTSIDE] * check)]
 
 
-def _parts(model: Model) -> list[str]:
-    """Return the names of the columns that explain the predictions."""
+def _contributions(model: Model) -> list[str]:
     return [
         f"{target}: {name}" for target in model.targets for name in ("baseline", *model.features)
     ]
@@ -204,16 +195,9 @@ def table_inputs(
     unknown_category: str,
     keep: Sequence[str] = (),
 ) -> Iterator[tuple[NDArray[np.float64], Block]]:
-    """Yield a table's rows as the graph's inputs, shape (rows, d), and the block that has them.
+    """Yield the graph's inputs, shape (rows, d), NaN if missing, and their block.
 
-    A missing value is NaN.
-
-    Args:
-        table: With the columns that were trained on, or the graph's own inputs.
-        columns: What was trained on; none where they are the graph's inputs.
-        features: The graph's d inputs.
-        unknown_category: "error", or "zero" for a category that no training row had.
-        keep: Columns that the blocks have as they are.
+    The table has the training table's `columns` or the graph's inputs, named `features`.
 
     Raises:
         InputError: For a missing column, values that are not numbers, or an unknown category.
@@ -224,6 +208,6 @@ def table_inputs(
     match_names(table.names, names, extra="ignore")
     categories = [column for column in read if column.kind == "category"]
     coded = table.with_categories({c.name: place_finder(c, unknown_category) for c in categories})
-    coded.row_groups_ahead = 2  # to predict takes less time than to read
+    coded.row_groups_ahead = 2  # reading takes longer than predicting
     for block in coded.blocks(names, keep=keep):
         yield expand(block.pieces[0], read), block

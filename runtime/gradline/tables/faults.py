@@ -31,14 +31,7 @@ SHOWN = 40  # letters of a line
 
 
 def unreadable(path: TableFile | None, name: str, reason: str, separator: str | None) -> InputError:
-    """Build the error for a file that Polars could not read.
-
-    Args:
-        path: The file; None for a table in memory.
-        name: The file's name in messages.
-        reason: Polars' own message.
-        separator: A text file's separator; None for the default of its extension.
-    """
+    """Build the error for a file that Polars could not read; `reason` is Polars' own message."""
     if "utf-8" in reason.lower() or "utf8" in reason.lower():
         return InputError(
             f"{name} is not UTF-8 text",
@@ -151,20 +144,14 @@ def _odd_line(path: TableFile) -> InputError | None:
             place = f"row {number} of {path.name}"
             try:
                 found = json.loads(line, parse_constant=_Odd, parse_int=_Odd, parse_float=_Odd)
-            except (ValueError, RecursionError) as fault:
-                return InputError(
-                    f"{place} is not JSON: {fault}",
-                    code="unreadable-data",
-                    hint="write one JSON object a line",
-                )
-            if not isinstance(found, dict):
-                return InputError(
-                    f"{place} is no JSON object: {_cut(line)}",
-                    code="unreadable-data",
-                    hint="write one JSON object a line",
-                )
-            if error := _odd_value(found, place):
-                return error
+                fault = "" if isinstance(found, dict) else f"is no JSON object: {_cut(line)}"
+            except (ValueError, RecursionError) as error:
+                fault = f"is not JSON: {error}"
+            if fault:
+                hint = "write one JSON object a line"
+                return InputError(f"{place} {fault}", code="unreadable-data", hint=hint)
+            if odd := _odd_value(found, place):
+                return odd
     return None
 
 
@@ -178,14 +165,14 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
             return InputError(
                 f"the column {column!r} holds {value.text} in {place}, which JSON has not",
                 code="unreadable-data",
-                hint="write null where a value is missing",
+                hint="write null for a missing value",
             )
         if math.isinf(float(value.text)):
             return InputError(
                 f"the column {column!r} holds {value.text} in {place}, outside the range of "
                 "float64",
                 code="out-of-range",
-                hint="mend it, or write null where a value is missing",
+                hint="mend it, or write null for a missing value",
             )
     return None
 

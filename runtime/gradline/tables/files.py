@@ -1,17 +1,16 @@
-"""Which files a table consists of, and how text in them means numbers."""
+"""The files of a table, and the dialect of text files."""
 
 from __future__ import annotations
 
 import glob
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradline.errors import InputError
 from gradline.tables.objects import ObjectFile, is_glob, is_remote, list_objects
-from gradline.tables.partitions import folders, walk
 
 __all__ = ["COMPRESSED", "FORMATS", "Dialect", "TableFile", "file_format", "stem", "table_files"]
 
@@ -37,13 +36,13 @@ def absolute(path: TableFile) -> TableFile:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How text in a CSV file means numbers.
+    """How to read numbers from a text file.
 
     Attributes:
-        separator: One character, or \\t for a tab, which few can type in a shell; None for the
-            extension's own (tab for .tsv, else a comma).
+        separator: One character, or \\t for a tab, which is hard to type in a shell; None for the
+            default of the extension (tab for .tsv, else a comma).
         decimal_comma: Whether 1,5 means one and a half.
-        nulls: What stands for a missing value, beside an empty field.
+        nulls: Texts that mean a missing value, beside an empty field.
     """
 
     separator: str | None = None
@@ -83,38 +82,64 @@ def _is_number(text: str) -> bool:
 
 
 def table_files(data: str | Path) -> Sequence[TableFile]:
-    """Return the files that `data` (a file, a glob or a folder) means, in sorted order.
+    """List the files of a table (a file, a glob or a folder), in sorted order.
 
-    A folder means the files in it and in its subfolders named KEY=VALUE. A file that several links
-    lead to counts once.
+    A folder means the files in it and in its subfolders named KEY=VALUE. A file with several links
+    counts once.
 
     Raises:
-        InputError: Where there is none.
+        InputError: If there is no file.
     """
     if is_remote(data):
         return _remote_files(str(data))
     path = Path(data)
-    files: list[Path]
     if path.is_dir():
-        files = _once(p for p in walk(path) if file_format(p))
-        if not files:
-            raise _no_table(path)
-    elif path.exists():
-        files = [path]
-    else:
-        files = _once(p for p in _expanded(path) if p.is_file())
-        if not files:
-            raise InputError(f"no such file: {data}", code="no-data", hint="check the path")
-    return files
+        if files := _unique(p for p in _walk(path) if file_format(p)):
+            return files
+        raise _no_table(path)
+    if path.exists():
+        return [path]
+    if files := _unique(p for p in _expanded(path) if p.is_file()):
+        return files
+    raise _no_file(data)
 
 
-def _once(paths: Iterable[Path]) -> list[Path]:
-    """Return each file once, in sorted order, under its own path rather than a link's."""
+def _unique(paths: Iterable[Path]) -> list[Path]:
+    """List each file once, sorted, under its own path rather than a link's."""
     found: dict[str, Path] = {}
     real = {path: os.path.realpath(path) for path in paths}
     for path in sorted(real, key=lambda path: (real[path] != os.path.abspath(path), path)):
         found.setdefault(real[path], path)
     return sorted(found.values())
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of its subfolders named KEY=VALUE; skip hidden ones."""
+    for found in _folders(folder, lambda path: not _is_hidden(path) and "=" in path.name):
+        yield from (path for path in found.iterdir() if not _is_hidden(path) and path.is_file())
+
+
+def _folders(root: Path, enters: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield a folder and those of its subfolders that `enters` accepts, each once.
+
+    Links are followed last, because a folder may contain a link to itself.
+    """
+    met: set[str] = set()
+    waiting, links = [root], list[Path]()
+    while waiting or links:
+        folder = (waiting or links).pop(0)
+        real = os.path.realpath(folder)
+        if real in met:
+            continue
+        met.add(real)
+        yield folder
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and enters(path):
+                (links if path.is_symlink() else waiting).append(path)
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith((".", "_"))
 
 
 def _expanded(pattern: Path) -> Iterator[Path]:
@@ -125,7 +150,7 @@ def _expanded(pattern: Path) -> Iterator[Path]:
     place = pattern.parts.index("**")
     before, behind = Path(*pattern.parts[:place]), pattern.parts[place + 1 :] or ("*",)
     for root in glob.glob(str(before)):
-        for folder in folders(Path(root), _enters) if Path(root).is_dir() else ():
+        for folder in _folders(Path(root), _enters) if Path(root).is_dir() else ():
             yield from _expanded(Path(glob.escape(str(folder)), *behind))
 
 
@@ -134,19 +159,30 @@ def _enters(folder: Path) -> bool:
 
 
 def _remote_files(url: str) -> list[ObjectFile]:
-    """Return what `table_files` does of an object store; an object's name has an extension."""
+    """List the files of a table in an object store; a name without an extension is a folder."""
     file = ObjectFile(url)
     if is_glob(url):
         if found := list_objects(url):
             return found
-        raise InputError(f"no such file: {url}", code="no-data", hint="check the path")
+        raise _no_file(url)
     if file_format(file) and not url.endswith("/"):
         return [file]
-    if found := [file for file in list_objects(url) if file_format(file)]:
+    if found := [file for file in list_objects(url) if file_format(file) and _walks_to(url, file)]:
         return found
     if file.suffix and not url.endswith("/"):
-        return [file]  # opening it says what is wrong with it
+        return [file]  # opening it gives the right error
     raise _no_table(url)
+
+
+def _walks_to(url: str, file: ObjectFile) -> bool:
+    """Check whether `_walk` would yield this file of a folder."""
+    *folders, name = file.path.relative_to(ObjectFile(url).path).parts
+    hidden = any(part.startswith((".", "_")) for part in (*folders, name))
+    return not hidden and all("=" in folder for folder in folders)
+
+
+def _no_file(data: object) -> InputError:
+    return InputError(f"no such file: {data}", code="no-data", hint="check the path")
 
 
 def _no_table(folder: object) -> InputError:
@@ -158,23 +194,20 @@ def _no_table(folder: object) -> InputError:
 
 
 def stem(data: str | Path) -> str:
-    """Return the name of a table: the file's name without extensions, or the folder's.
-
-    A glob takes the name of the folder that it looks into.
-    """
+    """Name a table after its file without extensions, its folder, or its glob's folder."""
     if is_remote(data):
         file = ObjectFile(str(data))
         wild = next((p for p in (file.path, *file.path.parents) if not is_glob(p.name)), file.path)
         return wild.name.partition(".")[0]
     path = Path(data)
-    if any(c in path.name for c in "*?[") and not path.exists():
+    if is_glob(path.name) and not path.exists():
         path = path.parent
     path = path.resolve()
     return path.name if path.is_dir() else path.name.partition(".")[0]
 
 
 def file_format(path: TableFile) -> str | None:
-    """Return the format that the extension means, or None where it is not a known one."""
+    """Look up the format of a file's extension; return None if it is unknown."""
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         inner = FORMATS.get(suffixes[-2]) if len(suffixes) > 1 else None

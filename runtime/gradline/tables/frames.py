@@ -1,14 +1,15 @@
-"""A dataframe or a mapping of columns in memory, as a table."""
+"""Opening of a dataframe or a mapping of columns as a table."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from gradline.columns.categories import without_missing
+from gradline.columns.categories import is_missing
 from gradline.columns.matrix import column_labels, from_tensor, refuse_sparse
 from gradline.columns.python_numbers import as_float, digits, is_number
 from gradline.errors import InputError, needs_extra
@@ -23,10 +24,10 @@ WIDEST = 2**127  # Polars has no larger integers
 
 
 def open_frame(table: object) -> FrameTable:
-    """Return the table in a dataframe (polars, pandas, pyarrow) or a mapping of columns.
+    """Open a dataframe (polars, pandas, pyarrow) or a mapping of columns as a table.
 
     Raises:
-        InputError: Where it is none of these, or its columns differ in length.
+        InputError: For another type, or columns of unequal length.
     """
     with needs_extra():
         import polars as pl
@@ -56,15 +57,13 @@ def open_frame(table: object) -> FrameTable:
 
 
 def _refuse_duplicates(names: Any) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
+    for name, times in Counter(names).items():
+        if times > 1:
             raise InputError(
                 f"the table has the column {name!r} twice",
                 code="duplicate-column",
                 hint="rename one of them",
             )
-        seen.add(name)
 
 
 def _series(pl: Any, column: Any, name: Any) -> Any:
@@ -80,7 +79,7 @@ def _series(pl: Any, column: Any, name: Any) -> Any:
         return pl.Series(values=array, strict=False)
     # NumPy makes text of the NaN in ["a", nan], and polars of that in an array of objects.
     values = column if isinstance(column, list | tuple) else array.tolist()
-    return _series_of_objects(pl, without_missing(values))
+    return _series_of_objects(pl, [None if is_missing(v) else v for v in values])
 
 
 def _series_of_objects(pl: Any, values: list[Any]) -> Any:
@@ -90,10 +89,8 @@ def _series_of_objects(pl: Any, values: list[Any]) -> Any:
     """
     present = [value for value in values if value is not None]
     if any(isinstance(value, int) and abs(value) >= WIDEST for value in present):
-        as_text = [
-            None if v is None else digits(v) if isinstance(v, int) else str(v) for v in values
-        ]
-        return pl.Series(values=as_text, dtype=pl.String)
+        texts = [None if v is None else digits(v) if isinstance(v, int) else str(v) for v in values]
+        return pl.Series(values=texts, dtype=pl.String)
     if all(map(is_number, present)) and not all(isinstance(v, int | float) for v in present):
         return pl.Series(values=[None if v is None else _as_float(v) for v in values])
     return pl.Series(values=values, strict=False)

@@ -1,37 +1,31 @@
-"""A part's frames as matrices of numbers."""
+"""Conversion of columns, of text too, to numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import PlaceOf, places_of
+from gradline.columns.categories import WHOLE, PlaceOf, places_of, texts_of
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
 from gradline.tables.parts import Part
-from gradline.tables.text import category_texts, clean, parse
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["NotNumbersError", "first_large", "kind_of", "numbers_of"]
-
-
-class NotNumbersError(Exception):
-    """A column holds something else.
-
-    Attributes:
-        column: Its name.
-    """
-
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
-        self.column = column
+__all__ = [
+    "clean",
+    "column_kind",
+    "first_large",
+    "guesses",
+    "numbers_of",
+    "parse",
+    "without_nulls",
+]
 
 
 def numbers_of(
@@ -39,20 +33,14 @@ def numbers_of(
     frame: pl.DataFrame,
     start: int,
     dialect: Dialect,
-    place_of: Mapping[str, PlaceOf] = MappingProxyType({}),
+    place_of: Mapping[str, PlaceOf],
+    not_numbers: Callable[[str], InputError],
 ) -> NDArray[Any]:
-    """Return a frame as a matrix, in float32 or float64, NaN where a value is missing.
-
-    Args:
-        part: What the frame is of.
-        frame: Consecutive rows.
-        start: The place of the first one.
-        dialect: Of a text file.
-        place_of: For each category column, what turns its text into its number.
+    """Convert the rows of a part from `start` on to a matrix, float32 or float64, NaN if missing.
 
     Raises:
-        NotNumbersError: For text or dates in a column.
-        InputError: For an integer that float64 can't hold, or a value that is no category.
+        InputError: For a column of text or dates (built by `not_numbers` from its name), an integer
+            that float64 can't hold, or an unknown category.
     """
     import polars as pl
 
@@ -63,9 +51,9 @@ def numbers_of(
     for name in frame.columns:
         column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
         if name in place_of:
-            texts = category_texts(column, dialect if part.text else None)
+            texts = _category_texts(column, dialect if part.text else None)
             if texts is None:
-                raise NotNumbersError(name)
+                raise not_numbers(name)
             places = places_of(texts.to_list(), name, place_of[name], part.label, start)
             columns.append(pl.Series(name, places))
             continue
@@ -75,10 +63,10 @@ def numbers_of(
                 column = clean(column, dialect)
                 numbers = parse(column, dialect)
                 if numbers.null_count() > column.null_count():
-                    raise NotNumbersError(name)
+                    raise not_numbers(name)
         else:
-            if kind_of(column.dtype) != "number":
-                raise NotNumbersError(name)
+            if column_kind(column.dtype) != "number":
+                raise not_numbers(name)
             numbers = column.cast(pl.Float64)
         if error := first_large(part, name, column, numbers, start):
             raise error
@@ -89,18 +77,18 @@ def numbers_of(
 def _at_once(
     part: Part, frame: pl.DataFrame, dialect: Dialect, place_of: Mapping[str, PlaceOf]
 ) -> NDArray[Any] | None:
-    """Return the columns together, which is quick, or None where one needs a closer look."""
+    """Convert all columns together, which is fast; return None if one needs a closer look."""
     import polars as pl
 
     if any(name in place_of for name in frame.columns):
         return None
-    if all(kind in (pl.Float32, pl.Float64) for kind in frame.dtypes):
+    if all(dtype in (pl.Float32, pl.Float64) for dtype in frame.dtypes):
         return frame.to_numpy(order="fortran")
     if part.text:
         numbers = frame.cast(pl.Float64, strict=False)
-        if dialect.decimal_comma or numbers.null_count().rows() != (frame.null_count().rows()):
+        if dialect.decimal_comma or numbers.null_count().rows() != frame.null_count().rows():
             return None
-    elif all(kind_of(kind) == "number" for kind in frame.dtypes):
+    elif all(column_kind(dtype) == "number" for dtype in frame.dtypes):
         numbers = frame.cast(pl.Float64)
     else:
         return None
@@ -108,8 +96,8 @@ def _at_once(
     return None if (np.abs(values) >= LARGEST_INTEGER).any() else values
 
 
-def kind_of(dtype: Any) -> str:
-    """Return what a column of this type holds: "number", "date", "text" or "other"."""
+def column_kind(dtype: Any) -> str:
+    """Classify a column type: "number", "date", "text" or "other"."""
     import polars as pl
 
     if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
@@ -122,19 +110,85 @@ def kind_of(dtype: Any) -> str:
 def first_large(
     part: Part, name: str, column: pl.Series, numbers: pl.Series, start: int
 ) -> InputError | None:
-    """Build the error for the column's first integer that float64 can't hold; None if none.
+    """Build the error for a column's first integer that float64 can't hold, if there is one.
 
-    Args:
-        part: What the column belongs to.
-        name: The column's name.
-        column: Its original values.
-        numbers: The same values in float64.
-        start: The place of the first value.
+    `numbers` are the column's values in float64; `start` is the place of the first.
     """
     large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
-    for row in large.arg_true():
-        value = column[int(row)]
-        if is_large_integer(value):
-            place = f"row {start + int(row) + 1} of {part.label}"
-            return large_integer(name, value, place)
+    for row in large.arg_true().to_list():
+        if is_large_integer(column[row]):
+            return large_integer(name, column[row], f"row {start + row + 1} of {part.label}")
     return None
+
+
+def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
+    """Strip blanks; make text that means a missing value null."""
+    text = text.str.strip_chars()
+    return text.set(text.is_in(["", *dialect.nulls]), None)
+
+
+def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
+    """Make text that is one of the dialect's nulls null, as Polars' CSV reader does."""
+    import polars as pl
+
+    def read(column: pl.Series) -> pl.Series:
+        if column.dtype != pl.String:
+            return column
+        text = column.alias("")  # an expression takes ^b$ for a pattern
+        return text.set(text.is_in(dialect.nulls), None).alias(column.name)
+
+    return pl.DataFrame([read(column) for column in frame.get_columns()])
+
+
+def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
+    """Parse text as float64; null if it is missing or not a number."""
+    import polars as pl
+
+    if dialect.decimal_comma:
+        # With "_" for a thousands mark, text fails to parse rather than mean another number.
+        text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
+    return text.cast(pl.Float64, strict=False)
+
+
+def guesses(frame: pl.DataFrame, dialect: Dialect) -> dict[str, str]:
+    """Guess what columns of text hold, by name: "number", "date" or "text"."""
+    import polars as pl
+
+    numbers: set[str] = set()
+    if not dialect.decimal_comma:  # all at once: one by one takes a millisecond each
+        parsed = frame.cast(pl.Float64, strict=False).get_columns()
+        pairs = zip(parsed, frame.get_columns(), strict=True)
+        numbers = {text.name for number, text in pairs if number.null_count() == text.null_count()}
+    return {
+        text.name: "number" if text.name in numbers else _guess(text.alias(""), dialect)
+        for text in frame.get_columns()
+    }
+
+
+def _guess(text: pl.Series, dialect: Dialect) -> str:
+    text = clean(text, dialect)
+    if parse(text, dialect).null_count() == text.null_count():
+        return "number"
+    dates = text.str.to_date(strict=False)
+    return "date" if dates.null_count() == text.null_count() else "text"
+
+
+def _category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | None:
+    """Convert a column's values to the texts of `gradline.columns.categories.texts_of`.
+
+    A column of a text file has a dialect, a typed one has None. Return None if the values are
+    neither text, numbers nor booleans.
+    """
+    import polars as pl
+
+    if dialect is not None:
+        return clean(column, dialect).str.replace(WHOLE.pattern, "${1}")
+    dtype = column.dtype
+    if dtype.is_float() or dtype.is_decimal():
+        return pl.Series(texts_of(column.cast(pl.Float64).to_list(), column.name), dtype=pl.String)
+    if not (
+        dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
+    ):
+        return None
+    texts = column.cast(pl.String).str.strip_chars().str.replace(WHOLE.pattern, "${1}")
+    return texts.set(texts == "", None)

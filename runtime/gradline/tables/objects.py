@@ -1,8 +1,8 @@
 """Tables in object stores (s3://, gs://, az://), listed and read by Polars.
 
-Polars takes credentials, region and endpoint from the usual environment variables and files of each
-store's own tools; nothing here adds to them but patience: the first contact fails within seconds
-where a store can't be reached, all later ones try as often as Polars does.
+Polars takes credentials, region and endpoint from the environment variables and files of each
+store's own tools. Only the first contact differs from Polars' defaults: it fails within seconds if
+the store can't be reached.
 """
 
 from __future__ import annotations
@@ -18,33 +18,34 @@ from tempfile import TemporaryDirectory
 
 from gradline.errors import InputError, needs_extra
 from gradline.tables.forks import check_polars
-from gradline.tables.partitions import is_walked
 
-__all__ = ["FIRST", "ObjectFile", "is_glob", "is_remote", "list_objects", "reachable"]
+__all__ = ["FIRST_CONTACT", "ObjectFile", "is_glob", "is_remote", "list_objects", "reachable"]
 
 STORES = {
-    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, for a store of another maker "
-    "AWS_ENDPOINT_URL",
+    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and AWS_ENDPOINT_URL for a "
+    "store that is not Amazon's",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
-FIRST: dict[str, str | int] = {
+FIRST_CONTACT: dict[str, str | int] = {
     "max_retries": 2,
     "retry_timeout_ms": 3000,
     "connect_timeout": "2s",
     "timeout": "10s",
 }
-# What is said where there are no credentials, and none of a cloud's own machines to ask for some.
-NOBODY = "api/token|etadata|token request|redential|must be specified|Missing (Access|Secret)"
+# Parts of the messages of a store without credentials and without a cloud machine to give them.
+NO_CREDENTIALS = (
+    "api/token|etadata|token request|redential|must be specified|Missing (Access|Secret)"
+)
 WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
 class ObjectFile:
-    """A file in an object store, as much of a path as readers of tables need.
+    """A file in an object store, with the members of a Path that readers of tables need.
 
     Attributes:
-        url: Such as s3://bucket/folder/part.parquet.
+        url: An address such as s3://bucket/folder/part.parquet.
     """
 
     url: str
@@ -54,12 +55,12 @@ class ObjectFile:
 
     @property
     def path(self) -> PurePosixPath:
-        """What can be taken apart as a path."""
+        """The URL as a path, to take apart."""
         return PurePosixPath(self.url)
 
     @property
     def name(self) -> str:
-        """The part behind the last slash."""
+        """The part after the last slash."""
         return self.path.name
 
     @property
@@ -69,67 +70,65 @@ class ObjectFile:
 
     @property
     def suffixes(self) -> list[str]:
-        """All of them."""
+        """All extensions, with their dots."""
         return self.path.suffixes
 
     @property
     def store(self) -> str:
-        """Which kind of store: s3, gs or az."""
+        """The kind of store: s3, gs or az."""
         return self.url.partition("://")[0]
 
 
 def is_remote(data: object) -> bool:
-    """Return whether `data` is the address of something in an object store."""
+    """Check whether `data` is an address in an object store."""
     return isinstance(data, str) and data.partition("://")[0] in STORES and "://" in data
 
 
 def is_glob(url: str) -> bool:
-    """Return whether an address has wildcards."""
+    """Check whether an address has wildcards."""
     return WILD.search(url) is not None
 
 
 def list_objects(url: str) -> list[ObjectFile]:
-    """Return what a glob or a folder holds, in sorted order: see `table_files`.
+    """List the files of a glob or a folder, in sorted order; see `table_files`.
 
     Raises:
-        InputError: Where the store does not answer, or says that there is no such bucket.
+        InputError: If the store does not answer or has no such bucket.
     """
     with needs_extra():
-        # The reader's own way to list; Polars has no public one that reads no file.
+        # Polars has no public way to list. obstore has one, but it does not read ~/.aws, so
+        # that it would list with other credentials than those that Polars then reads with.
         from polars.exceptions import PolarsError
         from polars.io._expand_paths import _expand_paths
     check_polars()
-    folder = "" if is_glob(url) else url.rstrip("/") + "/"
+    pattern = url if is_glob(url) else f"{url.rstrip('/')}/**/*"
     try:
         with reachable(url):
-            listed = _expand_paths(f"{folder}**/*" if folder else url, storage_options=dict(FIRST))
-            found: list[str] = listed.collect().to_series().to_list()
+            listed = _expand_paths(pattern, storage_options=dict(FIRST_CONTACT)).collect()
     except PolarsError as error:
         raise InputError(
             f"{url} cannot be listed: {str(error).partition(chr(10))[0]}", code="unreadable-data"
         ) from error
-    found = [path for path in found if not path.endswith("/")]
-    if folder:
-        found = [path for path in found if is_walked(PurePosixPath(path[len(folder) :]))]
-    return [ObjectFile(path) for path in sorted(found, key=PurePosixPath)]
+    paths = (path for path in listed.to_series().to_list() if not path.endswith("/"))
+    return [ObjectFile(path) for path in sorted(paths, key=PurePosixPath)]
 
 
 @contextmanager
 def reachable(url: object) -> Iterator[None]:
-    """Turn what an object store answers into an InputError that names the address."""
+    """Convert an object store's errors to an InputError that names the address."""
     import polars as pl
 
-    if is_remote(str(url)):
-        _temporary_folder()
+    address = str(url)
+    if not is_remote(address):
+        yield
+        return
+    _temporary_folder()
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
-        if not is_remote(str(url)):
-            raise
-        refusal = _refusal(str(url), str(error), isinstance(error, FileNotFoundError))
-        if refusal is None:
-            raise
-        raise refusal from error
+        if refusal := _refusal(address, str(error), isinstance(error, FileNotFoundError)):
+            raise refusal from error
+        raise
 
 
 @cache
@@ -143,10 +142,10 @@ def _temporary_folder() -> TemporaryDirectory[str] | None:
 
 
 def _refusal(url: str, reason: str, missing: bool) -> InputError | None:
-    """Return the error for an answer of a store; None for what is wrong with the file itself."""
+    """Build the error for a store's refusal; return None if the fault is in the file itself."""
     store, _, rest = url.partition("://")
     bucket = f"{store}://{rest.partition('/')[0]}"
-    said = re.sub(r": <\?xml.*| \(path: .*\)$", "", reason.partition("\n")[0])
+    answer = re.sub(r": <\?xml.*| \(path: .*\)$", "", reason.partition("\n")[0])
     hint = f"credentials and endpoint come from {STORES[store]}"
     if "NoSuchBucket" in reason or "ContainerNotFound" in reason:
         return InputError(f"there is no {bucket}", code="no-data", hint=hint)
@@ -156,10 +155,10 @@ def _refusal(url: str, reason: str, missing: bool) -> InputError | None:
             code="no-data",
             hint="check the name; a folder named as a file ends in /",
         )
-    if re.search(NOBODY, reason):
+    if re.search(NO_CREDENTIALS, reason):
         return InputError(f"no credentials for {bucket}", code="no-credentials", hint=hint)
     if re.search("40[13] |AccessDenied|Unauthenticated", reason):
-        return InputError(f"access to {url} is denied: {said}", code="no-access", hint=hint)
+        return InputError(f"access to {url} is denied: {answer}", code="no-access", hint=hint)
     if "object-store error" in reason or "CloudLocation" in reason:
-        return InputError(f"{url} cannot be read: {said}", code="unreadable-data", hint=hint)
+        return InputError(f"{url} cannot be read: {answer}", code="unreadable-data", hint=hint)
     return None

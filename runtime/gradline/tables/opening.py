@@ -1,4 +1,4 @@
-"""How a file is opened: as a lazy frame, with what goes wrong said in its name."""
+"""Opening of one file as a lazy frame; errors name the file."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ def open_file(
     numbers: Sequence[str] = (),
     storage: dict[str, Any] | None = None,
 ) -> tuple[pl.LazyFrame, list[str], bool]:
-    """Return the file as a lazy frame, its column names as written, and whether it is text.
-
-    A text file's columns are all strings; what they mean is decided where they are read.
+    """Open a file as a lazy frame; return it, its column names and whether the file is text.
 
     Args:
-        path: Of the file.
-        dialect: Of a text file.
-        numbers: Columns of a text file to read as numbers, None where one is missing or no number.
-        storage: Of an object store, what Polars is to be told beside its environment.
+        path: The file.
+        dialect: The dialect of text files.
+        numbers: Columns of a text file to read as float64, null for anything but a number; all
+            others are read as strings.
+        storage: Polars' storage options for an object store.
 
     Raises:
         InputError: For an unknown format, an empty file, or one that cannot be read.
@@ -41,51 +40,44 @@ def open_file(
     with needs_extra():
         import polars as pl
     check_polars()
-    kind = file_format(path)
-    if kind is None and dialect.separator is not None:
-        kind = "csv"
+    kind = file_format(path) or ("csv" if dialect.separator else None)
     if kind is None:
         raise InputError(
             f"{path.name}: unknown file format {path.suffix!r}",
             code="unknown-format",
             hint=f"expected one of {', '.join(FORMATS)}, or --separator for another text file",
         )
+    source = path if isinstance(path, Path) else str(path)
     with readable(path):
         if kind in ("csv", "tsv"):
-            separator = dialect.separator or default_separator(path)
-            return _open_text(path, separator, dialect, numbers, storage)
+            return _open_text(path, source, dialect, numbers, storage)
         if kind == "parquet":
-            frame = pl.scan_parquet(_source(path), glob=False, storage_options=storage)
+            frame = pl.scan_parquet(source, glob=False, storage_options=storage)
         elif kind == "arrow":
             check_arrow(path)
-            frame = pl.scan_ipc(_source(path), glob=False, storage_options=storage)
+            frame = pl.scan_ipc(source, glob=False, storage_options=storage)
         else:
             if isinstance(path, Path) and path.stat().st_size == 0:
                 raise InputError(
                     f"{path.name} is empty", code="empty-file", hint="give a file with rows"
                 )
-            # Every line counts: a column's first decimal may stand in the last one.
-            source = _source(path)
+            # The schema needs every line: a column's first decimal may be in the last one.
             frame = pl.scan_ndjson(source, infer_schema_length=None, storage_options=storage)
         return frame, frame.collect_schema().names(), False
 
 
-def _source(path: TableFile) -> Path | str:
-    """Return what Polars calls a file."""
-    return path if isinstance(path, Path) else str(path)
-
-
 def _open_text(
     path: TableFile,
-    separator: str,
+    source: Path | str,
     dialect: Dialect,
     numbers: Sequence[str],
     storage: dict[str, Any] | None,
 ) -> tuple[pl.LazyFrame, list[str], bool]:
     import polars as pl
 
+    separator = dialect.separator or default_separator(path)
     header = pl.scan_csv(
-        _source(path),
+        source,
         storage_options=storage,
         has_header=False,
         infer_schema=False,
@@ -95,32 +87,21 @@ def _open_text(
         glob=False,
     )
     names = [str(name) for name in header.head(1).collect().row(0)]
-    if len(names) == 1 and not names[0].strip():
-        raise InputError(
-            f"{path.name} begins with a blank line, expected the names of the columns",
-            code="no-header",
-            hint="remove the blank lines above the header",
-        )
-    other = next((c for c in ";\t|," if c in names[0]), None)
-    if len(names) == 1 and other:
-        raise InputError(
-            f"{path.name} has a single column, named {names[0]!r}",
-            code="wrong-separator",
-            hint=f"is the separator another one? --separator {other!r}",
-        )
+    _check_header(path, names)
+    distinct = _distinct(names)
     kinds: dict[str, Any] = {
         "infer_schema": False,
         "schema_overrides": dict.fromkeys(numbers, pl.Float64),
-        # Polars leaves doubled quotes in a header as they are; row 0, read above, has them undone.
-        "with_column_names": lambda _: _distinct(names),
+        # Polars keeps doubled quotes in a header; row 0, read above, has them undone.
+        "with_column_names": lambda _: distinct,
     }
-    if isinstance(path, ObjectFile):  # of which Polars looks for a header on this disk
-        number = set(numbers)
-        kinds = {"schema": {n: pl.Float64 if n in number else pl.String for n in _distinct(names)}}
+    if isinstance(path, ObjectFile):  # Polars would look for the object's header on this disk
+        strings = dict.fromkeys(distinct, pl.String)
+        kinds = {"schema": strings | dict.fromkeys(numbers, pl.Float64)}
     frame = pl.scan_csv(
-        _source(path),
+        source,
         storage_options=storage,
-        # Before Polars raises for a value, it may let later rows pass in the place of earlier ones.
+        # Without this, Polars may yield later rows in place of earlier ones before it raises.
         ignore_errors=bool(numbers),
         separator=separator,
         null_values=list(dialect.nulls),
@@ -130,8 +111,26 @@ def _open_text(
     return frame, names, True
 
 
+def _check_header(path: TableFile, names: list[str]) -> None:
+    if len(names) > 1:
+        return
+    (name,) = names
+    if not name.strip():
+        raise InputError(
+            f"{path.name} begins with a blank line, expected the names of the columns",
+            code="no-header",
+            hint="remove the blank lines above the header",
+        )
+    if other := next((c for c in ";\t|," if c in name), None):
+        raise InputError(
+            f"{path.name} has a single column, named {name!r}",
+            code="wrong-separator",
+            hint=f"is the separator another one? --separator {other!r}",
+        )
+
+
 def _distinct(names: list[str]) -> list[str]:
-    """Return the names, a repeated one with its place behind it."""
+    """Make names distinct: append its place to a repeated one."""
     first: dict[str, int] = {}
     return [
         name if first.setdefault(name, place) == place else f"{name}\0{place}"
@@ -141,7 +140,7 @@ def _distinct(names: list[str]) -> list[str]:
 
 @contextmanager
 def readable(path: TableFile | None, separator: str | None = None) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into an InputError that names the file."""
+    """Convert read errors to an InputError that names the file."""
     import polars as pl
 
     name = path.name if path else "the table"

@@ -1,4 +1,4 @@
-"""A file of a table, or the one frame in memory, and a block of its rows."""
+"""The parts of a table (files, or one frame in memory) and blocks of their rows."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gradline.tables.opening import readable
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["BLOCK_ROWS", "Block", "Part", "state_of"]
+__all__ = ["BLOCK_ROWS", "Block", "Part", "file_state"]
 
 BLOCK_ROWS = 65_536
-COUNTED = (".parquet", ".pq", ".arrow", ".feather", ".ipc")  # they say how many rows they have
+COUNTED = (".parquet", ".pq", ".arrow", ".feather", ".ipc")  # formats that store a row count
 SAMPLE_BYTES = 1 << 16
 
 
@@ -33,8 +33,8 @@ class Block:
     Attributes:
         part: The part's place in the table.
         start: The first row's place in the part, from 0.
-        pieces: Matrices of the rows whose columns stand side by side; a missing value is NaN.
-        kept: Further columns as they are in the table; None where none was asked for.
+        pieces: Matrices of some columns each, shape (rows, columns); a missing value is NaN.
+        kept: Columns passed through unchanged; None if there are none.
     """
 
     part: int
@@ -47,7 +47,7 @@ class Block:
 
     @cached_property
     def values(self) -> NDArray[np.float64]:
-        """The pieces as one matrix, shape (rows, columns), float64."""
+        """All columns in one matrix, shape (rows, columns), float64."""
         if len(self.pieces) == 1:
             return self.pieces[0].astype(np.float64, copy=False)
         return np.concatenate(self.pieces, axis=1, dtype=np.float64)
@@ -55,36 +55,37 @@ class Block:
 
 @dataclass(frozen=True)
 class Part:
-    """One file, or the one frame in memory.
+    """A file, or the one frame in memory.
 
     Attributes:
         path: The file; None for a frame.
-        frame: Its columns, all strings where `text`.
+        frame: The columns; strings in a text file.
         names: The column names as written, duplicates included.
-        text: Whether it is a text file, whose strings are to be read as numbers.
-        state: The file's size and time of change when it was opened; None in an object store.
-        given: Columns that stand before the file's own, each the same in every row.
+        text: Whether it is a text file.
+        separator: A text file's separator; None for the default of its extension.
+        state: The file's size and modification time when it was opened; None in an object store.
+        partitions: Columns from the names of the file's folders, put before its own columns.
         start: The place in the file of the frame's first row.
-        numbers: Columns of a text file that are read as numbers at once, None where one's text is
-            missing or no number.
+        numbers: Columns of a text file that Polars parses as numbers; null for anything else.
     """
 
     path: TableFile | None
     frame: pl.LazyFrame
     names: list[str]
     text: bool
+    separator: str | None = None
     state: tuple[int, int] | None = None
-    given: Mapping[str, pl.Expr] = field(default_factory=dict)
+    partitions: Mapping[str, pl.Expr] = field(default_factory=dict)
     start: int = 0
     numbers: Sequence[str] = ()
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The part's name in messages."""
         return self.path.name if self.path else "the table"
 
     def expected_rows(self) -> float | None:
-        """Return what `FrameTable.expected_rows` does of this part."""
+        """Estimate the number of rows; see `FrameTable.expected_rows`."""
         import polars as pl
 
         if isinstance(self.path, ObjectFile):
@@ -100,10 +101,10 @@ class Part:
         return self.path.stat().st_size * sample.count(b"\n") / len(sample)
 
     def check_unchanged(self) -> None:
-        """Raise an InputError for a file that is not as it was when it was opened."""
-        if not isinstance(self.path, Path) or self.state is None:
+        """Raise an InputError if the file has changed since it was opened."""
+        if self.state is None or not isinstance(self.path, Path):
             return
-        if not self.path.exists() or state_of(self.path) != self.state:
+        if not self.path.exists() or file_state(self.path) != self.state:
             raise InputError(
                 f"{self.label} changed while it was read",
                 code="changed-data",
@@ -111,7 +112,7 @@ class Part:
             )
 
 
-def state_of(path: Path) -> tuple[int, int]:
-    """Return what tells that a file has changed: its size and time of change."""
+def file_state(path: Path) -> tuple[int, int]:
+    """Read a file's size and modification time, which show whether it has changed."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns

@@ -1,4 +1,4 @@
-"""A table from stdin: kept in a temporary file, since most formats are read from their end."""
+"""A table from stdin, kept in a temporary file because most formats need random access."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gradline.errors import InputError
 
 __all__ = ["table_from_stdin"]
 
-#: The first bytes of each format that has such; of text its header tells.
+#: The first bytes of binary formats.
 MAGIC = {
     b"PAR1": "parquet",
     b"ARROW1": "arrow",
@@ -27,10 +27,10 @@ MAGIC = {
 
 @contextmanager
 def table_from_stdin() -> Iterator[Path]:
-    """Give the path of a file that holds what stdin does, named by its format, for a while.
+    """Copy stdin to a temporary file with its format's extension; yield the path.
 
     Raises:
-        InputError: Where stdin is closed or empty.
+        InputError: If stdin is closed or empty, or holds a JSON array.
     """
     with TemporaryDirectory(prefix="gradline-") as folder:
         path = Path(folder) / "stdin"
@@ -41,17 +41,13 @@ def table_from_stdin() -> Iterator[Path]:
             head = file.read(1024)
         if not head:
             raise InputError("stdin is empty", code="empty-file", hint="pipe a table into it")
-        kinds = [kind for magic, kind in MAGIC.items() if head.startswith(magic)]
-        kind = kinds[0] if kinds else _text_kind(head)
+        known = (kind for magic, kind in MAGIC.items() if head.startswith(magic))
+        kind = next(known, None) or _text_kind(head)
         yield path.rename(path.with_suffix(f".{kind}"))
 
 
 def _text_kind(head: bytes) -> str:
-    """Return the format of a text by its first bytes.
-
-    Raises:
-        InputError: For a JSON array.
-    """
+    """Guess the format of text from its first bytes."""
     start = head.lstrip()
     if start.startswith(b"{"):
         return "ndjson"

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all; a table in the format that the name says."""
+"""Writing of tables, in the format of the file's extension."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from queue import Full, Queue
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-from gradline.atomic import (
-    write_named,
-)
+from gradline.atomic import write_named
 from gradline.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "check_types", "output_format", "table_bytes", "write_table"]
 
-#: What a table is written as, by the file's extension without its dot.
+#: Polars' method and its options for each extension.
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "csv": ("sink_csv", {}),
     "tsv": ("sink_csv", {"separator": "\t"}),
@@ -34,15 +32,15 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "ndjson": ("sink_ndjson", {}),
     "jsonl": ("sink_ndjson", {}),
 }
-WAITING = 2  # blocks between whoever makes them and whoever writes them
-COPIED = 1 << 20  # bytes
+WAITING = 2  # frames between producer and writer
+COPIED = 1 << 20  # bytes at a time
 
 
 def output_format(path: Path) -> str:
-    """Return the format that the file's extension means.
+    """Look up the format of a file's extension.
 
     Raises:
-        InputError: Where it is none of `FORMATS`.
+        InputError: If it is none of `FORMATS`.
     """
     name = path.name.lower()
     found = [kind for kind in FORMATS if name.endswith(f".{kind}")]
@@ -56,15 +54,7 @@ def output_format(path: Path) -> str:
 
 
 def check_types(schema: Mapping[str, pl.DataType], kind: str) -> None:
-    """Check that a format can hold columns of these types.
-
-    Args:
-        schema: The columns.
-        kind: One of `FORMATS`.
-
-    Raises:
-        InputError: Where it can't.
-    """
+    """Raise an InputError if a format can't hold columns of these types."""
     method, _ = FORMATS[kind]
     for name, dtype in schema.items():
         if not _holds(method, dtype):
@@ -89,16 +79,10 @@ def _holds(method: str, dtype: Any) -> bool:
 def write_table(
     frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], path: Path, kind: str
 ) -> None:
-    """Write a table to what `path` names: see `write_named`.
-
-    Args:
-        frames: The table's rows, a part at a time.
-        schema: Its columns.
-        path: To write to.
-        kind: One of `FORMATS`.
+    """Write a table, given in consecutive frames, to a path; see `write_named`.
 
     Raises:
-        OutputError: Where it can't be written; and whatever `frames` raises.
+        OutputError: If it can't be written; any error of `frames` is raised too.
     """
     write_named(path, lambda file: _sink(frames, schema, file, kind))
 
@@ -106,7 +90,7 @@ def write_table(
 def table_bytes(
     frames: Iterator[pl.DataFrame], schema: Mapping[str, pl.DataType], kind: str
 ) -> Iterator[bytes]:
-    """Yield a table's bytes, part by part; a format that needs its end for that, from a file."""
+    """Yield a table's bytes in parts; formats that can't be streamed go through a file."""
     import polars as pl
 
     method, options = FORMATS[kind]
@@ -127,17 +111,20 @@ def table_bytes(
 def _sink(
     frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], file: IO[bytes], kind: str
 ) -> None:
-    """Write frames to an open file by a query of Polars that streams what it is handed."""
+    """Write frames to an open file with a streaming query of Polars, in a thread.
+
+    This thread makes the frames, so that Python handles signals between two of them.
+    """
     from polars.io.plugins import register_io_source
 
     waiting: Queue[pl.DataFrame | None] = Queue(WAITING)
 
-    def handed(*_: object) -> Iterator[pl.DataFrame]:
+    def source(*_: object) -> Iterator[pl.DataFrame]:
         while (frame := waiting.get()) is not None:
             yield frame
 
     method, options = FORMATS[kind]
-    query = register_io_source(handed, schema=dict(schema))
+    query = register_io_source(source, schema=dict(schema))
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(getattr(query, method), file, **options)
         try:
@@ -151,7 +138,7 @@ def _sink(
 def _hand(
     frame: pl.DataFrame | None, waiting: Queue[pl.DataFrame | None], written: Future[Any]
 ) -> None:
-    """Hand a frame to the query, or raise what has ended it."""
+    """Hand a frame to the query; raise the query's error if it has ended."""
     while not written.done():
         try:
             waiting.put(frame, timeout=0.1)
@@ -162,7 +149,7 @@ def _hand(
 
 
 def _end(written: Future[Any]) -> None:
-    """Wait for the query's end; Polars has errors of its own for a disk that is full."""
+    """Wait for the query's end; make Polars' error, such as for a full disk, an OSError."""
     from polars.exceptions import PolarsError
 
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.categories import PlaceOf, places_of, texts_of
-from gradline.columns.matrix import from_tensor, is_sparse, kind_of, refuse_sparse
+from gradline.columns.matrix import describe, from_tensor, is_sparse, refuse_sparse
 from gradline.columns.python_numbers import as_float, is_large_integer, is_number, shown
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
@@ -138,7 +138,7 @@ def matrix_of(values: Any, what: str) -> Any:
             hint="X is (n, d), Y is (n, k) or (n,)",
         )
     if array.dtype.kind not in "fiub" and array.size:
-        raise InputError(f"{what} holds {kind_of(array)}, expected numbers", code="not-numeric")
+        raise InputError(f"{what} holds {describe(array)}, expected numbers", code="not-numeric")
     if array.dtype.kind in "iu" and array.size and array.dtype.itemsize == 8:
         row, column = np.unravel_index(np.argmax(np.abs(array.astype(np.float64))), array.shape)
         _check_integer(array[row, column], (row, column), what)
@@ -197,7 +197,9 @@ def _compressed(values: Any, what: str) -> Any:
         )
     rows = values.tocsr()
     if rows.dtype.kind not in "fiub":
-        raise InputError(f"{what} holds {kind_of(rows.data)}, expected numbers", code="not-numeric")
+        raise InputError(
+            f"{what} holds {describe(rows.data)}, expected numbers", code="not-numeric"
+        )
     if rows.dtype.kind in "iu" and rows.nnz and rows.dtype.itemsize == 8:
         largest = int(np.argmax(np.abs(rows.data.astype(np.float64))))
         row = int(np.searchsorted(rows.indptr, largest, side="right")) - 1
