@@ -1,4 +1,4 @@
-"""gradline: predict from a linear model package that proves itself where it is loaded."""
+"""gradline: load a linear model package, check it on this machine, and predict."""
 
 from __future__ import annotations
 
@@ -30,8 +30,12 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
-    # NumPy takes a tenth of a second to import, so it waits until a model is asked for.
+    # NumPy takes a tenth of a second to import, so it is imported with the first use of a model.
     if name not in ("Model", "load"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from gradline import model

@@ -1,6 +1,6 @@
-"""The types of a manifest's members; code that reads the members relies on this check.
+"""Check the types of a manifest's members, so that other code can rely on them.
 
-Members that are not named here are ignored, so that a later gradline can add new ones.
+Other members are ignored, so that a later gradline can add some.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Each:
-    """An object whose members are all of one kind, whatever their names."""
+    """An object with any names, whose values are all of one kind."""
 
     kind: Any
 
@@ -35,7 +35,7 @@ class Maybe:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)  # finite: see `strict`
+    return type(value) in (int, float)  # `strict_json` refuses NaN and infinity
 
 
 LARGEST = 2**63
@@ -68,36 +68,24 @@ TRAINING = {
 COLUMN = dict.fromkeys(("mean", "deviation", "minimum", "maximum"), FIGURE)
 METRICS = Each(Maybe(Each(dict.fromkeys(("rmse", "mae", "r2"), FIGURE))))
 FIT = ("residual_sd", "r2", "adjusted_r2", "f", "f_p", "log_likelihood", "aic", "bic")
+COEFFICIENT = ("standard_error", "t", "p")
 STATISTICS = {
     "model_dof": COUNT,
     "residual_dof": COUNT,
     "robust": TEXT,
     "terms": [TEXT],
     "vif": Maybe([FIGURE]),
-    "targets": Each(
-        {
-            **{key: [FIGURE] for key in ("standard_error", "t", "p")},
-            **dict.fromkeys(FIT, FIGURE),
-        }
-    ),
+    "targets": Each(dict.fromkeys(FIT, FIGURE) | {key: [FIGURE] for key in COEFFICIENT}),
 }
 CERTIFICATES = {
-    "float32": {
-        "verdict": TEXT,
-        "target": TEXT,
-        "error": FIGURE,
-        "limit": FIGURE,
-        "column": TEXT,
-    },
+    "float32": {"verdict": TEXT, "target": TEXT, "error": FIGURE, "limit": FIGURE, "column": TEXT},
     "optimality": {
         "converged": TRUTH,
-        "gap": FIGURE,
-        "rmse_at_optimum": FIGURE,
-        "weights_error": FIGURE,
+        **dict.fromkeys(("gap", "rmse_at_optimum", "weights_error"), FIGURE),
     },
     "exact": {"coefficients": COUNT, "certified": COUNT},
 }
-#: The manifest's optional members; for the required ones see `manifest`.
+#: The manifest's optional members; `manifest` checks the required ones.
 MEMBERS = {
     "training": TRAINING,
     "columns": Each(COLUMN),
@@ -115,12 +103,11 @@ MEMBERS = {
 
 
 def fault(value: Any, kind: Any = MEMBERS, place: str = "") -> str | None:
-    """Find what is wrong with a value or its contents; return None if nothing is.
+    """Find the first wrong value in a manifest or a part of it; return None if all are right.
 
     Args:
-        value: A manifest, or a part of it.
-        kind: The expected kind: a Kind, a list of one kind, an object of named kinds, Each or
-            Maybe.
+        value: The manifest or the part.
+        kind: What it should be: a Kind, a list of one kind, a dict of kinds by name, Each, Maybe.
         place: The value's place in the manifest, such as "training.rows".
     """
     if isinstance(kind, Kind):
@@ -140,4 +127,4 @@ def fault(value: Any, kind: Any = MEMBERS, place: str = "") -> str | None:
 
 
 def _expected(place: str, what: str) -> str:
-    return f"at {place[:100]!r} it has something else than {what}"
+    return f"{place[:100]!r} is not {what}"
