@@ -81,7 +81,7 @@ def test_an_address_is_told_to_be_none_that_packages_are_loaded_from(address: st
     for place in (address, Path(address)):
         error = refusal(lambda place=place: gradline.load(place))  # type: ignore[misc]
         assert str(error) == f"{address} is an address: packages can only be loaded from folders"
-        assert error.hint == "copy the package to this machine first, and load the copy"
+        assert error.hint == "copy the package to this machine and load the copy"
     assert command("inspect", address)[1].startswith(f"Error: {address} is an address")
 
 

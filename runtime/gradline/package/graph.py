@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.encoding import Column, dump_columns, parse_columns
 from gradline.errors import PackageError
-from gradline.package import strict_json as strict
+from gradline.package.strict_json import parse_strict
 
 __all__ = ["FORMAT", "IR_VERSION", "OPSET", "Graph", "parse_graph"]
 
@@ -167,7 +167,7 @@ def _check_value(data: bytes, name: bytes, element: int, columns: int) -> None:
 
 
 def _names(metadata: dict[str, str], which: str) -> list[str]:
-    names = strict.parse(metadata.get(f"gradline.{which}", "null"))
+    names = parse_strict(metadata.get(f"gradline.{which}", "null"))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _GraphError(f"no list of names under gradline.{which}")
     if len(set(names)) != len(names):
@@ -179,7 +179,7 @@ def _columns(metadata: dict[str, str], features: list[str]) -> list[Column]:
     if "gradline.columns" not in metadata:
         return []
     try:
-        columns = parse_columns(strict.parse(metadata["gradline.columns"]), features)
+        columns = parse_columns(parse_strict(metadata["gradline.columns"]), features)
     except ValueError as error:
         raise _GraphError(f"invalid columns under gradline.columns ({error})") from error
     if dump_columns(columns) is None:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradline.errors import PackageError
-from gradline.package import strict_json as strict
 from gradline.package.graph import FORMAT
 from gradline.package.schema import fault
+from gradline.package.strict_json import VALUES, parse_strict
 
 __all__ = ["FILES", "NAME", "dump_manifest", "file_record", "parse_json", "parse_manifest"]
 
@@ -65,14 +65,14 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
     return document
 
 
-def parse_json(data: bytes, what: str, most: int = strict.VALUES) -> Any:
+def parse_json(data: bytes, what: str, most: int = VALUES) -> Any:
     """Read strict JSON of at most `most` values from the file called `what`.
 
     Raises:
         PackageError: If it cannot be read.
     """
     try:
-        return strict.parse(data.decode(), most)
+        return parse_strict(data.decode(), most)
     except (ValueError, RecursionError) as error:
         raise PackageError(f"{what} cannot be read as JSON ({error})", code="not-json") from error
 

@@ -5,7 +5,7 @@ Other members are ignored, so that a later gradline can add some.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ __all__ = ["MEMBERS", "fault"]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of value, with its name in messages."""
+class ValueType:
+    """A type of value, with its name in messages."""
 
     name: str
     holds: Callable[[Any], bool]
@@ -22,16 +22,16 @@ class Kind:
 
 @dataclass(frozen=True)
 class Each:
-    """An object with any names, whose values are all of one kind."""
+    """An object with any names, whose values are all of one type."""
 
-    kind: Any
+    type: Any
 
 
 @dataclass(frozen=True)
 class Maybe:
     """A value that may be null."""
 
-    kind: Any
+    type: Any
 
 
 def _is_number(value: Any) -> bool:
@@ -39,12 +39,12 @@ def _is_number(value: Any) -> bool:
 
 
 LARGEST = 2**63
-TEXT = Kind("text", lambda value: isinstance(value, str))
-TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
-COUNT = Kind("a whole number", lambda value: type(value) is int and abs(value) < LARGEST)
-NUMBER = Kind("a number", _is_number)
-FIGURE = Kind("a number or null", lambda value: value is None or _is_number(value))
-PENALTY = Kind("a number or text", lambda value: isinstance(value, str) or _is_number(value))
+TEXT = ValueType("text", lambda value: isinstance(value, str))
+TRUTH = ValueType("true or false", lambda value: isinstance(value, bool))
+COUNT = ValueType("a whole number", lambda value: type(value) is int and abs(value) < LARGEST)
+NUMBER = ValueType("a number", _is_number)
+FIGURE = ValueType("a number or null", lambda value: value is None or _is_number(value))
+PENALTY = ValueType("a number or text", lambda value: isinstance(value, str) or _is_number(value))
 
 TRAINING = {
     "options": {"bias": TRUTH, "epochs": COUNT, "preconditioning": TEXT, "ridge": PENALTY},
@@ -102,29 +102,29 @@ MEMBERS = {
 }
 
 
-def fault(value: Any, kind: Any = MEMBERS, place: str = "") -> str | None:
+def fault(value: Any, expected: Any = MEMBERS, place: str = "") -> str | None:
     """Find the first wrong value in a manifest or a part of it; return None if all are right.
 
     Args:
         value: The manifest or the part.
-        kind: What it should be: a Kind, a list of one kind, a dict of kinds by name, Each, Maybe.
+        expected: A ValueType, Maybe, Each, a list of one type, or a dict of types by name.
         place: The value's place in the manifest, such as "training.rows".
     """
-    if isinstance(kind, Kind):
-        return None if kind.holds(value) else _expected(place, kind.name)
-    if isinstance(kind, Maybe):
-        return None if value is None else fault(value, kind.kind, place)
-    if isinstance(kind, list):
+    if isinstance(expected, ValueType):
+        return None if expected.holds(value) else _not(expected.name, place)
+    if isinstance(expected, Maybe):
+        return None if value is None else fault(value, expected.type, place)
+    if isinstance(expected, list):
         if not isinstance(value, list):
-            return _expected(place, "a list")
-        return next(filter(None, (fault(item, kind[0], place) for item in value)), None)
+            return _not("a list", place)
+        return next(filter(None, (fault(item, expected[0], place) for item in value)), None)
     if not isinstance(value, dict):
-        return _expected(place, "an object")
-    kinds: Mapping[str, Any] = dict.fromkeys(value, kind.kind) if isinstance(kind, Each) else kind
-    members = (name for name in kinds if name in value)
-    faults = (fault(value[n], kinds[n], f"{place}.{n}" if place else n) for n in members)
+        return _not("an object", place)
+    types = dict.fromkeys(value, expected.type) if isinstance(expected, Each) else expected
+    names = (name for name in types if name in value)
+    faults = (fault(value[n], types[n], f"{place}.{n}" if place else n) for n in names)
     return next(filter(None, faults), None)
 
 
-def _expected(place: str, what: str) -> str:
+def _not(what: str, place: str) -> str:
     return f"{place[:100]!r} is not {what}"

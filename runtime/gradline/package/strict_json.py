@@ -6,13 +6,13 @@ import json
 import math
 from typing import Any
 
-__all__ = ["VALUES", "parse"]
+__all__ = ["VALUES", "parse_strict"]
 
 #: Enough for a manifest of 65,000 columns. Each value may take 300 bytes of memory.
 VALUES = 400_000
 
 
-def parse(text: str, most: int = VALUES) -> Any:
+def parse_strict(text: str, most: int = VALUES) -> Any:
     """Read a JSON text (RFC 8259).
 
     Args:
