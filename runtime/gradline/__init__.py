@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gradline.errors import (
@@ -16,6 +17,7 @@ from gradline.errors import (
 
 if TYPE_CHECKING:
     from gradline.model import Model, load
+    from gradline.serve import app
 
 __all__ = [
     "GradlineError",
@@ -26,8 +28,11 @@ __all__ = [
     "OutputError",
     "PackageError",
     "RefusedError",
+    "app",
     "load",
 ]
+
+MODULES = {"Model": "model", "app": "serve", "load": "model"}
 
 
 def __dir__() -> list[str]:
@@ -36,8 +41,6 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # NumPy takes a tenth of a second to import, so it is imported with the first use of a model.
-    if name not in ("Model", "load"):
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from gradline import model
-
-    return getattr(model, name)
+    return getattr(import_module(f"gradline.{MODULES[name]}"), name)

@@ -107,7 +107,7 @@ def _check_name(found: str, asked: str | None, place: Location) -> None:
     if asked is None:
         hint = f"rename {place.path.parent} to {found!r}, or give the version itself: {place.path}"
     else:
-        hint = f"--expect-name {found!r}, if you want this package"
+        hint = f"--expect-name {found!r}, if that is the one you want"
     raise PackageError(
         f"{place.path} holds the package {found!r}, expected {expected!r}",
         code="other-name",
