@@ -25,13 +25,13 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples")
 
 
 def sections(text: str, mark: str) -> dict[str, str]:
-    """Return what stands below each heading of one rank."""
+    """Return the text below each heading of one rank."""
     parts = re.split(rf"^{mark} (.*)\n", text, flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def sources() -> dict[str, str]:
-    """Return the Python code of README, docs and examples by where it stands."""
+    """Return the Python code in README, docs and examples by its place."""
     found = {
         str(block): block.text for p in PAGES for block in blocks(p) if block.language == "python"
     }
@@ -50,7 +50,7 @@ def test_each_public_name_is_documented_with_an_example(face: ModuleType) -> Non
 
 
 @pytest.mark.parametrize(("face", "name"), PUBLIC, ids=[name for _, name in PUBLIC])
-def test_each_public_name_says_what_it_is(face: ModuleType, name: str) -> None:
+def test_each_public_name_has_a_docstring(face: ModuleType, name: str) -> None:
     assert name in dir(face)
     assert inspect.getdoc(getattr(face, name))
     assert getattr(face, name).__doc__, "an inherited docstring"
@@ -65,7 +65,7 @@ def test_the_lazy_faces_show_their_names_before_they_are_imported() -> None:
             _ = face.nothing
 
 
-def test_documents_and_examples_use_public_names_alone() -> None:
+def test_documents_and_examples_import_only_public_names() -> None:
     for place, code in sources().items():
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gradline"):

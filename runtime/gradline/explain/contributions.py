@@ -46,8 +46,8 @@ def by_effect(
 ) -> list[int]:
     """Sort the table's columns by effect, largest first; return their positions.
 
-    A feature's effect is the largest |W|·(its standard deviation)/(that of the target) over all
-    targets; a column's effect is the largest of its features.
+    A feature's effect on a target is |W|·σ_feature/σ_target. A column's effect is the largest of
+    its features on any target.
 
     Args:
         weights: W, shape (k, d).

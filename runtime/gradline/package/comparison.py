@@ -77,16 +77,8 @@ def compare(first: Package, second: Package) -> Difference:
         weights[side][:, columns] = graph.weights[rows]
         bias[side] = graph.bias[rows]
     bound, shares = _bound(first, second, features, weights[1] - weights[0], bias[1] - bias[0])
-    return Difference(
-        targets,
-        features,
-        weights,
-        bias,
-        bound,
-        shares,
-        [name for name in graphs[0].targets if name not in targets],
-        [name for name in graphs[1].targets if name not in targets],
-    )
+    only = ([name for name in graph.targets if name not in targets] for graph in graphs)
+    return Difference(targets, features, weights, bias, bound, shares, *only)
 
 
 def _bound(
@@ -99,20 +91,17 @@ def _bound(
     for own, other in ((first, second), (second, first)):
         # For a feature that one table lacks, use the other table's figures.
         columns = {**other.manifest["columns"], **own.manifest["columns"]}
-        mean, deviation = _spread(columns, features)
+        mean, deviation = (_figures(columns, features, key) for key in ("mean", "deviation"))
         shares.append(np.abs(weights) * deviation)
         bounds.append(np.hypot(weights @ mean + bias, shares[-1].sum(axis=1)))
     larger = bounds[1] > bounds[0]
     return np.maximum(*bounds), np.where(larger[:, None], shares[1], shares[0])
 
 
-def _spread(columns: dict[str, Any], features: Sequence[str]) -> tuple[Array, Array]:
-    """Read the features' means and standard deviations from a manifest's columns."""
+def _figures(columns: dict[str, Any], features: Sequence[str], key: str) -> Array:
     try:
-        found = [[float(columns[f][key]) for f in features] for key in ("mean", "deviation")]
+        return np.array([float(columns[name][key]) for name in features])
     except (LookupError, TypeError, ValueError) as error:
         raise PackageError(
-            f"a manifest.json has no mean or deviation of a column ({error!r})",
-            code="bad-manifest",
+            f"a manifest.json has no {key} for a column ({error!r})", code="bad-manifest"
         ) from error
-    return np.array(found[0]), np.array(found[1])

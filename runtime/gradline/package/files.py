@@ -18,18 +18,9 @@ from gradline.package.graph import Graph
 __all__ = ["BARE_LIMIT", "MANIFEST_LIMIT", "Package", "file_limit", "read_file"]
 
 MANIFEST_LIMIT = 16 << 20
-BARE_LIMIT = 256 << 20  # for an ONNX file alone, without a manifest's schema
+BARE_LIMIT = 256 << 20  # for a bare ONNX file, which has no schema
 MODEL_LIMIT = 2 << 30  # protobuf's own limit
 DIGITS = 26  # -2.2250738585072014e-308, a comma and a space
-FIXED = {  # bytes besides numbers and names; PyTorch's overhead varies by release
-    "model.onnx": 128 << 10,
-    "model.pt": 256 << 10,
-    "model.pt2": 2 << 20,
-    "intervals.onnx": 16 << 10,
-    "golden.json": 256 << 10,
-    "report.html": 16 << 20,
-}
-REPEATED = 32  # times that the report may repeat each name
 
 
 @dataclass(frozen=True)
@@ -91,12 +82,12 @@ def file_limit(name: str, schema: Mapping[str, Any]) -> int:
     d, k = len(schema["features"]), len(schema["targets"])
     model = int(np.dtype(schema["dtype"]).itemsize) * k * (d + 1)
     names = len(json.dumps(schema))  # escapes for non-ASCII letters: the longest form
-    sizes: dict[str, int] = {
-        "model.onnx": model + names,
-        "model.pt": model,
-        "model.pt2": model,
-        "intervals.onnx": 8 * (k * (d + 3) + d * (d + 2)),
-        "golden.json": row_count(max(d, 1)) * DIGITS * (d + 2 * k + 1),
-        "report.html": REPEATED * names,
+    sizes: dict[str, int] = {  # PyTorch's overhead varies by release
+        "model.onnx": (128 << 10) + model + names,
+        "model.pt": (256 << 10) + model,
+        "model.pt2": (2 << 20) + model,
+        "intervals.onnx": (16 << 10) + 8 * (k * (d + 3) + d * (d + 2)),
+        "golden.json": (256 << 10) + row_count(max(d, 1)) * DIGITS * (d + 2 * k + 1),
+        "report.html": (16 << 20) + 32 * names,  # it repeats each name
     }
-    return min(sizes[name] + FIXED[name], MODEL_LIMIT)
+    return min(sizes[name], MODEL_LIMIT)

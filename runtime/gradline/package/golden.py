@@ -19,6 +19,8 @@ from gradline.package.rounding_bound import rounding_bound
 
 __all__ = ["Golden", "host_versions", "row_count"]
 
+ARRAYS = ("inputs", "outputs", "bounds")
+
 
 def row_count(d: int) -> int:
     """Compute how many golden rows the format requires for a graph of d inputs."""
@@ -41,10 +43,10 @@ class Golden:
 
     def dump(self) -> bytes:
         """Write golden.json's bytes: decimal numbers that read back to the same bits."""
-        arrays = {"inputs": self.inputs, "outputs": self.outputs, "bounds": self.bounds}
         members = [f' "dtype": "{self.inputs.dtype}"']
-        for key, array in arrays.items():
-            rows = ",\n".join("  " + json.dumps(row) for row in array.astype(float).tolist())
+        for key in ARRAYS:
+            array = getattr(self, key).astype(float)
+            rows = ",\n".join("  " + json.dumps(row) for row in array.tolist())
             members.append(f' "{key}": [\n{rows}\n ]')
         return ("{\n" + ",\n".join(members) + "\n}\n").encode()
 
@@ -64,9 +66,7 @@ class Golden:
         # Each row has d + 2k values and 3 brackets; 20 more are for the object's members.
         document = parse_json(data, "golden.json", row_count(d) * (d + 2 * k + 3) + 20)
         try:
-            inputs = np.array(document["inputs"], np.float64)
-            outputs = np.array(document["outputs"], np.float64)
-            bounds = np.array(document["bounds"], np.float64)
+            inputs, outputs, bounds = (np.array(document[key], np.float64) for key in ARRAYS)
             n = len(inputs)
             fits = inputs.shape == (n, d) and outputs.shape == bounds.shape == (n, k) and n > 0
             with np.errstate(over="ignore"):

@@ -9,13 +9,7 @@ from typing import Any
 
 from gradline.columns.encoding import dump_columns
 from gradline.errors import InputError, PackageError
-from gradline.package.files import (
-    BARE_LIMIT,
-    MANIFEST_LIMIT,
-    Package,
-    file_limit,
-    read_file,
-)
+from gradline.package.files import BARE_LIMIT, MANIFEST_LIMIT, Package, file_limit, read_file
 from gradline.package.golden import Golden
 from gradline.package.graph import parse_graph
 from gradline.package.manifest import parse_manifest
@@ -100,7 +94,7 @@ def _read_version(place: Location, public_key: str | Path | None) -> Package:
 
 
 def _check_name(found: str, asked: str | None, place: Location) -> None:
-    """Check that the package has the requested name, or else that of its folder."""
+    """Check that the package has the requested name, or the name of its folder."""
     expected = place.name if asked is None else asked
     if expected is None or found == expected:
         return

@@ -14,12 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["rounding_bound", "unit_roundoff"]
-
-
-def unit_roundoff(dtype: np.dtype[Any]) -> float:
-    """Compute u, half the distance from 1 to the next number of `dtype`."""
-    return float(np.finfo(dtype).eps) / 2
+__all__ = ["rounding_bound"]
 
 
 def rounding_bound(
@@ -33,7 +28,7 @@ def rounding_bound(
         bias: b, shape (k,).
         dtype: The dtype in which a host evaluates the graph.
     """
-    u = unit_roundoff(dtype)
+    u = float(np.finfo(dtype).eps) / 2  # the unit roundoff
     m = weights.shape[1] + 2
     gamma = m * u / (1 - m * u)
     rows, factors, offset = (np.abs(a.astype(np.float64)) for a in (x, weights, bias))

@@ -38,10 +38,9 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float)  # `strict_json` refuses NaN and infinity
 
 
-LARGEST = 2**63
 TEXT = ValueType("text", lambda value: isinstance(value, str))
 TRUTH = ValueType("true or false", lambda value: isinstance(value, bool))
-COUNT = ValueType("a whole number", lambda value: type(value) is int and abs(value) < LARGEST)
+COUNT = ValueType("a whole number", lambda value: type(value) is int and abs(value) < 2**63)
 NUMBER = ValueType("a number", _is_number)
 FIGURE = ValueType("a number or null", lambda value: value is None or _is_number(value))
 PENALTY = ValueType("a number or text", lambda value: isinstance(value, str) or _is_number(value))

@@ -1,4 +1,4 @@
-"""Find packages in artifacts/<name>/<version>/, where versions are 1, 2, 3 and so on.
+"""Find packages in artifacts/<name>/<version>/ with the versions 1, 2, 3 and so on.
 
 The version is only the directory's name; no file inside holds it. Beside the versions, the file
 `pinned` holds the number to load instead of the newest, and <version>.sig is a signature.
@@ -86,7 +86,7 @@ def locate(path: str | Path) -> Location:
 
 
 def folder_name(folder: Path) -> str:
-    """Return the name in artifacts/<name>; for a symbolic link its own, not its target's.
+    """Return the name in artifacts/<name>; for a symbolic link the link's own name.
 
     Otherwise a link to another package's folder could replace this package unnoticed.
     """
