@@ -291,10 +291,10 @@ def test_a_table_in_the_package_s_place_is_told(predict: Predict, tmp_path: Path
 def test_names_joined_by_commas_are_told_apart(predict: Predict) -> None:
     status, _, said = predict(str(ORCHARD), "--keep", "region,temperature")
     assert status == 2
-    assert "'region' and 'temperature' are columns of their own" in said
+    assert "'region' and 'temperature' are separate columns" in said
     with pytest.raises(InputError) as caught:
         fit(ORCHARD, "apples, oranges")
-    assert caught.value.hint.endswith("name them one by one, repeating the option")
+    assert caught.value.hint.endswith("repeat the option for each name")
 
 
 # What `fit` is given

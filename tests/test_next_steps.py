@@ -25,11 +25,11 @@ def model(package: Path) -> gradline.Model:
     return gradline.load(package)
 
 
-def test_a_name_that_only_looks_alike_is_told_to_be_spelt_otherwise(model: gradline.Model) -> None:
+def test_a_name_that_only_looks_alike_gets_a_hint_about_its_spelling(model: gradline.Model) -> None:
     composed, decomposed = (normalize(form, "Köln") for form in ("NFC", "NFD"))
     told = (
-        r"the same letters as 'K\xf6ln', spelt otherwise in Unicode: 'Ko\u0308ln'; write both in "
-        "its composed form (NFC)"
+        r"'K\xf6ln' has the same letters, but Unicode spells them differently: 'Ko\u0308ln'; "
+        "write both in composed form (NFC)"
     )
     table = {composed: [1.0, 2, 4], "y": [1.0, 2, 3]}
     assert refusal(lambda: fit(table, "y", features=[decomposed])).hint == told
@@ -80,8 +80,8 @@ def test_an_option_is_suggested_where_its_name_is_near(
 def test_an_address_is_told_to_be_none_that_packages_are_loaded_from(address: str) -> None:
     for place in (address, Path(address)):
         error = refusal(lambda place=place: gradline.load(place))  # type: ignore[misc]
-        assert str(error) == f"{address} is an address: packages are loaded from folders alone"
-        assert error.hint == "copy the package to this machine first, and load the copy"
+        assert str(error) == f"{address} is an address: packages can only be loaded from folders"
+        assert error.hint == "copy the package to this machine and load the copy"
     assert command("inspect", address)[1].startswith(f"Error: {address} is an address")
 
 

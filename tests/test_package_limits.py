@@ -14,7 +14,7 @@ import pytest
 
 import gradline
 from gradline.commands.group import run
-from gradline.package.limits import BARE_LIMIT, file_limit
+from gradline.package.files import BARE_LIMIT, file_limit
 from gradline.package.reading import check_files, read_package
 from gradline_export import export_package
 from gradline_trainer import fit
@@ -57,7 +57,7 @@ def test_a_file_longer_than_the_schema_can_need_is_refused_unread(
         check_files(read_package(package))
     schema = json.loads((package / "manifest.json").read_bytes())["schema"]
     limit = file_limit(name, schema)
-    assert str(caught.value) == f"{name} is larger than it may be ({limit} bytes)"
+    assert str(caught.value) == f"{name} is larger than the limit of {limit} bytes"
     for command in (["verify"], ["sign", "--key", "none.pem"]):
         assert run([*command, str(package)]) == 1
     assert limit <= 20 << 20
@@ -72,7 +72,7 @@ def test_every_command_refuses_it_unread(
     for name in ("golden.json", "model.onnx"):
         announce(package, name, HUGE)
         assert run([command, str(package), *more.get(command, [])]) == 1
-        assert f"{name} is larger than it may be" in capsys.readouterr().err
+        assert f"{name} is larger than the limit" in capsys.readouterr().err
     assert peak() < FEW
 
 
@@ -83,10 +83,10 @@ def test_a_manifest_and_a_bare_graph_have_limits_too(
     os.truncate(package / "model.onnx", size)
     with pytest.raises(gradline.PackageError) as caught:
         gradline.load(package / "model.onnx")
-    assert str(caught.value) == f"model.onnx is larger than it may be ({BARE_LIMIT} bytes)"
-    assert caught.value.hint == "load the package it belongs to, whose manifest says more"
+    assert str(caught.value) == f"model.onnx is larger than the limit of {BARE_LIMIT} bytes"
+    assert caught.value.hint == "load the package that it belongs to: its manifest sets the limit"
     os.truncate(package / "manifest.json", size)
-    with pytest.raises(gradline.PackageError, match=r"manifest\.json is larger than it may be"):
+    with pytest.raises(gradline.PackageError, match=r"manifest\.json is larger than the limit"):
         gradline.load(package)
     assert peak() < FEW
 

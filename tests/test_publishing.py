@@ -235,7 +235,7 @@ def test_a_pin_of_no_version_is_told_and_the_package_is_published(
     folder = tmp_path / "orchard"
     folder.mkdir()
     (folder / "pinned").write_text("7")
-    assert "pinned names the version '7', which is not published" in published(tmp_path, capsys)
+    assert "pinned names version '7', which is not published" in published(tmp_path, capsys)
     assert names(folder) == ["1", "pinned"]
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import gradline
 from gradline.commands.group import run
-from gradline.explain.leverage import Leverage
+from gradline.explain.leverage import LeverageLimit
 from gradline.explain.ranges import Ranges
 from gradline.package.reading import read_package
 from gradline.package.rounding_bound import rounding_bound
@@ -172,7 +172,7 @@ def test_the_limit_is_the_largest_leverage_of_a_training_row(
     recorded = leverage_record(trained, np.dtype(dtype))
     figures = zip(trained.features, trained.moments.mean, strict=False)
     columns = {name: {"mean": float(mean)} for name, mean in figures}
-    found = Leverage.of({**recorded, "columns": columns}, trained.features)
+    found = LeverageLimit.of({**recorded, "columns": columns}, trained.features)
     assert found is not None
     for rows in (X, 3 * rng.standard_normal((10, d)) + offset):
         expected = leverage_of(rows, X, w, bias, ridge)
@@ -262,7 +262,7 @@ def test_only_a_package_of_few_features_has_a_leverage(features: int, tmp_path: 
 )
 def test_a_leverage_that_can_not_be_computed_is_refused(said: object) -> None:
     with pytest.raises(gradline.PackageError) as caught:
-        Leverage.of({"leverage": said}, ["a", "b"])
+        LeverageLimit.of({"leverage": said}, ["a", "b"])
     assert caught.value.code == "bad-manifest"
 
 
@@ -295,8 +295,8 @@ def test_no_row_beyond_the_limit_is_passed_over(
     spread = (rows[:100] - centre).astype(np.float64) / unit
     normal = spread.T @ spread + 1e-12 * np.eye(d)
     factor = np.linalg.inv(np.linalg.cholesky(normal)).T / unit / np.sqrt(weight)
-    leverage = Leverage(np.inf, 0.01 / weight, centre, factor)
+    leverage = LeverageLimit(np.inf, 0.01 / weight, centre, factor)
     limit = float(np.quantile(leverage(rows), random.choice([0.5, 0.99])))
-    leverage = Leverage(limit, 0.01 / weight, centre, factor)
+    leverage = LeverageLimit(limit, 0.01 / weight, centre, factor)
     rows[7, 0] = np.nan
     np.testing.assert_array_equal(leverage.beyond(rows), leverage(rows) > limit)

@@ -169,10 +169,7 @@ def test_a_value_of_another_kind_is_told_by_its_place(
     with pytest.raises(gradline.PackageError) as caught:
         parse_manifest(replaced(unsealed(package), tuple(place.split(".")), value))
     assert caught.value.code == "bad-manifest"
-    assert str(caught.value) == (
-        "manifest.json is not a package's manifest: "
-        f"at {place!r} it has something else than {wrong}"
-    )
+    assert str(caught.value) == (f"manifest.json is not a valid manifest: {place!r} is not {wrong}")
 
 
 def test_a_member_that_a_later_gradline_adds_is_ignored(package: Path) -> None:

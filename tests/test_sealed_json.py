@@ -12,8 +12,8 @@ import pytest
 
 import gradline
 from gradline.errors import PackageError
-from gradline.package import strict_json as strict
 from gradline.package.manifest import dump_manifest, parse_json, parse_manifest
+from gradline.package.strict_json import parse_strict
 
 PACKAGE = Path(__file__).parent.parent / "artifacts" / "orchard" / "1"
 DATA = (PACKAGE / "manifest.json").read_bytes()
@@ -111,7 +111,7 @@ def test_what_readers_would_take_for_different_things_is_refused(text: str, why:
 
 
 def test_a_whole_surrogate_pair_and_the_largest_number_are_read() -> None:
-    assert strict.parse('["\\ud83c\\udf4e", 1.7976931348623157e308]') == [
+    assert parse_strict('["\\ud83c\\udf4e", 1.7976931348623157e308]') == [
         "🍎",
         1.7976931348623157e308,
     ]
@@ -119,6 +119,6 @@ def test_a_whole_surrogate_pair_and_the_largest_number_are_read() -> None:
 
 def test_as_many_values_as_are_allowed_are_read_and_no_more() -> None:
     text = '{"a": [1, 2], "b": {}}'  # two brackets of objects, one of a list, two commas
-    assert strict.parse(text, 5) == {"a": [1, 2], "b": {}}
+    assert parse_strict(text, 5) == {"a": [1, 2], "b": {}}
     with pytest.raises(ValueError, match="more than 4 values"):
-        strict.parse(text, 4)
+        parse_strict(text, 4)

@@ -147,7 +147,7 @@ def test_a_file_that_was_cut_or_grew_is_refused(
 def test_a_manifest_too_large_to_be_one_is_not_read_to_its_end(package: Path) -> None:
     with (package / "manifest.json").open("r+b") as file:
         file.truncate(1 << 32)
-    assert str(refusal(package)).startswith("manifest.json is larger than it may be")
+    assert str(refusal(package)).startswith("manifest.json is larger than the limit")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_a_resealed_manifest_of_another_shape_is_refused(
 ) -> None:
     reseal(package, edit)
     error = refusal(package)
-    assert str(error).startswith("manifest.json is not a package's manifest: ")
+    assert str(error).startswith("manifest.json is not a valid manifest: ")
     assert error.code == "bad-manifest"
 
 
@@ -592,13 +592,13 @@ def test_nothing_at_the_path_is_an_input_error_that_names_neighbours(package: Pa
         assert caught.value.hint
     with pytest.raises(gradline.InputError) as caught:
         gradline.load(artifacts / "vineyard")
-    assert caught.value.hint == f"there is {artifacts / 'orchard'}"
+    assert caught.value.hint == f"available: {artifacts / 'orchard'}"
 
 
 def test_a_folder_without_versions_is_an_input_error(package: Path) -> None:
     with pytest.raises(gradline.InputError, match="no package in") as caught:
         gradline.load(package.parent.parent)
-    assert caught.value.hint == f"there is {package.parent}"
+    assert caught.value.hint == f"available: {package.parent}"
 
 
 def versions(package: Path, *numbers: int) -> Path:
@@ -633,7 +633,7 @@ def test_a_pin_of_no_published_version_is_refused(pin: bytes, package: Path) -> 
     folder = versions(package, 2)
     (folder / "pinned").write_bytes(pin)
     error = refusal(folder)
-    assert str(error).startswith(f"{folder / 'pinned'} names the version ")
+    assert str(error).startswith(f"{folder / 'pinned'} names version ")
     assert (error.code, error.hint) == ("bad-pin", "published: 1, 2")
 
 

@@ -86,7 +86,7 @@ def test_a_damaged_version_or_pin_is_shown_not_hidden(
     assert run(["list", str(artifacts)]) == 0
     shown = capsys.readouterr().out
     assert "damaged: manifest.json does not match its seal" in shown
-    assert "names the version '7', which is not published" in shown
+    assert "names version '7', which is not published" in shown
 
 
 def test_list_of_what_is_no_folder_is_bad_input(tmp_path: Path) -> None:

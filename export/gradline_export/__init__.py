@@ -1,4 +1,4 @@
-"""gradline_export: freeze a fit into ONNX and TorchScript, prove them equal, and publish."""
+"""gradline_export: write a fit as ONNX and TorchScript, check that they agree, and publish."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["export_package"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
-    # PyTorch takes a second to import, so it waits until something of it is asked for.
+    # PyTorch takes a second to import, so it is imported with the first use of a name.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra():

@@ -1,7 +1,8 @@
-"""gradline: predict from a linear model package that proves itself where it is loaded."""
+"""gradline: load a linear model package, check it on this machine, and predict."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gradline.errors import (
@@ -16,6 +17,7 @@ from gradline.errors import (
 
 if TYPE_CHECKING:
     from gradline.model import Model, load
+    from gradline.serve import app
 
 __all__ = [
     "GradlineError",
@@ -26,14 +28,19 @@ __all__ = [
     "OutputError",
     "PackageError",
     "RefusedError",
+    "app",
     "load",
 ]
 
+MODULES = {"Model": "model", "app": "serve", "load": "model"}
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 def __getattr__(name: str) -> Any:
-    # NumPy takes a tenth of a second to import, so it waits until a model is asked for.
-    if name not in ("Model", "load"):
+    # NumPy takes a tenth of a second to import, so it is imported with the first use of a model.
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from gradline import model
-
-    return getattr(model, name)
+    return getattr(import_module(f"gradline.{MODULES[name]}"), name)

@@ -1,11 +1,11 @@
-"""Every error of gradline, by what the caller should do about it.
+"""All errors that gradline raises, grouped by what the caller should do.
 
 GradlineError
-├── InputError         mend the table, the row or the option            exit code 2
-├── OutputError        mend the place that is written to                exit code 2
-├── MissingExtraError  install what the message names                   exit code 2
-├── PackageError       do not trust this package                        exit code 1
-└── RefusedError       it ran and the answer is no                      exit code 1
+├── InputError         correct the table, the row or the option          exit code 2
+├── OutputError        choose a place that can be written                exit code 2
+├── MissingExtraError  install the extra that the message names          exit code 2
+├── PackageError       do not trust this package                         exit code 1
+└── RefusedError       the job ran, and its answer is no                 exit code 1
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class GradlineError(Exception):
     """The base of every error that gradline raises on purpose.
 
     Attributes:
-        code: A stable kebab-case name of the fault, for programs.
-        hint: The next thing to do, for people, in the commands' options; may be empty. A traceback
-            ends with it too, in Python's.
-        exit_code: What a command ends with.
+        code: A stable name for programs, in kebab-case, such as "unknown-feature".
+        hint: The next step, for people, with options as on the command line; may be empty. A
+            traceback ends with the same hint, with options as Python arguments.
+        exit_code: The exit code of a command that fails with this error.
     """
 
     exit_code = 2
@@ -49,19 +49,22 @@ class GradlineError(Exception):
 
 
 class InputError(GradlineError, ValueError):
-    """A table, a row or an option is not what was expected."""
+    """A table, a row or an option is wrong."""
 
 
 class OutputError(GradlineError, OSError):
-    """A result could not be written where it was asked for."""
+    """A result cannot be written to the requested place."""
 
 
 class MissingExtraError(GradlineError, ImportError):
-    """A part of gradline was called whose optional dependencies are not installed."""
+    """An optional dependency is not installed."""
 
 
 class GradlineWarning(UserWarning):
-    """Warn of something to know before trusting a model; not an error."""
+    """Something to know before you trust a model; not an error."""
+
+
+GET_AGAIN = "get the package again from where it was published"
 
 
 class PackageError(GradlineError):
@@ -69,43 +72,35 @@ class PackageError(GradlineError):
 
     exit_code = 1
 
+    def __init__(self, message: str, *, code: str = "error", hint: str = GET_AGAIN) -> None:
+        super().__init__(message, code=code, hint=hint)
+
 
 class RefusedError(GradlineError):
-    """The job ran, and its answer is no: it diverged, or a proof did not hold."""
+    """The job ran and its answer is no: training diverged, or a check failed."""
 
     exit_code = 1
 
 
-EXTRAS = {
-    "polars": "tables",
-    "rich": "tables",
-    "ray": "ray",
-    "torch": "train",
-    "onnx": "train",
-    "jinja2": "train",
-    "scipy": "train",
-    "threadpoolctl": "train",
-    "sklearn": "sklearn",
-    "model_signing": "sign",
-    "OpenSSL": "sign",
-    "cryptography": "sign",
-    "uvicorn": "serve",
-    "msgspec": "serve",
-    "prometheus_client": "serve",
-    "httptools": "serve",
-    "gradline_trainer": "train",
-    "gradline_export": "train",
+OURS = ["gradline_trainer", "gradline_export"]  # missing if only the runtime was copied
+EXTRAS = {  # the modules that each extra brings
+    "tables": ["polars", "rich"],
+    "ray": ["ray"],
+    "train": ["torch", "onnx", "jinja2", "scipy", "threadpoolctl", *OURS],
+    "sklearn": ["sklearn"],
+    "sign": ["model_signing", "OpenSSL", "cryptography"],
+    "serve": ["uvicorn", "msgspec", "prometheus_client", "httptools"],
 }
 
 
 @contextmanager
 def needs_extra() -> Iterator[None]:
-    """Turn the import failure of an optional dependency into a MissingExtraError."""
+    """Turn the failed import of an optional dependency into a MissingExtraError."""
     try:
         yield
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
-        extra = EXTRAS.get(module)
+        extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
         if extra is None:
             raise
         raise MissingExtraError(
@@ -119,16 +114,11 @@ OPTION = (
     r"--([a-z][a-z-]*)"
     r"(?: (\d\S*\b|'[^']*'|[A-Z]+\b|(?:auto|cpu|fast|standardize|whiten|drop|float64|zero)\b))?"
 )
-KEYWORDS = {
-    "target": "targets",
-    "feature": "features",
-    "output": "root",
-    "expect_name": "name",
-}
+KEYWORDS = {"target": "targets", "feature": "features", "output": "root", "expect_name": "name"}
 
 
 def _in_python(hint: str) -> str:
-    """Return a hint with `--one-hot 'name'` as `one_hot='name'`, as `fit` and others take it."""
+    """Write the options in a hint as Python arguments: `--one-hot 'a'` as `one_hot='a'`."""
     if hint.startswith(("pip ", "gradline ")):  # a line for the shell
         return hint
 
@@ -144,12 +134,13 @@ def _in_python(hint: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
-    """Suggest the known name closest to `name`, or list some; return the sentence.
+    """Write a hint about an unknown name: the known name closest to it, or a list of some.
 
     Args:
         name: The unknown name.
         known: The known names.
-        taken: Names in use, never suggested; the sentence is "" if no other is left.
+        taken: Names that are already in use and so never suggested. If no other name is left,
+            the hint is empty.
     """
     from difflib import get_close_matches
 
@@ -160,10 +151,10 @@ def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
     same = next((other for other in names if _looks_alike(name, other)), None)
     if same is not None:
         return (
-            f"the same letters as {same!a}, spelt otherwise in Unicode: {name!a}; write "
-            "both in its composed form (NFC)"
+            f"{same!a} has the same letters, but Unicode spells them differently: {name!a}; "
+            "write both in composed form (NFC)"
         )
-    # Of a name without end the beginning is compared, since that takes time.
+    # Only the start of a very long name is compared: the comparison is slow.
     close = get_close_matches(name[:1000], names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
@@ -181,12 +172,10 @@ def _looks_alike(name: str, other: str) -> bool:
 
 
 def nearest_column(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
-    """Return what `nearest` does, or how to name several columns, which are no list."""
+    """Write a hint about an unknown column, which may be several names in one option."""
     names = set(known)
     parts = [part.strip() for part in name.split(",")]
     if len(parts) > 1 and names.issuperset(parts):
-        return (
-            f"{' and '.join(map(repr, parts))} are columns of their own: name them one by one, "
-            "repeating the option"
-        )
+        listed = " and ".join(map(repr, parts))
+        return f"{listed} are separate columns: repeat the option for each name"
     return nearest(name, known, taken) or "leave it out"

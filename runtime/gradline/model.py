@@ -1,8 +1,8 @@
-"""load() and Model: a package, checked on the machine that it predicts on."""
+"""`load` and `Model`: check a package on this machine, then predict with it."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -36,24 +36,24 @@ def load(
     public_key: str | Path | None = None,
     name: str | None = None,
 ) -> Model:
-    """Return the model of the package at `path`, proved on this machine.
+    """Load the package at `path` and prove it on this machine.
 
-    The seal, the hashes and the graph are checked and the golden rows are predicted before
-    anything else is.
+    The seal, the hashes and the graph are checked, and the golden rows are predicted, before
+    anything else.
 
     Args:
         path: artifacts/<name> (its pinned version, else its newest), artifacts/<name>/<version>,
-            or a bare ONNX file of gradline's (which has no seal and no golden rows).
+            or a bare ONNX file by gradline (which has no seal and no golden rows).
         threads: ONNX Runtime's threads. With one, a row gets the same bits alone and in a batch.
         self_test: Whether to predict the golden rows.
-        public_key: A PEM file; where given, only a package that its owner signed is loaded.
-        name: The name that the package must have; by default <name> if `path` is artifacts/<name>.
-            A version or a file may be a mount or a copy, so by default it may have any name.
+        public_key: A PEM file. If given, the package must be signed with its private key.
+        name: The name that the package must have. By default <name> if `path` is
+            artifacts/<name>; any name for a version or a file, which may be a mount or a copy.
 
     Raises:
-        InputError: Where nothing is at `path`, or the key is none.
-        PackageError: Where the package is damaged, forged, of a newer format, unsigned where a key
-            is given, differently named, or computes wrongly on this machine.
+        InputError: If nothing is at `path`, or the key cannot be used.
+        PackageError: If the package is damaged, forged, of a newer format, unsigned although a
+            key is given, named differently, or gives wrong answers on this machine.
     """
     if type(threads) is not int or threads < 1:
         raise InputError(f"threads = {threads!r}, expected 1 or more", code="bad-option")
@@ -61,18 +61,18 @@ def load(
 
 
 class Model:
-    """A linear model, y = x @ W.T + b, as it was published.
+    """A published linear model, y = x @ W.T + b.
 
     Attributes:
         name: The package's name.
         version: The number of its version directory, or None.
         features: The d input names, in the order of an array's columns.
         targets: The k output names, in the order of a prediction's columns.
-        columns: What the columns of the table were, where one of them is a category or has a fill
-            value for what is missing; else empty, and the features are the table's columns.
-        dtype: float32 or float64, in which the graph computes.
-        manifest: All that the package says of itself; empty for a bare ONNX file.
-        package: What was read of it.
+        columns: The table's columns, if any is a category or has a fill value for missing values.
+            Otherwise empty: the features are the table's columns.
+        dtype: float32 or float64; the graph computes in it.
+        manifest: The package's manifest; empty for a bare ONNX file.
+        package: The package as it was read.
     """
 
     def __init__(self, package: Package, *, threads: int = 1, self_test: bool = True) -> None:
@@ -106,26 +106,35 @@ class Model:
     def predict(
         self, rows: object, *, unknown_category: str = "error", check: bool = False
     ) -> NDArray[Any] | tuple[NDArray[Any], Outside]:
-        """Return the predictions, shape (n, k), in the graph's dtype.
+        """Predict rows; return shape (n, k) in the graph's dtype.
 
         Args:
             rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
-                a column of n values; or a dataframe (pandas, polars, pyarrow), whose columns are
-                matched by name and whose further columns are ignored. NaN and None are missing
-                values: they are filled where the package has a fill value, in every way of
-                calling, and give NaN elsewhere. Where a column is a category, rows by name have
-                that column, or all of the graph's own inputs; an array has the latter.
-            unknown_category: What a category that no training row had does: "error", or "zero"
-                to make each of the column's indicators 0.
-            check: Whether to return, beside the predictions, an `Outside`: which rows lie outside
-                the ranges that the model was trained on, in which feature, and how far.
+                n values; or a dataframe (pandas, polars, pyarrow). Names are matched; a
+                dataframe's other columns are ignored. If the table has a category, give its own
+                columns or all of the graph's inputs by name; an array has the graph's inputs.
+                NaN and None are missing values: they take the feature's fill value, or give NaN
+                if it has none.
+            unknown_category: What to do with a category that no training row had: "error", or
+                "zero" to set all indicators of its column to 0.
+            check: Whether to return an `Outside` too: the rows outside the training ranges, in
+                which features, and how far.
 
         Raises:
-            InputError: Naming the column, row, shape or dtype at fault.
-            PackageError: Where ranges are to be checked and the package has no record of them.
+            InputError: Naming the wrong column, row, shape or dtype.
+            PackageError: If `check` is set and the package has no record of the ranges.
         """
-        # A matrix that is right already goes straight to ONNX Runtime: for one row the checks
-        # of to_matrix would cost as much as the prediction.
+        inputs = self._inputs(rows, unknown_category)
+        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
+        if not check:
+            return answers
+        with numpy_defaults():
+            return answers, self._ranges.outside(inputs)
+
+    def _inputs(self, rows: Any, unknown_category: str) -> NDArray[Any]:
+        """Turn rows into the graph's inputs, shape (n, d), with missing values filled."""
+        # A matrix that already fits skips the checks: for one row they would cost as much as
+        # the prediction.
         if not (
             type(rows) is np.ndarray
             and rows.dtype == self.dtype
@@ -136,43 +145,33 @@ class Model:
             if self.columns:
                 rows = as_inputs(rows, self.columns, self.features, unknown_category)
             rows = to_matrix(rows, self.features, self.dtype)
-        if self._fills is not None:
-            rows = np.where(np.isnan(rows), self._fills, rows)
-        answers: NDArray[Any] = self._session.run(["y"], {"x": rows})[0]
-        if not check:
-            return answers
-        with numpy_defaults():
-            return answers, self._ranges.outside(rows)
+        inputs: NDArray[Any] = rows
+        return inputs if self._fills is None else np.where(np.isnan(inputs), self._fills, inputs)
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str = "error") -> Explanation:
-        """Return each feature's part of each prediction, computed in float64.
+        """Compute each feature's contribution to each prediction, in float64.
 
         Args:
-            rows: As of `predict`.
-            unknown_category: As of `predict`.
+            rows: As for `predict`.
+            unknown_category: As for `predict`.
 
         Raises:
-            InputError: Naming the column, row, shape or dtype at fault.
-            PackageError: Where the package has no record of the features' means.
+            InputError: Naming the wrong column, row, shape or dtype.
+            PackageError: If the package has no record of the features' means.
         """
         from gradline.explain.contributions import column_figures, explain
 
         means = column_figures(self.manifest, self.features, "mean")
-        if self.columns:
-            rows = as_inputs(rows, self.columns, self.features, unknown_category)
-        matrix = to_matrix(rows, self.features, self.dtype)
-        if self._fills is not None:
-            matrix = np.where(np.isnan(matrix), self._fills, matrix)
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
-        return explain(matrix, weights, bias, means)
+        return explain(self._inputs(rows, unknown_category), weights, bias, means)
 
     def by_effect(self) -> list[int]:
-        """Return the places of the table's columns, the most telling first.
+        """Sort the table's columns by their effect, largest first; return their positions.
 
         Raises:
-            PackageError: Where the package has no record of the columns' deviations.
+            PackageError: If the package has no record of the columns' standard deviations.
         """
         from gradline.explain.contributions import by_effect
 
@@ -189,18 +188,14 @@ class Model:
         return f"<gradline.Model {self.name}{version}: {self.features} -> {self.targets}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.package, self._threads)
-
-
-def _reopen(package: Package, threads: int) -> Model:
-    return Model(package, threads=threads)
+        return partial(Model, threads=self._threads), (self.package,)
 
 
 def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
-    """Return an ONNX Runtime session on the CPU for a graph that was checked before.
+    """Open an ONNX Runtime session on the CPU for a graph that was already checked.
 
     Raises:
-        PackageError: Where ONNX Runtime does not take it.
+        PackageError: If ONNX Runtime cannot load it.
     """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -211,9 +206,8 @@ def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except MemoryError:
         raise
-    except Exception as error:  # its own types have no other base
+    except Exception as error:  # ONNX Runtime's own errors have no other base
         raise PackageError(
-            f"ONNX Runtime does not load model.onnx: {' '.join(str(error).split())}",
+            f"ONNX Runtime cannot load model.onnx: {' '.join(str(error).split())}",
             code="not-the-graph",
-            hint="get the package again from where it was published",
         ) from error

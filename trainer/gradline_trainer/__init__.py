@@ -1,4 +1,4 @@
-"""gradline_trainer: learn W and b of a linear model from a table, by gradient descent."""
+"""gradline_trainer: learn a linear model, y = x @ W.T + b, from a table by gradient descent."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ MODULES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
-    # PyTorch takes a second to import, so it waits until something of it is asked for.
+    # PyTorch takes a second to import, so it is imported with the first use of a name.
     if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra():

@@ -31,7 +31,7 @@ def rerun(package: Package) -> dict[str, float | str]:
     for file, write in WRITERS.items():
         if package.golden is None or file not in package.manifest["files"]:
             continue
-        data = read_member(package, file)
+        data = read_member(package.path, package.manifest, file)
         if data != write(package.graph.weights, package.graph.bias):
             found[file] = f"not run: not what PyTorch {torch.__version__} writes"
             continue

@@ -1,1 +1,1 @@
-"""Explanations: contributions, training ranges and leverage of a row."""
+"""Explain predictions: contributions of features, training ranges, leverage."""

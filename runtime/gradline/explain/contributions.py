@@ -1,7 +1,7 @@
-"""Why a prediction is what it is: each feature's part of it, beside the prediction at the means.
+"""Split a prediction into the contributions of its features.
 
-For a linear model the parts w_j·(x_j − mean_j) are exact, and are its Shapley values where features
-are independent (Štrumbelj and Kononenko, 2014).
+For a linear model the contributions w_j·(x_j − mean_j) are exact. If the features are independent,
+they are its Shapley values (Štrumbelj and Kononenko, 2014).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Explanation:
-    """The parts of predictions, in the targets' units, float64.
+    """The contributions to predictions, in the targets' units.
 
     Attributes:
         baseline: The prediction at the features' training means, shape (k,).
-        contributions: Of each row, target and feature, shape (n, k, d). With the baseline they add
-            up to the prediction, within the rounding of both.
+        contributions: The part of each feature, shape (n, k, d). Together with the baseline they
+            add up to the prediction, except for rounding.
     """
 
     baseline: Array
@@ -36,7 +36,7 @@ class Explanation:
 
 
 def explain(rows: NDArray[Any], weights: Array, bias: Array, means: Array) -> Explanation:
-    """Return the parts of the predictions of rows, shape (n, d)."""
+    """Compute the contributions for rows of shape (n, d)."""
     steps = rows.astype(np.float64) - means
     return Explanation(weights @ means + bias, steps[:, None, :] * weights)
 
@@ -44,44 +44,45 @@ def explain(rows: NDArray[Any], weights: Array, bias: Array, means: Array) -> Ex
 def by_effect(
     weights: NDArray[Any], manifest: Mapping[str, Any], columns: Sequence[Column]
 ) -> list[int]:
-    """Return the places of the table's columns, the most telling first.
+    """Sort the table's columns by effect, largest first; return their positions.
 
-    A feature's effect is |W|·deviation of the feature / deviation of the target, the largest of all
-    targets; a column's is the largest of its features.
+    A feature's effect on a target is |W|·σ_feature/σ_target. A column's effect is the largest of
+    its features on any target.
 
     Args:
         weights: W, shape (k, d).
-        manifest: Of the model.
-        columns: The table's, where they are not the features themselves.
+        manifest: The model's manifest.
+        columns: The table's columns; empty if they are the features.
 
     Raises:
-        PackageError: Where the manifest has no deviations.
+        PackageError: If the manifest has no standard deviations.
     """
     schema = manifest.get("schema", {"features": [], "targets": []})
     of_features, of_targets = (
         column_figures(manifest, schema[names], "deviation") for names in ("features", "targets")
     )
-    of_targets[of_targets == 0] = 1.0  # a target of one value, whose weights are 0
+    of_targets[of_targets == 0] = 1.0  # a constant target has weights of 0
     with np.errstate(over="ignore"):
         effects = (np.abs(weights) * of_features / of_targets[:, None]).max(axis=0)
     if columns:
-        starts = np.cumsum([0, *[len(column.features) for column in columns]])[:-1]
+        starts = np.cumsum([0] + [len(column.features) for column in columns[:-1]])
         effects = np.maximum.reduceat(effects, starts)
-    return [int(place) for place in np.argsort(-effects, kind="stable")]
+    order: list[int] = np.argsort(-effects, kind="stable").tolist()
+    return order
 
 
 def column_figures(manifest: Mapping[str, Any], names: Sequence[str], figure: str) -> Array:
-    """Return a figure ("mean", "deviation", "minimum", "maximum") of each named column.
+    """Read a figure ("mean", "deviation", "minimum", "maximum") of each named column.
 
     Raises:
-        PackageError: Where the manifest has none, as that of a bare ONNX file.
+        PackageError: If the manifest lacks it, as for a bare ONNX file.
     """
     try:
         found = [manifest["columns"][name][figure] for name in names]
         if None in found:
             raise PackageError(
-                f"no {figure} of the columns is known: rows were taken out of the moments that the "
-                "model was trained on",
+                f"the {figure} of the columns is unknown: the model was trained on moments from "
+                "which rows were removed",
                 code="no-record",
                 hint="train from the table itself",
             )

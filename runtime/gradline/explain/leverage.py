@@ -1,15 +1,15 @@
-"""How far a row is from the training rows, all of its features together.
+"""Measure how far a row is from the training rows, with all of its features together.
 
-A row may keep within the range of each feature and still be unlike any that the model has seen:
-tall as the tallest, and light as the lightest. The leverage h = 1/Σw + ‖R(x − μ)‖², with RᵀR the
-inverse of Σw(x − μ)(x − μ)ᵀ, measures that; without a bias it is taken about 0, ‖Rx‖². A row whose
-leverage is larger than that of every training row lies outside the ellipsoid that holds them all: a
-prediction there is a hidden extrapolation (Montgomery, Peck and Vining, Introduction to Linear
-Regression Analysis). Of many training rows the largest is not looked for. It is at least that of
-the row where a single feature is at the end of its range, which is at least
-1/Σw + (x_j − μ_j)²/Σw(x_j − μ_j)²; the limit is 3p/Σw more than that, p the number of coefficients:
-3p/n is what chemometrics takes for a limit (Gramatica, Principles of QSAR models validation, 2007),
-and alone would leave outside every row of a rare category.
+A row can be inside the range of each feature and still be unlike every training row: as tall as the
+tallest and as light as the lightest. The leverage h = 1/Σw + ‖R(x − μ)‖², with RᵀR the inverse of
+Σw(x − μ)(x − μ)ᵀ, measures that; without a bias h = ‖Rx‖². If it is larger than for every training
+row, the row lies outside the ellipsoid around them, and its prediction is a hidden extrapolation
+(Montgomery, Peck and Vining, Introduction to Linear Regression Analysis).
+
+For many training rows the largest leverage is not computed. It is at least that of the row where
+feature j is at the end of its range, which is at least 1/Σw + (x_j − μ_j)²/Σw(x_j − μ_j)². The
+limit is the largest of these plus 3p/Σw, with p coefficients. Chemometrics uses 3p/n (Gramatica,
+Principles of QSAR models validation, 2007), which alone would exclude rows of a rare category.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from numpy.typing import NDArray
 from gradline.errors import PackageError
 from gradline.explain.contributions import column_figures
 
-__all__ = ["TILE", "Leverage"]
+__all__ = ["TILE", "LeverageLimit"]
 
 Array = NDArray[np.float64]
-TILE = 64  # rows side by side: short ones are slow
-ONE_THREAD = 1 << 18  # multiplications of a product that OpenBLAS does not wake its threads for
+TILE = 64  # rows handled as one long row, because short rows are slow
+ONE_THREAD = 1 << 18  # multiplications in a product for which OpenBLAS starts no thread
 
 
 @dataclass(frozen=True)
-class Leverage:
-    """What a row's leverage follows from, and the largest that is no extrapolation.
+class LeverageLimit:
+    """Computes the leverage of rows and compares it with a limit.
 
     Attributes:
-        limit: That leverage.
+        limit: The largest leverage that is no extrapolation.
         least: The leverage at the centre.
         centre: μ, shape (d,); 0 without a bias.
-        factor: Rᵀ, lower triangular, shape (d, d); 0 for features without a weight of their own.
+        factor: Rᵀ, lower triangular, shape (d, d); 0 for features without their own weight.
     """
 
     limit: float
@@ -49,10 +49,10 @@ class Leverage:
 
     @classmethod
     def of(cls, manifest: dict[str, Any], features: list[str]) -> Self | None:
-        """Return what a manifest says of d features, None where it says nothing.
+        """Read the leverage of d features from a manifest; return None if it has none.
 
         Raises:
-            PackageError: Where it says what can't be used.
+            PackageError: If it cannot be used.
         """
         found, d = manifest.get("leverage"), len(features)
         if found is None:
@@ -64,20 +64,18 @@ class Leverage:
                 factor[j:, j] = row
         except (LookupError, TypeError, ValueError) as error:
             raise PackageError(
-                f"manifest.json has no leverage that can be computed ({error!r})",
-                code="bad-manifest",
-                hint="get the package again from where it was published",
+                f"the leverage in manifest.json cannot be used ({error!r})", code="bad-manifest"
             ) from error
         centre = column_figures(manifest, features, "mean") if least else np.zeros(d)
         return cls(limit, least, centre, factor)
 
     @cached_property
     def _bound(self) -> tuple[Array, float]:
-        """Scales s, shape (d,), and c: at the limit c·‖s·(x − μ)‖ is 1 or more.
+        """Scales s, shape (d,), and c, so that c·‖s·(x − μ)‖ ≥ 1 for every row at the limit.
 
-        For features that hardly correlate c is near 1.
+        For features with little correlation c is near 1.
         """
-        # If it divides by 0 or overflows, no row's leverage is known.
+        # After a division by 0 or an overflow the bound decides for no row.
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             norms = np.linalg.norm(self.factor, axis=1)
             alone = self.factor / np.where(norms > 0, norms, 1.0)[:, None]
@@ -85,11 +83,11 @@ class Leverage:
         return scale, float(np.linalg.norm(alone, 2))
 
     def beyond(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which rows, shape (n, d), float32 or float64, have a leverage above the limit.
+        """Find the rows, shape (n, d), float32 or float64, with a leverage above the limit.
 
-        Of most rows a bound shows that they have not, which takes d multiplications and not d². It
-        is computed in the rows' dtype, its rounding errors added (Higham, Accuracy and Stability,
-        ch. 3); a scale that the dtype can't hold is taken too large.
+        For most rows a bound shows that they are below it, with d multiplications instead of d².
+        The bound is computed in the rows' dtype with its rounding errors added (Higham, Accuracy
+        and Stability, ch. 3); a scale too small for the dtype is rounded up.
         """
         scale, stretch = self._bound
         kind = np.finfo(rows.dtype)
@@ -108,7 +106,7 @@ class Leverage:
         return out
 
     def __call__(self, rows: NDArray[Any]) -> Array:
-        """Return the leverage of rows, shape (n, d); NaN where a value is."""
+        """Compute the leverage of rows of shape (n, d); NaN for rows with a NaN."""
         found = np.empty(len(rows))
         size = max(1, ONE_THREAD // len(self.centre) ** 2)
         with np.errstate(over="ignore", invalid="ignore"):

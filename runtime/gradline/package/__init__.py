@@ -1,1 +1,1 @@
-"""A package: the layout of its folder, its manifest, its graph, its golden rows, its signature."""
+"""A package: its folder, manifest, graph, golden rows and signature."""

@@ -1,13 +1,12 @@
-"""How two models differ: their coefficients, and how far their predictions can lie apart.
+"""Compare two models: their coefficients, and how far apart their predictions can be.
 
-The difference of two linear models is one too, δ(x) = ΔW·x + Δb. Over rows of means μ and standard
-deviations σ its mean square is (ΔW·μ + Δb)² + Var(ΔW·x), and the deviation of a sum is at most the
-sum of the deviations, so that no correlation needs to be known:
+The difference of two linear models is a linear model, δ(x) = ΔW·x + Δb. Over rows with means μ and
+standard deviations σ its mean square is (ΔW·μ + Δb)² + Var(ΔW·x). The deviation of a sum is at most
+the sum of the deviations, so no correlation is needed:
 
     root mean square of δ ≤ √((ΔW·μ + Δb)² + (Σ|ΔW_j|·σ_j)²)
 
-The means and deviations are those of the rows that the models were trained on, as their manifests
-have them; the larger of the two bounds is the bound.
+μ and σ come from the manifests and describe the training rows; the larger of the two bounds counts.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Difference:
-    """How two models of the same targets differ; the second less the first.
+    """The second model minus the first.
 
     Attributes:
-        targets: The k targets that both have, in the first one's order.
-        features: The features of either, the first one's first.
-        weights: Both models' weights, shape (2, k, d); 0 where a model lacks the feature.
+        targets: The k targets that both models have, in the first one's order.
+        features: The d features of either model, the first one's first.
+        weights: Both models' weights, shape (2, k, d); 0 for a feature that a model lacks.
         bias: Both models' bias, shape (2, k).
-        bound: On the root mean square of each target's change over the training rows of either
-            model, shape (k,); None where a model has no manifest.
-        shares: |ΔW_j|·σ_j of each target and feature, shape (k, d), of the table with the larger
-            bound: how much of the bound the feature's spread brings. None like the bound.
+        bound: Bounds the root mean square of each target's change over either model's training
+            rows, shape (k,); None if a model has no manifest.
+        shares: |ΔW_j|·σ_j, shape (k, d), for the table with the larger bound: the part of the
+            bound that comes from each feature's spread. None if there is no bound.
         only_first, only_second: The targets that the other model lacks.
     """
 
@@ -54,11 +53,11 @@ class Difference:
 
 
 def compare(first: Package, second: Package) -> Difference:
-    """Return how the second model differs from the first.
+    """Compare the second model with the first.
 
     Raises:
-        InputError: Where they have no target in common.
-        PackageError: For a manifest without its columns' means and deviations.
+        InputError: If they have no target in common.
+        PackageError: If a manifest lacks the columns' means or standard deviations.
     """
     graphs = first.graph, second.graph
     targets = [name for name in graphs[0].targets if name in graphs[1].targets]
@@ -78,45 +77,31 @@ def compare(first: Package, second: Package) -> Difference:
         weights[side][:, columns] = graph.weights[rows]
         bias[side] = graph.bias[rows]
     bound, shares = _bound(first, second, features, weights[1] - weights[0], bias[1] - bias[0])
-    return Difference(
-        targets,
-        features,
-        weights,
-        bias,
-        bound,
-        shares,
-        [name for name in graphs[0].targets if name not in targets],
-        [name for name in graphs[1].targets if name not in targets],
-    )
+    only = ([name for name in graph.targets if name not in targets] for graph in graphs)
+    return Difference(targets, features, weights, bias, bound, shares, *only)
 
 
 def _bound(
     first: Package, second: Package, features: Sequence[str], weights: Array, bias: Array
 ) -> tuple[Array | None, Array | None]:
-    """Return the bound and the features' shares of it, for changes of shape (k, d) and (k,)."""
+    """Compute the bound and the features' shares for changes of shape (k, d) and (k,)."""
     if not first.manifest or not second.manifest:
         return None, None
     bounds, shares = [], []
     for own, other in ((first, second), (second, first)):
-        # A feature that this table lacks is taken to be as it was in the other one.
-        mean, deviation = _spread(
-            {**other.manifest["columns"], **own.manifest["columns"]}, features
-        )
+        # For a feature that one table lacks, use the other table's figures.
+        columns = {**other.manifest["columns"], **own.manifest["columns"]}
+        mean, deviation = (_figures(columns, features, key) for key in ("mean", "deviation"))
         shares.append(np.abs(weights) * deviation)
         bounds.append(np.hypot(weights @ mean + bias, shares[-1].sum(axis=1)))
     larger = bounds[1] > bounds[0]
     return np.maximum(*bounds), np.where(larger[:, None], shares[1], shares[0])
 
 
-def _spread(columns: dict[str, Any], features: Sequence[str]) -> tuple[Array, Array]:
-    """Return the features' means and standard deviations, as manifests have them."""
+def _figures(columns: dict[str, Any], features: Sequence[str], key: str) -> Array:
     try:
-        found = [[float(columns[f][key]) for f in features] for key in ("mean", "deviation")]
+        return np.array([float(columns[name][key]) for name in features])
     except (LookupError, TypeError, ValueError) as error:
         raise PackageError(
-            f"a manifest.json lacks what a package says of its columns ({error!r})",
-            code="bad-manifest",
-            hint="get the package again from where it was published",
+            f"a manifest.json has no {key} for a column ({error!r})", code="bad-manifest"
         ) from error
-    mean, deviation = np.array(found)
-    return mean, deviation

@@ -1,30 +1,37 @@
-"""A package's files as they were read, and limits on their size."""
+"""Read a package's files, with limits on their size."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradline.errors import PackageError
-from gradline.package.golden import Golden
+import numpy as np
+
+from gradline.errors import GET_AGAIN, PackageError
+from gradline.package.golden import Golden, row_count
 from gradline.package.graph import Graph
 
-__all__ = ["AGAIN", "Package", "read_file", "too_large"]
+__all__ = ["BARE_LIMIT", "MANIFEST_LIMIT", "Package", "file_limit", "read_file"]
 
-AGAIN = "get the package again from where it was published"
+MANIFEST_LIMIT = 16 << 20
+BARE_LIMIT = 256 << 20  # for a bare ONNX file, which has no schema
+MODEL_LIMIT = 2 << 30  # protobuf's own limit
+DIGITS = 26  # -2.2250738585072014e-308, a comma and a space
 
 
 @dataclass(frozen=True)
 class Package:
-    """A version whose seal, hashes and graph were found right.
+    """A version whose seal, hashes and graph were checked.
 
     Attributes:
-        path: Where it was read from.
+        path: The version directory, or the bare ONNX file.
         version: The directory's number, or None.
         onnx: The bytes of model.onnx.
-        graph: What those bytes say.
+        graph: The model in those bytes.
         manifest: The manifest; empty for a bare ONNX file.
         golden: The golden rows; None for a bare ONNX file.
     """
@@ -37,41 +44,50 @@ class Package:
     golden: Golden | None
 
 
-def read_file(path: Path, limit: int, hint: str = AGAIN) -> bytes:
-    """Return a file's bytes.
+def read_file(path: Path, limit: int, hint: str = GET_AGAIN) -> bytes:
+    """Read a file of at most `limit` bytes; a larger file is not read at all.
 
     Args:
         path: The file.
-        limit: The most bytes that it may have; a larger file is not read at all.
-        hint: What to do about a larger file.
+        limit: The largest size allowed, in bytes.
+        hint: The next step if the file is larger.
 
     Raises:
-        PackageError: Where it is missing, no regular file, or longer than `limit`.
+        PackageError: If the file is missing, not a regular file, or larger than `limit`.
     """
     try:
         if not path.is_file():
             raise FileNotFoundError
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            # read(n) takes room for n bytes at once, however few there are.
+            # read(n) allocates n bytes at once, even for a small file.
             data = file.read(size + 1) if size <= limit else None
     except FileNotFoundError:
         raise PackageError(
-            f"{path.name} is missing from {path.parent}",
-            code="missing-file",
-            hint=AGAIN,
+            f"{path.name} is missing from {path.parent}", code="missing-file"
         ) from None
     except OSError as error:
         raise PackageError(
-            f"{path} cannot be read: {error.strerror}", code="unreadable-file"
+            f"{path} cannot be read: {error.strerror}", code="unreadable-file", hint=""
         ) from error
     if data is None or len(data) > limit:
-        raise too_large(path.name, limit, hint)
+        raise PackageError(
+            f"{path.name} is larger than the limit of {limit} bytes", code="changed-file", hint=hint
+        )
     return data
 
 
-def too_large(name: str, limit: int, hint: str = AGAIN) -> PackageError:
-    """Build the error about a file that is larger than its package's schema can need."""
-    return PackageError(
-        f"{name} is larger than it may be ({limit} bytes)", code="changed-file", hint=hint
-    )
+def file_limit(name: str, schema: Mapping[str, Any]) -> int:
+    """Compute the largest size in bytes of a file of `manifest.FILES`, from a checked schema."""
+    d, k = len(schema["features"]), len(schema["targets"])
+    model = int(np.dtype(schema["dtype"]).itemsize) * k * (d + 1)
+    names = len(json.dumps(schema))  # escapes for non-ASCII letters: the longest form
+    sizes: dict[str, int] = {  # PyTorch's overhead varies by release
+        "model.onnx": (128 << 10) + model + names,
+        "model.pt": (256 << 10) + model,
+        "model.pt2": (2 << 20) + model,
+        "intervals.onnx": (16 << 10) + 8 * (k * (d + 3) + d * (d + 2)),
+        "golden.json": (256 << 10) + row_count(max(d, 1)) * DIGITS * (d + 2 * k + 1),
+        "report.html": (16 << 20) + 32 * names,  # it repeats each name
+    }
+    return min(sizes[name], MODEL_LIMIT)

@@ -1,4 +1,4 @@
-"""The golden rows: inputs, exact outputs and bounds by which any host can test itself."""
+"""Golden rows: inputs, exact outputs and error bounds with which any host can test itself."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from gradline.package.rounding_bound import rounding_bound
 
 __all__ = ["Golden", "host_versions", "row_count"]
 
+ARRAYS = ("inputs", "outputs", "bounds")
+
 
 def row_count(d: int) -> int:
-    """Return how many golden rows a graph of d inputs has, which the format fixes."""
+    """Compute how many golden rows the format requires for a graph of d inputs."""
     return max(4, min(64, 4096 // d))
 
 
 @dataclass(frozen=True)
 class Golden:
-    """Synthetic rows with what the graph answers to them.
+    """Synthetic rows with the exact answers of the graph.
 
     Attributes:
         inputs: Shape (n, d), in the graph's dtype.
         outputs: The exact x @ W.T + b, correctly rounded to float64, shape (n, k).
-        bounds: How far a correct evaluation may lie from `outputs`, shape (n, k).
+        bounds: The largest distance of a correct evaluation from `outputs`, shape (n, k).
     """
 
     inputs: NDArray[Any]
@@ -40,33 +42,31 @@ class Golden:
     bounds: NDArray[np.float64]
 
     def dump(self) -> bytes:
-        """Return golden.json's bytes: decimal numbers that read back to the same bits."""
-        arrays = {"inputs": self.inputs, "outputs": self.outputs, "bounds": self.bounds}
+        """Write golden.json's bytes: decimal numbers that read back to the same bits."""
         members = [f' "dtype": "{self.inputs.dtype}"']
-        for key, array in arrays.items():
-            rows = ",\n".join("  " + json.dumps(row) for row in array.astype(float).tolist())
+        for key in ARRAYS:
+            array = getattr(self, key).astype(float)
+            rows = ",\n".join("  " + json.dumps(row) for row in array.tolist())
             members.append(f' "{key}": [\n{rows}\n ]')
         return ("{\n" + ",\n".join(members) + "\n}\n").encode()
 
     @classmethod
     def parse(cls, data: bytes, shape: tuple[int, int], dtype: np.dtype[Any]) -> Golden:
-        """Return the golden rows in golden.json's bytes.
+        """Read golden.json's bytes.
 
         Args:
             data: The file's bytes.
-            shape: W's, (k, d).
-            dtype: The graph's.
+            shape: The shape of W, (k, d).
+            dtype: The graph's dtype.
 
         Raises:
-            PackageError: Where they do not fit the graph.
+            PackageError: If the rows do not fit the graph.
         """
         k, d = shape
-        # A row's values and brackets; the members of the object beside them.
+        # Each row has d + 2k values and 3 brackets; 20 more are for the object's members.
         document = parse_json(data, "golden.json", row_count(d) * (d + 2 * k + 3) + 20)
         try:
-            inputs = np.array(document["inputs"], np.float64)
-            outputs = np.array(document["outputs"], np.float64)
-            bounds = np.array(document["bounds"], np.float64)
+            inputs, outputs, bounds = (np.array(document[key], np.float64) for key in ARRAYS)
             n = len(inputs)
             fits = inputs.shape == (n, d) and outputs.shape == bounds.shape == (n, k) and n > 0
             with np.errstate(over="ignore"):
@@ -75,11 +75,7 @@ class Golden:
         except (LookupError, TypeError, ValueError, OverflowError):
             fits = False
         if not fits:
-            raise PackageError(
-                "golden.json does not hold rows of this graph",
-                code="bad-golden",
-                hint="get the package again from where it was published",
-            )
+            raise PackageError("golden.json does not hold rows of this graph", code="bad-golden")
         return cls(inputs, outputs, bounds)
 
     def check(
@@ -88,16 +84,16 @@ class Golden:
         graph: Graph,
         host: str = "this machine",
     ) -> float:
-        """Return the largest share of the bound that `predict` uses on the golden rows.
+        """Check predictions of the golden rows; return the largest error as a share of its bound.
 
         Args:
-            predict: (n, d) to (n, k), in the graph's dtype.
-            graph: That the rows belong to.
-            host: What predicts, as messages call it.
+            predict: Maps (n, d) to (n, k), in the graph's dtype.
+            graph: The graph of these rows.
+            host: The name in messages of what predicts.
 
         Raises:
-            PackageError: Where a prediction is outside its bound, so that this host computes
-                wrongly, or the bounds are not the graph's, so that they prove nothing.
+            PackageError: If a prediction is outside its bound (this host computes wrongly), or if
+                the bounds are not the graph's (they prove nothing).
         """
         answers = predict(self.inputs).astype(np.float64)
         errors = np.abs(answers - self.outputs)
@@ -117,13 +113,12 @@ class Golden:
             raise PackageError(
                 "the bounds in golden.json are not the rounding bounds of this graph",
                 code="bad-golden",
-                hint="get the package again from where it was published",
             )
         return float((errors / self.bounds).max())
 
 
 def host_versions() -> str:
-    """Return what predicts here, and its versions."""
+    """Describe this host: the versions of ONNX Runtime, NumPy and Python, and the CPU type."""
     return (
         f"onnxruntime {import_onnxruntime().__version__}, numpy {np.__version__}, "
         f"Python {platform.python_version()}, {platform.machine()}"

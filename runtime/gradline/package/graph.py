@@ -1,14 +1,14 @@
-"""The one graph that a package may hold, read without onnx: Gemm(x, W, b, transB=1).
+"""Read the only graph that a package may hold, Gemm(x, W, b, transB=1), without onnx.
 
-ONNX Runtime loads far more than a linear model: other operators, loops, weights in other files
-of the working directory. So the bytes are walked first, field by field, and whatever is not the
-one-node graph is refused before a session sees it. Field numbers are those of onnx.proto3
-(https://github.com/onnx/onnx), the encoding is that of
+ONNX Runtime loads far more than a linear model: other operators, loops, weights in other files.
+So the bytes are parsed here first, field by field, and anything but the one-node graph is refused
+before a session sees it. Field numbers: onnx.proto3 (https://github.com/onnx/onnx); encoding:
 https://protobuf.dev/programming-guides/encoding.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.encoding import Column, dump_columns, parse_columns
 from gradline.errors import PackageError
-from gradline.package import strict_json as strict
+from gradline.package.strict_json import parse_strict
 
 __all__ = ["FORMAT", "IR_VERSION", "OPSET", "Graph", "parse_graph"]
 
@@ -28,25 +28,26 @@ OPSET = 13  # with IR version 7, every ONNX Runtime since 1.6 loads the file
 IR_VERSION = 7
 DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 11: np.dtype("<f8")}  # TensorProto.DataType
 GEMM_TRANS_B = {1: [b"transB"], 3: [1], 20: [2]}  # AttributeProto: name, i, type = INT
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 Fields = dict[int, list[Any]]
 
 
-class _OtherGraphError(Exception):
-    """What a graph has that the one-node graph has not."""
+class _GraphError(Exception):
+    """Names something in a file that the one-node graph does not have."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """What the ONNX file says.
+    """The linear model in an ONNX file.
 
     Attributes:
         weights: W, shape (k, d), float32 or float64.
         bias: b, shape (k,), same dtype.
         features: The d input names.
         targets: The k output names.
-        columns: What the table's columns are, where one is a category or has a fill value; else
-            empty, and the features are the table's columns.
-        metadata: All of the file's metadata properties.
+        columns: The table's columns, if any is a category or has a fill value. Otherwise empty:
+            the features are the table's columns.
+        metadata: The file's metadata properties.
     """
 
     weights: NDArray[Any]
@@ -68,24 +69,17 @@ class Graph:
 
 
 def parse_graph(data: bytes, file: str = "model.onnx") -> Graph:
-    """Return the linear model in an ONNX file's bytes, called `file` where it is at fault.
+    """Read the linear model in the bytes of an ONNX file; messages call it `file`.
 
     Raises:
-        PackageError: Where the file is anything but the one-node graph with inline float32 or
-            float64 initializers and gradline's metadata.
+        PackageError: If it is anything but the one-node graph with inline float32 or float64
+            initializers and gradline's metadata.
     """
     try:
         return _model(data)
-    except _OtherGraphError as other:
-        what = f"it has {other}"
-    except (
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
+    except _GraphError as found:
+        what = f"it has {found}"
+    except UNREADABLE as error:
         what = f"it cannot be read as an ONNX model ({error})"
     raise PackageError(
         f"{file} is not the graph y = x @ W.T + b: {what}",
@@ -99,26 +93,25 @@ def _model(data: bytes) -> Graph:
     model = _fields(data, "model", {1, 2, 3, 5, 7, 8}, frozenset({14}))
     opset = _fields(_one(model, 8, "opset"), "opset", {1, 2})
     if (model[1], opset.get(1, [b""]), opset[2]) != ([IR_VERSION], [b""], [OPSET]):
-        raise _refusal(f"an operator set or IR version other than ONNX's {OPSET} and {IR_VERSION}")
+        raise _GraphError(f"an opset or IR version other than {OPSET} and {IR_VERSION}")
     metadata: dict[str, str] = {}
     for entry in model[14]:
         pair = _fields(entry, "metadata", {1, 2})
         key, value = (_one(pair, n, "metadata").decode() for n in (1, 2))
         if key in metadata:
-            raise _refusal(f"the metadata key {key!r} stands twice")
+            raise _GraphError(f"the metadata key {key!r} twice")
         metadata[key] = value
     weights, bias = _graph(_one(model, 7, "graph"))
     features, targets = (_names(metadata, key) for key in ("features", "targets"))
     if metadata.get("gradline.format") != str(FORMAT):
-        raise _refusal(
-            f"format {metadata.get('gradline.format')!r} in its metadata, expected '{FORMAT}'"
-        )
+        found = metadata.get("gradline.format")
+        raise _GraphError(f"format {found!r} in its metadata, expected '{FORMAT}'")
     if weights.shape != (len(targets), len(features)):
-        raise _refusal(
+        raise _GraphError(
             f"weights of shape {weights.shape} for {len(targets)} targets, {len(features)} features"
         )
     if not metadata.get("gradline.name") or metadata.get("gradline.dtype") != str(weights.dtype):
-        raise _refusal("metadata that lack the name or contradict the dtype")
+        raise _GraphError("metadata without a name, or with another dtype")
     return Graph(weights, bias, features, targets, _columns(metadata, features), metadata)
 
 
@@ -128,19 +121,19 @@ def _graph(data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
     # NodeProto: 1 input, 2 output, 4 op_type, 5 attribute
     node = _fields(_one(graph, 1, "node"), "node", {2, 4, 5}, frozenset({1}))
     if (node[1], node[2], node[4]) != ([b"x", b"W", b"b"], [b"y"], [b"Gemm"]):
-        raise _refusal("a node other than y = Gemm(x, W, b)")
+        raise _GraphError("a node other than y = Gemm(x, W, b)")
     if dict(_fields(_one(node, 5, "attribute"), "attribute", {1, 3, 20})) != GEMM_TRANS_B:
-        raise _refusal("a Gemm whose only attribute is not transB = 1")
+        raise _GraphError("a Gemm with attributes other than transB = 1")
     tensors = dict(_tensor(entry) for entry in graph[5])
     if len(graph[5]) != 2 or set(tensors) != {"W", "b"}:
-        raise _refusal("initializers other than W and b")
+        raise _GraphError("initializers other than W and b")
     weights, bias = tensors["W"], tensors["b"]
     if weights.ndim != 2 or bias.shape != weights.shape[:1] or bias.dtype != weights.dtype:
-        raise _refusal(f"W of shape {weights.shape} and b of shape {bias.shape}")
+        raise _GraphError(f"W of shape {weights.shape} and b of shape {bias.shape}")
     if 0 in weights.shape:
-        raise _refusal("no feature or no target")
+        raise _GraphError("no feature or no target")
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
-        raise _refusal("a weight that is not finite")
+        raise _GraphError("a weight that is not finite")
     element = next(code for code, dtype in DTYPES.items() if dtype == weights.dtype)
     for number, name, columns in ((11, b"x", weights.shape[1]), (12, b"y", weights.shape[0])):
         _check_value(_one(graph, number, "input or output"), name, element, columns)
@@ -153,13 +146,10 @@ def _tensor(data: bytes) -> tuple[str, NDArray[Any]]:
     shape = [n for part in tensor[1] for n in ([part] if isinstance(part, int) else _varints(part))]
     dtype = DTYPES.get(_one(tensor, 2, "data type"))
     if dtype is None:
-        raise _refusal("an initializer that is neither float32 nor float64")
+        raise _GraphError("an initializer that is neither float32 nor float64")
     raw = _one(tensor, 9, "raw data")
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent
-    if size != len(raw):
-        raise _refusal(f"an initializer of {len(raw)} bytes for shape {shape}")
+    if dtype.itemsize * math.prod(shape) != len(raw):
+        raise _GraphError(f"an initializer of {len(raw)} bytes for shape {shape}")
     values = np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
     return _one(tensor, 8, "name").decode(), values
 
@@ -173,15 +163,15 @@ def _check_value(data: bytes, name: bytes, element: int, columns: int) -> None:
     dims = [dict(_fields(dim, "dimension", {1, 2})) for dim in shape]
     expected = [{2: [b"N"]}, {1: [columns]}]
     if value[1] != [name] or tensor[1] != [element] or dims != expected:
-        raise _refusal(f"an input or output other than {name.decode()} [N, {columns}]")
+        raise _GraphError(f"an input or output other than {name.decode()} [N, {columns}]")
 
 
 def _names(metadata: dict[str, str], which: str) -> list[str]:
-    names = strict.parse(metadata.get(f"gradline.{which}", "null"))
+    names = parse_strict(metadata.get(f"gradline.{which}", "null"))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _refusal(f"no list of names under gradline.{which}")
+        raise _GraphError(f"no list of names under gradline.{which}")
     if len(set(names)) != len(names):
-        raise _refusal(f"a name that stands twice under gradline.{which}")
+        raise _GraphError(f"the same name twice under gradline.{which}")
     return names
 
 
@@ -189,31 +179,32 @@ def _columns(metadata: dict[str, str], features: list[str]) -> list[Column]:
     if "gradline.columns" not in metadata:
         return []
     try:
-        columns = parse_columns(strict.parse(metadata["gradline.columns"]), features)
+        columns = parse_columns(parse_strict(metadata["gradline.columns"]), features)
     except ValueError as error:
-        raise _refusal(f"no description of columns under gradline.columns ({error})") from error
+        raise _GraphError(f"invalid columns under gradline.columns ({error})") from error
     if dump_columns(columns) is None:
-        raise _refusal("a description of columns under gradline.columns that says nothing")
+        raise _GraphError("an empty description of columns under gradline.columns")
     return columns
 
 
 def _fields(
     data: bytes, where: str, once: set[int], repeated: frozenset[int] = frozenset()
 ) -> Fields:
-    """Return the values of one message by field number, each number an expected one."""
+    """Collect a message's values by field number; refuse unexpected and repeated numbers."""
     if not isinstance(data, bytes):
-        raise _refusal(f"a {where} that is not a message")
+        raise _GraphError(f"a {where} that is not a message")
     found: Fields = defaultdict(list)
     for number, value in _walk(data):
         if number not in once | repeated:
-            raise _refusal(f"field {number} in the {where}, which a linear model does not have")
+            raise _GraphError(f"field {number} in the {where}, which a linear model does not have")
         if number in found and number not in repeated:
-            raise _refusal(f"field {number} in the {where} twice")
+            raise _GraphError(f"field {number} in the {where} twice")
         found[number].append(value)
     return found
 
 
 def _walk(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Yield each field's number and value."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -223,14 +214,15 @@ def _walk(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         elif key & 7 == 2:
             length, at = _varint(data, at)
             if length > len(data) - at:
-                raise _refusal("a field that runs past the end of the file")
+                raise _GraphError("a field that runs past the end of the file")
             yield key >> 3, data[at : at + length]
             at += length
         else:
-            raise _refusal(f"a field of wire type {key & 7}")
+            raise _GraphError(f"a field of wire type {key & 7}")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Read the base-128 number at a position; return it with the position behind it."""
     value = 0
     for shift in range(0, 70, 7):
         byte = data[at]
@@ -238,7 +230,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         if byte < 128:
             return value, at
-    raise _refusal("a number of more than 64 bits")
+    raise _GraphError("a number of more than 64 bits")
 
 
 def _varints(data: bytes) -> Iterator[int]:
@@ -251,9 +243,5 @@ def _varints(data: bytes) -> Iterator[int]:
 def _one(fields: Fields, number: int, what: str) -> Any:
     values = fields.get(number, [])
     if len(values) != 1:
-        raise _refusal(f"{len(values)} of {what}, expected one")
+        raise _GraphError(f"{len(values)} of {what}, expected one")
     return values[0]
-
-
-def _refusal(what: str) -> _OtherGraphError:
-    return _OtherGraphError(what)

@@ -1,4 +1,4 @@
-"""The manifest: what a package says of itself, sealed by a hash of its own bytes."""
+"""The manifest: a JSON description of the package, sealed by a hash of its own bytes."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradline.errors import PackageError
-from gradline.package import strict_json as strict
 from gradline.package.graph import FORMAT
 from gradline.package.schema import fault
+from gradline.package.strict_json import VALUES, parse_strict
 
 __all__ = ["FILES", "NAME", "dump_manifest", "file_record", "parse_json", "parse_manifest"]
 
-#: Every file that a package may hold beside the manifest; any other is ignored and never read.
-FILES = (
-    "model.onnx",
-    "model.pt",
-    "model.pt2",
-    "intervals.onnx",
-    "golden.json",
-    "report.html",
-)
-#: What a package may be called.
+#: The files that a package may hold beside the manifest; others are ignored and never read.
+FILES = ("model.onnx", "model.pt", "model.pt2", "intervals.onnx", "golden.json", "report.html")
+#: The names that a package may have.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 SEAL = re.compile(rb'"seal": "([0-9a-f]{64})"\n\}\n\Z')
@@ -32,14 +25,14 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def file_record(data: bytes) -> dict[str, Any]:
-    """Return the manifest's entry for a file: its SHA-256 and its size in bytes."""
+    """Build the manifest's entry for a file: its SHA-256 and its size in bytes."""
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
 def dump_manifest(document: Mapping[str, Any]) -> bytes:
-    """Return the manifest's bytes: the document and, as its last member, the seal.
+    """Write the manifest's bytes, with the seal as the last member.
 
-    The seal is the SHA-256, in hexadecimal, of all bytes before the member's own first quote.
+    The seal is the SHA-256, in hexadecimal, of all bytes before the first quote of `"seal"`.
     """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     body = text.removesuffix("\n}").encode() + b",\n "
@@ -47,10 +40,10 @@ def dump_manifest(document: Mapping[str, Any]) -> bytes:
 
 
 def parse_manifest(data: bytes) -> dict[str, Any]:
-    """Return the manifest in `data`, its seal and its schema checked.
+    """Read a manifest and check its seal and its members.
 
     Raises:
-        PackageError: For a newer format, a broken seal, or members that are missing or wrong.
+        PackageError: If the format is newer, the seal is broken, or members are missing or wrong.
     """
     document = parse_json(data, "manifest.json")
     if not isinstance(document, dict):
@@ -67,26 +60,21 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
         raise PackageError(
             "manifest.json does not match its seal: it was changed after it was published",
             code="broken-seal",
-            hint="get the package again from where it was published",
         )
     _check_members(document)
     return document
 
 
-def parse_json(data: bytes, what: str, most: int = strict.VALUES) -> Any:
-    """Return the JSON value in `data`, of at most `most` values, as strict as `strict`.
+def parse_json(data: bytes, what: str, most: int = VALUES) -> Any:
+    """Read strict JSON of at most `most` values from the file called `what`.
 
     Raises:
-        PackageError: Naming the file `what`.
+        PackageError: If it cannot be read.
     """
     try:
-        return strict.parse(data.decode(), most)
+        return parse_strict(data.decode(), most)
     except (ValueError, RecursionError) as error:
-        raise PackageError(
-            f"{what} cannot be read as JSON ({error})",
-            code="not-json",
-            hint="get the package again from where it was published",
-        ) from error
+        raise PackageError(f"{what} cannot be read as JSON ({error})", code="not-json") from error
 
 
 def _check_members(document: dict[str, Any]) -> None:
@@ -102,10 +90,10 @@ def _check_members(document: dict[str, Any]) -> None:
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             raise _broken(f"its schema has no {which}")
     if not isinstance(files, dict) or not {"model.onnx", "golden.json"} <= set(files) <= set(FILES):
-        raise _broken("its list of files is not that of a package")
+        raise _broken("its list of files is wrong for a package")
     for record in files.values():
         found = record if isinstance(record, dict) else {}
-        sha256, size = (found.get(key) for key in ("sha256", "bytes"))
+        sha256, size = found.get("sha256"), found.get("bytes")
         hashed = isinstance(sha256, str) and SHA256.fullmatch(sha256)
         if not hashed or type(size) is not int or size < 0:
             raise _broken("a file has no SHA-256 or no size")
@@ -114,8 +102,4 @@ def _check_members(document: dict[str, Any]) -> None:
 
 
 def _broken(what: str) -> PackageError:
-    return PackageError(
-        f"manifest.json is not a package's manifest: {what}",
-        code="bad-manifest",
-        hint="get the package again from where it was published",
-    )
+    return PackageError(f"manifest.json is not a valid manifest: {what}", code="bad-manifest")

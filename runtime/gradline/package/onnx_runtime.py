@@ -1,4 +1,4 @@
-"""The only module that imports ONNX Runtime; it switches telemetry off first."""
+"""Import ONNX Runtime with its telemetry off; no other module imports it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["import_onnxruntime"]
 
 
 def import_onnxruntime() -> Any:
-    """Import ONNX Runtime without telemetry, unless the environment says otherwise.
+    """Import ONNX Runtime without telemetry, unless the environment asks for it.
 
-    Since 1.29 the library writes a device id and a database below the home directory and reports
-    to its makers. Its telemetry starts with the import, so its own off switch comes too late.
+    Since 1.29 the library writes a device id and a database below the home directory and sends
+    data to its makers. Telemetry starts with the import, so its own off switch comes too late.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return import_module("onnxruntime")

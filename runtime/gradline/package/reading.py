@@ -1,17 +1,17 @@
-"""Reading a package: each file once, hashed, and used from the very bytes that were hashed."""
+"""Read a package: each file once, and use the same bytes that were hashed."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gradline.columns.encoding import dump_columns
 from gradline.errors import InputError, PackageError
-from gradline.package.files import AGAIN, Package, read_file, too_large
+from gradline.package.files import BARE_LIMIT, MANIFEST_LIMIT, Package, file_limit, read_file
 from gradline.package.golden import Golden
 from gradline.package.graph import parse_graph
-from gradline.package.limits import BARE_LIMIT, MANIFEST_LIMIT, file_limit
 from gradline.package.manifest import parse_manifest
 from gradline.package.versions import Location, locate
 
@@ -21,64 +21,80 @@ __all__ = ["check_files", "read_manifest", "read_member", "read_package"]
 def read_package(
     path: str | Path, public_key: str | Path | None = None, name: str | None = None
 ) -> Package:
-    """Return the package at `path`, checked as far as can be without computing anything.
+    """Read the package at `path` and check everything that needs no computation.
 
     Args:
         path: artifacts/<name>, artifacts/<name>/<version>, or a bare ONNX file.
-        public_key: A PEM file; where given, the package must bear a signature by its owner.
-        name: The name that the package must have; by default <name> if `path` is
+        public_key: A PEM file. If given, the package must be signed with its private key.
+        name: The name that the package must have. By default <name> if `path` is
             artifacts/<name>, and any name if `path` is a version or a file.
 
     Raises:
-        InputError: Where nothing is there, or the key is none.
+        InputError: If nothing is there, or the key cannot be used.
         PackageError: If a file is missing, changed, or does not belong in a package, if the
             signature is missing or by another key, or if the package has another name.
     """
     place = locate(path)
     if place.path.is_file():
-        if public_key is not None:
-            raise PackageError(
-                f"{place.path} is a bare ONNX file: it bears no signature",
-                code="unsigned",
-                hint="give the package that it belongs to",
-            )
-        onnx = read_file(
-            place.path, BARE_LIMIT, hint="load the package it belongs to, whose manifest says more"
+        package = _read_bare(place.path, public_key is not None)
+    else:
+        package = _read_version(place, public_key)
+    _check_name(package.graph.name, name, place)
+    return package
+
+
+def _read_bare(path: Path, must_be_signed: bool) -> Package:
+    if must_be_signed:
+        raise PackageError(
+            f"{path} is a bare ONNX file, which has no signature",
+            code="unsigned",
+            hint="give the package that it belongs to",
         )
-        if place.path.suffix.lower() != ".onnx" and not _is_graph(onnx):
-            raise InputError(
-                f"{place.path} is neither a package nor an ONNX file",
-                code="no-package",
-                hint="give artifacts/NAME, artifacts/NAME/VERSION or an ONNX file",
-            )
-        graph = parse_graph(onnx, place.path.name)
-        _check_name(graph.name, name, place)
-        return Package(place.path, None, onnx, graph, {}, None)
-    written = read_file(place.path / "manifest.json", MANIFEST_LIMIT)
+    onnx = read_file(
+        path, BARE_LIMIT, hint="load the package that it belongs to: its manifest sets the limit"
+    )
+    try:
+        graph = parse_graph(onnx, path.name)
+    except PackageError:
+        if path.suffix.lower() == ".onnx":
+            raise
+        raise InputError(
+            f"{path} is neither a package nor an ONNX file",
+            code="no-package",
+            hint="give artifacts/NAME, artifacts/NAME/VERSION or an ONNX file",
+        ) from None
+    return Package(path, None, onnx, graph, {}, None)
+
+
+def _read_version(place: Location, public_key: str | Path | None) -> Package:
+    data = read_file(place.path / "manifest.json", MANIFEST_LIMIT)
     if public_key is not None:
         from gradline.package.signing import check_signature
 
-        check_signature(place.path, written, public_key)
-    manifest = parse_manifest(written)
-    onnx, golden = (_checked(place.path, manifest, file) for file in ("model.onnx", "golden.json"))
+        check_signature(place.path, data, public_key)
+    manifest = parse_manifest(data)
+    onnx = read_member(place.path, manifest, "model.onnx")
+    golden = read_member(place.path, manifest, "golden.json")
     graph = parse_graph(onnx)
-    schema = manifest["schema"]
-    told = (manifest["name"], schema["features"], schema["targets"], schema["dtype"])
-    columns = dump_columns(graph.columns)
-    found = (graph.name, graph.features, graph.targets, str(graph.dtype))
-    if told != found or schema.get("columns") != columns:
+    schema = {"columns": None, **manifest["schema"], "name": manifest["name"]}
+    found = {
+        "name": graph.name,
+        "features": graph.features,
+        "targets": graph.targets,
+        "dtype": str(graph.dtype),
+        "columns": dump_columns(graph.columns),
+    }
+    if any(schema[key] != value for key, value in found.items()):
         raise PackageError(
             "manifest.json and model.onnx name different models, features, targets or dtypes",
             code="contradiction",
-            hint=AGAIN,
         )
-    _check_name(graph.name, name, place)
     rows = Golden.parse(golden, graph.weights.shape, graph.dtype)
     return Package(place.path, place.version, onnx, graph, manifest, rows)
 
 
 def _check_name(found: str, asked: str | None, place: Location) -> None:
-    """Check that a package has the name that the caller asked for."""
+    """Check that the package has the requested name, or the name of its folder."""
     expected = place.name if asked is None else asked
     if expected is None or found == expected:
         return
@@ -93,54 +109,38 @@ def _check_name(found: str, asked: str | None, place: Location) -> None:
     )
 
 
-def _is_graph(onnx: bytes) -> bool:
-    try:
-        parse_graph(onnx)
-    except PackageError:
-        return False
-    return True
-
-
 def read_manifest(version: Path) -> dict[str, Any]:
-    """Return the manifest of a version directory, its seal checked, and nothing else.
+    """Read the manifest of a version directory and check its seal; read no other file.
 
     Raises:
-        PackageError: Where it is missing, changed, or no manifest.
+        PackageError: If it is missing, changed or invalid.
     """
     return parse_manifest(read_file(version / "manifest.json", MANIFEST_LIMIT))
 
 
 def check_files(package: Package) -> list[str]:
-    """Return the names of all files in the manifest, each one's size and hash checked.
+    """Check size and hash of every file in the manifest; return their names.
 
     Raises:
-        PackageError: Naming the file that is missing or changed.
+        PackageError: If a file is missing or changed.
     """
     names = list(package.manifest.get("files", {}))
     for name in names:
-        read_member(package, name)
+        read_member(package.path, package.manifest, name)
     return names
 
 
-def read_member(package: Package, name: str) -> bytes:
-    """Return the bytes of one of the manifest's files, its size and hash checked.
+def read_member(version: Path, manifest: Mapping[str, Any], name: str) -> bytes:
+    """Read one of the manifest's files and check its size and hash.
 
     Raises:
-        PackageError: Where it is missing or changed.
+        PackageError: If it is missing or changed.
     """
-    return _checked(package.path, package.manifest, name)
-
-
-def _checked(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
     record = manifest["files"][name]
-    limit = file_limit(name, manifest["schema"])
-    if record["bytes"] > limit:
-        raise too_large(name, limit)
-    data = read_file(folder / name, record["bytes"])
+    data = read_file(version / name, min(record["bytes"], file_limit(name, manifest["schema"])))
     if len(data) != record["bytes"] or hashlib.sha256(data).hexdigest() != record["sha256"]:
         raise PackageError(
             f"{name} is not the file that was published: its bytes do not match the manifest",
             code="changed-file",
-            hint=AGAIN,
         )
     return data

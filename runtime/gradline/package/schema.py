@@ -1,11 +1,11 @@
-"""The types of a manifest's members; code that reads the members relies on this check.
+"""Check the types of a manifest's members, so that other code can rely on them.
 
-Members that are not named here are ignored, so that a later gradline can add new ones.
+Other members are ignored, so that a later gradline can add some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ __all__ = ["MEMBERS", "fault"]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of value, with its name in messages."""
+class ValueType:
+    """A type of value, with its name in messages."""
 
     name: str
     holds: Callable[[Any], bool]
@@ -22,29 +22,28 @@ class Kind:
 
 @dataclass(frozen=True)
 class Each:
-    """An object whose members are all of one kind, whatever their names."""
+    """An object with any names, whose values are all of one type."""
 
-    kind: Any
+    type: Any
 
 
 @dataclass(frozen=True)
 class Maybe:
     """A value that may be null."""
 
-    kind: Any
+    type: Any
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)  # finite: see `strict`
+    return type(value) in (int, float)  # `strict_json` refuses NaN and infinity
 
 
-LARGEST = 2**63
-TEXT = Kind("text", lambda value: isinstance(value, str))
-TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
-COUNT = Kind("a whole number", lambda value: type(value) is int and abs(value) < LARGEST)
-NUMBER = Kind("a number", _is_number)
-FIGURE = Kind("a number or null", lambda value: value is None or _is_number(value))
-PENALTY = Kind("a number or text", lambda value: isinstance(value, str) or _is_number(value))
+TEXT = ValueType("text", lambda value: isinstance(value, str))
+TRUTH = ValueType("true or false", lambda value: isinstance(value, bool))
+COUNT = ValueType("a whole number", lambda value: type(value) is int and abs(value) < 2**63)
+NUMBER = ValueType("a number", _is_number)
+FIGURE = ValueType("a number or null", lambda value: value is None or _is_number(value))
+PENALTY = ValueType("a number or text", lambda value: isinstance(value, str) or _is_number(value))
 
 TRAINING = {
     "options": {"bias": TRUTH, "epochs": COUNT, "preconditioning": TEXT, "ridge": PENALTY},
@@ -68,36 +67,24 @@ TRAINING = {
 COLUMN = dict.fromkeys(("mean", "deviation", "minimum", "maximum"), FIGURE)
 METRICS = Each(Maybe(Each(dict.fromkeys(("rmse", "mae", "r2"), FIGURE))))
 FIT = ("residual_sd", "r2", "adjusted_r2", "f", "f_p", "log_likelihood", "aic", "bic")
+COEFFICIENT = ("standard_error", "t", "p")
 STATISTICS = {
     "model_dof": COUNT,
     "residual_dof": COUNT,
     "robust": TEXT,
     "terms": [TEXT],
     "vif": Maybe([FIGURE]),
-    "targets": Each(
-        {
-            **{key: [FIGURE] for key in ("standard_error", "t", "p")},
-            **dict.fromkeys(FIT, FIGURE),
-        }
-    ),
+    "targets": Each(dict.fromkeys(FIT, FIGURE) | {key: [FIGURE] for key in COEFFICIENT}),
 }
 CERTIFICATES = {
-    "float32": {
-        "verdict": TEXT,
-        "target": TEXT,
-        "error": FIGURE,
-        "limit": FIGURE,
-        "column": TEXT,
-    },
+    "float32": {"verdict": TEXT, "target": TEXT, "error": FIGURE, "limit": FIGURE, "column": TEXT},
     "optimality": {
         "converged": TRUTH,
-        "gap": FIGURE,
-        "rmse_at_optimum": FIGURE,
-        "weights_error": FIGURE,
+        **dict.fromkeys(("gap", "rmse_at_optimum", "weights_error"), FIGURE),
     },
     "exact": {"coefficients": COUNT, "certified": COUNT},
 }
-#: The manifest's optional members; for the required ones see `manifest`.
+#: The manifest's optional members; `manifest` checks the required ones.
 MEMBERS = {
     "training": TRAINING,
     "columns": Each(COLUMN),
@@ -114,30 +101,29 @@ MEMBERS = {
 }
 
 
-def fault(value: Any, kind: Any = MEMBERS, place: str = "") -> str | None:
-    """Find what is wrong with a value or its contents; return None if nothing is.
+def fault(value: Any, expected: Any = MEMBERS, place: str = "") -> str | None:
+    """Find the first wrong value in a manifest or a part of it; return None if all are right.
 
     Args:
-        value: A manifest, or a part of it.
-        kind: The expected kind: a Kind, a list of one kind, an object of named kinds, Each or
-            Maybe.
+        value: The manifest or the part.
+        expected: A ValueType, Maybe, Each, a list of one type, or a dict of types by name.
         place: The value's place in the manifest, such as "training.rows".
     """
-    if isinstance(kind, Kind):
-        return None if kind.holds(value) else _expected(place, kind.name)
-    if isinstance(kind, Maybe):
-        return None if value is None else fault(value, kind.kind, place)
-    if isinstance(kind, list):
+    if isinstance(expected, ValueType):
+        return None if expected.holds(value) else _not(expected.name, place)
+    if isinstance(expected, Maybe):
+        return None if value is None else fault(value, expected.type, place)
+    if isinstance(expected, list):
         if not isinstance(value, list):
-            return _expected(place, "a list")
-        return next(filter(None, (fault(item, kind[0], place) for item in value)), None)
+            return _not("a list", place)
+        return next(filter(None, (fault(item, expected[0], place) for item in value)), None)
     if not isinstance(value, dict):
-        return _expected(place, "an object")
-    kinds: Mapping[str, Any] = dict.fromkeys(value, kind.kind) if isinstance(kind, Each) else kind
-    members = (name for name in kinds if name in value)
-    faults = (fault(value[n], kinds[n], f"{place}.{n}" if place else n) for n in members)
+        return _not("an object", place)
+    types = dict.fromkeys(value, expected.type) if isinstance(expected, Each) else expected
+    names = (name for name in types if name in value)
+    faults = (fault(value[n], types[n], f"{place}.{n}" if place else n) for n in names)
     return next(filter(None, faults), None)
 
 
-def _expected(place: str, what: str) -> str:
-    return f"at {place[:100]!r} it has something else than {what}"
+def _not(what: str, place: str) -> str:
+    return f"{place[:100]!r} is not {what}"

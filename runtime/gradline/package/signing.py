@@ -1,9 +1,9 @@
-"""Signatures: who stands for a package, in the OpenSSF model-signing format.
+"""Sign packages and check signatures, in the OpenSSF model-signing format.
 
-The signature of artifacts/<name>/<version> is artifacts/<name>/<version>.sig, a Sigstore bundle
-whose in-toto statement (https://github.com/ossf/model-signing-spec) lists the SHA-256 of every file
-of the version, the manifest included. It is made and checked by the `model-signing` library with
-keys on elliptic curves, which needs no network.
+The signature of artifacts/<name>/<version> is artifacts/<name>/<version>.sig: a Sigstore bundle
+with an in-toto statement (https://github.com/ossf/model-signing-spec) that lists the SHA-256 of
+every file of the version, the manifest included. The `model-signing` library makes and checks it
+with elliptic-curve keys, without a network.
 """
 
 from __future__ import annotations
@@ -24,32 +24,31 @@ from gradline.package.files import Package, read_file
 __all__ = ["check_signature", "sign", "signature_path"]
 
 SIGNATURE_LIMIT = 1 << 20
-AGAIN = "get the package again from where it was published"
 
 
 def signature_path(version: Path) -> Path:
-    """Return where the signature of a version directory lies."""
+    """Build the path of a version directory's signature."""
     whole = version.resolve()
     return whole.with_name(f"{whole.name}.sig")
 
 
 def sign(package: Package, key: str | Path) -> Path:
-    """Return the path of the package's signature, made with a private key; an older one is gone.
+    """Sign a package, replacing an older signature; return the signature's path.
 
     Args:
-        package: A version, checked.
+        package: A version, already checked.
         key: A PEM file with an unencrypted private key on P-256, P-384 or P-521.
 
     Raises:
-        InputError: For a bare ONNX file, or a key that is none.
-        PackageError: Where something else than files lies in the version.
-        OutputError: Where the signature can't be written.
+        InputError: If the package is a bare ONNX file, or the key cannot be used.
+        PackageError: If the version holds anything but files.
+        OutputError: If the signature cannot be written.
     """
     from gradline.atomic import write_whole
 
     if package.path.is_file():
         raise InputError(
-            f"{package.path} is a bare ONNX file; what is signed is a package",
+            f"{package.path} is a bare ONNX file; only packages can be signed",
             code="no-package",
             hint="give artifacts/NAME/VERSION",
         )
@@ -68,10 +67,10 @@ def sign(package: Package, key: str | Path) -> Path:
 
 
 def check_signature(version: Path, manifest: bytes, public_key: str | Path) -> None:
-    """Check that the owner of a key signed a version, and these bytes as its manifest.
+    """Check that a version, with these bytes as its manifest, was signed with a key.
 
-    The manifest holds the hash of every other file, so that whoever goes on from these bytes uses
-    what was signed, even where files change meanwhile.
+    The manifest holds the hash of every other file. So code that continues with these bytes uses
+    what was signed, even if files change in the meantime.
 
     Args:
         version: The version directory.
@@ -79,15 +78,15 @@ def check_signature(version: Path, manifest: bytes, public_key: str | Path) -> N
         public_key: A PEM file.
 
     Raises:
-        InputError: For a key that is none.
-        PackageError: Where the signature is missing, another's, or of other files.
+        InputError: If the key cannot be used.
+        PackageError: If the signature is missing, by another key, or of other files.
     """
     path = signature_path(version)
     if not path.exists():
         raise PackageError(
-            f"{version} bears no signature: there is no {path.name} beside it",
+            f"{version} is not signed: there is no {path.name} beside it",
             code="unsigned",
-            hint="gradline sign PACKAGE --key KEY.pem, by whoever stands for it",
+            hint="ask its publisher to run: gradline sign PACKAGE --key KEY.pem",
         )
     data = read_file(path, SIGNATURE_LIMIT)
     _refuse_odd_files(version)
@@ -96,26 +95,26 @@ def check_signature(version: Path, manifest: bytes, public_key: str | Path) -> N
     with _reading_key(public_key):
         verifier = Config().use_elliptic_key_verifier(public_key=Path(public_key))
     with TemporaryDirectory() as folder:
-        copy = Path(folder) / "signature"  # of the bytes that are looked into below
+        copy = Path(folder) / "signature"  # the same bytes that are read below
         copy.write_bytes(data)
         try:
             verifier.set_hashing_config(_every_file()).verify(version, copy)
             signed = _signed_manifest(data)
-        except Exception as error:  # the library raises whatever the bytes bring about
+        except Exception as error:  # damaged bytes can raise anything in the library
             raise _bad(path, str(error).strip() or "it was made with another key") from error
     if signed != hashlib.sha256(manifest).hexdigest():
         raise _bad(path, "manifest.json changed while it was checked")
 
 
 def _every_file() -> Any:
-    """Return the library's settings for hashing all files, those that Git reads not left out."""
+    """Configure the library to hash all files, including Git's."""
     from model_signing.hashing import Config
 
     return Config().set_ignored_paths(paths=[], ignore_git_paths=False)
 
 
 def _signed_manifest(signature: bytes) -> str:
-    """Return the SHA-256 of manifest.json in a signature that was verified."""
+    """Read the SHA-256 of manifest.json from a verified signature."""
     statement = json.loads(base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"]))
     resources = statement["predicate"]["resources"]
     found: str = next(r["digest"] for r in resources if r["name"] == "manifest.json")
@@ -123,7 +122,7 @@ def _signed_manifest(signature: bytes) -> str:
 
 
 def _refuse_odd_files(version: Path) -> None:
-    """Raise where something else than files is to be hashed: a pipe would never end."""
+    """Refuse anything but regular files: hashing a pipe would never end."""
     with os.scandir(version) as entries:
         odd = [entry.name for entry in entries if not entry.is_file(follow_symlinks=False)]
     if odd:
@@ -140,9 +139,9 @@ def _reading_key(path: str | Path) -> Iterator[None]:
         raise InputError(
             f"the key {path} cannot be read: {error.strerror}", code="bad-key"
         ) from error
-    except Exception as error:  # each kind of wrong key has an exception of its own
+    except Exception as error:  # each kind of wrong key raises its own exception
         raise InputError(
-            f"{path} is not the key that is needed: {str(error).strip() or type(error).__name__}",
+            f"{path} cannot be used as the key: {str(error).strip() or type(error).__name__}",
             code="bad-key",
             hint="expected an unencrypted PEM file of a key on P-256, P-384 or P-521: openssl "
             "ecparam -name prime256v1 -genkey -noout -out key.pem; openssl ec -in key.pem -pubout "
@@ -151,6 +150,4 @@ def _reading_key(path: str | Path) -> Iterator[None]:
 
 
 def _bad(path: Path, reason: str) -> PackageError:
-    return PackageError(
-        f"the signature {path.name} does not hold: {reason}", code="bad-signature", hint=AGAIN
-    )
+    return PackageError(f"the signature {path.name} is invalid: {reason}", code="bad-signature")

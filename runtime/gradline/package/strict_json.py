@@ -1,4 +1,4 @@
-"""JSON as a package holds it: the same value to every reader."""
+"""Read strict JSON: text that every reader understands in the same way."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import json
 import math
 from typing import Any
 
-__all__ = ["VALUES", "parse"]
+__all__ = ["VALUES", "parse_strict"]
 
-#: A manifest of 65,000 columns has as many values; each may take 300 bytes while it is read.
+#: Enough for a manifest of 65,000 columns. Each value may take 300 bytes of memory.
 VALUES = 400_000
 
 
-def parse(text: str, most: int = VALUES) -> Any:
-    """Return the value of a JSON text (RFC 8259).
+def parse_strict(text: str, most: int = VALUES) -> Any:
+    """Read a JSON text (RFC 8259).
 
     Args:
         text: The JSON.
-        most: How many commas and opening brackets it may have, and so how many values.
+        most: The largest number of commas and opening brackets, and so of values.
 
     Raises:
-        ValueError: Where it is no JSON, has too many values, or readers may differ on what it
-            says: a key that stands twice, NaN, a number beyond float64, half a surrogate pair.
-        RecursionError: Where it is nested too deeply.
+        ValueError: If it is not JSON, has too many values, or has something that readers
+            understand differently: a repeated key, NaN, a number beyond float64, half a
+            surrogate pair.
+        RecursionError: If it is nested too deeply.
     """
     if sum(map(text.count, "[{,")) > most:
         raise ValueError(f"it has more than {most} values")
@@ -31,9 +32,9 @@ def parse(text: str, most: int = VALUES) -> Any:
         object_pairs_hook=_unique,
         parse_constant=_no_constant,
         parse_float=_finite,
-        parse_int=_within_float64,
+        parse_int=_integer,
     )
-    if "\\ud" in text or "\\uD" in text:  # a surrogate can only come from such an escape
+    if "\\ud" in text or "\\uD" in text:  # only such an escape can give a surrogate
         json.dumps(value, ensure_ascii=False).encode()
     return value
 
@@ -56,10 +57,6 @@ def _finite(text: str) -> float:
     return value
 
 
-def _within_float64(text: str) -> int:
-    value = int(text)
-    try:
-        float(value)
-    except OverflowError:
-        raise ValueError("a number is beyond float64") from None
-    return value
+def _integer(text: str) -> int:
+    _finite(text)
+    return int(text)

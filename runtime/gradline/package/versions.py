@@ -1,8 +1,7 @@
-"""Where packages lie: artifacts/<name>/<version>/, version 1, 2, 3 and so on.
+"""Find packages in artifacts/<name>/<version>/ with the versions 1, 2, 3 and so on.
 
-The version is the directory's name and stands nowhere inside it. A file named `pinned` beside the
-versions holds the number of the one to load instead of the newest, and <version>.sig a version's
-signature.
+The version is only the directory's name; no file inside holds it. Beside the versions, the file
+`pinned` holds the number to load instead of the newest, and <version>.sig is a signature.
 """
 
 from __future__ import annotations
@@ -25,19 +24,20 @@ __all__ = [
 ]
 
 PIN = "pinned"
+# A Path keeps one slash of s3://bucket/model; one letter before the colon is a Windows drive.
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]+")
 LAST_VERSION = 2**63 - 1  # other servers store versions in 64 bits
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where a model was found.
+    """The place of a model.
 
     Attributes:
         path: The version directory, or the bare ONNX file.
         version: The directory's number; None for a bare file or a directory of another name.
-        name: The package's name if the path is artifacts/<name>; None if the path is the version
-            itself, which may be a mount or a copy.
+        name: The package's name if artifacts/<name> was asked for; None if the version itself
+            was, which may be a mount or a copy.
     """
 
     path: Path
@@ -46,32 +46,33 @@ class Location:
 
 
 def published_versions(folder: Path) -> list[int]:
-    """Return the version numbers published under artifacts/<name>, ascending."""
+    """List the version numbers under artifacts/<name>, ascending."""
     if not folder.is_dir():
         return []
     return sorted(int(p.name) for p in folder.iterdir() if _is_version(p.name) and p.is_dir())
 
 
 def locate(path: str | Path) -> Location:
-    """Return the version that `path` means.
+    """Find the version at `path`.
 
     Args:
         path: artifacts/<name> (its pinned version, else its newest), artifacts/<name>/<version>,
             or a bare ONNX file.
 
     Raises:
-        InputError: Where nothing is there.
-        PackageError: Where the pin is unreadable or names a version that is not there.
+        InputError: If nothing is there.
+        PackageError: If the pin cannot be read or names a version that is not there.
     """
     path = Path(path)
     if path.is_file():
         return Location(path, None)
     if not path.exists():
-        if address := is_address(path):
+        if found := ADDRESS.match(str(path)):
+            address = f"{found[1]}://{str(path)[found.end() :]}"
             raise InputError(
-                f"{address} is an address: packages are loaded from folders alone",
+                f"{address} is an address: packages can only be loaded from folders",
                 code="no-package",
-                hint="copy the package to this machine first, and load the copy",
+                hint="copy the package to this machine and load the copy",
             )
         raise InputError(f"no package at {path}", code="no-package", hint=_neighbours(path.parent))
     if any((path / file).exists() for file in ("manifest.json", "model.onnx")):
@@ -85,20 +86,11 @@ def locate(path: str | Path) -> Location:
 
 
 def folder_name(folder: Path) -> str:
-    """Return the name in artifacts/<name>; for a link its own name, not its target's.
+    """Return the name in artifacts/<name>; for a symbolic link the link's own name.
 
-    Otherwise a link to another package's folder could replace this one unnoticed.
+    Otherwise a link to another package's folder could replace this package unnoticed.
     """
-    return Path(os.path.abspath(folder)).name  # resolve() follows links
-
-
-def is_address(path: str | Path) -> str | None:
-    """Return the address if a path was meant as one, such as s3://bucket/model, else None.
-
-    A Path drops the second slash. A single letter before the colon is a drive.
-    """
-    found = ADDRESS.match(str(path))
-    return f"{found[1]}://{str(path)[found.end() :]}" if found else None
+    return Path(os.path.abspath(folder)).name  # resolve() would follow links
 
 
 def _is_version(name: str) -> bool:
@@ -107,32 +99,34 @@ def _is_version(name: str) -> bool:
 
 
 def pinned_version(folder: Path, versions: list[int]) -> int | None:
-    """Return the version that artifacts/<name> is pinned to, or None.
+    """Read the version that artifacts/<name> is pinned to, or None.
 
     Args:
         folder: artifacts/<name>.
-        versions: That are published there.
+        versions: The versions published there.
 
     Raises:
-        PackageError: Where the pin is unreadable or names a version that is not there.
+        PackageError: If the pin cannot be read or names a version that is not there.
     """
     pin = folder / PIN
     if not os.path.lexists(pin):
         return None
-    if not pin.is_file():  # a pipe would never end
+    if not pin.is_file():  # reading a pipe would never end
         raise PackageError(
             f"{pin} is not a file",
             code="bad-pin",
-            hint="remove it, or make it a text file that holds a version's number",
+            hint="remove it, or make it a text file with a version number",
         )
     try:
         with pin.open("rb") as file:
             text = file.read(1024).decode(errors="replace").strip()
     except OSError as error:
-        raise PackageError(f"{pin} cannot be read: {error.strerror}", code="bad-pin") from error
+        raise PackageError(
+            f"{pin} cannot be read: {error.strerror}", code="bad-pin", hint=""
+        ) from error
     if not _is_version(text) or int(text) not in versions:
         raise PackageError(
-            f"{pin} names the version {text!r}, which is not published",
+            f"{pin} names version {text!r}, which is not published",
             code="bad-pin",
             hint=f"published: {', '.join(map(str, versions))}",
         )
@@ -140,9 +134,10 @@ def pinned_version(folder: Path, versions: list[int]) -> int | None:
 
 
 def _neighbours(folder: Path) -> str:
+    """Write a hint that lists the packages in a folder."""
     packages = sorted(
         str(p) for p in folder.glob("*") if published_versions(p) or (p / "manifest.json").is_file()
     )
     if not packages:
         return "give artifacts/NAME, artifacts/NAME/VERSION or an ONNX file"
-    return "there is " + ", ".join(packages[:8])
+    return "available: " + ", ".join(packages[:8])

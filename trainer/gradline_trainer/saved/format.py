@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.encoding import Column, dump_columns, parse_columns
 from gradline.errors import InputError
-from gradline.package import strict_json as strict
+from gradline.package.strict_json import parse_strict
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.columns import Columns
@@ -92,7 +92,7 @@ def parse(data: bytes, name: str) -> SavedMoments:
     header, _, body = rest.partition(b"\n")
     _check_frame(data, first, name)
     try:
-        found = strict.parse(header.decode())
+        found = parse_strict(header.decode())
         return _parse(found, memoryview(body)[:-DIGEST], name)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
