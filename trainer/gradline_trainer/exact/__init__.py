@@ -1,1 +1,1 @@
-"""Exact arithmetic: moments as integers, and what follows from them to the last digit."""
+"""Least squares in exact arithmetic: moments as integers, and correctly rounded coefficients."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.descent.problem import cholesky
-from gradline_trainer.exact.integers import Integers, ratio
+from gradline_trainer.exact.integers import Integers, ratio, to_float
 
 __all__ = ["Basis", "independent_basis"]
 
@@ -54,15 +54,19 @@ class Basis:
     @cached_property
     def transform(self) -> Array:
         """U / 2^bits in float64."""
-        if self.rows is None:
-            return np.eye(len(self.kept))
-        values: Array = (self.rows / (1 << self.bits)).astype(np.float64)
-        return values
+        return np.eye(len(self.kept)) if self.rows is None else to_float(self.rows, self.bits)
+
+    def combined(self, values: Integers) -> Integers:
+        """Compute U @ values: from the features' values to the vectors', 2^bits times as large."""
+        return values if self.rows is None else self.rows.dot(values)
 
     def unfolded(self, working: Integers) -> Integers:
-        """Convert the vectors' unknowns (r, k) to the features', 2^bits times as large."""
-        unfolded: Integers = working if self.rows is None else self.rows.T.dot(working)
-        return unfolded
+        """Compute Uᵀ @ working: from the vectors' unknowns to the features', 2^bits as large."""
+        return working if self.rows is None else self.rows.T.dot(working)
+
+    def unfolded_radius(self, radius: Integers) -> Integers:
+        """Bound the errors of `unfolded` from bounds on the vectors' unknowns."""
+        return radius if self.rows is None else np.abs(self.rows).T.dot(radius)
 
     def feature_factor(self) -> Tensor:
         """Compute the features' own Cholesky factor, shape (r, r)."""
@@ -83,7 +87,7 @@ def independent_basis(matrix: Integers, places: int, rank: int) -> Basis:
         rank: The most features that can be independent.
     """
     p = len(matrix)
-    rounded = (matrix / (1 << (2 * places))).astype(np.float64)
+    rounded = to_float(matrix, 2 * places)
     if rank == p:
         factor = cholesky(rounded)
         if factor is not None and bool((factor.diagonal() ** 2 > SEEN).all()):
@@ -119,20 +123,26 @@ class _Search:
 
     @cached_property
     def _divisors(self) -> tuple[list[int], list[int]]:
-        return _divisors(self.matrix)
+        """Exponents a, b such that 2^(aᵢ + bⱼ) divides each entry; the diagonal has no 0."""
+        powers = np.array([[_twos(int(v)) for v in row] for row in self.matrix])
+        rows = powers.min(axis=1)
+        return rows.tolist(), (powers - rows[:, None]).min(axis=0).tolist()
 
     def take(self, j: int) -> None:
         """Keep feature j if it is independent of the kept ones."""
         r = len(self.kept)
         if self._accept(self._products[:r, j], self._rounded[j, j], APART):
-            numbers = np.zeros(len(self.matrix), object)
-            numbers[j] = 1
-            self._keep(j, _Vector(numbers, 0), self._rounded[j])
-        elif (vector := self._resolve(j)) is not None:
-            self._moved = True
+            vector, products = _Vector(self._unit(j), 0), self._rounded[j]
+        elif (resolved := self._resolve(j)) is not None:
+            self._moved, vector = True, resolved
             image = self.matrix.dot(vector.numbers)
             shift = -vector.bits - 2 * self.places
-            self._keep(j, vector, np.array([ratio(int(v), 1, shift) for v in image]))
+            products = np.array([ratio(int(v), 1, shift) for v in image])
+        else:
+            return
+        self._products[r] = products
+        self.kept.append(j)
+        self._vectors.append(vector)
 
     def basis(self) -> Basis:
         """Build the basis from the kept vectors."""
@@ -143,6 +153,11 @@ class _Search:
             rows[i] = vector.numbers[self.kept] * (1 << (bits - vector.bits))
         factor = torch.from_numpy(self._factor[:r, :r].copy())
         return Basis(self.kept, self.undecided, rows if self._moved else None, bits, factor)
+
+    def _unit(self, j: int) -> Integers:
+        numbers: Integers = np.zeros(len(self.matrix), object)
+        numbers[j] = 1
+        return numbers
 
     def _accept(self, products: Array, square: float, least: float) -> bool:
         """Extend the factor by a vector if the independent share of it is above `least`."""
@@ -157,16 +172,10 @@ class _Search:
         self._inverse[r, r] = 1 / pivot
         return True
 
-    def _keep(self, j: int, vector: _Vector, products: Array) -> None:
-        self._products[len(self.kept)] = products
-        self.kept.append(j)
-        self._vectors.append(vector)
-
     def _resolve(self, j: int) -> _Vector | None:
         """Compute feature j's scaled remainder after the earlier ones; None if nothing is left."""
-        numbers = np.zeros(len(self.matrix), object)
-        numbers[j], bits = 1, 0
-        least = self._least(j)
+        numbers, bits = self._unit(j), 0
+        least = self._least_square(j)
         before: int | None = None
         while True:
             image = self.matrix.dot(numbers)
@@ -201,20 +210,12 @@ class _Search:
             numbers = numbers - vector.numbers * (step << (finest - unit))
         return numbers, finest
 
-    def _least(self, j: int) -> int:
+    def _least_square(self, j: int) -> int:
         """Bound the squared remainder of an independent feature from below by 2^e; return e."""
         rows, columns = self._divisors
-        places = [*self.kept, j]
-        divisor = sum(rows[i] + columns[i] for i in places)
+        divisor = sum(rows[i] + columns[i] for i in (*self.kept, j))
         lower: int = divisor - sum(int(self.matrix[i, i]).bit_length() for i in self.kept)
         return lower
-
-
-def _divisors(matrix: Integers) -> tuple[list[int], list[int]]:
-    """Find exponents a, b such that 2^(aᵢ + bⱼ) divides each entry; the diagonal has no 0."""
-    powers = np.array([[_twos(int(v)) for v in row] for row in matrix])
-    rows = powers.min(axis=1)
-    return rows.tolist(), (powers - rows[:, None]).min(axis=0).tolist()
 
 
 def _twos(value: int) -> int:

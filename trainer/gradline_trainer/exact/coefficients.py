@@ -24,12 +24,11 @@ class Coefficient:
     It uses whole numbers, because Python's fractions take ten times as long.
 
     Attributes:
-        radius: None if there is no bound.
         negligible: An enclosure up to this radius that contains 0 means 0.
     """
 
     centre: int
-    radius: int | None
+    radius: int
     negligible: int
     exponent: int
     denominator: int = 1
@@ -37,13 +36,11 @@ class Coefficient:
     @property
     def zero(self) -> bool:
         """Whether it is 0 because a negligible enclosure contains 0."""
-        return self.radius is not None and abs(self.centre) <= self.radius <= self.negligible
+        return abs(self.centre) <= self.radius <= self.negligible
 
     @property
     def certified(self) -> bool:
         """Whether its whole enclosure rounds to `value`."""
-        if self.radius is None:
-            return False
         low, high = self.centre - self.radius, self.centre + self.radius
         return self.zero or self._rounded(low) == self._rounded(high)
 
@@ -74,7 +71,7 @@ class Unknowns:
         system: The system that they solve, with the targets and the features' sums.
         places: The features' places among those of the system.
         centres: Shape (features, k).
-        radius: A bound on the error of each; None if there is no bound.
+        radius: A bound on the error of each, shape (features, k).
         exponents: The features' exponents.
         fraction: The number of fractional bits.
     """
@@ -82,7 +79,7 @@ class Unknowns:
     system: ExactSystem
     places: list[int]
     centres: Integers
-    radius: Integers | None
+    radius: Integers
     exponents: list[int]
     fraction: int
 
@@ -94,7 +91,7 @@ class Unknowns:
             [
                 Coefficient(
                     int(self.centres[i, t]),
-                    None if self.radius is None else int(self.radius[i, t]),
+                    int(self.radius[i, t]),
                     negligible=1 << max(self.fraction - NEGLIGIBLE + e - own[i], 0),
                     exponent=exponent - e - self.fraction,
                 )
@@ -118,7 +115,7 @@ class Unknowns:
         ]
         own = system.target_units[target] - exponent + self.fraction
         least = min([*powers, own])
-        sums = align(system.sums[self.places], np.array([p - least for p in powers], np.int64))
+        sums = align(system.sums[self.places], np.array(powers, np.int64) - least)
         total = (system.target_sums[target] << (own - least)) - sums.dot(self.centres[:, target])
         power = least + exponent - self.fraction - system.unit
         scale = ratio(1, system.weight, exponent - system.unit)
@@ -126,7 +123,7 @@ class Unknowns:
         up, down = max(power, 0), max(-power, 0)
         return Coefficient(
             int(total),
-            None if self.radius is None else int(np.abs(sums).dot(self.radius[:, target])),
+            int(np.abs(sums).dot(self.radius[:, target])),
             # scale · 2^−NEGLIGIBLE in units of 2^power / weight
             negligible=(numerator * system.weight << down) // (denominator << (up + NEGLIGIBLE)),
             exponent=power,

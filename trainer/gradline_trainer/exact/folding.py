@@ -1,14 +1,12 @@
-"""Minimum norm without rounding: weights of independent features shared with dependent ones.
+"""Minimum norm without rounding: share the weights of independent features with dependent ones.
 
 Every dependent feature is z = C·x + c, with x the independent ones. Weights v of x and u of z give
 the same predictions as the weights v + Cᵀu of x alone. Among all v and u with v + Cᵀu = w, the sum
-of squares is least for u = C·v. Iterative refinement in whole numbers solves these equations. The
-error bound needs no further inverse: the minimum-norm solution is a projection, so the residuals of
-v + Cᵀu = w and u = C·v move it by at most their own norms.
+of squares is least for u = C·v. So (I + CᵀC)·v = w, or (I + C·Cᵀ)·u = C·w: the smaller system is
+solved once, for all w, by elimination in fixed-point numbers. No pivot is below 1.
 
-If an entry of C is large, its dependent feature is exchanged for its independent one (as in
-Gauss-Jordan elimination with complete pivoting), until no entry is large. Then float64 has enough
-digits for the refinement, and no error has grown.
+The error bounds need no inverse: the minimum-norm solution is a projection, so the residuals of
+v + Cᵀu = w and u = C·v move it by at most their own norms.
 """
 
 from __future__ import annotations
@@ -17,50 +15,15 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradline_trainer.descent.dependence import Dependence
 from gradline_trainer.exact.coefficients import Unknowns
-from gradline_trainer.exact.integers import Integers, nearest
+from gradline_trainer.exact.integers import Integers, align
 
 __all__ = ["Folding"]
 
-Array = NDArray[np.float64]
-LARGE = 4  # an entry of C
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """An exchange of a dependent feature for an independent one, with a large entry in C.
-
-    Attributes:
-        place: The independent feature's place among the r independent ones.
-        row: The dependent feature's row of C before, in the folding's units, shape (r,).
-        radius: A bound on the error of C's entries before.
-    """
-
-    place: int
-    row: Integers
-    radius: int
-
-    def of_weights(
-        self, weights: Integers, radius: Integers, one: int
-    ) -> tuple[Integers, Integers]:
-        """Compute weights (r, k) of the independent features after the exchange, and their radius.
-
-        Args:
-            weights: The weights before it.
-            radius: A bound on the error of each, also before it.
-            one: 1 in the units of the row.
-        """
-        i, pivot = self.place, int(self.row[self.place])
-        size, taken = abs(pivot), weights[i]
-        moved = weights - np.multiply.outer(self.row, taken) // pivot
-        share = np.abs(self.row)[:, None] * radius[i] // size
-        off = radius + share + 4 * np.abs(taken) * self.radius // size + 2
-        moved[i] = taken * one // pivot
-        off[i] = radius[i] * one // size + 4 * np.abs(taken) * self.radius * one // size**2 + 2
-        return moved, off
+ROOM = 64  # bits by which the projection is finer than C
+LARGE = 4  # beyond this entry of C, the shares have much smaller errors than the weight itself
 
 
 @dataclass(frozen=True)
@@ -70,22 +33,19 @@ class Folding:
     Attributes:
         of_features: The coefficients of the dependent features in terms of the independent ones.
         dependent: The dependent features' places among the system's features.
-        exchanges: Exchanges of dependent for independent features, in order.
-        order: The features' numbers after those: r independent ones, then q dependent ones.
-        combination: C after them in units of 2^-bits, shape (q, r).
-        radius: A bound on the error of each entry; None if there is no bound.
-        bits: C's fractional bits.
-        factor: R with RᵀR = I + CᵀC in float64.
+        projection: The minimum-norm weights v, then u, of each w in units of 2^-bits, shape
+            (r + q, r).
+        errors: A bound on the norm of each column's error, shape (r,).
+        bits: The projection's fractional bits.
+        unequal: Whether C has large entries.
     """
 
     of_features: Unknowns
     dependent: list[int]
-    exchanges: list[Exchange]
-    order: list[int]
-    combination: Integers
-    radius: int | None
+    projection: Integers
+    errors: Integers
     bits: int
-    factor: Array
+    unequal: bool
 
     @classmethod
     def of(cls, of_features: Unknowns, dependent: list[int]) -> Folding:
@@ -93,16 +53,15 @@ class Folding:
         own = np.array(of_features.system.target_exponents)
         shifts = own[:, None] - np.array(of_features.exponents)[None, :]
         least = min(int(shifts.min(initial=0)), 0)
-        grow = np.array([1 << int(s - least) for s in shifts.ravel()], object).reshape(shifts.shape)
-        combination, bits = of_features.centres.T * grow, of_features.fraction - least
-        radius = None
-        if of_features.radius is not None:
-            radius = int((of_features.radius.T * grow).max(initial=0))
-        order = list(range(sum(combination.shape)))
-        combination, exchanges, radius = _exchanged(combination, radius, 1 << bits, order)
-        rounded = (combination / (1 << bits)).astype(np.float64)
-        _, factor = np.linalg.qr(np.vstack([np.eye(rounded.shape[1]), rounded]))
-        return cls(of_features, dependent, exchanges, order, combination, radius, bits, factor)
+        bits = of_features.fraction - least
+        combination = align(of_features.centres.T, shifts - least)
+        radius = int(align(of_features.radius.T, shifts - least).max(initial=0))
+        largest = int(np.abs(combination).max(initial=0))
+        finer = 4 * max(largest.bit_length() - bits, 0) + ROOM  # rounding errors are multiplied
+        combination, radius, bits = combination << finer, radius << finer, bits + finer
+        projection, errors = _project(combination, radius, bits)
+        unequal = largest << finer > LARGE << bits
+        return cls(of_features, dependent, projection, errors, bits, unequal)
 
     def rounded(self) -> Dependence:
         """Round the combinations to float64; entries that are certainly 0 become 0."""
@@ -115,89 +74,63 @@ class Folding:
         """Compute the minimum-norm weights from weights of only the independent features."""
         exponents = [known.system.feature_exponents[j] for j in (*known.places, *self.dependent)]
         top = max(exponents)
-        grow = np.array([1 << (top - e) for e in known.exponents], object)[:, None]
-        wanted = known.centres * grow
-        off = wanted * 0 if known.radius is None else known.radius * grow
-        for exchange in self.exchanges:
-            wanted, off = exchange.of_weights(wanted, off, 1 << self.bits)
-        own, others = self._solve(wanted, known.fraction)
-        radius = None
-        if known.radius is not None and self.radius is not None:
-            bounds = self._bounds(wanted, off, own, others)
-            radius = np.array([bounds] * len(exponents), object)
-        centres = np.concatenate([own, others])
+        grow = top - np.array(known.exponents)[:, None]
+        wanted, off = align(known.centres, grow), align(known.radius, grow)
+        from_projection = (self.errors.dot(np.abs(wanted) + off) >> self.bits) + 2
+        if self.unequal:
+            off = (np.abs(self.projection).dot(off) >> self.bits) + 1
+        bounds = [_norm(column) + more for column, more in zip(off.T, from_projection, strict=True)]
         return replace(
             known,
             places=[*known.places, *self.dependent],
-            centres=centres[np.argsort(self.order)],
-            radius=radius,
+            centres=self.projection.dot(wanted) >> self.bits,
+            radius=np.array([bounds] * len(exponents), object),
             exponents=[top] * len(exponents),
         )
 
-    def _solve(self, wanted: Integers, fraction: int) -> tuple[Integers, Integers]:
-        """Find v and u with v + Cᵀu = `wanted` and, nearly, u = C·v."""
-        solution, one = wanted, 1 << fraction
-        before: int | None = None
-        while True:
-            others = self._times(self.combination, solution)
-            own = wanted - self._times(self.combination.T, others)
-            left = int(np.abs(own - solution).max(initial=0))
-            if left == 0 or (before is not None and 2 * left >= before):
-                return own, others
-            rest = ((own - solution) / one).astype(np.float64)
-            step = np.linalg.solve(self.factor, np.linalg.solve(self.factor.T, rest))
-            solution, before = solution + nearest(step, fraction), left
 
-    def _bounds(
-        self, wanted: Integers, off: Integers, own: Integers, others: Integers
-    ) -> list[int]:
-        """Bound the error of each target's minimum-norm weights."""
-        assert self.radius is not None  # noqa: S101 - see the caller
-        missed = np.abs(own + self._times(self.combination.T, others) - wanted) + off + 2
-        missed = missed + self._rounded_up(others)
-        gap = np.abs(self._times(self.combination, own) - others) + self._rounded_up(own) + 2
-        return [_norm(missed[:, t]) + _norm(gap[:, t]) for t in range(own.shape[1])]
-
-    def _rounded_up(self, values: Integers) -> Integers:
-        """Bound what C's radius may add to a product with `values`, shape (k,)."""
-        product: Integers = np.abs(values).sum(axis=0) * (self.radius or 0)
-        return (product >> self.bits) + 1
-
-    def _times(self, matrix: Integers, values: Integers) -> Integers:
-        """Return matrix @ values, rounded down."""
-        product: Integers = matrix.dot(values)
-        return product >> self.bits
-
-
-def _exchanged(
-    combination: Integers, radius: int | None, one: int, order: list[int]
-) -> tuple[Integers, list[Exchange], int | None]:
-    """Remove C's large entries by exchanges; return C, the exchanges and C's radius.
-
-    No quotient by the largest entry is above 1, so each exchange adds only a few radii.
+def _project(combination: Integers, radius: int, bits: int) -> tuple[Integers, Integers]:
+    """Compute the minimum-norm weights of each independent feature alone, and error bounds.
 
     Args:
-        combination: C in units of 1 / one, shape (q, r).
-        radius: A bound on the error of each entry; None if there is no bound.
-        one: 1 in the units of `combination`.
-        order: The features' numbers, exchanged in place.
+        combination: C in units of 2^-bits, shape (q, r).
+        radius: A bound on the error of each entry.
+        bits: The fractional bits of both, and of the result.
     """
     q, r = combination.shape
-    exchanges: list[Exchange] = []
-    while q and r:
-        j, i = divmod(int(np.abs(combination).argmax()), r)
-        row, column = combination[j].copy(), combination[:, i].copy()
-        pivot = int(row[i])
-        if abs(pivot) <= LARGE * one or (radius is not None and radius > one):
-            break
-        exchanges.append(Exchange(i, row, radius or 0))
-        combination = combination - np.multiply.outer(column, row) // pivot
-        combination[:, i] = column * one // pivot
-        combination[j] = -row * one // pivot
-        combination[j, i] = one * one // pivot
-        order[i], order[r + j] = order[r + j], order[i]
-        radius = None if radius is None else 5 * radius + 2
-    return combination, exchanges, radius
+    identity = _identity(r, bits)
+    if r <= q:
+        own = _eliminate(_identity(r, 2 * bits) + combination.T.dot(combination), identity, bits)
+        others = combination.dot(own) >> bits
+    else:
+        square = _identity(q, 2 * bits) + combination.dot(combination.T)
+        others = _eliminate(square, combination, bits)
+        own = identity - (combination.T.dot(others) >> bits)
+    missed = np.abs(own + (combination.T.dot(others) >> bits) - identity)
+    missed = missed + (np.abs(others).sum(axis=0) * radius >> bits) + 2
+    gap = np.abs((combination.dot(own) >> bits) - others)
+    gap = gap + (np.abs(own).sum(axis=0) * radius >> bits) + 2
+    errors = np.array([_norm(m) + _norm(g) for m, g in zip(missed.T, gap.T, strict=True)], object)
+    return np.concatenate([own, others]), errors
+
+
+def _eliminate(matrix: Integers, right: Integers, bits: int) -> Integers:
+    """Solve matrix·x = right by Gaussian elimination; the matrix is in units of 2^(−2·bits)."""
+    n = len(matrix)
+    rows = np.hstack([matrix, right])
+    for i in range(n - 1):
+        below = rows[i + 1 :, i].copy()
+        rows[i + 1 :, i:] -= np.multiply.outer(below, rows[i, i:]) // rows[i, i]
+    solution: Integers = np.zeros(right.shape, object)
+    for i in reversed(range(n)):
+        known = rows[i, i + 1 : n].dot(solution[i + 1 :])
+        solution[i] = ((rows[i, n:] << (2 * bits)) - known) // rows[i, i]
+    return solution
+
+
+def _identity(n: int, bits: int) -> Integers:
+    identity: Integers = np.eye(n, dtype=np.int64).astype(object) << bits
+    return identity
 
 
 def _norm(values: Integers) -> int:

@@ -1,9 +1,9 @@
-"""Sums of products without rounding: integer matrices multiplied by float64 matrix products.
+"""Exact sums of products: integer matrices multiplied by float64 matrix products.
 
-Numbers are cut into slices of 20 bits (Ozaki, Ogita, Oishi and Rump, 2012). Products of slices are
-integers below 2^40, and a sum of so many as are taken at a time stays below 2^53, so a float64
-matrix product of slices is exact: neither the order of its sums nor the number of threads, nor
-whether they are fused, can matter. Whole numbers are Python's own, in arrays of objects.
+Numbers are cut into slices of 20 bits (Ozaki, Ogita, Oishi and Rump, 2012). A product of two slices
+is an integer below 2^40, and a sum of up to `SUMMED` products is below 2^53. So a float64 matrix
+product of slices is exact, whatever the order of its sums, the threads or fused operations. Large
+integers are Python's own, in arrays of objects.
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ __all__ = [
     "integer_product",
     "nearest",
     "ratio",
-    "slice_product",
+    "to_float",
     "whole",
 ]
 
+Array = NDArray[np.float64]
 Integers = NDArray[Any]  # of Python's int
 BITS = 20
 SUMMED = 8192  # products that one float64 sum holds exactly: 2^19 · 2^20 · 2^13 < 2^53
 MOST_SLICES = 40
 
 
-def cut(values: NDArray[np.float64], exponents: NDArray[np.int64]) -> list[NDArray[np.float64]]:
-    """Return slices s such that values = Σ s[i]·2^(exponents − 20·(i + 1)), each |s| ≤ 2^19.
+def cut(values: Array, exponents: NDArray[np.int64]) -> list[Array]:
+    """Cut values into slices s with values = Σ s[i]·2^(exponents − 20·(i + 1)), |s| ≤ 2^19.
 
     Args:
         values: Shape (n, p), finite, |values| ≤ 2^(exponents − 1).
-        exponents: Of each column, shape (p,).
+        exponents: Each column's exponent, shape (p,).
 
     Raises:
-        RefusedError: Where a column's values span more than 800 bits.
+        RefusedError: If a column's values span more than 800 bits.
     """
     rest = np.ldexp(values, -exponents)
     exact = (np.ldexp(rest, exponents) == values).all()
-    slices: list[NDArray[np.float64]] = []
+    slices: list[Array] = []
     while len(slices) < MOST_SLICES and (rest.any() or not slices):
         rest *= 2.0**BITS
         slices.append(np.rint(rest))
@@ -61,34 +62,16 @@ def cut(values: NDArray[np.float64], exponents: NDArray[np.int64]) -> list[NDArr
     return slices
 
 
-def slice_product(
-    left: list[NDArray[np.float64]], right: list[NDArray[np.float64]]
-) -> tuple[Integers, int]:
-    """Return leftᵀ @ right as integers, shape (p, q), in units of 2^−shift, and shift.
-
-    The units are relative to 2^(the two columns' exponents).
-
-    Args:
-        left: Slices of shape (n, p).
-        right: Slices of shape (n, q), each |slice| ≤ 2^20.
-    """
-    sums = SliceSums(left[0].shape[1], right[0].shape[1])
-    for start in range(0, len(left[0]), SUMMED):
-        a = [part[start : start + SUMMED] for part in left]
-        sums.add(a, a if left is right else [part[start : start + SUMMED] for part in right])
-    return sums.total()
-
-
 class SliceSums:
-    """Sums of products of slices; level m counts in units of 2^(−20·(m + 2))."""
+    """Exact sums of products of slices; level m counts in units of 2^(−20·(m + 2))."""
 
     def __init__(self, p: int, q: int, device: str = "cpu") -> None:
         self.shape = p, q
         self.device = device
         self.levels: list[torch.Tensor] = []
 
-    def add(self, left: list[NDArray[np.float64]], right: list[NDArray[np.float64]]) -> None:
-        """Add leftᵀ @ right; slices of at most SUMMED rows. Symmetric where left is right."""
+    def add(self, left: list[Array], right: list[Array]) -> None:
+        """Add leftᵀ @ right, for slices of at most SUMMED rows; faster if left is right."""
         a = [torch.from_numpy(part).to(self.device) for part in left]
         b = a if left is right else [torch.from_numpy(part).to(self.device) for part in right]
         for _ in range(len(self.levels), len(a) + len(b) - 1):
@@ -103,28 +86,25 @@ class SliceSums:
                     self.levels[i + j] += product.T
 
     def total(self) -> tuple[Integers, int]:
-        """Return the sum as integers in units of 2^−shift, shape (p, q), and shift."""
+        """Compute the sums as integers in units of 2^−shift, shape (p, q), and the shift."""
         total: Integers = np.zeros(self.shape, object)
         for level in self.levels:
             total = total * (1 << BITS) + level.cpu().numpy().astype(object)
         return total, BITS * (len(self.levels) + 1)
 
 
-def align(integers: Integers, shifts: NDArray[np.int64]) -> Integers:
-    """Return integers · 2^shifts, shifts ≥ 0, of a shape that broadcasts."""
-    powers = np.array([1 << int(s) for s in shifts.ravel()], object).reshape(shifts.shape)
-    product: Integers = integers * powers
-    return product
-
-
 def integer_product(left: Integers, right: Integers) -> Integers:
-    """Return left @ right for integers of shapes (n, m) and (m, q), by float64 products."""
-    total, _ = slice_product(_cut_integers(left.T), _cut_integers(right))
-    return total
+    """Compute left @ right for integers of shapes (n, m) and (m, q), by float64 products."""
+    sums = SliceSums(len(left), right.shape[1])
+    rows, columns = _cut_integers(left.T), _cut_integers(right)
+    for start in range(0, len(right), SUMMED):
+        block = slice(start, start + SUMMED)
+        sums.add([part[block] for part in rows], [part[block] for part in columns])
+    return sums.total()[0]
 
 
-def _cut_integers(values: Integers) -> list[NDArray[np.float64]]:
-    """Return signed slices of integers, the most significant first, without an exponent."""
+def _cut_integers(values: Integers) -> list[Array]:
+    """Cut integers into signed slices, the most significant first."""
     slices = []
     rest = values
     half = 1 << (BITS - 1)
@@ -136,27 +116,35 @@ def _cut_integers(values: Integers) -> list[NDArray[np.float64]]:
             return slices[::-1]
 
 
+def align(integers: Integers, shifts: NDArray[np.int64]) -> Integers:
+    """Compute integers · 2^shifts; the shifts are ≥ 0 and their shape broadcasts."""
+    powers = np.array([1 << int(s) for s in shifts.ravel()], object).reshape(shifts.shape)
+    product: Integers = integers * powers
+    return product
+
+
 def ratio(numerator: int, denominator: int, exponent: int) -> float:
-    """Return numerator / denominator · 2^exponent, correctly rounded; denominator > 0."""
+    """Compute numerator / denominator · 2^exponent, correctly rounded; denominator > 0."""
     # Python divides integers with one correct rounding.
     if exponent < 0:
         return numerator / (denominator << -exponent)
     return (numerator << exponent) / denominator
 
 
-def whole(values: NDArray[np.float64], bits: int) -> Integers:
-    """Return values · 2^bits as integers, rounded down."""
-    convert = np.frompyfunc(lambda v: _fixed(v, bits), 1, 1)
-    integers: Integers = convert(values)
-    return integers
+def to_float(integers: Integers, bits: int) -> Array:
+    """Compute integers / 2^bits, correctly rounded."""
+    values: Array = (integers / (1 << bits)).astype(np.float64)
+    return values
 
 
-def nearest(values: NDArray[np.float64], bits: int) -> Integers:
-    """Round values · 2^bits to the nearest integers."""
-    integers: Integers = (whole(values, bits + 1) + 1) >> 1
-    return integers
+def whole(values: Array, bits: int) -> Integers:
+    """Compute values · 2^bits, rounded down to integers."""
+    fractions = [value.as_integer_ratio() for value in values.ravel().tolist()]
+    integers = [(numerator << bits) // denominator for numerator, denominator in fractions]
+    return np.array(integers, object).reshape(values.shape)
 
 
-def _fixed(value: float, bits: int) -> int:
-    numerator, denominator = float(value).as_integer_ratio()
-    return (numerator << bits) // denominator
+def nearest(values: Array, bits: int) -> Integers:
+    """Compute values · 2^bits, rounded to the nearest integers."""
+    finer = whole(values, bits + 1)
+    return (finer + 1) >> 1

@@ -18,20 +18,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradline_trainer.exact.integers import Integers, align, integer_product, ratio, whole
+from gradline_trainer.exact.integers import Integers, align, integer_product, ratio, to_float, whole
 from gradline_trainer.exact.system import ExactSystem
 
 __all__ = ["MOST_INVERTED", "ExactNormal", "approximate_inverse", "inverse_root"]
 
 Array = NDArray[np.float64]
-T_BITS = 60  # after the point of T
-FEW_BITS = 36  # where T need not be that near
+T_BITS = 60  # fractional bits of T
+FEW_BITS = 36  # the same if T may be less accurate
 MOST_INVERTED = 400  # features; more would take long
 
 
 @dataclass(frozen=True, eq=False)
 class ExactNormal:
-    """The exact normal equations of the r active features, and what inverts them.
+    """The exact normal equations of the r active features, and an approximate inverse.
 
     Attributes:
         system: A and its scales.
@@ -48,41 +48,39 @@ class ExactNormal:
         """U with UᵀU = (XᵀWX)⁻¹ in raw units, the bias last; see `inverse_root`."""
         system = self.system
         integers = whole(self.inverse, FEW_BITS)
-        inverse = (integers / (1 << FEW_BITS)).astype(np.float64)
-        # What A loses here is multiplied by T on both sides, and stays below 2^−64 of M.
+        inverse = to_float(integers, FEW_BITS)
+        # T multiplies the bits that A loses here on both sides; they stay below 2^−64 of M.
         bits = 64 + 2 * math.frexp(float(np.linalg.norm(inverse)))[1] + len(integers).bit_length()
         left_out = max(2 * system.places - bits, 0)
         product = _product(integers, system.matrix >> left_out)
-        unit = 1 << (2 * system.places - left_out + 2 * FEW_BITS)
-        factor = np.linalg.cholesky((product / unit).astype(np.float64))
+        factor = np.linalg.cholesky(to_float(product, 2 * system.places - left_out + 2 * FEW_BITS))
         basis = system.in_basis()
         kept = basis.kept
-        powers = [system.feature_units[j] - system.feature_exponents[j] for j in kept]
-        least = min(powers, default=0)
-        centre = align(system.sums[kept], np.array([p - least for p in powers], np.int64))
-        if basis.rows is not None:
-            centre, least = basis.rows.dot(centre), least - basis.bits
-        moved = [ratio(int(v), 1, least - FEW_BITS) for v in integers.dot(centre)]
+        powers = np.array(system.feature_units)[kept] - np.array(system.feature_exponents)[kept]
+        least = int(powers.min(initial=0))
+        centre = basis.combined(align(system.sums[kept], powers - least))
+        least -= basis.bits + FEW_BITS
+        moved = [ratio(int(v), 1, least) for v in integers.dot(centre)]
         solved = np.linalg.solve(factor, np.column_stack([inverse, moved]))
         return inverse_root(
-            solved[:, :-1] @ basis.transform if basis.rows is not None else solved[:, :-1],
+            solved[:, :-1] @ basis.transform,
             solved[:, -1] if system.bias else None,
             system.feature_scale()[kept],
             ratio(system.weight, 1, 2 * system.unit),
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # The integers are many times as large as what they are kept for.
+        # The integers are many times larger than the root that is needed from them.
         return {"active": self.active, "root": self.root}
 
 
 def inverse_root(whitening: Array, centre: Array | None, scale: Array, weight: float) -> Array:
-    """Return U with UᵀU = (XᵀWX)⁻¹, X the features and, where there is a bias, a column of ones.
+    """Compute U with UᵀU = (XᵀWX)⁻¹, X the features and, with a bias, a column of ones.
 
     Args:
         whitening: V with VᵀV the inverse of the scaled normal matrix, shape (r, r).
         centre: V times the features' scaled means, shape (r,); None without a bias.
-        scale: Of the features, shape (r,).
+        scale: The features' scales, shape (r,).
         weight: Σw.
     """
     scaled = whitening / scale
@@ -94,26 +92,27 @@ def inverse_root(whitening: Array, centre: Array | None, scale: Array, weight: f
 
 
 def approximate_inverse(system: ExactSystem, factor: Tensor) -> tuple[Array, float]:
-    """Return T near the inverse of A's factor and a bound on ‖T·A·Tᵀ − I‖.
+    """Compute T near the inverse of A's factor and a bound on ‖T·A·Tᵀ − I‖.
 
-    In float64 with the bound on its rounding (Higham, Accuracy and Stability, section 3.5) where
-    that is small; else the product is computed in integers.
+    The bound comes from float64 and a bound on its rounding (Higham, Accuracy and Stability,
+    section 3.5). If it is not small, the product is computed in integers instead.
     """
     eye = torch.eye(len(factor), dtype=torch.float64)
     inverse = torch.linalg.solve_triangular(factor, eye, upper=False).numpy()
     integers = whole(inverse, T_BITS)
-    quantised: Array = (integers / (1 << T_BITS)).astype(np.float64)
+    quantised = to_float(integers, T_BITS)
     matrix, p = system.rounded(), len(factor)
     rest = quantised @ matrix @ quantised.T - np.eye(p)
     rounding = (2 * p + 4) * 2.0**-52 * (np.abs(quantised) @ np.abs(matrix) @ np.abs(quantised.T))
     bound = float(np.linalg.norm(rest) + np.linalg.norm(rounding))
     if not bound < 1 / 16:
-        one = 1 << (2 * system.places + 2 * T_BITS)
-        excess = _product(integers, system.matrix) - np.eye(p, dtype=np.int64).astype(object) * one
-        bound = float(np.linalg.norm((excess / one).astype(np.float64)))
+        bits = 2 * system.places + 2 * T_BITS
+        one = np.eye(p, dtype=np.int64).astype(object) * (1 << bits)
+        excess = _product(integers, system.matrix) - one
+        bound = float(np.linalg.norm(to_float(excess, bits)))
     return quantised, bound * (1 + 1e-9)
 
 
 def _product(outer: Integers, matrix: Integers) -> Integers:
-    """Return outer @ matrix @ outer.T."""
+    """Compute outer @ matrix @ outer.T."""
     return integer_product(outer, integer_product(matrix, outer.T))

@@ -29,7 +29,7 @@ from gradline_trainer.descent.losses import Quadratic, Solution
 from gradline_trainer.descent.rounding import EPSILON, Rounding, relative_noise
 from gradline_trainer.exact.coefficients import Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
-from gradline_trainer.exact.integers import Integers, nearest, ratio, whole
+from gradline_trainer.exact.integers import Integers, nearest, ratio, to_float, whole
 from gradline_trainer.exact.inverse import MOST_INVERTED, ExactNormal, approximate_inverse
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.exact.system import ExactSystem, state_exactly
@@ -45,20 +45,20 @@ GRID = 320  # bits after the point of the scaled weights
 
 @dataclass(frozen=True)
 class ExactSolution(SavedAsArrays):
-    """The correctly rounded solution, and what is known of it.
+    """The correctly rounded solution, and what is known about it.
 
     Attributes:
         weights: W, shape (k, d), float64; features left out have weight 0.
         bias: b, shape (k,), float64.
-        weights_rest: What rounding took from W: W + weights_rest has about 106 bits.
-        bias_rest: What rounding took from b.
-        uncertified: [target, feature] places of coefficients whose enclosure does not round to one
+        weights_rest: The rounding errors of W: W + weights_rest has about 106 bits.
+        bias_rest: The rounding errors of b.
+        uncertified: (target, feature) places of coefficients whose enclosure does not round to one
             float64; the feature is d for the bias.
-        zeros: Places of coefficients returned as 0 since a negligible enclosure contains it.
+        zeros: Places of coefficients that are 0 because a negligible enclosure contains 0.
         residual_squares: Σw·residual² of each target at the exact solution, to about the last
-            bit, shape (k,); a ridge penalty is part of it.
+            bit, shape (k,), with the ridge penalty.
         least: The loss at the exact solution; None if the rounding of the factor has no bound.
-        normal: Gives (XᵀWX)⁻¹; None for more features than are eliminated in integers.
+        normal: Gives (XᵀWX)⁻¹; None above MOST_INVERTED features.
     """
 
     weights: Tensor
@@ -76,7 +76,7 @@ class ExactLoss:
     """The loss and its gradient at weights of any precision.
 
     Attributes:
-        coordinates: That the loop runs in: whitened.
+        coordinates: The loop's coordinates: whitened.
         system: The system of the basis' vectors.
         working: The current weights of these vectors, in units of 2^−GRID, shape (r, k).
     """
@@ -91,13 +91,14 @@ class ExactLoss:
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
         self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
         self._inverse, self._slack = approximate_inverse(system, self._factor)
+        self._bounded = self._slack < 1 / 2  # else T is too inaccurate for enclosures
         self._folding: Folding | None = None
 
     @classmethod
     def of(
         cls, exact: ExactMoments, moments: Moments, features: int, options: Options
     ) -> ExactLoss:
-        """Return the loss that exact moments state; see `state_exactly`."""
+        """Build the loss from exact moments; see `state_exactly`."""
         problem, system, basis = state_exactly(exact, moments, features, options)
         loss = cls(Coordinates(problem, "whiten"), system.of(basis))
         if problem.dependent and options.dependent == "minimum-norm":
@@ -109,7 +110,7 @@ class ExactLoss:
         return loss
 
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
-        """Return the loss at what was moved so far and weights (k, r), bias (k,), now moved too."""
+        """Add weights (k, r) and bias (k,) to the exact ones, set them to 0; compute the loss."""
         with torch.no_grad():
             step = torch.linalg.solve_triangular(
                 self._factor, weights, upper=False, left=False
@@ -120,7 +121,7 @@ class ExactLoss:
             bias.zero_()
         try:
             answer = self._value_and_gradient()
-        except OverflowError:  # of a run that diverges
+        except OverflowError:  # the run diverges
             answer = torch.tensor(torch.inf, dtype=torch.float64), weights * 0, bias * 0
         loss: Tensor = Quadratic.apply(weights, bias, *answer)  # type: ignore[no-untyped-call]
         return loss
@@ -133,15 +134,15 @@ class ExactLoss:
         """
         # If vectors represent the features, their rounding errors are multiplied too.
         grid = GRID + 2 * system.in_basis().bits
-        working, residual = np.zeros(system.right.shape, object), system.right * (1 << grid)
-        before, left = None, int(np.abs(residual).max(initial=0))
+        right = residual = system.right * (1 << grid)
+        working, before, left = right * 0, None, int(np.abs(right).max(initial=0))
         while left and (before is None or 2 * left < before):
             rounded = torch.from_numpy(self._rounded(residual, grid))
             step = torch.cholesky_solve(rounded, self._factor)
             working = working + nearest(step.numpy(), grid)
-            residual = system.right * (1 << grid) - system.matrix.dot(working)
+            residual = right - system.matrix.dot(working)
             before, left = left, int(np.abs(residual).max(initial=0))
-        return self._unknowns(system, working, self._enclosure(residual, grid), grid)
+        return self._unknowns(system, working, residual, grid)
 
     def rounding(self, weights: Tensor, bias: Tensor, value: float) -> Rounding:
         """Bound the rounding error of the gap: the gradient is exact, the factor is not."""
@@ -179,44 +180,43 @@ class ExactLoss:
         return Solution(exact.weights, exact.bias, history, found, converged, exact)
 
     def certified(self) -> bool:
-        """Return whether every coefficient is known to its last bit, and keep them if so."""
-        weights, bias = self.coefficients()
+        """Decide whether every coefficient is known to its last bit; if so, keep them."""
+        if not self._bounded:
+            return False
+        weights, bias = self._coefficients()
         done = all(c.certified for row in [*weights, bias] for c in row)
         self._known = (weights, bias) if done else None
         return done
 
-    def coefficients(self) -> tuple[list[list[Coefficient]], list[Coefficient]]:
+    def _coefficients(self) -> tuple[list[list[Coefficient]], list[Coefficient]]:
         """Compute the weights, shape (k, features), and the biases, (k,) or ().
 
         The weights of the active features come first. With minimum norm, those of the dependent
         features follow.
         """
-        radius = self._enclosure(self._residual)
-        unknowns = self._unknowns(self.system, self.working, radius)
+        unknowns = self._unknowns(self.system, self.working, self._residual, GRID)
         if self._folding is not None:
             unknowns = self._folding.fold(unknowns)
         return unknowns.weights(), unknowns.biases()
 
     def _unknowns(
-        self, system: ExactSystem, working: Integers, radius: Integers | None, grid: int = GRID
+        self, system: ExactSystem, working: Integers, residual: Integers, grid: int
     ) -> Unknowns:
         basis = system.in_basis()
-        if radius is not None and basis.rows is not None:
-            radius = np.abs(basis.rows).T.dot(radius)
         return Unknowns(
             system,
             basis.kept,
             basis.unfolded(working),
-            radius,
+            basis.unfolded_radius(self._enclosure(residual, grid)),
             [system.feature_exponents[j] for j in basis.kept],
             grid + basis.bits,
         )
 
     def solution(self, features: int) -> ExactSolution:
-        """Return the coefficients of all d features and the bias."""
+        """Round the coefficients of all d features and the bias."""
         k, d = len(self._scale), features
         hi, lo = torch.zeros(2, k, d + 1, dtype=torch.float64)
-        weights, biases = self._known or self.coefficients()
+        weights, biases = self._known or self._coefficients()
         problem = self.coordinates.problem
         active = problem.active.tolist()
         places = [*active, *(problem.dependent if self._folding else []), d]
@@ -224,9 +224,9 @@ class ExactLoss:
         for t, row in enumerate(weights):
             for j, found in zip(places, [*row, *biases[t : t + 1]], strict=False):
                 hi[t, j], lo[t, j] = found.value, found.rest
-                if not found.certified:
+                if not (self._bounded and found.certified):
                     uncertified.append((t, j))
-                if found.zero:
+                elif found.zero:
                     zeros.append((t, j))
         normal = ExactNormal(self.system, self._inverse, active)
         least = self._least_squares()
@@ -239,19 +239,18 @@ class ExactLoss:
             sorted(uncertified),
             sorted(zeros),
             least * self._scale**2 * weight,
-            self._total(least) / k if self._slack < 1 / 2 else None,
+            self._total(least) / k if self._bounded else None,
             normal if len(self._inverse) <= MOST_INVERTED else None,
         )
 
     def _least_squares(self) -> Array:
         """Compute each target's scaled mean of residual² at the exact solution, shape (k,).
 
-        At the weights that the loop ended with it is more by ρᵀA⁻¹ρ, ρ = B − A·w, which is ‖Tρ‖²
-        but for a share of at most `_slack`. What that may explain entirely is 0.
+        At the loop's last weights it is larger by ρᵀA⁻¹ρ, ρ = B − A·w. That is ‖Tρ‖² up to a share
+        of at most `_slack`. If it may explain the whole mean, the mean is 0.
         """
-        one = 1 << (2 * self.system.places + 2 * GRID)  # ρ is in units of 2^(−2·places − GRID)
-        found = (self._squares / one).astype(np.float64)
-        residual = self._rounded(self._residual)
+        found = to_float(self._squares, 2 * self.system.places + 2 * GRID)
+        residual = self._rounded(self._residual, GRID)
         step = self._inverse @ residual
         excess = np.square(step).sum(axis=0)
         rounding = relative_noise(len(residual), 1) * (np.abs(self._inverse) @ np.abs(residual))
@@ -263,36 +262,33 @@ class ExactLoss:
         """Sum the targets' scaled mean squares, shape (k,), in the targets' own units."""
         return float(sum(q * s * s for q, s in zip(squares, self._scale, strict=True)))
 
-    def _rounded(self, residual: Integers, grid: int = GRID) -> Array:
-        one = 1 << (2 * self.system.places + grid)
-        rounded: Array = (residual / one).astype(np.float64)
-        return rounded
+    def _rounded(self, residual: Integers, grid: int) -> Array:
+        return to_float(residual, 2 * self.system.places + grid)
 
     def _value_and_gradient(self) -> tuple[Tensor, Tensor, Tensor]:
         problem, system, k = self.coordinates.problem, self.system, len(self._scale)
-        residual = system.right * (1 << GRID) - system.matrix.dot(self.working)
-        self._residual = residual  # B − A·w, shape (r, k), in units of 2^(−2·places − GRID)
-        squares = system.power * (1 << (2 * GRID))
-        squares = squares - (self.working * (system.right * (1 << GRID) + residual)).sum(axis=0)
-        self._squares = (
-            squares  # scaled mean squares of y − W·x, (k,), in units of 2^(−2·places − 2·GRID)
-        )
-        one = 1 << (2 * system.places + 2 * GRID)
-        value = self._total((squares / one).astype(np.float64))
-        by_raw = torch.from_numpy(-2 / k * self._rounded(residual).T * self._scale[:, None])
+        right = system.right * (1 << GRID)
+        # B − A·w, shape (r, k), in units of 2^(−2·places − GRID)
+        self._residual = right - system.matrix.dot(self.working)
+        # scaled mean squares of y − W·x, shape (k,), in units of 2^(−2·places − 2·GRID)
+        explained = (self.working * (right + self._residual)).sum(axis=0)
+        self._squares = system.power * (1 << (2 * GRID)) - explained
+        value = self._total(to_float(self._squares, 2 * system.places + 2 * GRID))
+        rounded = self._rounded(self._residual, GRID)
+        by_raw = torch.from_numpy(-2 / k * rounded.T * self._scale[:, None])
         by_weights = torch.linalg.solve_triangular(self._factor, by_raw.T, upper=False).T
         offset = (self._centre - problem.target_centre) * problem.bias
         value = (value + float(offset.square().sum())) / k
         return torch.tensor(value, dtype=torch.float64), by_weights, 2 / k * offset
 
-    def _enclosure(self, residual: Integers, grid: int = GRID) -> Integers | None:
-        """Bound |w − exact w|, shape (r, k), in units of 2^−grid; None if T is too inaccurate.
+    def _enclosure(self, residual: Integers, grid: int) -> Integers:
+        """Bound |w − exact w|, shape (r, k), in units of 2^−grid; meaningless unless `_bounded`.
 
         With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
         at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
         """
-        if not self._slack < 1 / 2:
-            return None
+        if not self._bounded:
+            return residual * 0
         rounded = np.abs(self._rounded(residual, grid)) + np.finfo(np.float64).tiny
         reach = np.linalg.norm(np.abs(self._inverse) @ rounded, axis=0)
         widths = np.linalg.norm(self._inverse, axis=0)

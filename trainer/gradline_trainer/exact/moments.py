@@ -1,7 +1,7 @@
 """Moments without rounding: Σ w·z zᵀ over rows z = [1, features, targets], as integers.
 
-Integers add up the same in any order, so the same set of rows gives the same moments whatever the
-order of the rows, the size of the blocks and the number of threads or workers.
+Sums of integers don't depend on the order. So the same set of rows gives the same moments for any
+order of the rows, size of the blocks and number of threads or workers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from gradline_trainer.rows.rows import Rows
 
 __all__ = ["ExactMoments", "gather_exactly"]
 
-TINY = 2.0**-960  # of products below it, what rounding takes may be too small for float64
+Array = NDArray[np.float64]
+TINY = 2.0**-960  # the rounding error of a smaller product may underflow
 LARGE = np.finfo(np.float64).max / 2**28  # for larger factors, Veltkamp's split may overflow
 
 
@@ -41,19 +42,19 @@ class ExactMoments:
     @classmethod
     def of(
         cls,
-        values: NDArray[np.float64],
-        weights: NDArray[np.float64] | None,
+        values: Array,
+        weights: Array | None,
         device: str = "cpu",
     ) -> ExactMoments:
-        """Return the moments of `values`, shape (n, p), with weights of shape (n,).
+        """Compute the moments of rows.
 
         Args:
-            values: Of the rows.
-            weights: None where every row weighs 1.
-            device: PyTorch's name of where to multiply; the bits are the same on any.
+            values: Shape (n, p).
+            weights: Shape (n,); None if every row has weight 1.
+            device: The PyTorch device for the products; the bits are the same on any.
 
         Raises:
-            RefusedError: Where a column's values span too many bits.
+            RefusedError: If a column's values span too many bits.
         """
         left = right = _exponents(values)
         if weights is not None:
@@ -67,14 +68,16 @@ class ExactMoments:
                 sums.add(slices, slices)
             else:
                 high, low = _two_product(rows, weights[start : start + SUMMED, None])
-                sums.add(slices, _added(cut(high, right), cut(low, right)))
+                empty = np.zeros_like(high)
+                parts = zip_longest(cut(high, right), cut(low, right), fillvalue=empty)
+                sums.add(slices, [first + second for first, second in parts])
         gram, shift = sums.total()
-        units = left - shift // 2, right - (shift - shift // 2)
-        least = np.minimum(*units)
-        return cls(least, align(gram, (units[0] - least)[:, None] + (units[1] - least)[None, :]))
+        left, right = left - shift // 2, right - (shift - shift // 2)
+        least = np.minimum(left, right)
+        return cls(least, align(gram, np.add.outer(left - least, right - least)))
 
     def merge(self, other: ExactMoments) -> ExactMoments:
-        """Return the moments of both sets of rows together."""
+        """Merge the moments of two sets of rows."""
         least = np.minimum(self.units, other.units)
         mine, others = (
             align(part.gram, np.add.outer(part.units - least, part.units - least))
@@ -83,20 +86,21 @@ class ExactMoments:
         return ExactMoments(least, mine + others)
 
     def about(self, centred: bool) -> Integers:
-        """Return the p columns' second moment times (Σw)², or about 0 times Σw, as integers.
+        """Compute the p columns' second moments times (Σw)², as integers.
+
+        The units are 2^(units_a + units_b + 2·units_0).
 
         Args:
-            centred: Whether about the mean: Σw·Σw zzᵀ − (Σw z)(Σw z)ᵀ, in units of
-                2^(units_a + units_b + 2·units_0); else Σw·Σw zzᵀ in the same units.
+            centred: Whether about the mean, Σw·Σw zzᵀ − (Σw z)(Σw z)ᵀ; else about 0, Σw·Σw zzᵀ.
         """
         weight, sums, squares = self.gram[0, 0], self.gram[0, 1:], self.gram[1:, 1:]
         moment: Integers = squares * weight
         return moment - np.multiply.outer(sums, sums) if centred else moment
 
     def rounded(self, moments: Moments) -> Moments:
-        """Return `moments` of the same rows with Σw, mean and co-moment correctly rounded."""
+        """Replace Σw, mean and co-moment in `moments` of the same rows, correctly rounded."""
         weight, unit = self.gram[0, 0], int(self.units[0])
-        units = [int(u) for u in self.units[1:]]
+        units = self.units[1:].tolist()
         means = [
             Fraction(total, weight) * Fraction(2) ** (u - unit)
             for total, u in zip(self.gram[0, 1:], units, strict=True)
@@ -116,17 +120,15 @@ class ExactMoments:
         )
 
 
-def _exponents(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return exponents e with |[1, values]| ≤ 2^(e − 1) in each column, shape (p + 1,)."""
+def _exponents(values: Array) -> NDArray[np.int64]:
+    """Find exponents e with |[1, values]| ≤ 2^(e − 1) in each column, shape (p + 1,)."""
     largest = np.maximum(values.max(axis=0), -values.min(axis=0))
     exponents: NDArray[np.int64] = np.frexp(np.append(1.0, largest))[1].astype(np.int64) + 1
     return exponents
 
 
-def _two_product(
-    a: NDArray[np.float64], b: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return high and low with a·b = high + low exactly (Dekker, 1971; Veltkamp's split).
+def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """Find high and low with a·b = high + low exactly (Dekker, 1971; Veltkamp's split).
 
     Raises:
         RefusedError: If a product is so small that low would underflow, or a factor so large that
@@ -152,19 +154,15 @@ def _two_product(
     return high, ((a1 * b1 - high) + a1 * b2 + a2 * b1) + a2 * b2
 
 
-def _added(a: list[NDArray[np.float64]], b: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    return [x + y for x, y in zip_longest(a, b, fillvalue=np.zeros_like(a[0]))]
-
-
 def gather_exactly(walk: Walk) -> ExactMoments:
-    """Return the exact moments of the training rows, from a further pass where not at hand.
+    """Compute the exact moments of the training rows; read them again if they are not in memory.
 
     Raises:
-        InputError: Where the table has changed since.
-        RefusedError: Where values span too many bits.
+        InputError: If the table has changed since the last pass.
+        RefusedError: If a column's values span too many bits.
     """
     found = walk.total(Pass(partial(_exact, device=walk.reader.options.torch_device)))
-    assert found is not None  # noqa: S101 - of no rows, which are refused
+    assert found is not None  # noqa: S101 - tables without rows are refused earlier
     return found
 
 

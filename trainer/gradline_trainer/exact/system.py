@@ -1,7 +1,7 @@
-"""The least-squares problem that exact moments state: the normal equations in integers.
+"""The normal equations of exact moments, in integers.
 
-The system is A·w = B in unknowns scaled by powers of two: A has a diagonal between 1/4 and 1, all
-of it integers in units of 2^(−2·places).
+The unknowns of A·w = B are scaled by powers of two, so that A has a diagonal between 1/4 and 1. A
+and B are integers in units of 2^(−2·places).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from operator import add
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.exact.basis import Basis, independent_basis
-from gradline_trainer.exact.integers import Integers, align, ratio
+from gradline_trainer.exact.integers import Integers, align, ratio, to_float
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
@@ -24,7 +25,7 @@ from gradline_trainer.options import Options
 __all__ = ["ExactSystem", "state_exactly"]
 
 Array = NDArray[np.float64]
-ROOM = 128  # bits after the point of the scaled system, at least
+ROOM = 128  # the fewest fractional bits of the scaled system
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class ExactSystem:
         places: A, B and the power are in units of 2^(−2·places).
         feature_exponents: W = w · 2^(target_exponents − feature_exponents), shape (p,).
         target_exponents: Shape (k,).
-        sums: Of the weighted features, in units of 2^feature_units, shape (p,).
-        target_sums: Of the weighted targets, in units of 2^target_units, shape (k,).
+        sums: The sums of the weighted features, in units of 2^feature_units, shape (p,).
+        target_sums: The sums of the weighted targets, in units of 2^target_units, shape (k,).
         weight: Σw, in units of 2^(2·unit).
         feature_units: Shape (p,).
         target_units: Shape (k,).
-        unit: Of the column of ones.
+        unit: The exponent of the column of ones.
         bias: Whether there is a bias.
         basis: The independent features and the vectors for A and B; None if A and B are of all
             features.
@@ -69,28 +70,23 @@ class ExactSystem:
         return np.array([ratio(1, self.weight, e - self.unit) for e in self.feature_exponents])
 
     def target_scale(self) -> Array:
-        """Return the float64 scale of each target, shape (k,)."""
+        """Compute the float64 scale of each target, shape (k,)."""
         return np.array([ratio(1, self.weight, e - self.unit) for e in self.target_exponents])
 
     def rounded(self) -> Array:
         """Round each entry of A correctly to float64."""
-        values: Array = (self.matrix / (1 << (2 * self.places))).astype(np.float64)
-        return values
+        return to_float(self.matrix, 2 * self.places)
 
     def of(self, basis: Basis) -> ExactSystem:
         """Build the system of the basis' vectors."""
-        kept, bits = basis.kept, basis.bits
-        matrix, right, power = self.matrix[np.ix_(kept, kept)], self.right[kept], self.power
-        if basis.rows is not None:
-            matrix = basis.rows.dot(matrix).dot(basis.rows.T)
-            right = basis.rows.dot(right) * (1 << bits)
-            power = power * (1 << (2 * bits))
+        kept, one = basis.kept, 1 << basis.bits
+        half = basis.combined(self.matrix[np.ix_(kept, kept)])
         return replace(
             self,
-            matrix=matrix,
-            right=right,
-            power=power,
-            places=self.places + bits,
+            matrix=basis.combined(half.T),
+            right=basis.combined(self.right[kept]) * one,
+            power=self.power * one**2,
+            places=self.places + basis.bits,
             basis=basis,
         )
 
@@ -120,9 +116,9 @@ def state_exactly(
     The candidates are the active and the dependent features of the problem, in order.
 
     Args:
-        exact: Of [1, features, targets].
-        moments: Of the same rows, correctly rounded.
-        features: d.
+        exact: The moments of [1, features, targets].
+        moments: The moments of the same rows, correctly rounded.
+        features: The number of features d.
         options: For the bias and the ridge penalty.
     """
     problem = state_problem(moments, features, options)
@@ -133,17 +129,19 @@ def state_exactly(
     system = _scaled(exact, features, candidates, options)
     basis = independent_basis(system.matrix, system.places, rank)
     active = torch.tensor([candidates[j] for j in basis.kept], dtype=torch.int64)
-    second = torch.from_numpy(moments.comoment) / moments.weight
-    mean = torch.from_numpy(moments.mean) * options.bias
+    second, mean = (
+        torch.from_numpy(moments.comoment) / moments.weight,
+        torch.from_numpy(moments.mean),
+    )
     if not options.bias:
-        second = second + torch.outer(*[torch.from_numpy(moments.mean)] * 2)
+        second = second + torch.outer(mean, mean)
     stated = replace(
         problem,
         active=active,
         dependent=sorted(set(candidates) - set(active.tolist())),
         supposed=[candidates[j] for j in basis.undecided],
         dependence=None,
-        centre=mean[active],
+        centre=mean[active] * options.bias,
         normal=second[active][:, active],
         cross=second[active, features:],
         scale=torch.from_numpy(system.feature_scale()[basis.kept]),
@@ -153,7 +151,7 @@ def state_exactly(
 
 
 def _scaled(exact: ExactMoments, d: int, candidates: list[int], options: Options) -> ExactSystem:
-    """Return the system of the candidate features, scaled by powers of two."""
+    """Build the system of the candidate features, scaled by powers of two."""
     columns = [*candidates, *range(d, len(exact.units) - 1)]
     second = exact.about(options.bias)[np.ix_(columns, columns)]
     units = [int(exact.units[1 + j]) for j in columns]
@@ -163,10 +161,8 @@ def _scaled(exact: ExactMoments, d: int, candidates: list[int], options: Options
     penalty = [Fraction(options.ridge) * weight / Fraction(2) ** (2 * u) for u in units[:r]]
     diagonal = [second[j, j] + (penalty[j] if j < r else 0) for j in range(len(columns))]
     shifts = [(max(math.ceil(v), 1).bit_length() + 1) // 2 for v in diagonal]
-    finest = [
-        p.denominator.bit_length() // 2 + 1 + s for p, s in zip(penalty, shifts, strict=False)
-    ]
-    places = max([max(shifts) + ROOM, *finest])
+    penalty_bits = [p.denominator.bit_length() // 2 + 1 for p in penalty]
+    places = max([max(shifts) + ROOM, *map(add, shifts, penalty_bits)])
     grow = np.array([places - s for s in shifts], np.int64)
     matrix = align(second, np.add.outer(grow, grow))
     for j in range(r):
