@@ -295,6 +295,14 @@ def test_a_command_is_called_what_it_was_called(
     assert capsys.readouterr().out.startswith("Usage: train-and-export [")
 
 
+def test_train_is_short_for_train_and_export(run: Run) -> None:
+    usage, *described = run("train", "--help").out.splitlines()
+    assert usage == "Usage: gradline train [OPTIONS] [DATA]"
+    assert described == run("train-and-export", "--help").out.splitlines()[1:]
+    assert run("train", "--quiet").out == "artifacts/orchard/1\n"
+    assert run("trian").err == "Error: No such command 'trian'\n  did you mean 'train'?\n"
+
+
 def test_an_unwritable_folder_is_refused_before_any_training(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
