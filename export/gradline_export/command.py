@@ -125,6 +125,7 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--no-fingerprint", is_flag=True, help="Record no SHA-256 of the input files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show training, exactness, parity, dtype.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the package's path.")
 def command(**options: Any) -> None:
     """Learn a linear model from DATA and publish it as a package.
