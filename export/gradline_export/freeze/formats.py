@@ -1,10 +1,8 @@
-"""The learned function as files that other programs load: ONNX, TorchScript, torch.export.
+"""Write W and b as ONNX, TorchScript and torch.export.
 
-The same W and b give the same bytes: what varies between runs (source paths, random identifiers,
-dates, file names) is kept out of each format.
+The same W and b give the same bytes: source paths, random identifiers, dates and file names are
+removed. TorchScript resolves annotations itself, so this module does not postpone them.
 """
-
-from __future__ import annotations
 
 import io
 import json
@@ -23,15 +21,37 @@ from torch import Tensor
 
 from gradline.errors import InputError
 from gradline.package.graph import FORMAT, IR_VERSION, OPSET
-from gradline_export.freeze.linear import LinearModel
 
 __all__ = [
+    "LinearModel",
     "rounded",
     "to_onnx",
     "to_torch_export",
     "to_torchscript",
     "without_deprecation_notices",
 ]
+
+
+class LinearModel(torch.nn.Module):
+    """y = x @ W.T + b.
+
+    Attributes:
+        weight: W, shape (k, d).
+        bias: b, shape (k,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+    __module__ = "gradline_export.linear"  # a package's bytes hold this name
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the predictions, shape (n, k), for rows of shape (n, d)."""
+        return x @ self.weight.t() + self.bias
 
 
 def to_onnx(

@@ -15,8 +15,7 @@ from gradline.errors import RefusedError
 from gradline.model import open_session
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.exact_product import exact_outputs
-from gradline_export.freeze.formats import without_deprecation_notices
-from gradline_export.freeze.linear import LinearModel
+from gradline_export.freeze.formats import LinearModel, without_deprecation_notices
 
 __all__ = ["HostParity", "Predict", "check_parity", "frozen_hosts", "torch_hosts"]
 
