@@ -21,7 +21,7 @@ Exit codes, of every command: 0 done; 1 it ran and the answer is no (diverged, r
 verification failed); 2 bad input or usage; 130 interrupted. What a command answers is on stdout;
 progress, warnings and errors are on stderr. With `--json`, where a command has it, the answer is
 one JSON object on stdout, and an error one on stderr, with the members `error` (a code that stays
-the same), `message` and `hint`.
+the same), `message` and `hint`. `gradline train` is short for `gradline train-and-export`.
 """
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -64,20 +65,58 @@ def test_without_data_the_orchard_is_trained_and_published(run: Run) -> None:
     assert done.err == ""
     for said in (
         "apples  = -0.388·temperature + 0.848·rainfall + 0.698·humidity - 1.64",
-        "RMSE of the last epoch 0.6951, the optimum",
-        "PyTorch, TorchScript and ONNX Runtime each within the rounding bound",
-        "float32, which adds up to",
         "package  artifacts/orchard/1",
         "gradline predict artifacts/orchard",
     ):
         assert said in done.out
+    assert rows_of_a_terminal(done.out) <= 24
     assert load("artifacts/orchard").version == 1
     assert run("train-and-export", "--quiet").out == "artifacts/orchard/2\n"
 
 
+def test_verbose_adds_training_and_proofs(run: Run) -> None:
+    added = (
+        "RMSE of the last epoch 0.6951, the optimum",
+        "every coefficient certified as the correctly rounded optimum",
+        "PyTorch, TorchScript and ONNX Runtime each within the rounding bound",
+        "float32, which adds up to",
+    )
+    brief, verbose = run("train-and-export").out, run("train-and-export", "-v").out
+    assert [said in brief for said in added] == [False] * 4
+    assert [said in verbose for said in added] == [True] * 4
+
+
+def rows_of_a_terminal(text: str) -> int:
+    return sum(max(1, -(-len(line) // 80)) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("targets", [1, 3, 4, 9])
+def test_the_summary_of_ten_columns_fits_a_screen(targets: int, run: Run) -> None:
+    rng = np.random.default_rng(targets)
+    names = [f"column_{j}" for j in range(10)]
+    rows = [",".join(names), *(",".join(map(str, row)) for row in rng.normal(5, 2, (60, 10)))]
+    Path("ten.csv").write_text("\n".join(rows))
+    asked = [word for name in names[:targets] for word in ("-t", name)]
+    for more in ([], ["--holdout", "0.2"]):
+        said = run("train-and-export", "ten.csv", *asked, *more).out
+        assert rows_of_a_terminal(said) <= 24
+        shown = min(targets, 2 if more else 4)
+        assert said.count("\n  column_") == shown * (3 if more else 2)
+        left = f"  … and {targets - shown} more (gradline inspect artifacts/ten)\n"
+        assert (left in said) == (targets > shown)
+
+
+def test_float64_in_place_of_float32_is_said_without_being_asked(run: Run) -> None:
+    x = [1e9 + j for j in range(12)]
+    Path("far.csv").write_text("x,y\n" + "".join(f"{v},{j**2}\n" for j, v in enumerate(x)))
+    assert (
+        "dtype    float64, since float32 fails" in run("train-and-export", "far.csv", "-t", "y").out
+    )
+
+
 def test_the_tutorials_run_reports_its_last_rmse_and_the_distance_to_the_optimum(run: Run) -> None:
     tutorial = "--preconditioning none --learning-rate 1e-4 --epochs 100 --seed 1337 --tolerance 0"
-    done = run("train-and-export", *tutorial.split())
+    done = run("train-and-export", "--verbose", *tutorial.split())
     assert done.status == 0
     assert "RMSE of the last epoch 2.3694, not yet the optimum" in done.out
     assert "RMSE at the optimum 0.6951" in done.err
@@ -293,6 +332,14 @@ def test_a_command_is_called_what_it_was_called(
     with pytest.raises(SystemExit):
         train_and_export()
     assert capsys.readouterr().out.startswith("Usage: train-and-export [")
+
+
+def test_train_is_short_for_train_and_export(run: Run) -> None:
+    usage, *described = run("train", "--help").out.splitlines()
+    assert usage == "Usage: gradline train [OPTIONS] [DATA]"
+    assert described == run("train-and-export", "--help").out.splitlines()[1:]
+    assert run("train", "--quiet").out == "artifacts/orchard/1\n"
+    assert run("trian").err == "Error: No such command 'trian'\n  did you mean 'train'?\n"
 
 
 def test_an_unwritable_folder_is_refused_before_any_training(

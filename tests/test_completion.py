@@ -145,5 +145,5 @@ def test_a_light_install_completes_too(monkeypatch: pytest.MonkeyPatch) -> None:
         ("gradline predict --format nd", "plain,ndjson\n"),
     ):
         monkeypatch.setenv("COMP_WORDS", words)
-        done = gradline_without(sorted(HEAVY - {"gradline_export"}), "ignored")
+        done = gradline_without(sorted(HEAVY - {"gradline_export", "gradline_trainer"}), "ignored")
         assert (done.stdout, done.stderr) == (expected, "")

@@ -25,6 +25,7 @@ from gradline.errors import InputError
 from gradline.package.reading import read_package
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
+from gradline_trainer.options import Options
 from gradline_trainer.statistics.robust import Kind
 
 Array = NDArray[np.float64]
@@ -292,14 +293,18 @@ def test_a_frozen_feature_has_none_and_changes_none() -> None:
     np.testing.assert_allclose(found[:, [0, 2, 3, 4, 6]], expected, rtol=1e-9)
 
 
+def test_true_means_hc3() -> None:
+    assert Options(robust=True).robust == "HC3"  # type: ignore[arg-type]
+
+
 # What is refused
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"robust": "HC4"}, "'HC4', expected None or one of HC0, HC1, HC2, HC3"),
-        ({"robust": True}, "True, expected None"),
+        ({"robust": "HC4"}, "'HC4', expected None, True or one of HC0, HC1, HC2, HC3"),
+        ({"robust": 1}, "1, expected None, True or"),
         ({"robust": ["HC3"]}, "expected None"),
         ({"robust": "HC3", "ridge": 2.5}, "a penalty draws the weights towards 0"),
         ({"robust": "HC3", "ridge": "auto"}, "a penalty draws the weights towards 0"),
@@ -361,7 +366,7 @@ def test_the_command_records_and_shows_the_kind(
     table.write_parquet(tmp_path / "uneven.parquet")
     words = ["train-and-export", str(tmp_path / "uneven.parquet"), "-t", "y", "-q"]
     words += ["-o", str(tmp_path / "artifacts"), "--no-report"]
-    asked = {None: [], "HC1": ["--robust", "HC1"], "HC3": ["--robust"]}
+    asked = {None: [], "HC1": ["--robust-kind", "HC1"], "HC3": ["--robust"]}
     for version, (kind, options) in enumerate(asked.items(), 1):
         assert run([*words, *options]) == 0
         package = tmp_path / "artifacts" / "uneven" / str(version)
@@ -375,8 +380,12 @@ def test_the_command_records_and_shows_the_kind(
         for text in (shown, str(expected)):
             assert f"{kind or 'standard'} error" in text
     capsys.readouterr()
-    assert run([*words, "--robust", "HC9"]) == 2
+    assert run([*words, "--robust-kind", "HC9"]) == 2
     assert "HC3" in capsys.readouterr().err
+    for arguments in ([*words, "--robust", "HC1"], ["train-and-export", "--robust", "HC1"]):
+        assert run(arguments) == 2
+        said = "Error: --robust takes no value, but HC1 follows it\n  --robust-kind HC1\n"
+        assert capsys.readouterr().err == said
     assert run([*words, "--robust", "--ridge", "1"]) == 2
     assert "leave out one of --robust and --ridge" in capsys.readouterr().err
     first, second = (str(tmp_path / "artifacts" / "uneven" / v) for v in "13")

@@ -666,7 +666,7 @@ def test_data_and_moments_are_two_tables(run: Run) -> None:
     save_moments(GOOD, "t.moments")
     status, _, told = run("train-and-export", "t.csv", "-t", "y", "--from-moments", "t.moments")
     assert status == 2
-    assert "which is to be learned from?" in told
+    assert "both DATA 't.csv' and --from-moments t.moments: expected one of them" in told
 
 
 def test_a_wide_table_is_refused_before_it_is_read() -> None:

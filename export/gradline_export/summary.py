@@ -1,4 +1,4 @@
-"""What `train-and-export` says at its end: to a person, and as JSON."""
+"""The closing summary of `train-and-export`: for people, and as JSON."""
 
 from __future__ import annotations
 
@@ -23,26 +23,31 @@ from gradline_trainer.fitting import Fit
 __all__ = ["summary", "summary_record"]
 
 
-def summary(fit: Fit, frozen: Frozen, path: Path) -> list[Part]:
-    """Return the closing summary."""
-    features, targets = fit.features, fit.targets
-    scaled = standardized(frozen.weights, column_record(fit), features, targets)
+def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> list[Part]:
+    """Lay out the closing summary, which fits a terminal of 80 columns and 24 lines.
+
+    Args:
+        fit: The fit.
+        frozen: What was published of it.
+        path: The version's folder.
+        verbose: Whether to add how training went and what was proved, as `gradline inspect` does.
+    """
+    features = fit.features
+    package = str(path.parent)
     return [
         Heading(
             f"{frozen.name}: {count(fit.moments.rows, 'row')}, {count(len(features), 'feature')}, "
-            f"{count(len(targets), 'target')}"
+            f"{count(len(fit.targets), 'target')}"
         ),
         "",
-        *equations(frozen.weights, frozen.bias, features, targets, scaled),
-        *metrics(metrics_record(fit), targets),
+        *_model(fit, frozen, package),
         Facts(
             [
-                *categories(fit.columns.inputs),
+                *_shortened(categories(fit.columns.inputs), package),
                 *([("ridge", chosen_ridge(asdict(fit.ridge_path)))] if fit.ridge_path else []),
-                ("descent", _descent(fit)),
-                *_exactness(fit),
-                ("parity", _parity(frozen)),
-                ("dtype", _dtype(frozen)),
+                *([("descent", _descent(fit)), *_exactness(fit)] if verbose else []),
+                *([("parity", _parity(frozen))] if verbose else []),
+                *([("dtype", _dtype(frozen))] if verbose or _is_forced(frozen) else []),
                 ("package", str(path)),
                 *_pin(path.parent),
             ],
@@ -50,13 +55,37 @@ def summary(fit: Fit, frozen: Frozen, path: Path) -> list[Part]:
         ),
         "",
         *how_to_predict(
-            str(path.parent),
+            package,
             fit.columns.inputs,
             features,
             fit.moments.mean[: len(features)],
             _from_here(fit.paths[0]) if fit.paths else "new.csv",
         ),
     ]
+
+
+def _model(fit: Fit, frozen: Frozen, package: str) -> list[Part]:
+    """Lay out equations and metrics, of the first targets if there are many."""
+    found = metrics_record(fit)
+    targets = fit.targets[: 2 if found["held_out"] else 4]
+    k = len(targets)
+    scaled = standardized(frozen.weights[:k], column_record(fit), fit.features, targets)
+    left = len(fit.targets) - k
+    return [
+        *equations(frozen.weights[:k], frozen.bias[:k], fit.features, targets, scaled),
+        *metrics(found, targets),
+        *([f"  {_more(left, package)}", ""] if left else []),
+    ]
+
+
+def _shortened(lines: list[tuple[str, str]], package: str) -> list[tuple[str, str]]:
+    """Keep the first three lines and count the rest."""
+    left = len(lines) - 3
+    return [*lines[:3], ("", _more(left, package))] if left > 0 else lines
+
+
+def _more(left: int, package: str) -> str:
+    return f"… and {left} more (gradline inspect {package})"
 
 
 def _from_here(path: TableFile) -> str:
@@ -67,7 +96,7 @@ def _from_here(path: TableFile) -> str:
 
 
 def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
-    """Return the summary as a JSON object."""
+    """Make the summary's JSON object."""
     return {
         "name": frozen.name,
         "version": int(path.name),
@@ -132,18 +161,23 @@ def _parity(frozen: Frozen) -> str:
     )
 
 
+def _is_forced(frozen: Frozen) -> bool:
+    """Tell whether float32 was not accurate enough: an app may rely on float32."""
+    return frozen.dtype.itemsize == 8 and frozen.certificate.verdict == "fails"
+
+
 def _dtype(frozen: Frozen) -> str:
     c = frozen.certificate
     said = float32_error(c.error, c.target, c.limit, c.column)
     if frozen.dtype.itemsize == 4:
         return f"float32, which {said}"
-    if c.verdict == "fails":
+    if _is_forced(frozen):
         return f"float64, since float32 fails: {said}"
     return f"float64, as asked; float32 {said}"
 
 
 def _pin(folder: Path) -> list[tuple[str, str]]:
-    """Return what `load` does with a pin: publishing never moves one."""
+    """Describe an existing pin, which publishing never moves."""
     if not os.path.lexists(folder / "pinned"):
         return []
     try:

@@ -1,4 +1,4 @@
-"""The main job: read, learn, freeze, prove, publish, and say what came of it."""
+"""The main job: read, learn, freeze, prove, publish, and print a summary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gradline.tables.objects import is_remote
 from gradline.terminal.interrupts import ignore_interrupts
 from gradline.terminal.output import say, say_json, show, warn
 from gradline.terminal.progress import Progress
-from gradline_export.freeze.freezing import Frozen, freeze
+from gradline_export.freeze.freezing import freeze
 from gradline_export.publish.publishing import check_name, check_place, publish
 from gradline_export.summary import summary, summary_record
 from gradline_trainer.fitting import Fit, fit
@@ -51,6 +51,7 @@ def run(
     no_fingerprint: bool,
     as_json: bool,
     quiet: bool,
+    verbose: bool = False,
     **options: Any,
 ) -> None:
     """Train on `data` (None: the built-in orchard table), publish the package, print the summary.
@@ -60,13 +61,13 @@ def run(
     """
     if data is not None and from_moments is not None:
         raise InputError(
-            f"--from-moments {from_moments} and DATA {data!r}: which is to be learned from?",
+            f"both DATA {data!r} and --from-moments {from_moments}: expected one of them",
             code="bad-option",
-            hint="give one of the two",
+            hint="leave out one of the two",
         )
     if data is not None and not targets:
         raise InputError(
-            "no target: which columns of DATA are to be predicted?",
+            "no target: which columns of DATA to predict?",
             code="no-target",
             hint="--target NAME, repeated for several",
         )
@@ -81,9 +82,9 @@ def run(
         local = source is not None and not is_remote(source)
         check_output(save_moments, table_files(source) if source and local else [])
         check_writable(save_moments)
-    # Without a home for its cache, matplotlib warns and makes one for the process.
+    # If matplotlib finds no folder for its cache, it makes a temporary one, and a warning.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    for_programs = as_json and not sys.stderr.isatty()  # an error is all that stands on stderr
+    for_programs = as_json and not sys.stderr.isatty()  # stderr then holds nothing but an error
     later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
     ahead = partial(import_ahead, later)
     with Progress(quiet=quiet or for_programs, at_first=ahead if data else None) as progress:
@@ -103,10 +104,15 @@ def run(
     )
     if save_moments is not None:
         trained = _save(trained, save_moments, as_json)
-    # From the rename on the package is there, and the exit status must say so.
+    # From the rename on, the package is published, and the exit status must say so.
     path = publish(frozen.files, output, package, before_rename=ignore_interrupts)
     try:
-        _say(trained, frozen, path, as_json, quiet)
+        if as_json:
+            say_json(summary_record(trained, frozen, path))
+        elif quiet:
+            say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
+        else:
+            show(summary(trained, frozen, path, verbose=verbose))
     except OutputError as error:
         warn(f"{error}; the package is published as {path}")
 
@@ -129,7 +135,7 @@ def _train(
 
 
 def _save(fit: Fit, path: Path, as_json: bool) -> Fit:
-    """Write what the fit was learned from; return the fit, with a warning more for the summary."""
+    """Write the moments; return the fit, with a warning if they reveal single rows."""
     save_moments(fit, path)
     if fit.gathered is None or not fit.gathered.reconstructible:
         return fit
@@ -139,21 +145,12 @@ def _save(fit: Fit, path: Path, as_json: bool) -> Fit:
     return replace(fit, warnings=[*fit.warnings, warning])
 
 
-def _say(fit: Fit, frozen: Frozen, path: Path, as_json: bool, quiet: bool) -> None:
-    if as_json:
-        say_json(summary_record(fit, frozen, path))
-    elif quiet:
-        say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
-    else:
-        show(summary(fit, frozen, path))
-
-
 def import_ahead(modules: Sequence[str]) -> None:
     """Start to import modules in the background."""
     threading.Thread(target=_import_all, args=[modules]).start()
 
 
 def _import_all(modules: Sequence[str]) -> None:
-    with suppress(Exception):  # whoever needs them says what is wrong
+    with suppress(Exception):  # the code that needs them will raise it
         for module in modules:
             import_module(module)

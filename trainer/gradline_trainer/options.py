@@ -1,112 +1,165 @@
-"""What a training run may be asked for, checked before any row is read."""
+"""The options of a training run: declared once, checked before any row is read."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, Literal
 
 from gradline.errors import InputError, nearest
 
-__all__ = ["Options", "check_arguments"]
+__all__ = ["MAX_CATEGORIES", "ROBUST_KINDS", "Accepted", "Options", "accepted", "check_arguments"]
 
-CHOICES = {
-    "preconditioning": ("none", "standardize", "whiten"),
-    "gradient": ("auto", "rows", "moments"),
-    "arithmetic": ("auto", "fast", "exact"),
-    "dtype": ("auto", "float32", "float64"),
-    "missing": ("error", "drop", "mean"),
-    "device": ("cpu", "cuda", "auto"),
-    "dependent": ("minimum-norm", "drop"),
-}
+ROBUST_KINDS = ("HC0", "HC1", "HC2", "HC3")
 NEWER = ("dependent",)  # options missing from the first packages of format 1
 FOLDS = 5
-ROBUST = ("HC0", "HC1", "HC2", "HC3")
+MAX_CATEGORIES = 1_000  # each is a feature
 MOST_FOLDS = 1_000  # each one's moments are held in memory
 
 
 @dataclass(frozen=True)
-class Options:
-    """The options of `fit` and of `train-and-export`.
+class Accepted:
+    """The values that an option takes, and its help.
 
     Attributes:
-        epochs: The most steps that the loop takes.
-        learning_rate: A positive number, or "auto" for 1/λmax of the Hessian in the coordinates
-            that the loop runs in.
-        momentum: Nesterov's, at least 0 and below 1; "auto" is 0, and on wide tables k/(k + 3) with
-            restarts.
-        tolerance: The loop stops when the bound on the loss gap is below tolerance · loss; 0 runs
-            every epoch.
-        seed: Of the first weights (without preconditioning; else they start at 0), the holdout and
-            the folds.
-        preconditioning: The coordinates that the loop runs in.
-        gradient: Where loss and gradient come from; "auto" takes the rows without preconditioning
-            and the moments otherwise.
-        arithmetic: "fast" is float64; "exact" gives the correctly rounded solution; "auto" is exact
-            on small and on ill-conditioned tables, by a fixed formula of their shape.
-        ridge: The penalty on the weights, scikit-learn's `alpha`; never on the bias. "auto" lets
-            cross-validation choose it: see `gradline_trainer.descent.ridge_path`.
-        folds: Of that cross-validation, 5 unless given; None with a penalty that is a number.
-        bias: Whether there is a bias.
-        dtype: Of the published graph; "auto" is float32 where its certificate allows.
-        missing: What a missing value does: "error", "drop" its row, or, for a number among the
-            features, be filled with the "mean" of the training rows; rows without a target or
-            weight are dropped then.
-        holdout: The fraction of rows that only measure.
-        robust: The standard errors that hold where the errors' variance differs from row to row,
-            "HC0" to "HC3", for a further pass over the rows; None for those of equal variance.
-        device: Where the products over the rows are computed, in fast and in exact arithmetic;
-            "auto" is the CPU. What is left of a descent over moments has the table's width alone.
-        dependent: The weights of linearly dependent features, or of more features than the rows
-            determine. "minimum-norm" takes the least-squares solution of least norm, as
-            scikit-learn's LinearRegression does. "drop" gives weight 0 to features that are linear
-            in earlier ones, as R does.
+        help: For the command line.
+        expected: Completes the message "… expected".
+        words: Texts that the option takes, such as "auto".
+        number: int or float if the option also takes numbers, from `least` to below `below`.
     """
 
-    epochs: int = 100
-    learning_rate: float | Literal["auto"] = "auto"
-    momentum: float | Literal["auto"] = "auto"
-    tolerance: float = 1e-12
-    seed: int = 0
-    preconditioning: Literal["none", "standardize", "whiten"] = "whiten"
-    gradient: Literal["auto", "rows", "moments"] = "auto"
-    arithmetic: Literal["auto", "fast", "exact"] = "auto"
-    ridge: float | Literal["auto"] = 0.0
-    folds: int | None = None
+    help: str
+    expected: str
+    words: tuple[str, ...] = ()
+    number: type[int | float] | None = None
+    least: float = 0
+    below: float = math.inf
+
+    def checked(self, name: str, value: Any) -> Any:
+        """Return an accepted value, with NumPy's numbers as Python's own.
+
+        Raises:
+            InputError: For any other value.
+        """
+        if isinstance(value, str) and value in self.words:
+            return value
+        convert: Any = self.number
+        kind = Integral if convert is int else Real
+        if convert and isinstance(value, kind) and not isinstance(value, bool):
+            try:
+                number = convert(value)
+            except OverflowError:
+                number = math.inf
+            if self.least <= number < self.below:
+                return number
+        raise _bad(name, value, self.expected)
+
+
+def _option(default: Any, help: str, **values: Any) -> Any:
+    return field(default=default, metadata={"accepted": Accepted(help, **values)})
+
+
+def _choice(default: str, words: tuple[str, ...], help: str) -> Any:
+    return _option(default, help, expected=f"one of {', '.join(words)}", words=words)
+
+
+def _whole(default: int | None, help: str, least: int, most: int = 2**63 - 1) -> Any:
+    shown = "2^63 - 1" if most == 2**63 - 1 else f"{most:,}"
+    expected = f"a whole number from {least} to {shown}"
+    return _option(default, help, expected=expected, number=int, least=least, below=most + 1)
+
+
+def _real(default: float | str, help: str, expected: str, **values: Any) -> Any:
+    words = ("auto",) if "'auto'" in expected else ()
+    return _option(default, help, expected=expected, words=words, number=float, **values)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `fit` and `train-and-export`; the help of each stands beside its default."""
+
+    epochs: int = _whole(100, "Most steps to take.", 1)
+    learning_rate: float | Literal["auto"] = _real(
+        "auto",
+        "Step size; auto is 1/λmax of the Hessian in the loop's coordinates.",
+        "a positive number or 'auto'",
+        least=math.ulp(0.0),
+    )
+    momentum: float | Literal["auto"] = _real(
+        "auto",
+        "Nesterov momentum; auto is 0, and k/(k+3) with restarts on wide tables.",
+        "at least 0 and below 1, or 'auto'",
+        below=1.0,
+    )
+    tolerance: float = _real(
+        1e-12,
+        "Stop when the loss is at most this share above its minimum; 0 runs every epoch.",
+        "at least 0",
+    )
+    seed: int = _whole(
+        0, "Seed of the holdout, the folds, and the first weights without preconditioning.", 0
+    )
+    preconditioning: Literal["none", "standardize", "whiten"] = _choice(
+        "whiten",
+        ("none", "standardize", "whiten"),
+        "Coordinates of the loop; none is the tutorial's.",
+    )
+    gradient: Literal["auto", "rows", "moments"] = _choice(
+        "auto",
+        ("auto", "rows", "moments"),
+        "Compute gradients from the rows, or from their moments gathered in one pass; auto is rows "
+        "without preconditioning, else moments.",
+    )
+    arithmetic: Literal["auto", "fast", "exact"] = _choice(
+        "auto",
+        ("auto", "fast", "exact"),
+        "fast is float64; exact rounds every coefficient correctly; auto is exact for small and "
+        "ill-conditioned tables.",
+    )
+    ridge: float | Literal["auto"] = _real(
+        0,
+        "Penalty on the weights, scikit-learn's alpha; auto chooses it by cross-validation.",
+        "at least 0, or 'auto'",
+    )
+    folds: int | None = _whole(None, "Folds of --ridge auto; 5 unless given.", 2, MOST_FOLDS)
     bias: bool = True
-    dtype: Literal["auto", "float32", "float64"] = "auto"
-    missing: Literal["error", "drop", "mean"] = "error"
-    holdout: float = 0.0
+    dtype: Literal["auto", "float32", "float64"] = _choice(
+        "auto",
+        ("auto", "float32", "float64"),
+        "Type of the published graph; auto is float32 if that is accurate enough.",
+    )
+    missing: Literal["error", "drop", "mean"] = _choice(
+        "error",
+        ("error", "drop", "mean"),
+        "If a value is missing: stop, drop its row, or fill numeric features with their mean over "
+        "the training rows.",
+    )
+    holdout: float = _real(
+        0,
+        "Fraction of the rows to measure on and not to train on; the same share of every 100 rows.",
+        "at least 0 and below 1",
+        below=1.0,
+    )
     robust: Literal["HC0", "HC1", "HC2", "HC3"] | None = None
-    device: Literal["cpu", "cuda", "auto"] = "auto"
-    dependent: Literal["minimum-norm", "drop"] = "minimum-norm"
+    device: Literal["cpu", "cuda", "auto"] = _choice(
+        "auto",
+        ("cpu", "cuda", "auto"),
+        "Compute products over the rows here; auto is cpu.",
+    )
+    dependent: Literal["minimum-norm", "drop"] = _choice(
+        "minimum-norm",
+        ("minimum-norm", "drop"),
+        "If features are linearly dependent: the solution of least norm, as in scikit-learn, or "
+        "weight 0 for later features, as in R.",
+    )
 
     def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            value = getattr(self, name)
-            if not isinstance(value, str) or value not in choices:
-                raise _bad(name, value, f"one of {', '.join(choices)}")
-        numbers: dict[str, float] = {
-            "epochs": _whole("epochs", self.epochs, 1),
-            "seed": _whole("seed", self.seed, 0),
-        }
-        if self.learning_rate != "auto":
-            expected = "a positive number or 'auto'"
-            smallest = math.ulp(0.0)
-            numbers["learning_rate"] = _real(
-                "learning_rate", self.learning_rate, expected, smallest, math.inf
-            )
-        if self.momentum != "auto":
-            expected = "at least 0 and below 1, or 'auto'"
-            numbers["momentum"] = _real("momentum", self.momentum, expected, 0.0, 1.0)
-        for name, below in (("tolerance", math.inf), ("holdout", 1.0)):
-            expected = "at least 0" + (f" and below {below:g}" if below < math.inf else "")
-            numbers[name] = _real(name, getattr(self, name), expected, 0.0, below)
-        numbers |= self._ridge_numbers()
-        for name, value in numbers.items():
-            object.__setattr__(self, name, value)  # NumPy's numbers as Python's own
+        for name, values in accepted().items():
+            if name != "folds":
+                self._set(name, values.checked(name, getattr(self, name)))
+        self._check_folds()
         if type(self.bias) is not bool:
             raise _bad("bias", self.bias, "True or False")
         if self.arithmetic == "exact":
@@ -114,18 +167,19 @@ class Options:
         if self.robust is not None:
             self._check_robust()
 
-    def _ridge_numbers(self) -> dict[str, float]:
-        """Return the penalty, if it is a number, or the folds that are to choose one, checked."""
-        if isinstance(self.ridge, str) and self.ridge == "auto":
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # as a frozen dataclass initializes its own fields
+
+    def _check_folds(self) -> None:
+        if self.ridge == "auto":
             folds = FOLDS if self.folds is None else self.folds
-            return {"folds": _whole("folds", folds, 2, MOST_FOLDS)}
-        if self.folds is not None:
+            self._set("folds", accepted()["folds"].checked("folds", folds))
+        elif self.folds is not None:
             raise InputError(
                 f"folds = {self.folds!r} without ridge = 'auto': there is nothing to choose",
                 code="bad-option",
                 hint="give --ridge auto, or leave --folds out",
             )
-        return {"ridge": _real("ridge", self.ridge, "at least 0, or 'auto'", 0.0, math.inf)}
 
     def _check_exact(self) -> None:
         if self.preconditioning != "whiten" or self.gradient_source != "moments":
@@ -138,12 +192,15 @@ class Options:
             )
 
     def _check_robust(self) -> None:
-        if self.robust not in ROBUST:
-            raise _bad("robust", self.robust, f"None or one of {', '.join(ROBUST)}")
+        given: object = self.robust
+        kind = "HC3" if given is True else given
+        if kind not in ROBUST_KINDS:
+            raise _bad("robust", kind, f"None, True or one of {', '.join(ROBUST_KINDS)}")
+        self._set("robust", kind)
         if self.ridge:
             raise InputError(
                 f"robust = {self.robust!r} with ridge = {self.ridge!r}: a penalty draws the "
-                "weights towards 0 by an unknown amount, which no standard error tells of",
+                "weights towards 0 by an unknown amount, which no standard error covers",
                 code="bad-option",
                 hint="leave out one of --robust and --ridge",
             )
@@ -158,7 +215,7 @@ class Options:
 
     @classmethod
     def of(cls, **given: Any) -> Options:
-        """Return the options of these keywords.
+        """Make options of keywords.
 
         Raises:
             InputError: For an unknown keyword, with the nearest one, or a value out of range.
@@ -180,7 +237,7 @@ class Options:
 
     @property
     def fixed_momentum(self) -> float:
-        """The momentum of a table that is not wide: there "auto" means 0."""
+        """The momentum for a table that is not wide: "auto" means 0 there."""
         return 0.0 if self.momentum == "auto" else float(self.momentum)
 
     @property
@@ -195,27 +252,9 @@ class Options:
         return by_rows and self.dtype != "float64"
 
 
-def _whole(name: str, value: object, least: int, most: int = 2**63 - 1) -> int:
-    if (
-        not isinstance(value, Integral)
-        or isinstance(value, bool)
-        or not least <= int(value) <= most
-    ):
-        shown = "2^63 - 1" if most == 2**63 - 1 else f"{most:,}"
-        raise _bad(name, value, f"a whole number from {least} to {shown}")
-    return int(value)
-
-
-def _real(name: str, value: object, expected: str, least: float, below: float) -> float:
-    try:
-        number = (
-            math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
-        )
-    except OverflowError:
-        number = math.inf
-    if not least <= number < below:
-        raise _bad(name, value, expected)
-    return number
+def accepted() -> dict[str, Accepted]:
+    """List what the options take, by name; `bias` and `robust` are flags of the command."""
+    return {f.name: f.metadata["accepted"] for f in fields(Options) if f.metadata}
 
 
 def _bad(name: str, value: object, expected: str) -> InputError:
@@ -223,16 +262,16 @@ def _bad(name: str, value: object, expected: str) -> InputError:
 
 
 def check_arguments(table: Any, sample_weight: Any, separator: Any, **names: Any) -> None:
-    """Check that names are text, and that weights come as the table does.
+    """Check that names are text, and that weights come in the same form as the table.
 
     Args:
         table: What `fit` learns from; a tuple is a pair (X, Y).
-        sample_weight: A name, or for a pair an array.
+        sample_weight: A column's name; for a pair an array.
         separator: One character, or None.
-        **names: A name, several, or None, by the argument's own name.
+        **names: By argument: a name, several, or None.
 
     Raises:
-        InputError: Naming the argument and what was expected.
+        InputError: With the argument's name and what was expected.
     """
     for role, given in names.items():
         if not (given is None or isinstance(given, str) or _all_text(given)):

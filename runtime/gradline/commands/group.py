@@ -28,6 +28,7 @@ COMMANDS = {
     "pin": "gradline.commands.pin",
     "unpin": "gradline.commands.unpin",
 }
+ALIASES = {"train": "train-and-export"}
 
 
 class LazyGroup(click.Group):
@@ -39,16 +40,16 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, or None."""
-        return import_command(cmd_name) if cmd_name in COMMANDS else None
+        name = ALIASES.get(cmd_name, cmd_name)
+        return import_command(name) if name in COMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the name, the command and its arguments."""
-        if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            raise InputError(
-                f"No such command {args[0]!r}", code="usage", hint=nearest(args[0], COMMANDS)
-            )
+        if args[0] not in {*COMMANDS, *ALIASES} and not ctx.resilient_parsing:
+            hint = nearest(args[0], [*COMMANDS, *ALIASES])
+            raise InputError(f"No such command {args[0]!r}", code="usage", hint=hint)
         return super().resolve_command(ctx, args)
 
 

@@ -14,7 +14,7 @@ from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import Column, in_order
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
-from gradline_trainer.options import Options
+from gradline_trainer.options import MAX_CATEGORIES, Options
 from gradline_trainer.rows.columns import Columns, Table
 from gradline_trainer.rows.passes import Progress, each_share
 from gradline_trainer.rows.rows import Counts, RowReader
@@ -22,7 +22,6 @@ from gradline_trainer.rows.tally import Tally
 
 __all__ = ["MAX_CATEGORIES", "learn_encoding"]
 
-MAX_CATEGORIES = 1_000  # each is a feature
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
