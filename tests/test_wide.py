@@ -26,7 +26,7 @@ from gradline_export.freeze.float32 import certify_float32
 from gradline_trainer import Fit, LinearRegression, fit
 from gradline_trainer.moments.column_moments import ColumnMoments
 from gradline_trainer.moments.moments import Moments
-from gradline_trainer.rows.merging import merge_all
+from gradline_trainer.rows.passes import merge_all
 from gradline_trainer.rows.rows import Rows
 from gradline_trainer.wide import fitting as wide
 from gradline_trainer.wide import scratch

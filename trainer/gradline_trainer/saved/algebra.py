@@ -19,7 +19,7 @@ from gradline.errors import InputError, nearest
 from gradline_trainer.moments.compensated import two_sum
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
-from gradline_trainer.rows.merging import merge_all
+from gradline_trainer.rows.passes import merge_all
 from gradline_trainer.saved.check import is_semidefinite
 
 __all__ = ["merge_moments", "subtract_moments"]

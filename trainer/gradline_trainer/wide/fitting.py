@@ -23,8 +23,9 @@ from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.arrays import ArrayTable
 from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.dealing import GROUP_ROWS
 from gradline_trainer.rows.passes import Pass, Walk
-from gradline_trainer.rows.rows import GROUP_ROWS, RowReader, Rows
+from gradline_trainer.rows.rows import RowReader, Rows
 from gradline_trainer.statistics.advice import advise_on_columns
 from gradline_trainer.statistics.metrics import Metrics, metrics_over_rows
 from gradline_trainer.statistics.residuals import Residuals
