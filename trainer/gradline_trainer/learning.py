@@ -23,8 +23,12 @@ from gradline_trainer.result import Fit
 from gradline_trainer.rows.passes import Walk
 from gradline_trainer.rows.rows import Rows
 from gradline_trainer.statistics.advice import advise
-from gradline_trainer.statistics.metrics import Metrics, metrics_from_moments, metrics_over_rows
-from gradline_trainer.statistics.residuals import Residuals
+from gradline_trainer.statistics.metrics import (
+    Metrics,
+    Residuals,
+    metrics_from_moments,
+    metrics_over_rows,
+)
 from gradline_trainer.statistics.robust import measure_robust, refuse_robust, robust_warnings
 from gradline_trainer.statistics.whitening import measure_leverage
 from gradline_trainer.wide.fitting import fit_wide, is_wide

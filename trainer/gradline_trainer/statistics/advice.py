@@ -1,4 +1,4 @@
-"""What a person should know before they trust a fit."""
+"""Warn about what a person should know before they trust a fit."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from gradline_trainer.descent.problem import Problem
 from gradline_trainer.exact.loss import ExactSolution
 from gradline_trainer.moments.column_moments import ColumnMoments
 from gradline_trainer.moments.moments import Moments, one_value
-from gradline_trainer.rows.columns import Columns
+from gradline_trainer.options import Options
 from gradline_trainer.rows.rows import RowReader
 
 __all__ = ["advise", "advise_on_columns"]
 
-ROUNDED = 1e13  # from this condition number on, only rounding may separate features
+ROUNDED = 1e13  # from this condition number on, perhaps only rounding separates the features
 
 
 def advise(
@@ -24,23 +24,23 @@ def advise(
     unfinished: Optimality | None,
     exact: ExactSolution | None,
 ) -> list[str]:
-    """Return the warnings of a run, one sentence each.
+    """List a run's warnings, one sentence each.
 
     Args:
         reader: After its pass over the table.
-        moments: Of the training rows.
+        moments: The moments of the training rows.
         problem: With the features that were left out.
-        unfinished: How far from the optimum a run ended that did not converge, else None.
+        unfinished: How far from the optimum the run stopped; None if it converged.
         exact: What exact arithmetic found, if it was used.
     """
-    columns: Columns = reader.columns
+    columns = reader.columns
     found = advise_on_columns(reader, moments, problem.constant, problem.dependent)
     if problem.supposed:
         found.append(_supposition([columns.features[j] for j in problem.supposed], exact))
     if unfinished is not None:
         found.append(
             f"{_where(unfinished)}; gradient norm {unfinished.gradient_norm:.3g}; "
-            + _way_on(reader, problem, unfinished)
+            + _way_on(reader.options, unfinished)
         )
     if problem.condition > ILL_CONDITIONED:
         weakest = columns.features[int(problem.active[problem.factor.diagonal().argmin()])]
@@ -48,16 +48,16 @@ def advise(
             "features are nearly linearly dependent (condition number about "
             f"{problem.condition:.1e}): {weakest!r} is nearly a linear combination of earlier "
             "ones, and small changes of the data change their weights a lot"
-            + "; leave it out if it is one but for rounding"
+            + "; leave it out if they differ only by rounding"
             * (problem.condition > ROUNDED)
         )
     if exact is not None and exact.uncertified:
-        inputs = [*columns.features, "the bias"]
         t, j = exact.uncertified[0]
         found.append(
             f"{count(len(exact.uncertified), 'coefficient')} could not be certified as correctly "
-            f"rounded, the first of {inputs[j]!r} for {columns.targets[t]!r}: give more --epochs, "
-            "or leave out a feature that is nearly a linear combination of others"
+            f"rounded, the first of {[*columns.features, 'the bias'][j]!r} for "
+            f"{columns.targets[t]!r}: give more --epochs, or leave out a feature that is nearly a "
+            "linear combination of others"
         )
     return found
 
@@ -68,15 +68,16 @@ def advise_on_columns(
     constant: list[int],
     dependent: list[int],
 ) -> list[str]:
-    """Return the warnings of the columns and rows that a run leaves out.
+    """List the warnings about columns and rows that a run leaves out.
 
     Args:
         reader: After its pass over the table.
-        moments: Of the columns.
-        constant: Places of features that have one value only, or a second moment of 0.
+        moments: The moments of the columns.
+        constant: Places of features with a single value, or a second moment of 0.
         dependent: Places of features that are linear in earlier ones.
     """
     columns, counts = reader.columns, reader.counts
+    alike = one_value(moments)
 
     def named(places: list[int]) -> str:
         return and_more([repr(columns.features[j]) for j in places])
@@ -84,12 +85,12 @@ def advise_on_columns(
     found = []
     if columns.left_out:
         names = ", ".join(map(repr, columns.left_out))
-        found.append(f"left out, since they hold no numbers: {names} (--one-hot takes in text)")
+        found.append(f"not used, since they are not numeric: {names} (--one-hot adds text columns)")
     if counts.filled:
         found.append(f"{count(counts.filled, 'missing value')} filled with the training mean")
     if counts.unknown:
         found.append(
-            f"{counts.unknown} of the dropped rows were to be held out, but have a category that "
+            f"{counts.unknown} of the dropped rows belong to the holdout but have a category that "
             "no training row has"
         )
     if counts.dropped:
@@ -97,34 +98,31 @@ def advise_on_columns(
             f"{counts.dropped} of {counts.read} rows dropped for missing values"
             + " or unknown categories" * bool(counts.unknown)
         )
-    alike = one_value(moments)
-    tiny = [j for j in constant if not alike[j]]
-    same = [j for j in constant if alike[j]]
-    if same:
+    if same := [j for j in constant if alike[j]]:
         found.append(f"constant, so their weight is 0: {named(same)}")
-    if tiny:
+    if tiny := [j for j in constant if not alike[j]]:
         found.append(
             f"too small to square, so their weight is 0: {named(tiny)} (multiply the column first)"
         )
     if dependent:
-        said = "linearly dependent on earlier features (or more than the rows can tell apart), so "
+        why = "linearly dependent on earlier features (or more than the rows can tell apart), so "
         if reader.options.dependent == "drop":
-            found.append(f"{said}their weight is 0: {named(dependent)}")
+            found.append(f"{why}their weight is 0: {named(dependent)}")
         else:
             found.append(
-                f"{said}many weights fit equally well: {named(dependent)}; these have the least "
-                "norm (--dependent drop sets those of the features named to 0)"
+                f"{why}many weights fit equally well: {named(dependent)}; these have the least "
+                "norm (--dependent drop sets the weights of the named features to 0)"
             )
     return found
 
 
 def _supposition(names: list[str], exact: ExactSolution | None) -> str:
     """Explain how a threshold's verdict limits the claims about the optimum."""
-    way = "; --arithmetic exact decides, from the rows" if exact is None else ""
+    way = "; --arithmetic exact decides it from the rows" if exact is None else ""
     return (
-        f"that {and_more(list(map(repr, names)))} {'is' if len(names) == 1 else 'are'} linearly "
-        "dependent was judged by a threshold: what is said of the optimum holds for the other "
-        f"features alone{way}"
+        f"a threshold decided that {and_more(list(map(repr, names)))} "
+        f"{'is' if len(names) == 1 else 'are'} linearly dependent: what is said of the optimum "
+        f"holds only for the other features{way}"
     )
 
 
@@ -143,22 +141,20 @@ def _where(unfinished: Optimality) -> str:
     )
 
 
-def _way_on(reader: RowReader, problem: Problem, unfinished: Optimality) -> str:
-    """Return how a run that stopped before the optimum gets there."""
-    if unfinished.gap is None and reader.options.arithmetic == "fast":
-        return "fast arithmetic can't tell on so nearly dependent features: --arithmetic exact"
+def _way_on(options: Options, unfinished: Optimality) -> str:
+    """Advise how a run that stopped early reaches the optimum."""
     go = unfinished.epochs_to_go
-    further = "it can't get there at this rate"
+    if unfinished.gap is None and options.arithmetic == "fast":
+        return "the features are too nearly dependent for fast arithmetic: use --arithmetic exact"
+    further = "it can't be reached at this rate"
     if go is not None:
         further = f"about {count(_rounded_up(go), 'more epoch')}"
-    if reader.options.preconditioning != "whiten":
+    if options.preconditioning != "whiten":
         return f"{further}, or --preconditioning whiten"
-    if reader.options.learning_rate != "auto":
-        return f"{further}, or --learning-rate auto"
-    return further
+    return further + ", or --learning-rate auto" * (options.learning_rate != "auto")
 
 
 def _rounded_up(epochs: int) -> int:
-    """Return an estimate to two significant digits, not below it."""
+    """Round an estimate up to two significant digits."""
     unit = int(10 ** max(0, len(str(epochs)) - 2))
     return -(-epochs // unit) * unit

@@ -27,8 +27,7 @@ from gradline_trainer.rows.dealing import GROUP_ROWS
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import RowReader, Rows
 from gradline_trainer.statistics.advice import advise_on_columns
-from gradline_trainer.statistics.metrics import Metrics, metrics_over_rows
-from gradline_trainer.statistics.residuals import Residuals
+from gradline_trainer.statistics.metrics import Metrics, Residuals, metrics_over_rows
 from gradline_trainer.wide.descent import Learned, learn
 from gradline_trainer.wide.loss import StreamedLoss
 from gradline_trainer.wide.problem import WideProblem, state_wide_problem
