@@ -31,7 +31,7 @@ from gradline.tables import BLOCK_ROWS, open_files
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
 from gradline_trainer.moments.moments import Moments
-from gradline_trainer.rows.merging import merge_all
+from gradline_trainer.rows.passes import merge_all
 
 __all__ = ["run"]
 

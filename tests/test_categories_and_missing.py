@@ -32,7 +32,7 @@ from gradline.package.reading import read_package
 from gradline.tables import Block
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
-from gradline_trainer.rows.rows import held_out_rows
+from gradline_trainer.rows.dealing import held_out_rows
 
 LEVELS = ["Zürich", "basel", "São=1", "Ωmega"]
 ROWS = 300

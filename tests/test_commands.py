@@ -137,7 +137,7 @@ def test_the_summary_as_json_is_all_of_stdout(run: Run) -> None:
         "ONNX Runtime",
     }
     assert record["warnings"] == [
-        "left out, since they hold no numbers: 'region' (--one-hot takes in text)"
+        "not used, since they are not numeric: 'region' (--one-hot adds text columns)"
     ]
 
 

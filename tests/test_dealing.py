@@ -8,7 +8,7 @@ import pytest
 from gradline.tables import Block
 from gradline_trainer import fit
 from gradline_trainer.options import Options
-from gradline_trainer.rows.rows import dealt_folds, held_out_rows
+from gradline_trainer.rows.dealing import dealt_folds, held_out_rows
 
 
 def block(rows: int, start: int = 0, part: int = 0) -> Block:

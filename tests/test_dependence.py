@@ -124,7 +124,7 @@ def test_columns_a_unit_in_the_last_place_apart_are_independent(dependent: str) 
     assert found.arithmetic.condition > 1e15
     (warning,) = found.warnings
     assert "'x1' is nearly a linear combination of earlier ones" in warning
-    assert warning.endswith("leave it out if it is one but for rounding")
+    assert warning.endswith("leave it out if they differ only by rounding")
     summary = found.summary()
     assert summary.residual_dof == 9
     assert None not in summary.targets["y0"].standard_error
@@ -234,7 +234,7 @@ def test_dependent_columns_share_their_weights_as_in_scikit_learn(arithmetic: st
     assert found.warnings[0] == (
         "linearly dependent on earlier features (or more than the rows can tell apart), so many "
         "weights fit equally well: 'x3', 'x4'; these have the least norm (--dependent drop sets "
-        "those of the features named to 0)"
+        "the weights of the named features to 0)"
     )
 
 
@@ -315,8 +315,8 @@ def test_fast_arithmetic_limits_its_claims_to_the_columns_it_judged_independent(
     assert found.supposed == ["x1"]
     assert found.optimality.weights_error is None
     assert found.warnings[1] == (
-        "that 'x1' is linearly dependent was judged by a threshold: what is said of the optimum "
-        "holds for the other features alone; --arithmetic exact decides, from the rows"
+        "a threshold decided that 'x1' is linearly dependent: what is said of the optimum holds "
+        "only for the other features; --arithmetic exact decides it from the rows"
     )
     frozen = freeze(found, "doubt")
     page = frozen.files["report.html"].decode()
@@ -382,7 +382,7 @@ def test_exact_arithmetic_that_stops_short_of_a_proof_says_so(
     found = fit((np.c_[X, X @ [1, 2, 0, 0] / 3], rng.normal(size=20)), arithmetic="exact")
     assert found.supposed == ["x4"]
     assert found.optimality.weights_error is None
-    assert found.warnings[1].endswith("holds for the other features alone")
+    assert found.warnings[1].endswith("holds only for the other features")
 
 
 def test_a_pivoted_factor_is_that_of_the_columns_in_order_even_if_cholesky_fails(

@@ -24,8 +24,9 @@ from gradline_trainer.descent.arithmetic import SMALL, exact_cost
 from gradline_trainer.exact.moments import ExactMoments, gather_exactly
 from gradline_trainer.options import Options
 from gradline_trainer.rows.arrays import ArrayTable
+from gradline_trainer.rows.dealing import held_out_rows
 from gradline_trainer.rows.passes import Walk
-from gradline_trainer.rows.rows import RowReader, held_out_rows
+from gradline_trainer.rows.rows import RowReader
 
 Array = NDArray[np.float64]
 NIST = Path(__file__).parent / "nist"

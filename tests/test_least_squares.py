@@ -15,7 +15,7 @@ from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block
 from gradline_trainer import Fit, fit
 from gradline_trainer.options import Options
-from gradline_trainer.rows.rows import held_out_rows
+from gradline_trainer.rows.dealing import held_out_rows
 
 Array = NDArray[np.float64]
 

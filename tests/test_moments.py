@@ -23,7 +23,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from gradline_trainer.moments.moments import Moments
-from gradline_trainer.rows.merging import merge_all
+from gradline_trainer.rows.passes import merge_all
 
 Array = NDArray[np.float64]
 Table = tuple[Array, Array | None]  # rows (n, p) and weights (n,)

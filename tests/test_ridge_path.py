@@ -28,7 +28,7 @@ from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.rows import arrays as arrays_module
 from gradline_trainer.rows.arrays import ArrayTable
-from gradline_trainer.rows.rows import dealt_folds, held_out_rows
+from gradline_trainer.rows.dealing import dealt_folds, held_out_rows
 
 Array = NDArray[np.float64]
 

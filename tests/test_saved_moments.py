@@ -225,20 +225,32 @@ def at(place: int, value: float) -> Callable[[Array], None]:
 
 
 BAD: dict[str, tuple[bytes, str, str]] = {
-    "empty": (b"", "not-moments", "holds no saved moments"),
-    "a table": (b"a,b,y\n1,2,3\n", "not-moments", "holds no saved moments"),
-    "a pickle": (pickle.dumps(GOOD), "not-moments", "holds no saved moments"),
+    "empty": (b"", "not-moments", "is not a file of saved moments"),
+    "a table": (b"a,b,y\n1,2,3\n", "not-moments", "is not a file of saved moments"),
+    "a pickle": (pickle.dumps(GOOD), "not-moments", "is not a file of saved moments"),
     "newer": (sealed(b"gradline moments 2\n{}\n"), "newer-format", "format 2, .* reads format 1"),
-    "cut short": (b"".join(dump(GOOD))[:-1], "broken-seal", "cut short or was changed"),
-    "longer": (b"".join(dump(GOOD)) + b"\0", "broken-seal", "cut short or was changed"),
-    "no JSON": (sealed(b"gradline moments 1\nx\n"), "bad-moments", "no file of saved moments"),
-    "no object": (sealed(b"gradline moments 1\n[1]\n"), "bad-moments", "no file of saved moments"),
+    "cut short": (b"".join(dump(GOOD))[:-1], "broken-seal", "incomplete or was changed"),
+    "longer": (b"".join(dump(GOOD)) + b"\0", "broken-seal", "incomplete or was changed"),
+    "no JSON": (
+        sealed(b"gradline moments 1\nx\n"),
+        "bad-moments",
+        "not a valid file of",
+    ),
+    "no object": (
+        sealed(b"gradline moments 1\n[1]\n"),
+        "bad-moments",
+        "not a valid file of",
+    ),
     "nested": (sealed(b"gradline moments 1\n" + b"[" * 90_000 + b"\n"), "bad-moments", "moments"),
-    "nothing": (sealed(b"gradline moments 1\n{}\n"), "bad-moments", "no file of saved moments"),
+    "nothing": (
+        sealed(b"gradline moments 1\n{}\n"),
+        "bad-moments",
+        "not a valid file of",
+    ),
     "other shapes": (file_with(GOOD, features=["x0"]), "bad-moments", "bytes of numbers"),
     "no target": (file_with(GOOD, targets=[]), "bad-moments", "no features or no targets"),
-    "twice": (file_with(GOOD, targets=["x1"]), "bad-moments", "a name stands twice"),
-    "a number's name": (file_with(GOOD, features=["x0", 1]), "bad-moments", "a name is no text"),
+    "twice": (file_with(GOOD, targets=["x1"]), "bad-moments", "a name occurs twice"),
+    "a number's name": (file_with(GOOD, features=["x0", 1]), "bad-moments", "a name is not text"),
     "columns": (file_with(GOOD, columns=[{}]), "bad-moments", "no known kind"),
     "a count": (file_with(GOOD, filled=-1), "bad-moments", "the count -1"),
     "many sets": (file_with(GOOD, moments=[]), "bad-moments", "its list of moments"),
@@ -246,9 +258,9 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     "fewer rows": (
         file_with(GOOD, rows={"read": 19, "dropped": 0, "held_out": 0}),
         "bad-moments",
-        "20 rows to train on, of 19",
+        "20 training rows, of 19",
     ),
-    "a weight": (file_with(GOOD, at(0, 21.0)), "bad-moments", "20 rows of the weight 21"),
+    "a weight": (file_with(GOOD, at(0, 21.0)), "bad-moments", "20 rows of total weight 21"),
     "NaN": (file_with(GOOD, at(-1, np.nan)), "bad-moments", "a co-moment of 'x2' is not finite"),
     "infinite": (file_with(GOOD, at(2, np.inf)), "bad-moments", "a mean of 'x1' is not finite"),
     "a range": (file_with(GOOD, at(1 + 2 * P, 1e9)), "bad-moments", "range of 'x0' is empty"),
@@ -345,7 +357,7 @@ def test_the_same_tree_gives_the_same_bytes(run: Run) -> None:
 def test_a_file_of_any_size_that_is_none_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.truncate(1 << 42)
-    with pytest.raises(InputError, match="large holds no saved moments"):
+    with pytest.raises(InputError, match="large is not a file of saved moments"):
         load_moments(tmp_path / "large")
 
 
@@ -357,7 +369,7 @@ def test_rows_that_would_count_twice_are_refused(run: Run) -> None:
     Path("copy.m").write_bytes(Path("one.m").read_bytes())
     for files, said in (
         (["one.m", "other.m", "one.m"], "one.m is given twice"),
-        (["one.m", "copy.m"], "copy.m has the very bytes of one.m"),
+        (["one.m", "copy.m"], "copy.m has the same bytes as one.m"),
     ):
         status, _, errors = run("moments", "merge", *files, "-o", "whole.m")
         assert status == 2
@@ -377,7 +389,7 @@ def test_columns_are_merged_by_name() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        ({}, {"features": ["a"]}, "has the feature 'b', .* has not"),
+        ({}, {"features": ["a"]}, "has the feature 'b', .* does not"),
         ({"features": ["a"]}, {"features": ["c"]}, "has the feature 'c'"),
         ({}, {"targets": "z"}, "has the target 'z'"),
         ({}, {"sample_weight": "weight"}, "the sample weights are 'weight' and None"),
@@ -477,7 +489,7 @@ def test_a_difference_that_keeps_too_few_digits_is_refused() -> None:
     assert caught.value.code == "lost-digits"
     assert subtract_moments(whole, saved_of(rest)).moments.rounding < MOST
     constant = saved_of(np.c_[np.full(1000, 0.1), rest[:, 1]])
-    with pytest.raises(InputError, match="too little of 'x0' varies"):
+    with pytest.raises(InputError, match="'x0' varies too little"):
         subtract_moments(merge_moments([constant, part]), part)
 
 
@@ -504,10 +516,10 @@ def test_what_is_no_part_of_the_whole_is_refused() -> None:
     whole = saved_of(rows)
     for part, message in (
         (saved_of(RNG.normal(size=(101, 3))), "more rows read"),
-        (saved_of(rows[:10] * 9), "its range of '.*' is beyond the whole's"),
+        (saved_of(rows[:10] * 9), "its range of '.*' exceeds the whole's"),
         (
             saved_of(np.tile(rows[:1] * [0, 1, 1] + [0.5, 0, 0], (50, 1))),
-            "beyond|negative|no table",
+            "exceeds|negative|no table",
         ),
         (saved_of(rows[:10], rows_read=20, rows_dropped=10), "more rows dropped"),
         (saved_of(np.repeat(rows[[rows[:, 0].argmax()]], 60, 0)), "negative variance|no table"),
@@ -523,7 +535,7 @@ def test_a_part_that_only_a_direction_betrays_is_refused() -> None:
     a = np.linspace(-1, 1, 100)
     whole = saved_of(np.c_[a, a + 0.01 * RNG.normal(size=100), RNG.normal(size=100)])
     other = saved_of(np.c_[a[20:80], -a[20:80], np.zeros(60)])
-    with pytest.raises(InputError, match="those of no table"):
+    with pytest.raises(InputError, match="no table has"):
         subtract_moments(whole, other)
 
 
@@ -690,7 +702,7 @@ def test_an_unwritable_place_is_refused_before_any_training(run: Run) -> None:
     assert not Path("artifacts").exists()
     with pytest.raises(OutputError):
         save_moments(GOOD, "folder")
-    with pytest.raises(InputError, match="has not kept the moments"):
+    with pytest.raises(InputError, match="did not keep the moments"):
         save_moments(fit("t.csv", "y"), "t")
 
 

@@ -173,7 +173,7 @@ def test_text_columns_are_left_out_by_name(tmp_path: Path) -> None:
     found = learned(write(tmp_path / "t.csv", csv(frame)))
     assert found.features == ["a", "b"]
     assert found.warnings == [
-        "left out, since they hold no numbers: 'who', 'day' (--one-hot takes in text)"
+        "not used, since they are not numeric: 'who', 'day' (--one-hot adds text columns)"
     ]
 
 

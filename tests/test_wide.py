@@ -25,7 +25,7 @@ from gradline_export import export_package
 from gradline_export.freeze.float32 import certify_float32
 from gradline_trainer import Fit, LinearRegression, fit, learning
 from gradline_trainer.moments.moments import ColumnMoments, Moments
-from gradline_trainer.rows.merging import merge_all
+from gradline_trainer.rows.passes import merge_all
 from gradline_trainer.rows.rows import Rows
 from gradline_trainer.wide import scratch, streaming
 from gradline_trainer.wide.optimality import WideOptimality

@@ -23,9 +23,9 @@ from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.learning import learn
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
+from gradline_trainer.rows.columns import open_table
 from gradline_trainer.rows.passes import Walk
 from gradline_trainer.rows.rows import RowReader
-from gradline_trainer.rows.sources import open_table
 
 __all__ = ["LinearRegression"]
 

@@ -1,4 +1,4 @@
-"""A table that is a matrix in memory, dense or sparse."""
+"""Read tables that are matrices in memory, dense or sparse."""
 
 from __future__ import annotations
 
@@ -11,41 +11,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.categories import PlaceOf, places_of, texts_of
-from gradline.columns.matrix import describe, from_tensor, is_sparse, refuse_sparse
+from gradline.columns.matrix import (
+    column_labels,
+    describe,
+    from_tensor,
+    is_sparse,
+    refuse_sparse,
+)
 from gradline.columns.python_numbers import as_float, is_large_integer, is_number, shown
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
-from gradline_trainer.rows.rows import GROUP_ROWS
+from gradline_trainer.rows.dealing import GROUP_ROWS
 
-__all__ = ["ArrayTable", "matrix_of"]
+__all__ = ["ArrayTable", "matrix_of", "table_of_arrays"]
 
-DENSE = 1 << 22  # numbers of a sparse matrix to make dense at a time
+DENSE = 1 << 22  # how many numbers of a sparse matrix to convert to dense at a time
 
 
 class ArrayTable:
-    """Named columns of numbers, read in blocks as `gradline.tables.FrameTable` is.
+    """Named columns of numbers, read in blocks like `gradline.tables.FrameTable`.
 
     Attributes:
         names: One per column.
         kinds: "number" for each.
-        paths: None, for it has no files.
-        place_of: For each category column, what turns its text into the number that is read.
+        paths: Empty, since there are no files.
+        place_of: Maps the text of each category column to the number that is read.
     """
 
     paths: Sequence[TableFile] = ()
     place_of: Mapping[str, PlaceOf] = MappingProxyType({})
 
     def __init__(self, parts: Sequence[NDArray[Any]], names: list[str]) -> None:
-        self.parts = parts  # side by side, not joined: X may be half of the memory
+        self.parts = parts  # side by side, not joined: a copy of X may not fit in memory
         self.names = names
         self.kinds = dict.fromkeys(names, "number")
 
     def label(self, part: int) -> str:
-        """Return what messages call the table."""
+        """Name the table for messages."""
         return "the table"
 
     def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
-        """Return the same table with these columns read as categories, each as its place."""
+        """Copy the table, with these columns read as the places of their categories."""
         table = copy(self)
         table.place_of = place_of
         return table
@@ -53,20 +59,20 @@ class ArrayTable:
     def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
         """Yield the named columns as numbers, `rows` at a time.
 
-        The default is BLOCK_ROWS, or for a sparse matrix as many rows as make DENSE numbers.
+        The default is BLOCK_ROWS; for a sparse matrix as many rows as make DENSE numbers.
         """
         size = rows or BLOCK_ROWS
-        if rows is None and any(map(is_sparse, self.parts)):
+        if rows is None and not all(isinstance(part, np.ndarray) for part in self.parts):
             size = max(GROUP_ROWS, min(BLOCK_ROWS, DENSE // len(self.names)))
         place = {name: j for j, name in reversed(list(enumerate(self.names)))}
         places = [place[name] for name in columns]
         everything = places == list(range(len(self.names))) and not self.place_of
         for start in range(0, self.expected_rows(), size):
-            block = slice(start, start + size)
+            pieces = [_cut(part, slice(start, start + size)) for part in self.parts]
             if everything:
-                yield Block(0, start, tuple(_number(_cut(part, block)) for part in self.parts))
+                yield Block(0, start, tuple(map(_as_float, pieces)))
                 continue
-            values = self._joined(block)[:, places]
+            values = np.concatenate(pieces, axis=1, dtype=np.float64)[:, places]
             for j, name in enumerate(columns):
                 if name in self.place_of:
                     texts = texts_of(values[:, j], name)
@@ -76,36 +82,83 @@ class ArrayTable:
     @property
     def values(self) -> NDArray[np.float64]:
         """The whole table as one matrix."""
-        return self._joined(slice(None))
-
-    def _joined(self, rows: slice) -> NDArray[np.float64]:
-        return np.concatenate([_cut(p, rows) for p in self.parts], axis=1, dtype=np.float64)
+        every = slice(None)
+        return np.concatenate([_cut(p, every) for p in self.parts], axis=1, dtype=np.float64)
 
     def expected_rows(self) -> int:
-        """Return how many rows there are."""
+        """Count the rows."""
         return int(self.parts[0].shape[0])
 
     def not_numbers(self, name: str, role: str = "feature") -> InputError:
-        """Return the error for a column that is not numeric; there is none here."""
+        """Fail: every column is numeric."""
         raise AssertionError(name)
 
 
 def _cut(part: Any, rows: slice) -> NDArray[Any]:
-    """Return some of a matrix's rows, dense."""
+    """Take some rows of a matrix, dense."""
     values = part[rows]
-    return values.toarray() if is_sparse(values) else values  # type: ignore[no-any-return]
+    return values if isinstance(values, np.ndarray) else values.toarray()
 
 
-def _number(values: NDArray[Any]) -> NDArray[Any]:
-    """Return float64 and float32 as they are, all else as float64."""
+def _as_float(values: NDArray[Any]) -> NDArray[Any]:
+    """Convert to float64 unless the values are float64 or float32 already."""
     kept = values.dtype.isnative and values.dtype in (np.float64, np.float32)
-    if min(values.strides) < 0:  # PyTorch has no such tensors
+    if min(values.strides) < 0:  # PyTorch does not support negative strides
         values = values.copy()
     return values if kept else values.astype(np.float64)
 
 
+def table_of_arrays(
+    pair: Any, targets: Any, features: Any, weights: Any
+) -> tuple[ArrayTable, list[str], list[str], str | None]:
+    """Join (X, Y) and sample weights to a table; return it and its columns' names."""
+    if len(pair) != 2:
+        raise InputError(
+            f"expected a pair (X, Y), got a tuple of {len(pair)}",
+            code="unknown-table",
+            hint="give (X, Y)",
+        )
+    parts = [matrix_of(pair[0], "X"), matrix_of(pair[1], "Y")]
+    features = _names(features, pair[0], "x", parts[0])
+    targets = _names(targets, pair[1], "y", parts[1])
+    labels, weight = [features, targets], None
+    if weights is not None:
+        parts.append(matrix_of(weights, "sample_weight"))
+        weight = "sample_weight"
+        while weight in (*features, *targets):
+            weight += "_"
+        labels.append([weight])
+    for what, names, part in zip(("X", "Y", "sample_weight"), labels, parts, strict=False):
+        if len(names) != part.shape[1]:
+            raise InputError(
+                f"{what} has {part.shape[1]} columns, expected {len(names)}, one for each name",
+                code="wrong-shape",
+                hint="give one name per column",
+            )
+    if len({part.shape[0] for part in parts}) > 1:
+        raise InputError(
+            f"X, Y and weights have {', '.join(str(part.shape[0]) for part in parts)} rows",
+            code="wrong-shape",
+            hint="give one row of each per observation",
+        )
+    return (
+        ArrayTable(parts, [name for names in labels for name in names]),
+        targets,
+        features,
+        weight,
+    )
+
+
+def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
+    """Name a matrix's columns: as given, else by the data frame's labels, else x0, x1, …."""
+    if given is not None:
+        return [given] if isinstance(given, str) else list(given)
+    labels = None if isinstance(array, np.ndarray) else column_labels(array)
+    return list(map(str, labels or [f"{letter}{j}" for j in range(matrix.shape[1])]))
+
+
 def matrix_of(values: Any, what: str) -> Any:
-    """Return an array-like or tensor as a matrix, a single dimension as one column.
+    """Convert an array-like or tensor to a matrix; a single dimension becomes one column.
 
     A SciPy sparse matrix X stays sparse, in CSR format.
 
@@ -116,19 +169,10 @@ def matrix_of(values: Any, what: str) -> Any:
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
-    if is_sparse(values):
+    is_array = isinstance(values, np.ndarray)
+    if not is_array and is_sparse(values):
         return _compressed(values, what)
-    values = from_tensor(values, what)
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind == "O":
-            array = _plain(array, what)
-    except InputError:
-        raise
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"{what} is not a matrix of numbers ({error})", code="not-numeric"
-        ) from error
+    array = values if is_array and values.dtype.kind != "O" else _array_of(values, what)
     if array.ndim == 1 and what != "X":
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape[1:]:
@@ -143,6 +187,19 @@ def matrix_of(values: Any, what: str) -> Any:
         row, column = np.unravel_index(np.argmax(np.abs(array.astype(np.float64))), array.shape)
         _check_integer(array[row, column], (row, column), what)
     return array
+
+
+def _array_of(values: Any, what: str) -> NDArray[Any]:
+    """Convert an array-like, a tensor or an array of Python objects."""
+    try:
+        array = np.asarray(from_tensor(values, what))
+        return _plain(array, what) if array.dtype.kind == "O" else array
+    except InputError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"{what} is not a matrix of numbers ({error})", code="not-numeric"
+        ) from error
 
 
 def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
@@ -161,9 +218,9 @@ def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
             numbers[place] = as_float(value)
         except OverflowError:
             raise InputError(
-                f"{what} holds {shown(value)} in {_told(place)}, outside the range of float64",
+                f"{what} holds {shown(value)} in {_described(place)}, outside the range of float64",
                 code="out-of-range",
-                hint="mend it, or leave the row out",
+                hint="correct it, or leave the row out",
             ) from None
     return numbers
 
@@ -172,14 +229,14 @@ def _check_integer(value: Any, place: Sequence[Any], what: str) -> None:
     """Refuse an integer beyond 2^53."""
     if is_large_integer(value):
         raise InputError(
-            f"{what} holds the integer {shown(value)} in {_told(place)}: float64 is exact only up "
-            "to 2^53",
+            f"{what} holds the integer {shown(value)} in {_described(place)}: float64 is exact "
+            "only up to 2^53",
             code="large-integer",
             hint="leave the column out, or divide it first",
         )
 
 
-def _told(place: Sequence[Any]) -> str:
+def _described(place: Sequence[Any]) -> str:
     """Describe a value's place for messages; a single dimension is one column."""
     row, column = (*place, 0, 0)[:2]
     return f"row {row + 1}, column {column + 1}"

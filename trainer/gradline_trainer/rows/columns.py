@@ -1,23 +1,27 @@
-"""Which columns are features, targets and weights."""
+"""Open a table and choose its columns: features, targets and weights."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import Column
 from gradline.errors import InputError, nearest_column
-from gradline.tables import Block, FrameTable, TableFile
+from gradline.tables import Block, Dialect, FrameTable, TableFile, open_files
+from gradline.tables.frames import open_frame
+from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 
-__all__ = ["Columns", "Table", "choose_columns"]
+__all__ = ["Columns", "Table", "choose_columns", "open_table"]
 
+Names = Sequence[str] | str | None
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
-NUMERIC_SHARE = 0.9  # a text column with as many numbers is taken for a faulty numeric one
+NUMERIC_SHARE = 0.9  # a text column with this share of numbers was probably meant to be numeric
 
 
 class Table(Protocol):
@@ -31,19 +35,19 @@ class Table(Protocol):
         """The files."""
 
     def label(self, part: int) -> str:
-        """What messages call a part."""
+        """Name a part for messages."""
 
     def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
-        """The same table, with these columns read as the places of their categories."""
+        """Copy the table, with these columns read as the places of their categories."""
 
     def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
-        """The named columns as numbers, `rows` at a time."""
+        """Yield the named columns as numbers, `rows` at a time."""
 
     def expected_rows(self) -> int | None:
-        """About how many rows there are, where that is known."""
+        """Estimate the number of rows, if possible."""
 
     def not_numbers(self, name: str, role: str = "feature") -> InputError:
-        """The error for a column, chosen as `role`, that holds something else."""
+        """Build the error for a column, chosen as `role`, that is not numeric."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Columns:
         inputs: The table's columns that features come from, in the graph's order.
         targets: The k outputs.
         weight: The column of sample weights, or None.
-        left_out: Columns that hold no numbers and were not asked for.
+        left_out: Columns that are not numeric and were not asked for.
     """
 
     inputs: list[Column]
@@ -69,68 +73,89 @@ class Columns:
 
     @property
     def all(self) -> list[str]:
-        """The table's inputs, targets and the weight, in the order of a block's columns."""
+        """The inputs, targets and weight, in the order of a block's columns."""
         names = [column.name for column in self.inputs]
         return names + self.targets + ([self.weight] if self.weight else [])
 
 
+def open_table(
+    table: Any,
+    targets: Names,
+    features: Names,
+    exclude: Sequence[str] | str,
+    sample_weight: Any,
+    dialect: Dialect,
+    one_hot: Sequence[str] | str = (),
+) -> tuple[Table, Columns]:
+    """Open a table and choose its columns; see `fit`.
+
+    Raises:
+        InputError: For a table or a column name that does not fit.
+    """
+    source: Table
+    if isinstance(table, tuple):
+        source, targets, features, sample_weight = table_of_arrays(
+            table, targets, features, sample_weight
+        )
+    elif isinstance(table, str | Path):
+        source = open_files(table, dialect)
+    else:
+        source = table if isinstance(table, ArrayTable) else open_frame(table)
+    return source, choose_columns(source, targets, features, exclude, sample_weight, one_hot)
+
+
 def choose_columns(
     table: Table,
-    targets: Sequence[str] | str | None,
-    features: Sequence[str] | str | None,
+    targets: Names,
+    features: Names,
     exclude: Sequence[str] | str = (),
     weight: str | None = None,
     one_hot: Sequence[str] | str = (),
 ) -> Columns:
-    """Return the columns to train on, every name checked against the table.
+    """Choose the columns to train on, and check every name against the table.
 
     Args:
         table: The table.
         targets: At least one name.
         features: Names in the graph's order; None for every other numeric column.
-        exclude: Names that are not to be features.
+        exclude: Names that must not become features.
         weight: The column of sample weights.
         one_hot: Names of features that are categories, of any kind but dates.
 
     Raises:
-        InputError: For a name that is unknown, repeated, used twice, or of a column of another
-            kind than its use needs, naming it.
+        InputError: For a name that is unknown, repeated or used twice, or whose column has the
+            wrong kind.
     """
     chosen_targets = _named(table, "target", targets or ())
     if not chosen_targets:
         raise InputError(
-            "no target: which columns are to be predicted?",
+            "no target: which columns should be predicted?",
             code="no-target",
             hint=f"--target NAME, one of {_listed(table.names)}",
         )
-    excluded = set(_named(table, "excluded column", exclude))
+    excluded = dict.fromkeys(_named(table, "excluded column", exclude), "excluded column")
     taken = dict.fromkeys(chosen_targets, "target")
     if weight is not None:
-        _named(table, "sample weight", weight)
-        _free(weight, "sample weight", taken)
+        _refuse_taken(_named(table, "sample weight", [weight]), "sample weight", taken)
         taken[weight] = "sample weight"
     categories = _named(table, "category", one_hot)
-    for name in categories:
-        _free(name, "category", taken | dict.fromkeys(excluded, "excluded column"))
+    _refuse_taken(categories, "category", taken | excluded)
     left_out: list[str] = []
     if features is not None:
-        refused = taken | dict.fromkeys(excluded, "excluded column")
-        chosen = _named(table, "feature", features, refused)
-        for name in chosen:
-            _free(name, "feature", taken)
-            _free(name, "feature", refused)
+        chosen = _named(table, "feature", features, taken | excluded)
+        _refuse_taken(chosen, "feature", excluded | taken)
     else:
         candidates = [n for n in table.names if n not in taken and n not in excluded]
-        _once(table, candidates)
+        _refuse_duplicates(table, candidates)
         chosen = [n for n in candidates if table.kinds[n] == "number" or n in categories]
         left_out = [n for n in candidates if n not in chosen]
         for name in left_out:
             _refuse_faulty(table, name)
     if not chosen:
         raise InputError(
-            "no feature: the table has no numeric column beside the targets and weights",
+            "no feature: apart from targets and weights, the table has no numeric column",
             code="no-feature",
-            hint=f"its columns are {_listed(table.names)}; --one-hot NAME takes one of text",
+            hint=f"its columns are {_listed(table.names)}; --one-hot NAME adds a text column",
         )
     _check_kinds(table, dict.fromkeys(chosen, "feature") | taken, categories)
     inputs = [Column(name, "category" if name in categories else "number") for name in chosen]
@@ -138,7 +163,7 @@ def choose_columns(
 
 
 def _check_kinds(table: Table, roles: Mapping[str, str], categories: Sequence[str]) -> None:
-    """Raise for a column of another kind than its role needs."""
+    """Raise if a column's kind does not fit its role."""
     for name, role in roles.items():
         if any("\ud800" <= c <= "\udfff" for c in name):
             raise InputError(
@@ -147,7 +172,14 @@ def _check_kinds(table: Table, roles: Mapping[str, str], categories: Sequence[st
         kind = table.kinds[name]
         if kind == "number" or (kind == "text" and name in categories):
             continue
-        raise _no_category(table, name) if name in categories else table.not_numbers(name, role)
+        if name not in categories:
+            raise table.not_numbers(name, role)
+        held = "dates" if kind == "date" else "values that are neither text nor integers"
+        raise InputError(
+            f"the column {name!r} holds {held}, expected categories",
+            code="not-a-category",
+            hint=f"store it as text or integers, or leave --one-hot {name!r} out",
+        )
     for name in categories:
         if name not in roles:
             raise InputError(
@@ -157,17 +189,8 @@ def _check_kinds(table: Table, roles: Mapping[str, str], categories: Sequence[st
             )
 
 
-def _no_category(table: Table, name: str) -> InputError:
-    kind = "dates" if table.kinds[name] == "date" else "values that are neither text nor integers"
-    return InputError(
-        f"the column {name!r} holds {kind}, expected categories",
-        code="not-a-category",
-        hint=f"store it as text or integers, or leave --one-hot {name!r} out",
-    )
-
-
 def _named(
-    table: Table, role: str, names: Sequence[str] | str, taken: Iterable[str] = ()
+    table: Table, role: str, names: Sequence[str] | str, taken: Mapping[str, str] | None = None
 ) -> list[str]:
     """Check each name against the table; errors never suggest a name in `taken`."""
     chosen = [names] if isinstance(names, str) else list(names)
@@ -178,18 +201,18 @@ def _named(
             raise InputError(
                 f"unknown {role} {name!r}",
                 code="unknown-column",
-                hint=nearest_column(name, table.names, {*chosen, *taken}),
+                hint=nearest_column(name, table.names, {*chosen, *(taken or ())}),
             )
         if name in seen:
             raise InputError(
                 f"the {role} {name!r} is named twice", code="repeated-column", hint="name it once"
             )
         seen.add(name)
-    _once(table, chosen)
+    _refuse_duplicates(table, chosen)
     return chosen
 
 
-def _once(table: Table, names: Sequence[str]) -> None:
+def _refuse_duplicates(table: Table, names: Sequence[str]) -> None:
     counts = Counter(table.names)
     for name in names:
         if counts[name] > 1:
@@ -200,17 +223,18 @@ def _once(table: Table, names: Sequence[str]) -> None:
             )
 
 
-def _free(name: str, role: str, taken: dict[str, str]) -> None:
-    if name in taken:
-        raise InputError(
-            f"{name!r} is named as {taken[name]} and as {role}",
-            code="repeated-column",
-            hint="give it one role",
-        )
+def _refuse_taken(names: Sequence[str], role: str, taken: Mapping[str, str]) -> None:
+    for name in names:
+        if name in taken:
+            raise InputError(
+                f"{name!r} is named as {taken[name]} and as {role}",
+                code="repeated-column",
+                hint="give it one role",
+            )
 
 
 def _refuse_faulty(table: Table, name: str) -> None:
-    """Raise for a text column that was meant to be a feature.
+    """Raise if a text column was probably meant to be a feature.
 
     It is nearly all numbers, or its text reads as numbers with decimal commas.
     """

@@ -1,14 +1,17 @@
-"""The earlier pass: which levels the categories have, and what fills missing numbers.
+"""Learn the levels of categories and the means that fill missing numbers, in a pass of its own.
 
-Both come from the training rows alone: those held out, dropped or of weight 0 add no level and
-nothing to a mean.
+Both come from the training rows only: a row that is held out, dropped or of weight 0 adds no
+level and nothing to a mean.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+
+import numpy as np
 
 from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import Column, in_order
@@ -16,13 +19,84 @@ from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import MAX_CATEGORIES, Options
 from gradline_trainer.rows.columns import Columns, Table
-from gradline_trainer.rows.passes import Progress, each_share
-from gradline_trainer.rows.rows import Counts, RowReader
-from gradline_trainer.rows.tally import Tally
+from gradline_trainer.rows.passes import Progress
+from gradline_trainer.rows.rows import Counts, RowReader, Rows
+from gradline_trainer.rows.sharding import each_share
 
 __all__ = ["MAX_CATEGORIES", "learn_encoding"]
 
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+
+
+@dataclass
+class Tally:
+    """Counts of one column's training rows: a category's levels, or a number's sum.
+
+    Attributes:
+        places: The number of each text, in order of appearance.
+        counts: How many training rows have each text.
+        sums, weights: The weighted sum of numbers and their weight, one entry per block.
+    """
+
+    places: dict[str, int] = field(default_factory=dict)
+    counts: list[int] = field(default_factory=list)
+    sums: list[float] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+
+    def place_of(self, text: str) -> int:
+        """Look up a text's number; a new text gets the next one."""
+        return self.places.setdefault(text, len(self.places))
+
+    def add(self, rows: Rows, j: int, kind: str) -> None:
+        """Count column j of a block's training rows."""
+        values = np.ascontiguousarray(rows.features[:, j])  # a sum's bits depend on the layout
+        if kind == "category":
+            counts = np.bincount(values.astype(np.intp), minlength=len(self.places))
+            before = np.array(self.counts + [0] * (len(counts) - len(self.counts)), np.int64)
+            self.counts = (before + counts).tolist()
+            return
+        present = ~np.isnan(values)
+        weights = np.ones(len(values)) if rows.weights is None else rows.weights
+        with np.errstate(over="ignore"):  # `mean` checks for infinity
+            self.sums.append(float(np.sum((values * weights)[present])))
+        self.weights.append(float(np.sum(weights[present])))
+
+    def merge(self, later: Tally) -> None:
+        """Add the counts of later rows."""
+        counts = later.counts + [0] * (len(later.places) - len(later.counts))
+        for text, count in zip(later.places, counts, strict=True):
+            place = self.place_of(text)
+            self.counts += [0] * (place + 1 - len(self.counts))
+            self.counts[place] += count
+        self.sums += later.sums
+        self.weights += later.weights
+
+    def levels(self) -> dict[str, int]:
+        """Count the training rows of each level that has any."""
+        return {t: n for t, n in zip(self.places, self.counts, strict=False) if n}
+
+    def mean(self, name: str) -> float:
+        """Compute the weighted mean of the column `name`.
+
+        Raises:
+            InputError: Without a value, or if the sum overflows.
+        """
+        weight = math.fsum(self.weights)
+        if not weight:
+            raise InputError(
+                f"the column {name!r} has no value in the training rows, so it has no mean to "
+                "fill with",
+                code="missing-value",
+                hint=f"--exclude {name!r}",
+            )
+        total = math.fsum(self.sums) if all(map(math.isfinite, self.sums)) else math.inf
+        if not math.isfinite(total / weight):
+            raise InputError(
+                f"the column {name!r} has infinite values, or values too large to add up",
+                code="out-of-range",
+                hint="correct or remove these rows, or divide the column first",
+            )
+        return total / weight
 
 
 def learn_encoding(
@@ -33,22 +107,20 @@ def learn_encoding(
     report: Progress,
     engine: Engine | None,
 ) -> tuple[Table, Columns]:
-    """Return the table and the columns, with levels and fill values learned where asked for.
-
-    Where there are none to learn, both are returned as they are, and no row is read.
+    """Learn levels and fill values, and return the table and columns that use them.
 
     Args:
-        table: To be read once.
-        columns: Some perhaps categories, as yet without levels.
-        options: Of the run.
+        table: Read once, unless there is nothing to learn.
+        columns: The chosen columns; categories have no levels yet.
+        options: The run's options.
         max_categories: The most levels that a column may have.
         report: Called with ("rows", how many were read so far).
-        engine: That reads the rows; None for this process.
+        engine: Reads the rows; None for this process.
 
     Raises:
-        InputError: For missing values that `options.missing` does not allow, a category column
-            with too many levels, fractions or one level only, a column without any value, and
-            names that clash.
+        InputError: For missing values that `options.missing` does not allow; for a category
+            column with too many levels, with fractions or with only one level; for a column
+            without any value; and for names that clash.
     """
     if type(max_categories) is not int or max_categories < 2:
         raise InputError(
@@ -72,30 +144,31 @@ def learn_encoding(
 def _tally(
     whole: RowReader, max_categories: int, report: Progress, engine: Engine | None
 ) -> dict[str, Tally]:
-    """Return what one pass sees of each column, by its name."""
+    """Tally each column in one pass."""
     columns = whole.columns
     # With `error`, no other column decides which rows are trained on.
     if whole.options.missing == "error":
         inputs = [column for column in columns.inputs if column.kind == "category"]
         columns = replace(columns, inputs=inputs)
     reader = replace(whole, columns=columns)
-    work = partial(_tally_of, max_categories=max_categories)
+    work = partial(_tally_reader, max_categories=max_categories)
     if engine is None:
         tallies, _ = work(reader, report=report)
         reader.refuse_faults()
         return tallies
     tallies = {column.name: Tally() for column in columns.inputs}
-    for _, (of_share, _) in each_share(work, reader, report, engine):
-        for name, tally in of_share.items():
-            tallies[name].add_all(tally)
+    for _, of_shard, _ in each_share(work, reader, engine):
+        report("rows", reader.counts.read)
+        for name, tally in of_shard.items():
+            tallies[name].merge(tally)
             _check_few(name, tallies[name], max_categories, whole.table)
     return tallies
 
 
-def _tally_of(
+def _tally_reader(
     reader: RowReader, max_categories: int, report: Progress = lambda stage, count: None
 ) -> tuple[dict[str, Tally], Counts]:
-    """Return what is seen of each column of a reader's rows, faults being counted alone."""
+    """Tally a reader's rows; faults are counted, not raised."""
     inputs = reader.columns.inputs
     tallies = {column.name: Tally() for column in inputs}
     growing: dict[str, PlaceOf] = {
@@ -118,8 +191,8 @@ def _check_few(name: str, tally: Tally, most: int, table: Table) -> None:
     raise InputError(
         f"the column {name!r} has more than {most} categories",
         code="too-many-categories",
-        hint=f"leave --one-hot {name!r} out (an identifier is no feature), or give "
-        "--max-categories N: each is a feature",
+        hint=f"leave --one-hot {name!r} out (an identifier is not a feature), or give "
+        "--max-categories N: each becomes a feature",
     )
 
 
@@ -133,39 +206,37 @@ def _category(name: str, counts: dict[str, int], options: Options, table: Table)
     if len(counts) < 2:
         found = f"one category only, {next(iter(counts))!r}" if counts else "no category"
         raise InputError(
-            f"the column {name!r} has {found}, in the rows to train on",
+            f"the column {name!r} has {found}, in the training rows",
             code="constant-category",
             hint=f"leave --one-hot {name!r} out",
         )
     levels = in_order(list(counts))
-    # A penalty tells apart what is linearly dependent, and so treats every level alike.
+    # Without a bias, or with a penalty, the indicators of all levels are not redundant.
     dropped = options.bias and options.ridge == 0
     reference = min(levels, key=lambda level: (-counts[level], level)) if dropped else None
     return Column(name, "category", levels, reference)
 
 
 def _check_whole(name: str, levels: list[str], table: Table) -> None:
-    """Raise for a column of numbers with fractions; text that looks like them may be names."""
+    """Refuse a numeric column with fractions; in a text column they may be names."""
     if table.kinds[name] != "number" or not all(map(NUMBER.fullmatch, levels)):
         return
     for level in levels:
         if not float(level.replace(",", ".")).is_integer():
             raise InputError(
-                f"the column {name!r} holds numbers with fractions, such as {level}, which are no "
-                "categories",
+                f"the column {name!r} holds numbers with fractions, such as {level}; categories "
+                "must be integers or text",
                 code="not-a-category",
                 hint=f"leave --one-hot {name!r} out, or store the column as text",
             )
 
 
 def _check_names(inputs: list[Column], table: Table) -> None:
-    """Raise where an indicator is named as a column of the table or another indicator."""
+    """Raise if an indicator has the name of a column or of another indicator."""
     owners: dict[str, str] = {}
     for column in inputs:
-        if column.kind == "number":
-            continue
         for level in column.levels:
-            feature = f"{column.name}={level}"  # the reference's too: it would be taken for one
+            feature = f"{column.name}={level}"  # the reference level's name must be free too
             if feature in table.names or feature in owners:
                 other = f"an indicator of {owners[feature]!r}" if feature in owners else "a column"
                 raise InputError(

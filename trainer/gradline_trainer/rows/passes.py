@@ -1,51 +1,92 @@
-"""Passes over a table's rows, here or by an engine, merged in the one tree that the rows have.
+"""Pass over a table's rows, here or on an engine, and merge the results in one fixed tree.
 
 A block's chunks merge, then a file's blocks, then the files, each in a binary tree over their
-places. A share of the table is a subtree, so whoever works on it, the bits are the same.
+places. A shard of the table is a subtree, so the bits do not depend on the machine that reads it.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from dataclasses import dataclass, field, replace
-from itertools import groupby, zip_longest
+from dataclasses import dataclass, field
+from itertools import groupby
 from operator import itemgetter
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables import BLOCK_ROWS, FrameTable, TableFile
 from gradline.tables.files import absolute
-from gradline.tables.shards import Share, shares
+from gradline.tables.shards import Share
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.merging import Mergeable, merge_all, merge_subtrees
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
+from gradline_trainer.rows.sharding import each_share
 from gradline_trainer.rows.threads import in_order, one_thread_each
 
-__all__ = ["Pass", "Placed", "Progress", "Store", "Walk", "each_share", "expect"]
+__all__ = ["Pass", "Placed", "Progress", "Store", "Walk", "expect", "merge_all", "merge_subtrees"]
 
 Progress = Callable[[str, int], None]  # see `fit`
-Placed = tuple[int, int, Rows]  # the part, the place of a block's first row in it, and rows of it
-M = TypeVar("M", bound=Mergeable)
-Result = TypeVar("Result")
+Placed = tuple[int, int, Rows]  # the part, the place of the block's first row in it, some rows
 
 
 def expect(report: Progress, stage: str, count: int) -> None:
-    """Tell a report that listens about how many of a stage's units there are to be."""
+    """Announce about how many units a stage has, if the callback has a method for that."""
     if listens := getattr(report, "expect", None):
         listens(stage, count)
 
 
+class Mergeable(Protocol):
+    """A statistic of some rows that can be merged with that of later rows."""
+
+    def merge(self, other: Self) -> Self:
+        """Compute the statistic of both sets of rows."""
+
+
+M = TypeVar("M", bound=Mergeable)
+
+
+def merge_all(blocks: Iterable[M | None]) -> M | None:
+    """Merge the statistics of blocks in a binary tree over their places; None without blocks.
+
+    A block without rows is None and keeps its place in the tree. Memory holds one statistic for
+    each level of the tree.
+    """
+    return merge_subtrees((0, block) for block in blocks)
+
+
+def merge_subtrees(subtrees: Iterable[tuple[int, M | None]]) -> M | None:
+    """Merge subtrees of blocks, with the same result as `merge_all` of all their blocks.
+
+    Args:
+        subtrees: The level of each, and the statistic of its 2^level blocks. The first block's
+            place is a multiple of 2^level; the last subtree may have fewer blocks.
+    """
+    waiting: list[tuple[int, M | None]] = []
+    for level, merged in subtrees:
+        while waiting and waiting[-1][0] == level:
+            merged = _merged(waiting.pop()[1], merged)
+            level += 1
+        waiting.append((level, merged))
+    whole: M | None = None
+    for _, merged in reversed(waiting):
+        whole = _merged(merged, whole)
+    return whole
+
+
+def _merged(first: M | None, second: M | None) -> M | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first.merge(second)
+
+
 @dataclass(frozen=True)
 class Pass(Generic[M]):
-    """What is to be known of the rows.
+    """A statistic to compute over rows.
 
     Attributes:
-        of: Says it of one row or more.
-        size: The most rows that it is handed at a time; None for a block's.
+        of: Computes the statistic of a batch (n ≥ 1).
+        size: The most rows in a batch; None for a block's.
     """
 
     of: Callable[[Rows], M]
@@ -54,12 +95,12 @@ class Pass(Generic[M]):
     def over(
         self, blocks: Iterable[Placed], first: int = 0, threads: int | None = None
     ) -> M | None:
-        """Return what is known of all the rows; None for no row.
+        """Compute the statistic of all the rows; None without rows.
 
         Args:
             blocks: In order.
             first: The number of the table's first part.
-            threads: To work on them; None for as many as there are cores.
+            threads: How many to use; None for one per core.
         """
 
         def chunks() -> Iterator[tuple[int, int, Rows | None]]:
@@ -71,14 +112,24 @@ class Pass(Generic[M]):
             part, start, rows = chunk
             return part, start, None if rows is None else self.of(rows)
 
-        return merge_all(_by_place(in_order(work, chunks(), threads), first))
+        return merge_all(_by_part(in_order(work, chunks(), threads), first))
+
+
+def _by_part(found: Iterable[tuple[int, int, M | None]], first: int) -> Iterator[M | None]:
+    """Yield the merged statistic of each part, None for a part without rows."""
+    place = first
+    for part, of_part in groupby(found, itemgetter(0)):
+        yield from [None] * (part - place)
+        blocks = (merge_all(m for *_, m in block) for _, block in groupby(of_part, itemgetter(1)))
+        yield merge_all(blocks)
+        place = part + 1
 
 
 class Store(Protocol):
-    """Rows that are at hand after the first pass."""
+    """Rows that stay available after the first pass."""
 
     def append(self, rows: Placed, /) -> None:
-        """Take rows of a block."""
+        """Keep rows of a block."""
 
     def __iter__(self) -> Iterator[Placed]:
         """Yield them, as often as asked."""
@@ -86,16 +137,17 @@ class Store(Protocol):
 
 @dataclass
 class Walk:
-    """A table's rows, passed over as often as asked.
+    """Passes over a table's rows, as often as asked.
 
     Attributes:
-        reader: Of the rows; its counts are those of the first pass.
+        reader: Reads the rows; its counts are those of the first pass.
         report: Called with ("rows", how many were read so far).
-        engine: That reads them; None for this process.
-        kept: The training rows that are at hand after the first pass.
-        held: Likewise the rows held out.
-        most: Blocks that are kept; of a table with more, none.
+        engine: Reads the rows on other machines; None for this process.
+        kept: The training rows that stay available after the first pass.
+        held: The held-out rows that do.
+        most: The largest number of blocks to keep; of a longer table none are kept.
         chunk_rows: The most rows that a further pass takes at a time; None for a block's.
+        shard_counts: What the latest pass on an engine counted in each shard.
     """
 
     reader: RowReader
@@ -105,7 +157,7 @@ class Walk:
     held: Store | None = None
     most: float = math.inf
     chunk_rows: int | None = None
-    _of_shares: list[Counts] = field(default_factory=list)
+    shard_counts: list[Counts] = field(default_factory=list)
 
     @property
     def columns(self) -> Columns:
@@ -128,35 +180,35 @@ class Walk:
         return [rows for *_, rows in self.kept] if isinstance(self.kept, list) else None
 
     def gather(self, job: Pass[M]) -> M | None:
-        """Return what is known of the training rows, from the first pass over the table.
+        """Compute a statistic of the training rows in the first pass over the table.
 
         Raises:
             InputError: For rows that can't be trained on.
         """
         if self.engine is None:
             return job.over(self._first())
-        merged = self._shared(self.engine, self.reader, _OfShare(job), self._of_shares.append)
+        merged = self._on_engine(self.engine, self.reader, job)
         if self.reader.counts.blocks > self.most:
             self.kept = None
         elif self.kept is not None:
-            for placed in _again(replace(self.reader, counts=Counts()), self.report):
+            for placed in _placed(copy(self.reader), self.report):
                 self.kept.append(placed)
         return merged
 
     def total(self, job: Pass[M], *, held_out: bool = False) -> M | None:
-        """Return what is known of the training rows, or of those held out, from a further pass.
+        """Compute a statistic of the training rows, or of the held-out rows, in a further pass.
 
         Raises:
-            InputError: Where the table has changed since.
+            InputError: If the table has changed since the first pass.
         """
         store = self.held if held_out else self.kept
         if store is not None:
             return job.over(store)
-        reader = replace(self.reader, counts=Counts())
+        reader = copy(self.reader)
         if self.engine is None:
-            merged = job.over(_again(reader, self.report, held_out=held_out))
+            merged = job.over(_placed(reader, self.report, held_out=held_out))
         else:
-            merged = self._shared(self.engine, reader, _OfShare(job, held_out))
+            merged = self._on_engine(self.engine, reader, job, held_out=held_out)
         now, then = reader.counts, self.reader.counts
         if (now.training, now.held_out) != (then.training, then.held_out):
             raise InputError(
@@ -179,97 +231,50 @@ class Walk:
             yield block.part, block.start, training
         self.reader.refuse_faults()
 
-    def _shared(
-        self,
-        engine: Engine,
-        reader: RowReader,
-        work: Callable[[RowReader], tuple[M | None, Counts]],
-        note: Callable[[Counts], object] = lambda counts: None,
+    def _on_engine(
+        self, engine: Engine, reader: RowReader, job: Pass[M], *, held_out: bool = False
     ) -> M | None:
-        """Return what the engine finds, merged as its results come."""
+        """Compute a statistic on an engine, and merge the shards' results as they come."""
+        counted: list[Counts] = []
 
         def found() -> Iterator[tuple[Share, M | None]]:
-            for share, (merged, counts) in each_share(
-                work, reader, self.report, engine, self._of_shares
-            ):
-                note(counts)
+            work = _ShardPass(job, held_out)
+            for share, merged, counts in each_share(work, reader, engine, self.shard_counts):
+                self.report("rows", reader.counts.read)
+                counted.append(counts)
                 yield share, merged
 
         files = groupby(found(), lambda pair: (pair[0].level, pair[0].first))
-        return merge_subtrees(
+        merged = merge_subtrees(
             (level, merge_all(merged for _, merged in pieces)) for (level, _), pieces in files
         )
+        self.shard_counts = counted
+        return merged
 
 
 @dataclass(frozen=True)
-class _OfShare(Generic[M]):
-    """A pass over the rows of a share, where it is worked on."""
+class _ShardPass(Generic[M]):
+    """A pass over a shard's rows, on the machine that reads them."""
 
     job: Pass[M]
     held_out: bool = False
 
     @one_thread_each()
     def __call__(self, reader: RowReader) -> tuple[M | None, Counts]:
-        blocks = _again(reader, lambda stage, count: None, held_out=self.held_out, refuse=False)
+        blocks = _placed(reader, held_out=self.held_out, refuse=False)
         first = reader.table.first_part if isinstance(reader.table, FrameTable) else 0
         return self.job.over(blocks, first, threads=1), reader.counts
 
 
-def each_share(
-    work: Callable[[RowReader], tuple[Result, Counts]],
+def _placed(
     reader: RowReader,
-    report: Progress,
-    engine: Engine,
-    known: Sequence[Counts] = (),
-) -> Iterator[tuple[Share, tuple[Result, Counts]]]:
-    """Yield each share of the table, and what the work found and counted in it, in order.
-
-    Args:
-        work: Done with a reader of the share's rows, faults among them being counted alone.
-        reader: Of the whole table; it gets the counts of all shares.
-        report: Called with ("rows", how many were read so far).
-        engine: That does the work.
-        known: What an earlier pass counted in each share.
-
-    Raises:
-        InputError: At the end, for rows that can't be trained on.
-    """
-    under_way: deque[Share] = deque()
-
-    def readers() -> Iterator[RowReader]:
-        assert isinstance(reader.table, FrameTable)  # noqa: S101 - see `check_shareable`
-        before = Counts()
-        cut = shares(reader.table, block_rows=reader.block_rows or BLOCK_ROWS)
-        for share, counts in zip_longest(cut, known):
-            if share is None:
-                return
-            under_way.append(share)
-            yield replace(reader, table=share.table, counts=Counts(), before=copy(before))
-            before.add(counts or Counts())
-
-    counts = reader.counts = Counts()
-    for found, counted in engine(work, readers()):
-        counts.add(counted)
-        report("rows", counts.read)
-        yield under_way.popleft(), (found, counted)
-    reader.refuse_faults()
-
-
-def _again(
-    reader: RowReader, report: Progress, *, held_out: bool = False, refuse: bool = True
+    report: Progress = lambda stage, count: None,
+    *,
+    held_out: bool = False,
+    refuse: bool = True,
 ) -> Iterator[Placed]:
     for block, training, held in reader.blocks():
         report("rows", reader.counts.read)
         yield block.part, block.start, held if held_out else training
     if refuse:
         reader.refuse_faults()
-
-
-def _by_place(found: Iterable[tuple[int, int, M | None]], first: int) -> Iterator[M | None]:
-    """Yield what is known of each file, None for one without rows."""
-    place = first
-    for part, of_part in groupby(found, itemgetter(0)):
-        yield from [None] * (part - place)
-        blocks = (merge_all(m for *_, m in block) for _, block in groupby(of_part, itemgetter(1)))
-        yield merge_all(blocks)
-        place = part + 1

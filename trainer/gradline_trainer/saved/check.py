@@ -1,4 +1,4 @@
-"""Whether moments can be those of a table: what is read of a file, or left by a subtraction."""
+"""Check that a table with given moments can exist, after reading a file or subtracting."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from gradline_trainer.rows.threads import one_thread_each
 
 __all__ = ["check_moments", "is_semidefinite"]
 
-ROUNDING = 2.0**-40  # of a co-moment, relative, that no sum of a table's blocks comes near
+ROUNDING = 2.0**-40  # relative, of a co-moment: far more than any sum over blocks has
 
 
 def check_moments(saved: SavedMoments, name: str) -> None:
     """Check that moments are finite, in range and positive semidefinite within rounding.
 
     Args:
-        saved: Their shapes checked.
+        saved: Moments whose shapes are checked.
         name: What messages call them.
 
     Raises:
-        InputError: Naming what is wrong, and the column where there is one.
+        InputError: With the fault and the column, if it has one.
     """
     names = [*saved.columns.features, *saved.columns.targets]
     for moments in (saved.moments, *saved.folds):
@@ -33,7 +33,7 @@ def check_moments(saved: SavedMoments, name: str) -> None:
             raise _impossible(name, fault)
     left = saved.rows_read - saved.rows_dropped - saved.rows_held_out
     if saved.moments.rows > left:
-        raise _impossible(name, f"{saved.moments.rows} rows to train on, of {left}")
+        raise _impossible(name, f"{saved.moments.rows} training rows, of {left}")
     if saved.folds and sum(fold.rows for fold in saved.folds) != saved.moments.rows:
         raise _impossible(name, "the folds' rows do not add up")
     if len(saved.folds) == 1:
@@ -41,9 +41,9 @@ def check_moments(saved: SavedMoments, name: str) -> None:
 
 
 def _fault(m: Moments, names: list[str], *, weighted: bool) -> str | None:
-    """Return what is wrong with moments, or None."""
+    """Describe what is wrong with moments, or return None."""
     if m.rows < 1 or not 0 < m.weight < np.inf or (not weighted and m.weight != m.rows):
-        return f"{m.rows} rows of the weight {m.weight:g}"
+        return f"{m.rows} rows of total weight {m.weight:g}"
     ranges = [] if np.isnan(m.minimum).all() else [m.minimum, m.maximum]
     for what, found in zip(
         ("mean", "mean", "co-moment", "range", "range"),
@@ -65,10 +65,10 @@ def _fault(m: Moments, names: list[str], *, weighted: bool) -> str | None:
 
 @one_thread_each()
 def is_semidefinite(moments: Moments) -> bool:
-    """Return whether the co-moments are positive semidefinite within their rounding.
+    """Check that the co-moments are positive semidefinite within their rounding.
 
-    Judged by the Cholesky factor of the matrix with a unit diagonal, a little added to it. A column
-    without a variance is left out: its products may be above 0 where its squares underflow.
+    Cholesky factorization of the matrix, scaled to a unit diagonal with a little added, decides. A
+    column without variance is left out: its products may not be 0 though its squares underflow.
     """
     varies = np.flatnonzero(moments.squares > 0)
     deviation = np.sqrt(moments.squares[varies])
@@ -83,7 +83,7 @@ def is_semidefinite(moments: Moments) -> bool:
 
 def _impossible(name: str, what: str) -> InputError:
     return InputError(
-        f"{name} holds the moments of no table: {what}",
+        f"{name}: no table has these moments: {what}",
         code="bad-moments",
-        hint="get the file again from where it was made",
+        hint="get a new copy of the file",
     )

@@ -1,4 +1,4 @@
-"""`gradline moments`: several tables' saved moments as one, or without some of their rows."""
+"""The command `gradline moments`: merge or subtract saved moments."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 def command() -> None:
     """Merge or subtract what train-and-export --save-moments wrote.
 
-    Training from moments that were merged is training on all of their rows, which are no longer
-    needed: for a monthly refresh, for sites that may not share rows, and to forget some.
+    Training from merged moments equals training on all of their rows, which are no longer needed:
+    for a monthly refresh, for sites that may not share rows, and to forget some rows.
 
     \b
       train-and-export may.csv -t revenue --save-moments may.moments
@@ -42,10 +42,9 @@ def command() -> None:
 @OUTPUT
 @AS_JSON
 def merge(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
-    """Write the moments of all the rows that FILES are of.
+    """Merge the moments in FILES, and write the moments of all their rows.
 
-    They are merged in a binary tree over their order, so that the same files in the same order
-    give the same bytes.
+    The same files in the same order give the same bytes.
 
     \b
       gradline moments merge april.moments may.moments -o spring.moments
@@ -64,10 +63,11 @@ def merge(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
 @OUTPUT
 @AS_JSON
 def subtract(whole: Path, part: Path, output: Path, as_json: bool) -> None:
-    """Write the moments of WHOLE's rows but those of PART, which must be some of the same rows.
+    """Write the moments of WHOLE's rows without those of PART, which must be some of them.
 
-    The columns' ranges and the folds can't be subtracted, and are left out. It is refused where a
-    variance would lose more digits than it keeps: then gather the moments of what is left anew.
+    The columns' ranges and the folds can't be subtracted and are left out. If a variance would
+    lose more digits than it keeps, nothing is written: save the moments of the remaining rows
+    instead.
 
     \b
       gradline moments subtract all.moments withdrawn.moments -o kept.moments
@@ -84,7 +84,7 @@ def _write(
     *,
     as_json: bool,
 ) -> None:
-    """Write what becomes of some files' moments, and say what it is."""
+    """Combine the moments of some files, write the result and describe it."""
     from gradline.atomic import check_output, check_writable
     from gradline.formatting import count
     from gradline_trainer.moments.saved_moments import PRIVATE
@@ -97,7 +97,7 @@ def _write(
     save_moments(found, output)
     warnings = [f"{output}: {PRIVATE}"] * found.reconstructible
     if any(one.folds for one in saved) and not found.folds:
-        warnings.append(f"{output} has no folds, so that --ridge auto can't choose from it")
+        warnings.append(f"{output} has no folds, so --ridge auto can't be used with it")
     rows, columns = found.moments.rows, found.columns
     if as_json:
         names = {"features": columns.features, "targets": columns.targets}

@@ -1,4 +1,4 @@
-"""Moments that outlive their table: all that training needs of it, in one file."""
+"""Save moments, which are all that training needs of a table, and load them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["load_moments", "save_moments"]
 
 @numpy_defaults()
 def load_moments(path: str | Path) -> SavedMoments:
-    """Return the moments in a file that `save_moments` wrote; see docs/moments.md.
+    """Load the moments from a file that `save_moments` wrote; see docs/moments.md.
 
     Raises:
-        InputError: Where it can't be read, is of another or a newer format, damaged, or holds what
-            can be the moments of no table.
+        InputError: For a file that can't be read, has another or a newer format or is damaged,
+            and for moments that no table can have.
     """
     from gradline_trainer.saved.format import MAGIC, parse
 
@@ -32,7 +32,7 @@ def load_moments(path: str | Path) -> SavedMoments:
     try:
         with path.open("rb") as opened:
             data = opened.read(len(MAGIC))
-            if data == MAGIC:  # whatever else it is, it may be larger than the memory
+            if data == MAGIC:  # any other file may be larger than memory
                 data += opened.read()
     except OSError as error:
         raise InputError(
@@ -45,25 +45,25 @@ def load_moments(path: str | Path) -> SavedMoments:
 
 
 def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
-    """Write the moments that a fit was learned from, in place of any file that is there.
+    """Save the moments that a fit was learned from, and replace the file if there is one.
 
-    The same moments give the same bytes; see docs/moments.md for what they are, and for who should
-    not see them.
+    The same moments give the same bytes; docs/moments.md describes them, and who should not see
+    them.
 
     Args:
         found: A fit with `keep_moments`, or moments that were merged or subtracted.
-        path: The file appears there when it is whole.
+        path: The file; it appears there only when it is complete.
 
     Raises:
-        InputError: For a fit without them.
-        OutputError: Where it can't be written.
+        InputError: For a fit that did not keep its moments.
+        OutputError: If the file can't be written.
     """
     from gradline_trainer.saved.format import dump
 
     saved = found if isinstance(found, SavedMoments) else found.gathered
     if saved is None:
         raise InputError(
-            "the fit has not kept the moments that it was learned from",
+            "the fit did not keep the moments that it was learned from",
             code="no-moments",
             hint="fit(..., keep_moments=True)",
         )

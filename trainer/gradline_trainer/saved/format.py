@@ -1,7 +1,7 @@
-"""The file of saved moments, format 1, byte by byte: see docs/moments.md.
+"""Write and parse the file of saved moments, format 1; see docs/moments.md.
 
-A line of text, a line of JSON, float64 numbers in little-endian order, and the SHA-256 of all
-that. Nothing in it is ever run, and its size follows from its second line.
+It is a line of text, a line of JSON, float64 numbers in little-endian order, and the SHA-256 of
+all that. Nothing in it is executed, and its size follows from its second line.
 """
 
 from __future__ import annotations
@@ -68,25 +68,15 @@ def _bodies(saved: SavedMoments, ranges: bool) -> Iterator[bytes]:
     triangle = np.tril_indices(p)
     for m in (saved.moments, *saved.folds):
         extremes = [m.minimum, m.maximum] if ranges else []
-        parts: list[Array] = [
-            np.array([m.weight]),
-            m.mean,
-            m.mean_rest,
-            *extremes,
-            m.comoment[triangle],
-        ]
+        parts = [np.array([m.weight]), m.mean, m.mean_rest, *extremes, m.comoment[triangle]]
         yield np.concatenate(parts).astype(NUMBERS).tobytes()
 
 
 def parse(data: bytes, name: str) -> SavedMoments:
-    """Return the moments in a file's bytes.
-
-    Args:
-        data: The bytes.
-        name: What messages call the file.
+    """Parse a file's bytes; messages call the file `name`.
 
     Raises:
-        InputError: For anything but what `dump` writes.
+        InputError: For anything that `dump` does not write.
     """
     first, _, rest = data.partition(b"\n")
     header, _, body = rest.partition(b"\n")
@@ -104,7 +94,7 @@ def _check_frame(data: bytes, first: bytes, name: str) -> None:
     version = first.removeprefix(MAGIC)
     if not first.startswith(MAGIC) or not version.isdigit():
         raise InputError(
-            f"{name} holds no saved moments",
+            f"{name} is not a file of saved moments",
             code="not-moments",
             hint="give a file that train-and-export --save-moments wrote",
         )
@@ -116,9 +106,9 @@ def _check_frame(data: bytes, first: bytes, name: str) -> None:
         )
     if hashlib.sha256(data[:-DIGEST]).digest() != data[-DIGEST:]:
         raise InputError(
-            f"{name} does not match its seal: it is cut short or was changed after it was written",
+            f"{name} does not match its seal: it is incomplete or was changed after it was written",
             code="broken-seal",
-            hint="get the file again from where it was made",
+            hint="get a new copy of the file",
         )
 
 
@@ -137,7 +127,7 @@ def _parse(header: dict[str, Any], body: memoryview, name: str) -> SavedMoments:
         raise _bad(name, "its list of moments")
     each = 1 + p * (4 if ranges else 2) + p * (p + 1) // 2
     if len(body) != each * len(sets) * NUMBERS.itemsize:
-        raise _bad(name, f"{len(body)} bytes of numbers, for {len(sets)} moments of {p} columns")
+        raise _bad(name, f"{len(body)} bytes of numbers for {len(sets)} moments of {p} columns")
     numbers = np.frombuffer(body, NUMBERS).astype(np.float64).reshape(len(sets), each)
     exactly = set(header["float32"])
     float32 = np.array([column in exactly for column in names])
@@ -154,14 +144,14 @@ def _parse(header: dict[str, Any], body: memoryview, name: str) -> SavedMoments:
 def _columns(header: dict[str, Any]) -> Columns:
     features, targets, weight = (header[key] for key in ("features", "targets", "sample_weight"))
     if weight is not None and not isinstance(weight, str):
-        raise ValueError("its sample weight is no name")
+        raise ValueError("its sample weight is not a name")
     for names in (features, targets):
         if not isinstance(names, list) or not names:
             raise ValueError("it has no features or no targets")
         if not all(isinstance(column, str) for column in names):
-            raise ValueError("a name is no text")
+            raise ValueError("a name is not text")
     if len({*features, *targets}) < len(features) + len(targets):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name occurs twice")
     inputs: Sequence[Column] = [Column(feature) for feature in features]
     if header["columns"] is not None:
         inputs = parse_columns(header["columns"], features)
@@ -190,7 +180,7 @@ def _moments(
 
 def _bad(name: str, what: str) -> InputError:
     return InputError(
-        f"{name} is no file of saved moments: {what}",
+        f"{name} is not a valid file of saved moments: {what}",
         code="bad-moments",
-        hint="get the file again from where it was made",
+        hint="get a new copy of the file",
     )

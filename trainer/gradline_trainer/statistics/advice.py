@@ -1,4 +1,4 @@
-"""What a person should know before they trust a fit."""
+"""Warn about what a person should know before they trust a fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gradline_trainer.wide.optimality import WideOptimality
 
 __all__ = ["advise", "advise_on_wide"]
 
-ROUNDED = 1e13  # from this condition number on, only rounding may separate features
+ROUNDED = 1e13  # from this condition number on, perhaps only rounding separates the features
 
 
 def advise(
@@ -53,16 +53,16 @@ def advise(
             "features are nearly linearly dependent (condition number about "
             f"{problem.condition:.1e}): {weakest!r} is nearly a linear combination of earlier "
             "ones, and small changes of the data change their weights a lot"
-            + "; leave it out if it is one but for rounding"
+            + "; leave it out if they differ only by rounding"
             * (problem.condition > ROUNDED)
         )
     if exact is not None and exact.uncertified:
-        inputs = [*columns.features, "the bias"]
         t, j = exact.uncertified[0]
         found.append(
             f"{count(len(exact.uncertified), 'coefficient')} could not be certified as correctly "
-            f"rounded, the first of {inputs[j]!r} for {columns.targets[t]!r}: give more --epochs, "
-            "or leave out a feature that is nearly a linear combination of others"
+            f"rounded, the first of {[*columns.features, 'the bias'][j]!r} for "
+            f"{columns.targets[t]!r}: give more --epochs, or leave out a feature that is nearly a "
+            "linear combination of others"
         )
     return found
 
@@ -70,14 +70,15 @@ def advise(
 def _on_columns(
     columns: Columns, counts: Counts, moments: Moments | ColumnMoments, constant: list[int]
 ) -> list[str]:
-    """Warn of the columns and rows that a run leaves out.
+    """List the warnings about columns and rows that a run leaves out.
 
     Args:
         columns: What the table's columns are used for.
         counts: The counts of the first pass.
         moments: The moments of the columns.
-        constant: Places of features that have one value only, or a second moment of 0.
+        constant: Places of features with a single value, or a second moment of 0.
     """
+    alike = one_value(moments)
 
     def named(places: list[int]) -> str:
         return and_more([repr(columns.features[j]) for j in places])
@@ -85,12 +86,12 @@ def _on_columns(
     found = []
     if columns.left_out:
         names = ", ".join(map(repr, columns.left_out))
-        found.append(f"left out, since they hold no numbers: {names} (--one-hot takes in text)")
+        found.append(f"not used, since they are not numeric: {names} (--one-hot adds text columns)")
     if counts.filled:
         found.append(f"{count(counts.filled, 'missing value')} filled with the training mean")
     if counts.unknown:
         found.append(
-            f"{counts.unknown} of the dropped rows were to be held out, but have a category that "
+            f"{counts.unknown} of the dropped rows belong to the holdout but have a category that "
             "no training row has"
         )
     if counts.dropped:
@@ -98,12 +99,9 @@ def _on_columns(
             f"{counts.dropped} of {counts.read} rows dropped for missing values"
             + " or unknown categories" * bool(counts.unknown)
         )
-    alike = one_value(moments)
-    tiny = [j for j in constant if not alike[j]]
-    same = [j for j in constant if alike[j]]
-    if same:
+    if same := [j for j in constant if alike[j]]:
         found.append(f"constant, so their weight is 0: {named(same)}")
-    if tiny:
+    if tiny := [j for j in constant if not alike[j]]:
         found.append(
             f"too small to square, so their weight is 0: {named(tiny)} (multiply the column first)"
         )
@@ -156,11 +154,11 @@ def advise_on_wide(
 
 def _supposition(names: list[str], exact: ExactSolution | None) -> str:
     """Explain how a threshold's verdict limits the claims about the optimum."""
-    way = "; --arithmetic exact decides, from the rows" if exact is None else ""
+    way = "; --arithmetic exact decides it from the rows" if exact is None else ""
     return (
-        f"that {and_more(list(map(repr, names)))} {'is' if len(names) == 1 else 'are'} linearly "
-        "dependent was judged by a threshold: what is said of the optimum holds for the other "
-        f"features alone{way}"
+        f"a threshold decided that {and_more(list(map(repr, names)))} "
+        f"{'is' if len(names) == 1 else 'are'} linearly dependent: what is said of the optimum "
+        f"holds only for the other features{way}"
     )
 
 
@@ -180,21 +178,19 @@ def _where(unfinished: Optimality) -> str:
 
 
 def _way_on(options: Options, unfinished: Optimality) -> str:
-    """Say how a run that stopped before the optimum gets there."""
-    if unfinished.gap is None and options.arithmetic == "fast":
-        return "fast arithmetic can't tell on so nearly dependent features: --arithmetic exact"
+    """Advise how a run that stopped early reaches the optimum."""
     go = unfinished.epochs_to_go
-    further = "it can't get there at this rate"
+    if unfinished.gap is None and options.arithmetic == "fast":
+        return "the features are too nearly dependent for fast arithmetic: use --arithmetic exact"
+    further = "it can't be reached at this rate"
     if go is not None:
         further = f"about {count(_rounded_up(go), 'more epoch')}"
     if options.preconditioning != "whiten":
         return f"{further}, or --preconditioning whiten"
-    if options.learning_rate != "auto":
-        return f"{further}, or --learning-rate auto"
-    return further
+    return further + ", or --learning-rate auto" * (options.learning_rate != "auto")
 
 
 def _rounded_up(epochs: int) -> int:
-    """Return an estimate to two significant digits, not below it."""
+    """Round an estimate up to two significant digits."""
     unit = int(10 ** max(0, len(str(epochs)) - 2))
     return -(-epochs // unit) * unit

@@ -1,4 +1,4 @@
-"""The formulas of least-squares inference, for one target of several that share their features."""
+"""Compute least-squares inference for one of several targets with the same features."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Design:
-    """What the statistics of every target share.
+    """What the statistics of all targets share.
 
     Attributes:
         bias: Whether there is a bias.
         rows: n.
-        terms: How many features and biases there are, d + 1 or d.
-        active: The places of p independent terms that span all terms, the bias last.
+        terms: The number of features and biases, d + 1 or d.
+        active: The places of the p estimated terms, which are independent; the bias is last.
         inestimable: The places of terms whose coefficients the rows do not determine.
-        root: U with UᵀU = (XᵀWX)⁻¹ of those, shape (p, p).
+        root: U with UᵀU = (XᵀWX)⁻¹ of the estimated terms, shape (p, p).
         log_weights: Σ log w.
-        level: Of the intervals.
+        level: The intervals' confidence level.
     """
 
     bias: bool
@@ -44,20 +44,20 @@ class Design:
     @cached_property
     def inverse(self) -> Array:
         """(XᵀWX)⁻¹ of the estimated terms, shape (p, p)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not defined
+        with np.errstate(over="ignore", invalid="ignore"):  # shows as undefined
             inverse: Array = self.root.T @ self.root
         return inverse
 
     @cached_property
     def norms(self) -> Array:
-        """The roots of its diagonal, shape (p,), also where their squares leave float64's range."""
+        """√diagonal of `inverse`, shape (p,), also if the diagonal leaves float64's range."""
         largest = np.abs(self.root).max(axis=0)
         norms: Array = np.linalg.norm(self.root / largest, axis=0) * largest
         return norms
 
     @property
     def estimable(self) -> list[int]:
-        """The places, among the active terms, of those that the rows determine."""
+        """The places among the active terms whose coefficients the rows determine."""
         return [i for i, place in enumerate(self.active) if place not in self.inestimable]
 
     @property
@@ -71,7 +71,7 @@ class Design:
         return self.rows - len(self.active)
 
     def placed(self, values: Array) -> list[float | None]:
-        """Return values of the estimated terms, shape (p,), in the place of each; else None."""
+        """Put values of the estimated terms, shape (p,), in their places; None elsewhere."""
         found: list[float | None] = [None] * self.terms
         for place, value in zip(self.active, values.tolist(), strict=True):
             known = place not in self.inestimable and math.isfinite(value)
@@ -87,15 +87,15 @@ def target_statistics(
     standardized: Array,
     robust: tuple[Array, float | None] | None = None,
 ) -> TargetStatistics:
-    """Return the statistics of one target.
+    """Compute the statistics of one target.
 
     Args:
-        design: That it shares with the others.
+        design: What it shares with the other targets.
         weights: Its coefficients, the bias last, shape (terms,).
         residual: Σw·residual².
         total: Σw·y² about the mean, or about 0 without a bias.
-        standardized: Its weights in units of deviations, shape (d,).
-        robust: Its robust covariance, shape (p, p), and F, in place of those of equal variance.
+        standardized: Its weights in units of standard deviations, shape (d,).
+        robust: Its robust covariance, shape (p, p), and F; None to assume equal variances.
     """
     with needs_extra():
         from scipy.special import stdtr, stdtrit
@@ -126,7 +126,7 @@ def target_statistics(
 def _determination(
     design: Design, residual: float, total: float, robust: tuple[Array, float | None] | None
 ) -> dict[str, float | None]:
-    """Return R², the adjusted one, F and its p."""
+    """Compute R², adjusted R², F and its p."""
     from scipy.special import fdtrc
 
     found: dict[str, float | None] = dict.fromkeys(("r2", "adjusted_r2", "f", "f_p"))
@@ -144,7 +144,7 @@ def _determination(
 
 
 def _likelihood(design: Design, residual: float) -> dict[str, float | None]:
-    """Return the log-likelihood of normal errors of variance σ²/w at its largest, AIC and BIC."""
+    """Compute the largest log-likelihood of normal errors of variance σ²/w, AIC and BIC."""
     n, p = design.rows, len(design.active)
     if not (residual > 0 and design.residual_dof > 0):
         return dict.fromkeys(("log_likelihood", "aic", "bic"))

@@ -14,8 +14,12 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.statistics.advice import advise, advise_on_wide
-from gradline_trainer.statistics.metrics import Metrics, metrics_from_moments, metrics_over_rows
-from gradline_trainer.statistics.residuals import Residuals
+from gradline_trainer.statistics.metrics import (
+    Metrics,
+    Residuals,
+    metrics_from_moments,
+    metrics_over_rows,
+)
 from gradline_trainer.statistics.robust import Robust, measure_robust, robust_warnings
 from gradline_trainer.statistics.whitening import Leverage, measure_leverage
 

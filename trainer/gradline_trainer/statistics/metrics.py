@@ -1,8 +1,8 @@
-"""RMSE, MAE and R² of each target, over rows or from the moments."""
+"""Measure RMSE, MAE and R² of each target, from the rows or from their moments."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -13,11 +13,19 @@ from gradline_trainer.descent.rounding import EPSILON
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
-from gradline_trainer.statistics.residuals import Residuals, step_among
 
-__all__ = ["Metrics", "metrics_from_moments", "metrics_over_rows", "unresolved"]
+__all__ = [
+    "Metrics",
+    "Residuals",
+    "metrics_from_moments",
+    "metrics_over_rows",
+    "step_among",
+    "unresolved",
+]
 
 Array = NDArray[np.float64]
+MOST_ROWS = 1 << 16
+MOST_NUMBERS = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -26,8 +34,8 @@ class Metrics:
 
     Attributes:
         rmse: Root of the (weighted) mean squared residual; scikit-learn's root_mean_squared_error.
-        mae: Mean absolute residual; None where the rows are not at hand.
-        r2: 1 − residual / total sum of squares about the mean, as scikit-learn's r2_score; None
+        mae: Mean absolute residual; None if it was not computed, since it needs the rows.
+        r2: 1 − residual / total sum of squares about the mean, like scikit-learn's r2_score; None
             for a constant target.
     """
 
@@ -37,13 +45,59 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Residuals:
+    """Targets and residuals of all rows, or of evenly spaced ones.
+
+    Attributes:
+        rows: The number of all rows.
+        step: Every step-th row is kept, beginning with the first.
+        targets: The targets of the rows that are kept, shape (rows, k).
+        residuals: Prediction − target, shape (rows, k).
+    """
+
+    rows: int = 0
+    step: int = 1
+    targets: Array = field(default_factory=lambda: np.empty((0, 0)))
+    residuals: Array = field(default_factory=lambda: np.empty((0, 0)))
+
+    @classmethod
+    def of(cls, targets: Array, residuals: Array, first: int, step: int) -> Residuals:
+        """Keep every step-th row, both arrays of shape (rows, k), after `first` earlier rows."""
+        due = slice(-first % step, None, step)
+        return cls(len(targets), step, targets[due].copy(), residuals[due].copy())
+
+    def merge(self, later: Residuals) -> Residuals:
+        """Join two sets of rows, in order."""
+        return Residuals(
+            self.rows + later.rows,
+            self.step,
+            np.concatenate([self.targets, later.targets]),
+            np.concatenate([self.residuals, later.residuals]),
+        )
+
+    @property
+    def predictions(self) -> Array:
+        """Shape (rows, k)."""
+        return self.targets + self.residuals
+
+
+def step_among(rows: int, targets: int) -> int:
+    """Choose the smallest step, a power of 2, whose rows fit in the memory for residuals."""
+    most = max(min(MOST_ROWS, MOST_NUMBERS // targets), 200)
+    step = 1
+    while -(-rows // step) > most:
+        step *= 2
+    return step
+
+
+@dataclass(frozen=True)
 class ResidualSums:
     """Weighted sums over rows.
 
     Attributes:
         total: Σw.
-        sums: Of the squared and the absolute residuals, and of the targets' offsets from a centre
-            and their squares; shape (4, k).
+        sums: Shape (4, k): sums of the squared and the absolute residuals, and of the targets'
+            offsets from a centre and their squares.
         residuals: Of some of the rows.
     """
 
@@ -53,7 +107,7 @@ class ResidualSums:
 
     @classmethod
     def of(cls, rows: Rows, weights: Array, bias: Array, centre: Array, step: int) -> ResidualSums:
-        """Return those of rows; see `metrics_over_rows` and `Residuals`."""
+        """Compute the sums of a batch; see `metrics_over_rows` and `Residuals`."""
         rows = rows.laid_out()
         w = np.ones(len(rows)) if rows.weights is None else rows.weights
         residual = _product(rows.features, weights.T) + bias - rows.targets
@@ -66,7 +120,7 @@ class ResidualSums:
         )
 
     def merge(self, other: ResidualSums) -> ResidualSums:
-        """Return those of both sets of rows."""
+        """Add the sums of later rows."""
         return ResidualSums(
             self.total + other.total,
             self.sums + other.sums,
@@ -75,8 +129,8 @@ class ResidualSums:
 
 
 def _product(a: Array, b: Array) -> Array:
-    """Return a @ b by PyTorch, of whose threads a pass has one: their number changes bits."""
-    left = torch.from_numpy(a if a.flags.writeable else a.copy())  # it warns of others
+    """Compute a @ b with PyTorch, which uses one thread in a pass: their number changes bits."""
+    left = torch.from_numpy(a if a.flags.writeable else a.copy())  # else PyTorch warns
     product: Array = (left @ torch.from_numpy(b)).numpy()
     return product
 
@@ -89,16 +143,14 @@ def metrics_over_rows(
     *,
     held_out: bool = False,
 ) -> tuple[list[Metrics], Residuals]:
-    """Return the metrics of each target over all the rows, and the residuals of some.
-
-    Without a row there are none.
+    """Measure each target over all the rows, and keep the residuals of some; empty without rows.
 
     Args:
         walk: Over the rows.
         weights: W, shape (k, d).
         bias: b, shape (k,).
         centre: Values near the targets' means, shape (k,), about which sums lose no digits.
-        held_out: Whether to pass over the rows held out rather than those trained on.
+        held_out: Whether to measure on the held-out rows instead of the training rows.
     """
     counts = walk.reader.counts
     step = step_among(counts.held_out if held_out else counts.training, len(bias))
@@ -113,13 +165,13 @@ def metrics_over_rows(
 def metrics_from_moments(
     moments: Moments, weights: Array, bias: Array, resolution: Array
 ) -> list[Metrics]:
-    """Return the metrics of each target from the moments of [features, targets].
+    """Measure each target from the moments of [features, targets].
 
     Args:
         moments: Of p = d + k columns.
         weights: W, shape (k, d).
         bias: b, shape (k,).
-        resolution: The least mean square that the moments can tell from 0, shape (k,).
+        resolution: The smallest mean square that the moments can tell from 0, shape (k,).
     """
     resolution = unresolved(moments, weights, resolution)
     d = weights.shape[1]

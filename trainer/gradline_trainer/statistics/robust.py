@@ -1,11 +1,11 @@
-"""Standard errors that hold where the variance of the errors differs from row to row.
+"""Compute standard errors that hold if the errors' variance differs from row to row.
 
-The coefficients of (weighted) least squares are (XᵀWX)⁻¹XᵀWy, and whatever the variance of each
-row's error is, their covariance is about (XᵀWX)⁻¹ · Σ w²e²/(1 − h)^j xxᵀ · (XᵀWX)⁻¹, with the
-residuals e and the leverages h: HC0 has j = 0 (White, 1980), HC1 is n/(n − p) times that, HC2 has
-j = 1 and HC3 j = 2 (MacKinnon and White, 1985; HC3 is their jackknife but for terms of 1/n, as
-statsmodels has it). The rows of a further pass are taken in whitened coordinates, where the sum in
-the middle loses no digits to features of other scales or that go together.
+The coefficients of (weighted) least squares are (XᵀWX)⁻¹XᵀWy. For any variances of the errors
+their covariance is about (XᵀWX)⁻¹ · Σ w²e²/(1 − h)^j xxᵀ · (XᵀWX)⁻¹, with residuals e and leverages
+h: HC0 has j = 0 (White, 1980), HC1 is n/(n − p) times that, HC2 has j = 1 and HC3 j = 2 (MacKinnon
+and White, 1985; HC3 is their jackknife up to terms of 1/n, as in statsmodels). A further pass over
+the rows computes the sum in whitened coordinates, in which features of different scales, or nearly
+dependent ones, cost no digits.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ Array = NDArray[np.float64]
 Kind = Literal["HC0", "HC1", "HC2", "HC3"]
 POWERS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
 EPSILON = 2.0**-53
-CHUNK = 1 << 18  # numbers of a block in whitened coordinates
+CHUNK = 1 << 18  # numbers of a batch in whitened coordinates
 LEAST_ROWS = 256
-MOST = 1 << 24  # numbers of all the covariances together; a few times as many are held at once
+MOST = 1 << 24  # numbers of all covariances together; a few times as many are in memory at once
 
 
 @dataclass(frozen=True)
 class Robust:
-    """What is known of a fit whose errors may be of any variances.
+    """The covariances of a fit, for errors of any variances.
 
     Attributes:
         kind: "HC0" to "HC3".
-        covariance: Of each target's p estimated coefficients, the bias last, shape (k, p, p); None
-            where rows have a leverage of 1 and the kind divides by 1 − h.
-        f: Of Wald's test that every weight is 0, divided by their number; None where undefined.
-        alone: How many rows have a leverage of 1.
+        covariance: The covariance of each target's p estimated coefficients, the bias last, shape
+            (k, p, p); None if rows have leverage 1 and the kind divides by 1 − h.
+        f: Wald's test that every weight is 0, divided by their number; None if undefined.
+        alone: How many rows have leverage 1.
     """
 
     kind: Kind
@@ -57,7 +57,7 @@ class Robust:
 
 @dataclass(frozen=True)
 class Middle:
-    """Sums over rows.
+    """The middle of the sandwich: sums over rows.
 
     Attributes:
         products: Σ w²e²/(1 − h)^j qqᵀ of each target, shape (k, p, p).
@@ -68,20 +68,20 @@ class Middle:
     alone: int
 
     def merge(self, other: Middle) -> Middle:
-        """Return those of both sets of rows."""
+        """Add the sums of other rows."""
         return Middle(self.products + other.products, self.alone + other.alone)
 
 
 @dataclass(frozen=True)
 class Sandwich:
-    """What the rows are judged by.
+    """What the middle's terms depend on, besides the rows.
 
     Attributes:
         kind: "HC0" to "HC3".
-        whitening: Of the fit.
+        whitening: The fit's whitening transform.
         weights: W of the active features, shape (k, r).
-        target_centre: The targets' means, shape (k,), and what rounding took from them; 0 without
-            a bias. The optimum's plane goes through the means, so that b is not needed.
+        target_centre: The targets' means, shape (k,), and their rounding errors; 0 without a
+            bias. The optimum goes through the means, so b is not needed.
         condition: Estimated condition number of the features.
     """
 
@@ -91,25 +91,8 @@ class Sandwich:
     target_centre: tuple[Array, Array]
     condition: float
 
-    def about(self, walk: Walk) -> Robust:
-        """Return the robust covariances from a pass over all the training rows."""
-        p, total = len(self.whitening.root), walk.reader.counts.training
-        # A chunk's product is p² numbers, which merge in less time than so many rows take.
-        found = walk.total(Pass(self.middle, max(LEAST_ROWS, CHUNK // p, p)))
-        assert found is not None  # noqa: S101 - of no rows, which are refused
-        if found.alone and POWERS[self.kind]:
-            return Robust(self.kind, None, [None] * len(self.weights), found.alone)
-        middle = found.products * (total / (total - p) if self.kind == "HC1" else 1)
-        root = self.whitening.root
-        return Robust(
-            self.kind,
-            root.T @ middle @ root,
-            [self._wald(*each) for each in zip(self.weights, middle, strict=True)],
-            found.alone,
-        )
-
     def middle(self, rows: Rows) -> Middle:
-        """Return what rows add to the middle of the sandwich."""
+        """Compute the middle of a batch of rows."""
         whitening = self.whitening
         centred = whitening.centred(rows.features)
         centre, rest = self.target_centre
@@ -125,15 +108,15 @@ class Sandwich:
             root = np.sqrt(rows.weights)[:, None]
             white, residual = white * root, residual * root
         left = 1 - np.einsum("ij,ij->i", white, white)
-        # As much may be rounding's: such a row decides a coefficient alone, whatever its target is.
+        # Within rounding of 0: this row alone determines a coefficient.
         alone = left <= 16 * len(whitening.root) * self.condition * EPSILON
         left[alone] = np.inf
         residual /= left[:, None] ** (POWERS[self.kind] / 2)
         terms = (torch.from_numpy(white * residual[:, [t]]) for t in range(residual.shape[1]))
         return Middle(np.stack([(term.T @ term).numpy() for term in terms]), int(alone.sum()))
 
-    def _wald(self, weights: Array, middle: Array) -> float | None:
-        """Return wᵀV⁻¹w / r, V the covariance of the r weights, in whitened coordinates."""
+    def wald(self, weights: Array, middle: Array) -> float | None:
+        """Compute wᵀV⁻¹w / r in whitened coordinates; V is the covariance of the r weights."""
         r = len(weights)
         try:
             half = np.linalg.cholesky(middle[:r, :r])
@@ -146,7 +129,7 @@ class Sandwich:
 def measure_robust(
     kind: Kind, walk: Walk, moments: Moments, solution: Solution, problem: Problem
 ) -> Robust | None:
-    """Return the robust covariances of a fit, from one pass over its rows.
+    """Compute the robust covariances of a fit in one pass over its rows.
 
     They hold at the optimum only: None, and no row is read, if the run stopped before it, or if no
     degree of freedom is left.
@@ -156,30 +139,36 @@ def measure_robust(
         walk: Over the rows.
         moments: The moments of the training rows.
         solution: What the run learned from them.
-        problem: The problem that they state.
+        problem: The problem that the moments state.
     """
     if not solution.converged:
         return None
     whitening = Whitening.of(moments, problem, solution.exact)
-    if moments.rows <= len(whitening.root):
+    root = whitening.root
+    p, total = len(root), walk.reader.counts.training
+    if moments.rows <= p:
         return None
     weights = solution.weights.numpy()
-    centre, rest = (part[weights.shape[1] :] for part in (moments.mean, moments.mean_rest))
-    sandwich = Sandwich(
-        kind,
-        whitening,
-        problem.rank.gathered(weights),
-        (centre * whitening.bias, rest * whitening.bias),
-        problem.condition,
+    centre, rest = (
+        part[weights.shape[1] :] * whitening.bias for part in (moments.mean, moments.mean_rest)
     )
-    return sandwich.about(walk)
+    active = problem.rank.gathered(weights)
+    sandwich = Sandwich(kind, whitening, active, (centre, rest), problem.condition)
+    # A batch's result has p² numbers, so a batch has at least p rows.
+    found = walk.total(Pass(sandwich.middle, max(LEAST_ROWS, CHUNK // p, p)))
+    assert found is not None  # noqa: S101 - a run without rows is refused
+    if found.alone and POWERS[kind]:
+        return Robust(kind, None, [None] * len(active), found.alone)
+    middle = found.products * (total / (total - p) if kind == "HC1" else 1)
+    f = [sandwich.wald(*each) for each in zip(active, middle, strict=True)]
+    return Robust(kind, root.T @ middle @ root, f, found.alone)
 
 
 def refuse_robust(features: int, targets: int) -> None:
-    """Raise where the covariances of so many coefficients would not fit.
+    """Check that the covariances of so many coefficients fit in memory.
 
     Raises:
-        InputError: Naming the numbers.
+        InputError: If they don't, with the numbers.
     """
     if targets * (features + 1) ** 2 > MOST:
         raise InputError(
@@ -192,10 +181,10 @@ def refuse_robust(features: int, targets: int) -> None:
 
 
 def robust_warnings(robust: Robust) -> list[str]:
-    """Return what a person should know of them, where they are not defined."""
+    """Warn if the robust standard errors are not defined."""
     if robust.covariance is not None:
         return []
     return [
-        f"{robust.kind} standard errors are not defined: {count(robust.alone, 'row')} of leverage "
-        "1, without which a coefficient could not be estimated; HC1 is defined"
+        f"{robust.kind} standard errors are not defined: {count(robust.alone, 'row')} with "
+        "leverage 1, without which a coefficient could not be estimated; HC1 is defined"
     ]

@@ -1,18 +1,19 @@
-"""Standard errors, tests and statistics of a least-squares fit, from its moments alone.
+"""Compute standard errors, tests and statistics of a least-squares fit from its moments.
 
 The formulas are those of ordinary and weighted least squares (Seber and Lee, Linear Regression
 Analysis, 2nd ed.: ch. 3 for the estimates, 4 for the F test, 5 for intervals; Akaike, 1974, and
 Schwarz, 1978, for AIC and BIC; Belsley, Kuh and Welsch, Regression Diagnostics, ch. 3, for variance
 inflation; `gradline_trainer.statistics.robust` for robust errors). The conventions are
 statsmodels': n counts the rows of positive weight, AIC and BIC count the coefficients but not σ,
-and without a bias R² and F are about 0. In exact arithmetic Σw·residual² and (XᵀWX)⁻¹ are good to
-nearly every digit of float64; in fast arithmetic the latter loses twice as many digits as the
-condition number has.
+and without a bias R² and F are about 0. In exact arithmetic Σw·residual² and (XᵀWX)⁻¹ have nearly
+all digits of float64; in fast arithmetic the latter loses twice as many digits as the condition
+number has.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +22,23 @@ from gradline.errors import InputError, RefusedError
 from gradline.formatting import count
 from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.moments.moments import LOG_BITS, Moments, one_value
-from gradline_trainer.result import Fit
 from gradline_trainer.statistics.formulas import Design, target_statistics
 from gradline_trainer.statistics.metrics import unresolved
 from gradline_trainer.statistics.summary import Summary
 from gradline_trainer.statistics.whitening import Whitening
 
+if TYPE_CHECKING:
+    from gradline_trainer.result import Fit
+
 __all__ = ["summarize"]
 
 Array = NDArray[np.float64]
 EPSILON = 2.0**-53
-NEAR = 1e-9  # of the loss: a gap that changes no statistic by more
+NEAR = 1e-9  # a gap of this share of the loss changes no statistic by more
 
 
 def summarize(fit: Fit, level: float) -> Summary:
-    """Return the statistics of a fit; see `Fit.summary`."""
+    """Compute the statistics of a fit; see `Fit.summary`."""
     if not 0 < level < 1:
         raise InputError(
             f"level = {level!r}, expected a number between 0 and 1",
@@ -82,18 +85,18 @@ def summarize(fit: Fit, level: float) -> Summary:
 
 
 def _moments_of(fit: Fit) -> Moments:
-    """Return the moments that the statistics come from, or raise where there are none to have."""
+    """Get the moments that the statistics come from, or raise if there are none."""
     if not isinstance(fit.moments, Moments):
         raise RefusedError(
-            f"a wide table, {count(len(fit.features), 'feature')}: standard errors come from the "
-            "co-moments, which would not fit",
+            f"{count(len(fit.features), 'feature')} make a wide table: standard errors need the "
+            "co-moments, which do not fit in memory",
             code="no-statistics",
             hint="give fewer features",
         )
     if fit.options.ridge:
         raise RefusedError(
-            f"the ridge penalty of {fit.options.ridge:g} draws the weights towards 0: their "
-            "standard errors and tests are those of least squares without one",
+            f"the ridge penalty of {fit.options.ridge:g} shrinks the weights: standard errors and "
+            "tests are defined only for least squares without a penalty",
             code="no-statistics",
             hint="fit without a ridge penalty",
         )
@@ -101,49 +104,45 @@ def _moments_of(fit: Fit) -> Moments:
 
 
 def _refuse_unfinished(fit: Fit, problem: Problem) -> None:
-    """Raise where the run ended above the least-squares optimum, which the formulas are about."""
+    """Raise if the run ended above the least-squares optimum; the formulas hold only there."""
     loss, gap = fit.optimality.loss, fit.optimality.gap
     if gap is None:
         raise RefusedError(
-            "rounding hides the optimum, which standard errors and tests are about",
+            "rounding hides the optimum, and standard errors and tests hold only there",
             code="no-statistics",
             hint="use --arithmetic exact",
         )
     near = gap <= NEAR * loss
     if not fit.converged or not (near or loss <= float(problem.resolution.mean())):
         raise RefusedError(
-            "the run ended before the optimum, which standard errors and tests are about",
+            "the run ended before the optimum, and standard errors and tests hold only there",
             code="no-statistics",
             hint="use --preconditioning whiten, more --epochs or a smaller --tolerance",
         )
 
 
 def _design(fit: Fit, moments: Moments, problem: Problem, level: float) -> Design:
-    d, bias = len(fit.features), fit.options.bias
+    d, bias, rank = len(fit.features), fit.options.bias, fit.rank
     whitening = Whitening.of(moments, problem, fit.exact)
+    inestimable = set() if rank is None else set(rank.inestimable)
+    if rank is not None and not rank.bias_estimable:
+        inestimable.add(d)
     return Design(
         bias=bias,
         rows=moments.rows,
         terms=d + bias,
         active=[*whitening.active, *[d] * bias],
-        inestimable=_inestimable(fit),
+        inestimable=inestimable,
         root=whitening.root,
         log_weights=math.log(2) * math.ldexp(moments.log_weights, -LOG_BITS),
         level=level,
     )
 
 
-def _inestimable(fit: Fit) -> set[int]:
-    """List the places of terms whose coefficients the rows do not determine; the bias is d."""
-    if fit.rank is None:
-        return set()
-    return fit.rank.inestimable | (set() if fit.rank.bias_estimable else {len(fit.features)})
-
-
 def _robust(fit: Fit, design: Design, residual: float, t: int) -> tuple[Array, float | None] | None:
-    """Return a target's robust covariance, NaN where it is undefined, and Wald's F.
+    """Get a target's robust covariance, NaN if undefined, and Wald's F.
 
-    None where they were not asked for, or no degree of freedom is left.
+    None if they were not asked for, or no degree of freedom is left.
     """
     if fit.robust is None:
         return None
@@ -156,14 +155,14 @@ def _robust(fit: Fit, design: Design, residual: float, t: int) -> tuple[Array, f
 
 
 def _second_moments(moments: Moments, bias: bool) -> Array:
-    """Return Σw·z² of each column about its mean, or about 0 without a bias."""
+    """Compute Σw·z² of each column about its mean, or about 0 without a bias."""
     if bias:
         return np.where(one_value(moments), 0.0, moments.squares)
     return moments.squares + moments.weight * moments.mean**2
 
 
 def _residual_squares(fit: Fit, moments: Moments, problem: Problem) -> Array:
-    """Return Σw·residual² of each target, shape (k,); 0 where rounding alone may leave as much."""
+    """Compute Σw·residual² of each target, shape (k,); 0 if rounding alone may explain it."""
     if fit.exact is not None:
         return fit.exact.residual_squares
     metrics = list((fit.metrics["training"] or {}).values())

@@ -1,4 +1,4 @@
-"""Summary: the statistics of a fit, as people, programs and tables take them."""
+"""Hold the statistics of a fit, as text, JSON or a data frame."""
 
 from __future__ import annotations
 
@@ -21,28 +21,27 @@ BY_TERM = ("coefficient", "standard_error", "t", "p", "lower", "upper", "standar
 
 @dataclass(frozen=True)
 class TargetStatistics:
-    """What is known of one target's coefficients and of how well it is predicted.
+    """The statistics of one target's coefficients and of its predictions.
 
-    The lists have one entry for each term of the summary. None marks an undefined value: of a term
-    that was not estimated (a constant feature, or one in a linear dependence, whose weight the rows
-    do not determine), without a degree of freedom left, and of a perfect fit, whose standard errors
+    The lists have one entry for each term of the summary. None marks an undefined value: for a term
+    that was not estimated (a constant feature, or a linearly dependent one whose weight the rows do
+    not determine), without a degree of freedom left, and for a perfect fit, whose standard errors
     are 0.
 
     Attributes:
-        coefficient: The weights, and the bias where there is one.
-        standard_error: Of each, in its own units.
+        coefficient: The weights, and the bias if there is one.
+        standard_error: In the coefficient's units.
         t: Coefficient / standard error.
-        p: The probability of a larger |t| where the coefficient is 0, by Student's distribution.
+        p: The probability of a larger |t| if the coefficient is 0, by Student's distribution.
         lower, upper: Ends of the confidence interval.
-        standardized: The weight in deviations of the target per deviation of the feature; None for
-            the bias.
+        standardized: The weight in standard deviations of target and feature; None for the bias.
         residual_sd: √(Σw·residual² / residual_dof), in the target's units.
         r2: 1 − Σw·residual² / Σw·y², about the mean, or about 0 without a bias.
-        adjusted_r2: The same of mean squares by their degrees of freedom.
-        f: Of the test that every weight is 0; Wald's where the standard errors are robust.
-        f_p: The probability of a larger F if so.
-        log_likelihood: Of normal errors of variance σ²/w, at its largest.
-        aic, bic: Akaike's and Schwarz's criterion, of as many parameters as coefficients.
+        adjusted_r2: R² with each sum of squares divided by its degrees of freedom.
+        f: The test that every weight is 0; Wald's if the standard errors are robust.
+        f_p: The probability of a larger F if every weight is 0.
+        log_likelihood: The largest, for normal errors of variance σ²/w.
+        aic, bic: Akaike's and Schwarz's criterion, counting the coefficients as parameters.
     """
 
     coefficient: list[float]
@@ -64,27 +63,26 @@ class TargetStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """The statistics of a fit; `str` gives them as a table.
+    """The statistics of a fit; `str` formats them as a table.
 
     Attributes:
-        level: Of the confidence intervals.
-        rows: n, of positive weight.
+        level: The confidence level of the intervals.
+        rows: n, the rows of positive weight.
         model_dof: The number of linearly independent features.
-        residual_dof: n − p, p with the bias.
-        condition: Estimated condition number of the features, centred with a bias, of unit
-            deviation.
-        terms: The features' names, and "bias" where there is one.
+        residual_dof: n − p, where p counts the bias.
+        condition: Estimated condition number of the features, scaled to unit deviation and, with
+            a bias, centred.
+        terms: The features' names, and "bias" if there is one.
         vif: Each term's variance inflation factor, 1/(1 − R² of the feature by the others); None
-            for the bias and for what was not estimated.
-        targets: Of each target, by name.
+            for the bias and for terms that were not estimated.
+        targets: Each target's statistics, by name.
         active: The places of the p estimated terms among `terms`.
         inverse: (XᵀWX)⁻¹ of the estimated terms, shape (p, p), float64.
-        robust: "HC0" to "HC3" where standard errors, t, p, intervals, F and covariances are those
-            (see `gradline_trainer.statistics.robust`), None where they take the errors' variance
-            as equal.
-        covariances: Of each target, where robust.
-        bias: Whether there is one; without it R² and F are about 0.
-        weighted: Whether a row's weight is other than 1; residual_sd is of a row of weight 1.
+        robust: "HC0" to "HC3" if standard errors, t, p, intervals, F and covariances are robust
+            (see `gradline_trainer.statistics.robust`); None if they assume equal variances.
+        covariances: The robust covariance of each target, else None.
+        bias: Whether there is a bias; without it R² and F are about 0.
+        weighted: Whether a row's weight differs from 1; residual_sd is for a row of weight 1.
     """
 
     level: float
@@ -103,12 +101,12 @@ class Summary:
     weighted: bool = False
 
     def covariance(self, target: str) -> NDArray[np.float64] | None:
-        """Return the covariance of a target's estimated coefficients, shape (p, p), as `active`.
+        """Compute the covariance of a target's estimated coefficients, shape (p, p), as `active`.
 
-        None without a degree of freedom left, or where a robust one is not defined.
+        None without a degree of freedom left, or if the robust covariance is not defined.
 
         Raises:
-            InputError: For a target that there is not.
+            InputError: For an unknown target.
         """
         if target not in self.targets:
             raise InputError(
@@ -121,7 +119,7 @@ class Summary:
         return None if deviation is None else deviation**2 * self.inverse
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the covariances as JSON has it."""
+        """Convert everything but the covariances to what JSON can hold."""
         names = (
             "level", "rows", "model_dof", "residual_dof", "condition", "robust", "bias", "weighted",
             "terms", "vif",
@@ -131,7 +129,7 @@ class Summary:
         }
 
     def frame(self) -> pl.DataFrame:
-        """Return one row for each target and term: its coefficient and what is known of it."""
+        """Build a data frame with one row of statistics for each target and term."""
         with needs_extra():
             import polars as pl
         numbers = {

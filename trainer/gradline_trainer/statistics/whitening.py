@@ -1,7 +1,7 @@
-"""Rows in whitened coordinates, in which the leverage is a square: h = w·‖q‖², q = U·x.
+"""Transform rows to whitened coordinates, in which the leverage is h = w·‖q‖² with q = U·x.
 
 UᵀU = (XᵀWX + ridge)⁻¹, X the features and, with a bias, a column of ones; h is the hat matrix's
-diagonal (Belsley, Kuh and Welsch, Regression Diagnostics, 1980, ch. 2). Rows are taken about the
+diagonal (Belsley, Kuh and Welsch, Regression Diagnostics, 1980, ch. 2). Rows are centred on the
 features' means, so that an offset costs no digits.
 """
 
@@ -23,20 +23,20 @@ from gradline_trainer.rows.rows import Rows
 __all__ = ["Leverage", "Whitening", "measure_leverage"]
 
 Array = NDArray[np.float64]
-FEW = 1 << 21  # multiplications, a fraction of a millisecond, for the largest leverage
+FEW = 1 << 21  # multiplications for the largest leverage: a fraction of a millisecond
 ALIKE = 1e13  # from this condition number on, float64 hardly separates the features
-MOST_FEATURES = 32  # of which a leverage is a small part of a prediction's time, and of a manifest
+MOST_FEATURES = 32  # with more, a leverage takes much of a prediction's time and of the manifest
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """What turns the rows of a table into whitened coordinates.
+    """The transform of rows to whitened coordinates.
 
     Attributes:
-        active: The places of the r features that were estimated.
+        active: The places of the r estimated features.
         centre: Their means, shape (r,); 0 without a bias.
-        rest: What rounding took from those.
-        root: U, shape (p, p), the bias last: p = r + 1 with a bias, else r.
+        rest: The rounding errors of the means.
+        root: U, shape (p, p); with a bias p = r + 1 and the bias is last, else p = r.
         bias: Whether there is one.
     """
 
@@ -48,7 +48,7 @@ class Whitening:
 
     @classmethod
     def of(cls, moments: Moments, problem: Problem, exact: ExactSolution | None) -> Whitening:
-        """Return that of a fit; where exact arithmetic ran, to nearly every digit."""
+        """Build a fit's whitening transform, to nearly every digit after exact arithmetic."""
         if exact is not None and exact.normal is not None:
             active, root = exact.normal.active, exact.normal.root
         else:
@@ -61,7 +61,7 @@ class Whitening:
 
     @property
     def factor(self) -> Array:
-        """U but for the bias, shape (r, r)."""
+        """U without the bias, shape (r, r)."""
         r = len(self.active)
         return self.root[:r, :r]
 
@@ -71,7 +71,7 @@ class Whitening:
         return float(self.root[-1, -1] ** 2) if self.bias else 0.0
 
     def centred(self, features: NDArray[Any]) -> Array:
-        """Return the active features of rows, shape (n, d), less their means: shape (n, r)."""
+        """Subtract the means from the active features: (n, d) gives (n, r)."""
         steps: Array = (features[:, self.active] - self.centre) - self.rest
         return steps
 
@@ -81,8 +81,8 @@ class Leverage:
     """How far the training rows are from their centre.
 
     Attributes:
-        whitening: In whose coordinates.
-        largest: Of any of the rows, each at weight 1; None where they are many.
+        whitening: The transform to the coordinates of the leverage.
+        largest: The largest leverage of a row, each at weight 1; None for many rows.
     """
 
     whitening: Whitening
@@ -111,7 +111,7 @@ def measure_leverage(
         return Leverage(whitening, None)
     largest = 0.0
     for block in rows:
-        # Few digits will do: the rows are centred after the product, where they are fewer numbers.
+        # Few digits are enough, so centre after the product, which has fewer columns.
         sides = np.zeros((block.split, len(whitening.active)))
         sides[whitening.active] = whitening.factor.T
         white = block.features @ sides

@@ -13,8 +13,8 @@ from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS
 from gradline_trainer.options import Options
 from gradline_trainer.rows.arrays import ArrayTable
+from gradline_trainer.rows.dealing import GROUP_ROWS
 from gradline_trainer.rows.passes import Walk
-from gradline_trainer.rows.rows import GROUP_ROWS
 from gradline_trainer.wide.scratch import Scratch
 
 __all__ = ["stream"]

@@ -1,0 +1,87 @@
+"""Share a table's rows out to the workers of an engine."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from itertools import zip_longest
+from typing import TypeVar
+
+from gradline.errors import InputError
+from gradline.scoring.engine import Engine
+from gradline.tables import BLOCK_ROWS, FrameTable
+from gradline.tables.shards import Share, shares
+from gradline_trainer.options import Options
+from gradline_trainer.rows.columns import Table
+from gradline_trainer.rows.rows import Counts, RowReader
+
+__all__ = ["check_shareable", "each_share"]
+
+Result = TypeVar("Result")
+
+
+def check_shareable(table: Table, options: Options) -> FrameTable:
+    """Check that an engine's workers can read the table and do what the options ask for.
+
+    Raises:
+        InputError: If they can't, naming the table or the option.
+    """
+    if not isinstance(table, FrameTable) or not table.paths:
+        raise InputError(
+            "a table in memory can't be read by other machines",
+            code="bad-option",
+            hint="write it to files that each of them can read, or leave --engine out",
+        )
+    if options.gradient_source == "rows":
+        asked = "preconditioning 'none'" if options.gradient == "auto" else "gradient 'rows'"
+        raise InputError(
+            f"{asked} keeps the rows in memory, but --engine is for tables that do not fit there",
+            code="bad-option",
+            hint="give --gradient moments, or leave --engine out",
+        )
+    if options.device == "cuda":
+        raise InputError(
+            "--engine uses CPU cores only, not device 'cuda'",
+            code="bad-option",
+            hint="leave --device or --engine out",
+        )
+    return table
+
+
+def each_share(
+    work: Callable[[RowReader], tuple[Result, Counts]],
+    reader: RowReader,
+    engine: Engine,
+    known: Sequence[Counts] = (),
+) -> Iterator[tuple[Share, Result, Counts]]:
+    """Yield each shard of the table with the work's result and counts, in order.
+
+    Args:
+        work: Called with a reader of the shard's rows; it counts faults and does not raise.
+        reader: Of the whole table; the counts of all shards are added to its own.
+        engine: Does the work.
+        known: What an earlier pass counted in each shard.
+
+    Raises:
+        InputError: At the end, for rows that can't be trained on.
+    """
+    under_way: deque[Share] = deque()
+
+    def readers() -> Iterator[RowReader]:
+        assert isinstance(reader.table, FrameTable)  # noqa: S101 - see `check_shareable`
+        before = Counts()
+        cut = shares(reader.table, block_rows=reader.block_rows or BLOCK_ROWS)
+        for share, counts in zip_longest(cut, known):
+            if share is None:
+                return
+            under_way.append(share)
+            yield replace(reader, table=share.table, counts=Counts(), before=copy(before))
+            before.add(counts or Counts())
+
+    counts = reader.counts = Counts()
+    for found, counted in engine(work, readers()):
+        counts.add(counted)
+        yield under_way.popleft(), found, counted
+    reader.refuse_faults()
