@@ -109,6 +109,7 @@ def test_the_readme_opens_with_three_sentences_and_two_commands() -> None:
     first = blocks(ROOT / "README.md")[0].text
     commands = [line.split("#")[0].strip() for line in first.splitlines()]
     assert commands == ["make run", "make test"]
+    assert len(text.split()) <= 900
 
 
 def written_anew() -> str:
@@ -196,6 +197,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         there = page.parent / target if target else page
         assert there.exists(), target
         assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
+    for picture in re.findall(r'<img src="([^"]*)"', text):
+        assert (page.parent / picture).is_file(), picture
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:
