@@ -201,6 +201,18 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / picture).is_file(), picture
 
 
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    wings = "runtime/gradline", "trainer/gradline_trainer", "export/gradline_export"
+    named = re.findall(rf"`((?:{'|'.join(wings)}|docs|tests|\.ci)/[\w./-]+)`", text)
+    missing = [path for path in named if "NAME" not in path and not (ROOT / path).exists()]
+    diagram = re.findall(r"([a-z_]+(?:\.py|/)) {2,}", text.split("```")[1])
+    tops = [path for wing in wings for path in (ROOT / wing).iterdir()]
+    there = {path.name + "/" * path.is_dir() for path in tops}
+    assert len(named) > 20
+    assert not [*missing, *sorted(set(diagram) - there)]
+
+
 def test_every_page_can_be_found_from_the_readme() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     for page in (ROOT / "docs").glob("*.md"):
