@@ -22,6 +22,8 @@ verification failed); 2 bad input or usage; 130 interrupted. The answer is on st
 warnings and errors are on stderr. If a command has `--json`, its answer is one JSON object on
 stdout. An error is then one JSON object on stderr, with the members `error` (a code that never
 changes), `message` and `hint`.
+
+`gradline train` is short for `gradline train-and-export`.
 """
 
 
