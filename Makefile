@@ -1,12 +1,12 @@
-# Everything needs python3 (3.11 or newer) and make; the rest is installed into .venv.
+# Needs python3 (3.11 or newer) and make. Everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 
 PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8
 
-.PHONY: venv run test test-slow test-long test-oldest test-elsewhere mutants check docs bench clean
+.PHONY: venv run test test-slow test-long test-oldest test-elsewhere mutants check docs picture bench clean
 
-venv: .venv/installed
+venv: .venv/installed ## install everything into .venv
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -21,14 +21,14 @@ run: venv ## train on the built-in orchard table, publish a package, predict fro
 test: venv ## the fast suite
 	$(PYTEST) --dist worksteal -m "not slow and not long"
 
-test-slow: venv ## what needs servers, browsers, clusters or fresh virtual environments
+test-slow: venv ## tests that need servers, browsers, clusters or fresh virtual environments
 	$(PYTEST) --dist loadfile -m "slow and not long"
 
-test-long: venv ## what takes more than a minute each
+test-long: venv ## tests that take more than a minute each
 	$(PYTEST) --dist loadfile -m long
 
 mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
-mutants: venv ## put faults into one module, one at a time: which do its tests not notice?
+mutants: venv ## change one module, one line at a time, and list the changes that its tests miss
 	$(BIN)/pip install --quiet -c constraints.txt --group mutants
 	rm -rf .cache/mutants
 	mkdir -p .cache/mutants/artifacts
@@ -38,25 +38,28 @@ mutants: venv ## put faults into one module, one at a time: which do its tests n
 	cd .cache/mutants && PYTHONPATH=runtime cosmic-ray exec tests/mutants.toml found.sqlite
 	cd .cache/mutants && cr-report --show-diff --surviving-only found.sqlite
 
-test-oldest: ## the oldest versions that pyproject.toml allows, in a virtual environment of their own
+test-oldest: ## tests with the oldest versions that pyproject.toml allows, in their own environment
 	PYTHON=$(PYTHON) .ci/oldest
 
-test-elsewhere: venv ## the numeric tests as on other CPUs, and some as another user in an odd folder
+test-elsewhere: venv ## numeric tests as on other CPUs; some as another user, in a folder with an odd name
 	.ci/elsewhere
 	.ci/as-nobody
 
-check: venv ## lint, format, types and the direction of imports
+check: venv ## lint, format, types, and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: venv ## write docs/commands.md anew from the commands' own help
+docs: venv ## regenerate docs/commands.md from the commands' help
 	$(BIN)/python docs/commands.py
 
-bench: venv ## speed side by side with peers, as ratios
+picture: venv ## draw docs/report.png again; needs Chromium
+	$(BIN)/python docs/picture.py
+
+bench: venv ## measure speed beside the peers
 	$(BIN)/pip install --quiet -c constraints.txt --group bench
 	$(BIN)/python -m benchmarks
 
-clean:
+clean: ## remove what the other targets made
 	rm -rf .venv .cache dist

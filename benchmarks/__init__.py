@@ -1,1 +1,1 @@
-"""How fast gradline is, as ratios to what cannot be avoided and to what else could be used."""
+"""Measure gradline's speed, as ratios to unavoidable costs and to its peers."""

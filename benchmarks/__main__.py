@@ -1,8 +1,7 @@
 """`python -m benchmarks [--quick] [NAME …]`: run the benches and print one table.
 
-Without names all are run. What was found is kept in benchmarks/results.json, in place of what the
-same bench found before. --quick takes few turns and small tables, to see in a minute that
-everything works, and keeps nothing.
+Without names, run all. Each bench replaces its earlier results in benchmarks/results.json. --quick
+takes few turns and small tables: it shows in a minute that everything works, and keeps nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 def main() -> None:
-    """Run the benches that were asked for."""
+    """Run the named benches."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
     parser.add_argument("--quick", action="store_true", help="few turns, small tables, not kept")
@@ -60,7 +59,7 @@ def main() -> None:
 
 
 def _keep(found: dict[str, list[Comparison]], machine: dict[str, Any]) -> None:
-    """Write what each bench found in place of what it found before."""
+    """Replace each bench's earlier results in the file."""
     before = json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else []
     kept = {name: [line for line in before if line.get("bench") == name] for name in BENCHES}
     for name, part in found.items():
@@ -71,7 +70,7 @@ def _keep(found: dict[str, list[Comparison]], machine: dict[str, Any]) -> None:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return what a time depends on, and nothing that tells one machine from its twin."""
+    """Describe what a time depends on, without anything that identifies this machine."""
     return {
         "cores": os.cpu_count(),
         "cpu": _cpu(),

@@ -1,9 +1,8 @@
-"""Exact against fast arithmetic over a grid of shapes: `python -m benchmarks.arithmetic [--all]`.
+"""Compare exact with fast arithmetic by shape: `python -m benchmarks.arithmetic [--all]`.
 
-The constants of `exact_cost` come from this grid, and it shows what "auto" then costs: for each
-shape the processor time of one thread in fast and in exact arithmetic, medians of turns that
-alternate, what the formula says, and what "auto" takes. --all measures exact arithmetic also where
-the formula says that it takes more than a second.
+The constants of `exact_cost` come from this grid. For each shape it shows the processor time of one
+thread in fast and in exact arithmetic (medians of alternating turns), the formula's value, and what
+"auto" chooses. --all also measures exact arithmetic that takes more than a second by the formula.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ ROWS = (5, 30, 100, 1_000, 10_000, 100_000)
 FEATURES = (1, 10, 30, 100, 400, 900)
 TARGETS = (1, 10, 50)
 TURNS = 5
-MOST = 1_000_000_000  # of the formula, for which exact arithmetic is measured without --all
+MOST = 1_000_000_000  # limit of the formula's value without --all
 MOST_NUMBERS = 20_000_000
 ALLOWED = 3.0, 0.05  # times fast's time, or seconds
 
@@ -38,7 +37,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     rng = np.random.default_rng(0)
     with threadpool_limits(1):
-        _times(rng, 30, 3, 1, 0.0)  # what is imported late is imported now
+        _times(rng, 30, 3, 1, 0.0)  # load late imports before timing
         for n in ROWS:
             for d in FEATURES:
                 for k in TARGETS:
@@ -48,7 +47,7 @@ def main() -> None:
 
 
 def _line(rng: np.random.Generator, n: int, d: int, k: int, ridge: float) -> str:
-    """Measure one shape; return its line of the table."""
+    """Measure one shape, for one line of the table."""
     cost = exact_cost(n, d, k)
     fast, exact = _times(rng, n, d, k, ridge)
     auto = "exact" if cost <= SMALL else "fast"
@@ -61,7 +60,7 @@ def _line(rng: np.random.Generator, n: int, d: int, k: int, ridge: float) -> str
 
 
 def _times(rng: np.random.Generator, n: int, d: int, k: int, ridge: float) -> tuple[float, float]:
-    """Return the median seconds of fast and of exact arithmetic."""
+    """Measure the median seconds of fast and of exact arithmetic."""
     X = rng.standard_normal((n, d))
     Y = X @ rng.standard_normal((d, k)) + rng.standard_normal((n, k))
     samples: dict[str, list[float]] = {"fast": [], "exact": []}

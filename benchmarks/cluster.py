@@ -1,7 +1,7 @@
-"""Training and scoring on a Ray cluster of this machine: scaling, overhead, merge, Ray Data.
+"""Train and score on a Ray cluster of this machine: scaling, overhead, merge, Ray Data.
 
-The table's files are one file under many names, so that the disk's cache holds it: what is
-measured is the work on its rows. (A module named ray here would be taken for Ray by its workers.)
+The table's files are one file under many names, so the disk's cache holds it and only the work on
+the rows is measured. (Workers would import a module named ray here in place of Ray.)
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ BATCH = 65_536
 
 
 def run(quick: bool) -> list[Comparison]:
-    """Return the comparisons."""
+    """Run all comparisons."""
     rows, files, turns = (20_000, 4, 1) if quick else (1_000_000, 24, 3)
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -88,9 +88,9 @@ def _table(folder: Path, rows: int, files: int) -> Path:
 
 @contextmanager
 def _workers(number: int) -> Iterator[None]:
-    """Start a cluster of so many workers on as many cores, the driver's own work included.
+    """Start a cluster with one core per worker, including the driver's own work.
 
-    One worker that may use every core would not be half of two: its reader's threads do.
+    One worker that may use every core would be more than half of two: its reader has threads.
     """
     cores = os.sched_getaffinity(0)
     _keep_to(set(sorted(cores)[:number]))
@@ -104,7 +104,7 @@ def _workers(number: int) -> Iterator[None]:
 
 
 def _keep_to(cores: set[int]) -> None:
-    """Keep every thread of this process, and what they start, to these cores."""
+    """Restrict all threads of this process, and their children, to these cores."""
     for thread in Path("/proc/self/task").iterdir():
         os.sched_setaffinity(int(thread.name), cores)
 
@@ -122,7 +122,7 @@ def _score(package: Path, data: Path, folder: Path) -> None:
 
 
 def _map_batches(package: Path, data: Path, folder: Path) -> None:
-    """Predict with the same session by Ray Data, which writes files too."""
+    """Predict with the same session by Ray Data, which also writes files."""
 
     class Predict:
         def __init__(self) -> None:
@@ -135,7 +135,7 @@ def _map_batches(package: Path, data: Path, folder: Path) -> None:
 
     with _fresh(folder / "by_hand") as out:
         table = ray.data.read_parquet(str(data), columns=NAMES)
-        # With a whole core for each, two would leave none to those who read and write.
+        # With a whole core for each, two would leave no core for reading and writing.
         pool = {"compute": ActorPoolStrategy(size=2), "num_cpus": 0.5}
         table.map_batches(Predict, batch_size=BATCH, **pool).write_parquet(str(out))
         assert any(out.iterdir())
@@ -150,7 +150,7 @@ def _fresh(folder: Path) -> Iterator[Path]:
 
 
 def _merge(number: int, turns: int) -> Comparison:
-    """Return how long the statistics of so many shares take to be unpacked and merged."""
+    """Measure the time to unpack and merge the statistics of many shards."""
     X, Y = draw(BLOCK_ROWS, FEATURES, TARGETS)
     rows = np.hstack([X, Y])
     some = [pickle.dumps(Moments.of(part)) for part in np.array_split(rows, 16)]

@@ -1,6 +1,6 @@
-"""What came of two things measured side by side, and the table of it.
+"""Compare two things measured side by side, and print the table.
 
-A ratio is taken within each turn, and the median over the turns is what counts.
+The ratio is the median over the turns of the ratio within each turn.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class Comparison:
 
     Attributes:
         what: What gradline does.
-        peer: What it is measured against.
-        ours: Its median; None where the two were not run.
-        theirs: The peer's.
-        ratio: The median over the turns of ours by theirs.
-        goal: The ratio not to be exceeded; None for a line that is only shown.
+        peer: What it is compared with.
+        ours: gradline's median; None if the two were not run.
+        theirs: The peer's median.
+        ratio: The median over the turns of ours / theirs.
+        goal: The largest acceptable ratio; None if there is no goal.
         turns: How often both were measured.
-        unit: Of the medians, seconds or bytes.
-        error: How far gradline's answer is from the truth, relative; None where all agree.
-        peer_error: How far the peer's is.
+        unit: Unit of the medians, seconds or bytes.
+        error: Relative error of gradline's answer; None if all answers agree.
+        peer_error: Relative error of the peer's answer.
         resolution: An error below this counts as none.
         note: Why the two were not run.
     """
@@ -73,7 +73,7 @@ def compare(
     peer_error: float | None = None,
     resolution: float = 0.0,
 ) -> Comparison:
-    """Return how two of the samples compare, by their names."""
+    """Compare two of the samples, by their names."""
     ours, theirs = samples[what], samples[peer]
     return Comparison(
         what=what,
@@ -91,12 +91,12 @@ def compare(
 
 
 def table(lines: list[Comparison]) -> list[str]:
-    """Return the comparisons as aligned lines, without the columns that are empty in all."""
+    """Format the comparisons as aligned lines, without empty columns."""
     head = ["", "against", "ours", "peer", "ratio", "goal", "reached", "error", "its error", ""]
     cells = [_cells(line) for line in lines]
     shown = [any(column) for column in zip(*cells, strict=True)]
     rows = [list(compress(row, shown)) for row in (head, *cells)]
-    width = max(len(row[1]) for row in rows)  # names of peers stand to the left, like ours
+    width = max(len(row[1]) for row in rows)  # peers' names are left-aligned, like ours
     return aligned([[row[0], row[1].ljust(width), *row[2:]] for row in rows])
 
 

@@ -1,7 +1,7 @@
-"""From a file to a published model: `train-and-export` against scripts that do as much by hand.
+"""From a file to a published model: `train-and-export` against scripts that do the same.
 
-Whole processes, in wall time and in peak memory. Each ONNX file that comes out is run, and its
-predictions are compared with the least-squares solution, before the process's time counts.
+Measures wall time and peak memory of whole processes. A process's time counts only after its ONNX
+file's predictions agree with the least-squares solution.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MEMORY_GOALS = {"parquet": (1 / 5, 1 / 4), "csv": (None, None)}
 
 
 def run(quick: bool) -> list[Comparison]:
-    """Return the comparisons, file by file: time, then memory."""
+    """Compare file by file: time, then memory."""
     rows = QUICK_ROWS if quick else ROWS
     return [line for form in rows for line in _lines(form, rows[form], quick)]
 
@@ -56,7 +56,7 @@ def _lines(form: str, rows: int, quick: bool) -> Iterator[Comparison]:
 
 
 def _write(data: Path, rows: int) -> Callable[[bytes], None]:
-    """Write a table; return a check of the ONNX files that are learned from it."""
+    """Write a table, and make a check of the ONNX files learned from it."""
     import polars as pl
 
     X, Y = draw(rows, FEATURES, TARGETS)

@@ -1,7 +1,7 @@
 """A fresh process that loads a package and predicts one row, against importing ONNX Runtime.
 
-This is what a cold start costs beyond the engine itself: the seal, the hashes, the graph, the
-session and the golden rows.
+The difference is gradline's part of a cold start: the seal, the hashes, the graph, the session and
+the golden rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ print(gradline.load(sys.argv[1]).predict([{X[0].tolist()}]).tolist())
 
 
 def run(quick: bool) -> list[Comparison]:
-    """Return the comparison."""
+    """Compare the two."""
     ours, peer = "load and predict, a fresh process", 'python -c "import onnxruntime"'
     with TemporaryDirectory() as folder:
         package = str(published(folder))

@@ -1,8 +1,8 @@
-"""What no solver can beat on this machine: the product it needs, and reading X once.
+"""Measure what no solver can beat on this machine: the product XᵀX, and reading X once.
 
-The product XᵀX is symmetric, so n·p² operations suffice (SYRK); their speed is measured on
-PyTorch's full product of a block of rows of the same width, which stays in the cache where its
-width allows.
+The product XᵀX is symmetric, so n·p² operations suffice (SYRK). Their speed is measured on
+PyTorch's full product of a block of rows of the same width, which stays in the cache if its width
+allows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BLOCK = 4096  # rows
 
 
 def block_product(X: Array, Y: Array) -> Callable[[], object]:
-    """Return the product ZᵀZ of the first rows Z of [X Y], shape (rows, p), p = d + k."""
+    """Make the product ZᵀZ of the first rows Z of [X Y], shape (rows, p), p = d + k."""
     import torch
 
     Z = torch.from_numpy(np.column_stack([X[:BLOCK], Y[:BLOCK]]))
@@ -28,12 +28,12 @@ def block_product(X: Array, Y: Array) -> Callable[[], object]:
 
 
 def block_product_share(n: int) -> float:
-    """Return the block's operations, 2·rows·p², as a share of the n·p² that n rows need."""
+    """Compute the block's operations, 2·rows·p², as a fraction of the n·p² that n rows need."""
     return 2 * min(BLOCK, n) / n
 
 
 def read_once(X: Array) -> Callable[[], object]:
-    """Return the sum over X, which reads each of its bytes once, on all cores."""
+    """Make the sum over X, which reads each byte once, on all cores."""
     import torch
 
     return torch.from_numpy(X).sum

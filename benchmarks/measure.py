@@ -1,6 +1,6 @@
-"""Ways of measuring side by side: whole processes, in time or memory, and calls in this process.
+"""Measure side by side: whole processes, in time or memory, and calls in this process.
 
-What is compared takes turns, A B A B …, so that a busy spell of the machine falls on both.
+The candidates take turns, A B A B …, so a busy spell of the machine affects both.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["Commands", "Samples", "peak_memory", "silent", "time_calls", "time_p
 
 Commands = dict[str, tuple[Sequence[str], Callable[[str], None]]]  # arguments and check, by name
 Samples = dict[str, list[float]]  # seconds or bytes by name, one for each turn
-SHORTEST_SAMPLE = 0.02  # seconds; the clock and the loop around a call vanish beside it
-# Bytecode is cached, as pip does for the peers: what is timed is starting, not compiling.
+SHORTEST_SAMPLE = 0.02  # seconds; the clock and the loop around a call are negligible beside it
+# Bytecode is cached, as pip does for the peers: the time is for starting, not compiling.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 LAUNCHER = """
 import resource, subprocess, sys
@@ -30,11 +30,11 @@ PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in a unit of ru_max
 
 
 def time_processes(commands: Commands, turns: int) -> Samples:
-    """Return the wall time of whole processes, from start to exit, by name.
+    """Measure the wall time of whole processes, from start to exit, by name.
 
     Args:
-        commands: By name, the arguments of a process, and a check of what it wrote to stdout.
-        turns: How often each is run, after one run that warms the disk's cache.
+        commands: By name, the arguments of a process and a check of its stdout.
+        turns: How often each runs, after one run that warms the disk's cache.
     """
     samples: Samples = {name: [] for name in commands}
     for turn in range(turns + 1):
@@ -51,13 +51,13 @@ def time_processes(commands: Commands, turns: int) -> Samples:
 
 
 def peak_memory(commands: Commands, turns: int) -> Samples:
-    """Return the most memory that whole processes held at a time, in bytes, by name.
+    """Measure the peak memory of whole processes, in bytes, by name.
 
-    Each is started by a small process of its own, because on Linux a peak counts from the fork,
-    with all that the parent held.
+    A small process starts each one, because on Linux a peak counts from the fork and includes the
+    parent's memory.
 
     Args:
-        commands: As of `time_processes`.
+        commands: As in `time_processes`.
         turns: How often each is run.
     """
     samples: Samples = {name: [] for name in commands}
@@ -81,14 +81,14 @@ def silent(stdout: str) -> None:
 def time_calls(
     functions: Mapping[str, Callable[[], Any]], turns: int, budget: float = math.inf
 ) -> Samples:
-    """Return the time of one call by name, each a mean over a sample without garbage collection.
+    """Measure the time of one call by name, as means over samples without garbage collection.
 
     Args:
-        functions: By name; what they return is checked by the caller.
+        functions: By name; the caller checks their answers.
         turns: How many samples of each are taken.
-        budget: Seconds that all turns may take. There are fewer turns where the first calls,
-            which otherwise only warm up, show that they would take longer; where not even two
-            fit, the first calls are the only sample.
+        budget: Seconds for all turns. If the first calls, which otherwise only warm up, show that
+            the turns would take longer, there are fewer turns; if not even two fit, the first
+            calls are the only sample.
     """
     timers = {name: timeit.Timer(function) for name, function in functions.items()}
     first = {name: [timer.timeit(1)] for name, timer in timers.items()}

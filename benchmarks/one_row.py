@@ -1,7 +1,7 @@
 """One row: Model.predict against the bare ONNX Runtime session, and against scikit-learn.
 
-All on one thread. The bare session is the floor: the same bytes, the same options, no check of
-the row. scikit-learn's LinearRegression is what one would otherwise call.
+All run on one thread. The bare session is the lower limit: the same bytes and options, without a
+check of the row. scikit-learn's LinearRegression is the usual alternative.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TURNS = 41
 
 
 def run(quick: bool) -> list[Comparison]:
-    """Return the comparisons: those with a goal, then other forms of the same row."""
+    """Compare: first the lines with a goal, then other forms of the same row."""
     from threadpoolctl import threadpool_limits
 
     with TemporaryDirectory() as folder, threadpool_limits(1):
@@ -71,7 +71,7 @@ def _calls(package: Package, model: gradline.Model) -> dict[str, Callable[[], An
 
 
 def _check(calls: dict[str, Callable[[], Any]], package: Package) -> None:
-    """Every form of the row has one answer, bit for bit; scikit-learn's is within rounding."""
+    """Check that every form of the row has the same bits, and scikit-learn's within rounding."""
     graph, row = package.graph, X[:1].astype(np.float32)
     bound = rounding_bound(row, graph.weights, graph.bias, graph.dtype)
     answer = calls[SESSION]()

@@ -1,4 +1,4 @@
-"""The package that every bench is about: the built-in orchard, trained by the command itself."""
+"""The package that every bench uses: the built-in orchard, trained by the command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_optimal(predictions: ArrayLike, rows: int) -> None:
 
 
 def published(folder: str) -> Path:
-    """Return the package that `train-and-export` publishes in `folder`."""
+    """Publish the package in `folder` with `train-and-export`."""
     job = [TRAIN_AND_EXPORT, "--quiet", "--output", folder]
     subprocess.run(job, check=True, stdout=subprocess.DEVNULL)
     return Path(folder) / "orchard"

@@ -1,9 +1,8 @@
-"""What else fits y = x @ W.T + b: each by its fastest documented way, called on the same arrays.
+"""Other libraries that fit y = x @ W.T + b, each in its fastest documented way.
 
-A rival is a function of X (n, d) and Y (n, k), NumPy arrays of one dtype, and its whole call is
-timed: what it needs beside them (a column of ones, its own model) is made inside, as its user
-would have to. A polars frame is built before the clock starts, because there the table would
-come as one.
+A rival is a function of X (n, d) and Y (n, k), NumPy arrays of one dtype. Its whole call is timed,
+including what its user would have to make (a column of ones, its model). Only a polars frame is
+built before the clock starts, because users of polars-ols already have one.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ EPOCHS = 100  # the tutorial's
 
 
 def linear_regression(X: Array, Y: Array) -> Job:
-    """Return scikit-learn's LinearRegression, which takes all targets at once."""
+    """Prepare scikit-learn's LinearRegression, which takes all targets at once."""
     from sklearn.linear_model import LinearRegression
 
     return lambda: _learned(LinearRegression().fit(X, Y))
 
 
 def ridge_cholesky(X: Array, Y: Array) -> Job:
-    """Return scikit-learn's Ridge by Cholesky; alpha 0 gives it the objective of the others."""
+    """Prepare scikit-learn's Ridge by Cholesky; alpha 0 gives it the same objective."""
     from sklearn.linear_model import Ridge
 
     return lambda: _learned(Ridge(alpha=0.0, solver="cholesky").fit(X, Y))
 
 
 def sgd_regressor(X: Array, Y: Array) -> Job:
-    """Return scikit-learn's SGDRegressor with its defaults, but no penalty; a target at a time."""
+    """Prepare scikit-learn's SGDRegressor, defaults but no penalty, a target at a time."""
     from sklearn.linear_model import SGDRegressor
 
     return lambda: _one_by_one(
@@ -45,12 +44,12 @@ def sgd_regressor(X: Array, Y: Array) -> Job:
 
 
 def numpy_lstsq(X: Array, Y: Array) -> Job:
-    """Return numpy's lstsq on X with a column of ones."""
+    """Prepare numpy's lstsq on X with a column of ones."""
     return lambda: _split(np.linalg.lstsq(_with_ones(X), Y)[0])
 
 
 def torch_lstsq(X: Array, Y: Array) -> Job:
-    """Return PyTorch's lstsq by QR, its fastest driver, on X with a column of ones."""
+    """Prepare PyTorch's lstsq by QR, its fastest driver, on X with a column of ones."""
     import torch
 
     def job() -> Solution:
@@ -61,14 +60,14 @@ def torch_lstsq(X: Array, Y: Array) -> Job:
 
 
 def statsmodels_ols(X: Array, Y: Array) -> Job:
-    """Return statsmodels' OLS, which factors once for all targets."""
+    """Prepare statsmodels' OLS, which factors once for all targets."""
     import statsmodels.api as sm  # type: ignore[import-untyped]
 
     return lambda: _split(np.asarray(sm.OLS(Y, sm.add_constant(X, prepend=False)).fit().params))
 
 
 def glum_least_squares(X: Array, Y: Array) -> Job:
-    """Return glum's normal regression without a penalty, a target at a time."""
+    """Prepare glum's normal regression without a penalty, a target at a time."""
     from glum import GeneralizedLinearRegressor  # type: ignore[import-untyped]
 
     return lambda: _one_by_one(
@@ -77,7 +76,7 @@ def glum_least_squares(X: Array, Y: Array) -> Job:
 
 
 def polars_least_squares(X: Array, Y: Array) -> Job:
-    """Return polars-ols by Cholesky, its fastest way; polars runs the targets in parallel."""
+    """Prepare polars-ols by Cholesky, its fastest way; targets run in parallel."""
     import polars as pl
     import polars_ols  # type: ignore[import-untyped]  # noqa: F401  adds Expr.least_squares
 
@@ -95,7 +94,7 @@ def polars_least_squares(X: Array, Y: Array) -> Job:
 
 
 def linear_and_sgd(X: Array, Y: Array) -> Job:
-    """Return torch.nn.Linear under torch.optim.SGD, over all rows in each epoch."""
+    """Prepare torch.nn.Linear under torch.optim.SGD, over all rows in each epoch."""
     import torch
 
     def job() -> Solution:
@@ -114,7 +113,7 @@ def linear_and_sgd(X: Array, Y: Array) -> Job:
 
 
 def tutorial_loop(X: Array, Y: Array) -> Job:
-    """Return the tutorial's loop as it stands there: tensors, backward, a step by hand."""
+    """Prepare the tutorial's loop, unchanged: tensors, backward, a step by hand."""
     import torch
 
     def job() -> Solution:
@@ -137,7 +136,7 @@ def tutorial_loop(X: Array, Y: Array) -> Job:
 
 
 def _step(Y: Array) -> float:
-    """A quarter of k: half of 1/λmax on standard normal features, so 100 epochs converge."""
+    """Choose k/4, half of 1/λmax on standard normal features, so 100 epochs converge."""
     return len(Y.T) / 4
 
 

@@ -1,7 +1,7 @@
-"""From a table to predictions: `gradline predict` against scripts that do as much by hand.
+"""From a table to predictions: `gradline predict` against scripts that do the same.
 
-Whole processes, in wall time and in peak memory. The predictions of each are compared with the
-model's own, computed in float64, before the process's time counts.
+Measures wall time and peak memory of whole processes. A process's time counts only after its
+predictions agree with the model's own, computed in float64.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MEMORY_GOALS = {"parquet": {PANDAS: 1 / 5, POLARS: None}, "csv": {PANDAS: None, 
 
 
 def run(quick: bool) -> list[Comparison]:
-    """Return the comparisons, file by file: time, then memory."""
+    """Compare file by file: time, then memory."""
     rows = QUICK_ROWS if quick else ROWS
     return [line for form in rows for line in _lines(form, rows[form], quick)]
 
@@ -81,7 +81,7 @@ def _commands(what: str, folder: Path, form: str, rows: int) -> Commands:
 def _writes(
     arguments: Sequence[str], out: Path, exact: Array
 ) -> tuple[Sequence[str], Callable[[str], None]]:
-    """Return the command that writes to `out`, and the check of what it wrote."""
+    """Make the command that writes to `out`, and the check of its output."""
     import polars as pl
 
     def check(stdout: str) -> None:

@@ -1,7 +1,7 @@
-"""Tables of any shape, their least-squares solution, and how far another one is from it.
+"""Make tables of any shape, and measure how far a solution is from the least-squares one.
 
-The features are standard normal: that suits the rivals that iterate, which on raw units would
-need thousands of epochs more, and costs the direct ones nothing.
+The features are standard normal. On raw units, iterative rivals would need thousands of epochs
+more; for direct ones it makes no difference.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Array = NDArray[Any]
 DType = Literal["float32", "float64"]
 Solution = tuple[Array, Array]  # W (k, d) and b (k,)
 NOISE = 0.1
-SAMPLE = 10_000  # rows on which two solutions are told apart
+SAMPLE = 10_000  # rows for comparing two solutions
 
 
 def draw(n: int, d: int, k: int, dtype: DType = "float64") -> tuple[Array, Array]:
-    """Return X (n, d) and Y = X @ W.T + b + noise (n, k), the same at every call."""
+    """Draw X (n, d) and Y = X @ W.T + b + noise (n, k), the same at every call."""
     generator = np.random.default_rng(20)
     X: Array = generator.standard_normal((n, d), dtype=dtype)
     Y: Array = generator.standard_normal((n, k), dtype=dtype)
@@ -31,10 +31,10 @@ def draw(n: int, d: int, k: int, dtype: DType = "float64") -> tuple[Array, Array
 
 
 def optimum(X: Array, Y: Array) -> Solution:
-    """Return the least-squares solution in float64, to the last few roundings.
+    """Compute the least-squares solution in float64, accurate to a few roundings.
 
     Normal equations, refined on the rows themselves (Björck, Numerical Methods for Least Squares
-    Problems, section 2.9): enough where the columns are nearly orthogonal, as here.
+    Problems, section 2.9): enough if the columns are nearly orthogonal, as here.
     """
     columns = np.column_stack([X, np.ones(len(X))]).astype(np.float64, copy=False)
     gram = columns.T @ columns
@@ -45,11 +45,11 @@ def optimum(X: Array, Y: Array) -> Solution:
 
 
 def prediction_error(found: Solution, best: Solution, X: Array) -> float:
-    """Return how far the predictions of `found` are from the best ones.
+    """Measure how far the predictions of `found` are from the best ones.
 
-    The root mean square of the difference by the standard deviation of the best predictions,
-    over the table's first rows, for the worst target. The difference is taken between the
-    coefficients, so that it is resolved far below float64's rounding of the predictions.
+    The root mean square of the difference, divided by the standard deviation of the best
+    predictions, over the table's first rows, for the worst target. It is computed from the
+    difference of the coefficients, so it shows errors far below the rounding of predictions.
     """
     rows = X[:SAMPLE].astype(np.float64)
     (W, b), (best_W, best_b) = found, best

@@ -1,9 +1,9 @@
-"""Training on arrays: `fit` against everything else that fits a linear model, shape by shape.
+"""Training on arrays: `fit` against other libraries, shape by shape.
 
-Each rival takes turns with `fit` in this process, on the same arrays, with all cores. Its answer
-is checked before its time counts: a direct solver's must solve the problem, and how far off each
-is, is shown. A goal counts as reached only where `fit` is at least as accurate, or as accurate as
-predictions in float64 can show.
+Each rival takes turns with `fit` in this process, on the same arrays, with all cores. A direct
+solver's time counts only if its answer solves the problem, and the table shows each answer's error.
+A goal is reached only if `fit` is at least as accurate, or as accurate as float64 predictions can
+show.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ DTYPES: tuple[DType, ...] = ("float32", "float64")
 TURNS = 11
 BUDGET = 3.0  # seconds for all turns of a rival; a slow one gets fewer, at least one
 SOLVED = 0.01  # float32 costs digits: over a million rows, torch lstsq is off by 5e-4
-PATIENCE = 4  # times as many where `fit` is to be several times as fast
+PATIENCE = 4  # times as many if `fit` should be several times as fast
 QUICK_TURNS, QUICK_BUDGET = 2, 0.1
-LARGE = 10_000_000  # values from which the passes over the rows decide, not the calls' overhead
+LARGE = 10_000_000  # values above which the passes over the rows decide, not the calls' overhead
 MACHINE = "the machine's product or reads"
-NOT_RUN = {  # in the full run, because they take minutes
+NOT_RUN = {  # only in the full run, because they take minutes
     # The first three take a target at a time, the others 100 epochs over 500 targets.
     (20_000, 1024, 500): (
         "SGDRegressor",
@@ -53,7 +53,7 @@ NOT_RUN = {  # in the full run, because they take minutes
 
 
 def run(quick: bool) -> list[Comparison]:
-    """Return the comparisons, shape by shape, float32 and float64."""
+    """Compare shape by shape, float32 and float64."""
     shapes = QUICK if quick else SHAPES
     return [line for shape in shapes for dtype in DTYPES for line in _lines(*shape, dtype, quick)]
 
@@ -84,7 +84,7 @@ def _goal(name: str, n: int, d: int) -> float | None:
 
 
 class _Bench:
-    """One table, with its solution and what came of each method on it."""
+    """One table, its solution, and the results of each method."""
 
     def __init__(self, what: str, data: tuple[Array, Array], turns: int, budget: float) -> None:
         self.what, (self.X, self.Y) = what, data
@@ -97,7 +97,7 @@ class _Bench:
         self._ours("fast")()
 
     def against(self, name: str, goal: float | None, arithmetic: str = "fast") -> Comparison:
-        """Return how `fit` compares with a rival, in time and in accuracy."""
+        """Compare `fit` with a rival, in time and in accuracy."""
         what = self.what + (", default arithmetic" if arithmetic == "auto" else "")
         calls = {what: self._ours(arithmetic), name: RIVALS[name](self.X, self.Y)}
         kept = {key: self._keeping(key, call) for key, call in calls.items()}
@@ -110,7 +110,7 @@ class _Bench:
         return compare(samples, what, name, goal, **accuracy)
 
     def against_machine(self, goal: float | None) -> Comparison:
-        """Return how `fit` compares with the larger of the product's time and the reads'."""
+        """Compare `fit` with the larger of the product's and the reads' times."""
         calls: dict[str, Callable[[], Any]] = {
             self.what: self._ours("fast"),
             "product": block_product(self.X, self.Y),

@@ -1,6 +1,6 @@
 """From the shell's prompt to a proven package, against importing PyTorch and doing nothing.
 
-Nobody who trains with PyTorch can start faster than its import; the rest is gradline's own.
+No program that trains with PyTorch starts faster than its import; the rest is gradline's part.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TURNS = 11
 
 
 def run(quick: bool) -> list[Comparison]:
-    """Return the comparison."""
+    """Compare the two."""
     job, peer = "train-and-export on the orchard", 'python -c "import torch"'
     with TemporaryDirectory() as folder:
 

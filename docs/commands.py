@@ -1,4 +1,4 @@
-"""Writes docs/commands.md from the commands themselves: `make docs`."""
+"""Write docs/commands.md from the commands' help: `make docs`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ WIDTH = 80
 OPENING = """\
 # Commands
 
-Written by `make docs` from the commands themselves: change their help, not this page.
+`make docs` writes this page from the commands' help: change the help, not this page.
 
-Exit codes, of every command: 0 done; 1 it ran and the answer is no (diverged, refused,
-verification failed); 2 bad input or usage; 130 interrupted. What a command answers is on stdout;
-progress, warnings and errors are on stderr. With `--json`, where a command has it, the answer is
-one JSON object on stdout, and an error one on stderr, with the members `error` (a code that stays
-the same), `message` and `hint`. `gradline train` is short for `gradline train-and-export`.
+Exit codes of every command: 0 done; 1 the command ran and the answer is no (diverged, refused,
+verification failed); 2 bad input or usage; 130 interrupted. The answer is on stdout; progress,
+warnings and errors are on stderr. If a command has `--json`, its answer is one JSON object on
+stdout. An error is then one JSON object on stderr, with the members `error` (a code that never
+changes), `message` and `hint`.
+
+`gradline train` is short for `gradline train-and-export`.
 """
 
 
 def reference() -> str:
-    """Return the page: each command's help, as a console shows it."""
+    """Write the page: each command's help, as a console shows it."""
     index = [
         f"- [`{name}`](#{name}): {import_command(name).get_short_help_str(WIDTH)}"
         for name in COMMANDS

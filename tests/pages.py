@@ -1,7 +1,7 @@
-"""Pages of Markdown: their fenced code blocks, and whether what they show is what comes.
+"""Read the fenced code blocks of Markdown pages, and compare shown with actual output.
 
-What is shown may have an ellipsis …: alone in its line it stands for any lines, else for a part of
-one.
+Shown output may have an ellipsis …: alone in its line it stands for any lines, otherwise for a part
+of one line.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Block:
     """A fenced block.
 
     Attributes:
-        page: Where it stands.
-        line: Of its first fence.
-        language: The first word behind that.
-        more: The words after it.
-        text: Between the fences.
-        follows: Whether nothing but a blank line is between it and the block before.
+        page: Its page.
+        line: Line of its first fence.
+        language: First word after the fence.
+        more: The words after the language.
+        text: The text between the fences.
+        follows: Whether only blank lines separate it from the block before.
     """
 
     page: Path
@@ -44,7 +44,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """Return a page's blocks, in order."""
+    """List a page's blocks, in order."""
     text = page.read_text()
     found, end = [], -1
     for match in FENCE.finditer(text):
@@ -59,7 +59,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def is_as_shown(shown: str, printed: str) -> bool:
-    """Return whether the text that a page shows is what was printed, but for its ellipses."""
+    """Tell if the text that a page shows is the printed text, except for ellipses."""
     lines = [
         "(?s:.*?)" if line.strip() == "…" else "[^\n]*?".join(map(re.escape, line.split("…")))
         for line in _lines(shown)
@@ -72,7 +72,7 @@ def _lines(text: str) -> list[str]:
 
 
 def commands(text: str) -> list[tuple[str, str]]:
-    """Return a console block's commands, each with the output shown below it."""
+    """List a console block's commands, each with the output shown below it."""
     assert text.startswith("$ "), "a console block begins with a command"
     found = []
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
@@ -85,7 +85,7 @@ def commands(text: str) -> list[tuple[str, str]]:
 
 
 def _is_whole(command: str) -> bool:
-    """Return whether a command goes on in no further line."""
+    """Tell if a command ends in its last line."""
     try:
         shlex.split(command)
     except ValueError:  # a quotation is open

@@ -1,4 +1,4 @@
-"""README and docs/: every code block does what the page says, every link leads somewhere."""
+"""README and docs/: every code block does what the page says, every link has a target."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_every_block_does_what_the_page_says(page: Path, folder: Path) -> None:
 
 
 def test_what_is_not_run_is_counted() -> None:
-    """Nothing here runs these languages with ONNX Runtime; make and pip take minutes."""
+    """The tests cannot run these languages with ONNX Runtime; make and pip take minutes."""
     found = [block for page in PAGES for block in blocks(page)]
     alone = Counter(block.language for block in found if block.language in SYNTAX_ALONE)
     assert alone == {"java": 1, "csharp": 1, "rust": 1, "swift": 1}
@@ -109,10 +109,11 @@ def test_the_readme_opens_with_three_sentences_and_two_commands() -> None:
     first = blocks(ROOT / "README.md")[0].text
     commands = [line.split("#")[0].strip() for line in first.splitlines()]
     assert commands == ["make run", "make test"]
+    assert len(text.split()) <= 900
 
 
 def written_anew() -> str:
-    """Return docs/commands.md as docs/commands.py would write it."""
+    """Write docs/commands.md as docs/commands.py does."""
     return str(runpy.run_path(str(ROOT / "docs" / "commands.py"))["reference"]()) + "\n"
 
 
@@ -122,7 +123,7 @@ def test_the_command_reference_is_what_the_commands_say() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_examples_in_a_commands_help_are_commands(command: str) -> None:
-    """Each parses; the tables and packages in them are the reader's."""
+    """Each example parses; the reader has the tables and packages in them."""
     text = import_command(command).help or ""
     lines = re.sub(r"\\\n *", "", text).splitlines()
     examples = [shlex.split(line.rpartition("| ")[2]) for line in lines if EXAMPLE.match(line)]
@@ -133,7 +134,7 @@ def test_examples_in_a_commands_help_are_commands(command: str) -> None:
         import_command(name).make_context(name, words)
 
 
-NAMED = (  # members whose own members are called after columns, files and the like
+NAMED = (  # members whose own members have the names of columns, files and the like
     "columns", "files", "metrics.training", "metrics.held_out", "statistics.targets",
     "training.options", "training.versions", "training.notes",
     "intervals.residual_deviation", "intervals.quantiles",
@@ -141,7 +142,7 @@ NAMED = (  # members whose own members are called after columns, files and the l
 
 
 def members(value: object, path: str) -> Iterator[str]:
-    """Yield where each value of a manifest stands, as docs/package-format.md writes it."""
+    """Yield the path of each value in a manifest, as docs/package-format.md writes it."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield from members(part, f"{path}.{'NAME' if path in NAMED else key}".lstrip("."))
@@ -183,7 +184,7 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
 
 
 def anchors(page: Path) -> set[str]:
-    """Return what headings are called in links, as GitHub makes them."""
+    """List the anchors of a page's headings, as GitHub makes them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -196,6 +197,20 @@ def test_links_lead_somewhere(page: Path) -> None:
         there = page.parent / target if target else page
         assert there.exists(), target
         assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
+    for picture in re.findall(r'<img src="([^"]*)"', text):
+        assert (page.parent / picture).is_file(), picture
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    wings = "runtime/gradline", "trainer/gradline_trainer", "export/gradline_export"
+    named = re.findall(rf"`((?:{'|'.join(wings)}|docs|tests|\.ci)/[\w./-]+)`", text)
+    missing = [path for path in named if "NAME" not in path and not (ROOT / path).exists()]
+    diagram = re.findall(r"([a-z_]+(?:\.py|/)) {2,}", text.split("```")[1])
+    tops = [path for wing in wings for path in (ROOT / wing).iterdir()]
+    there = {path.name + "/" * path.is_dir() for path in tops}
+    assert len(named) > 20
+    assert not [*missing, *sorted(set(diagram) - there)]
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:

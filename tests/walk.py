@@ -1,17 +1,17 @@
-"""Following a page of documentation as a reader would, each block with what runs its language.
+"""Follow a page of documentation as a reader would: run each block in its language.
 
-A page is followed from its first block to its last in one folder: files, a running server and
+All blocks of a page run in one folder, from the first to the last. Files, a running server and
 Python's names stay from block to block.
 
-    sh          every command ends well
-    console     each `$ command` prints what is shown below it, and fails where that has an Error:
-    python      runs; a text block right behind it is what it prints
+    sh          every command succeeds
+    console     each `$ command` prints the lines below it, and fails if they have an Error:
+    python      runs; a text block directly after it shows its output
     javascript  the same in Node.js
-    html        the same in Chromium: what its <output> comes to say
-    json        parses; `json of FILE` is part of what the file holds
+    html        the same in Chromium: the text shows its <output>
+    json        parses; `json of FILE` is a part of the file
 
-`python with mlflow` runs where that library is: see ENVIRONMENTS. `make` and `pip install` are
-checked against the Makefile and pyproject.toml, since they take minutes and a network.
+`python with mlflow` runs in an environment with that library: see ENVIRONMENTS. `make` and `pip
+install` are compared with the Makefile and pyproject.toml, because they take minutes and a network.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ from serving import Server, serving
 
 __all__ = ["DECLARED", "SYNTAX_ALONE", "Walk", "is_slow"]
 
-ENVIRONMENTS = {  # what `python with NAME` needs
+ENVIRONMENTS = {  # packages for `python with NAME`
     "mlflow": [
         "mlflow-skinny==3.17.2", "sqlalchemy", "alembic", "onnx", "onnxruntime", "pandas",
         *CONSTRAINED,
     ],
     "tritonclient": ["tritonclient[http]==2.73.0"],
 }  # fmt: skip
-DECLARED = ("make", "pip")  # commands that take minutes and a network: only looked up
-MODULES = {  # the examples whose lock files have what JavaScript and HTML need
+DECLARED = ("make", "pip")  # commands that take minutes and a network: only checked
+MODULES = {  # the examples whose lock files name these packages
     "onnxruntime-node": "node",
     "onnxruntime-web": "web",
 }
-SYNTAX_ALONE = {  # languages whose blocks nothing here can run, and the grammar that reads them
+SYNTAX_ALONE = {  # languages that the tests only parse, and their grammars
     "java": "tree-sitter-java==0.23.5",
     "csharp": "tree-sitter-c-sharp==0.23.5",
     "rust": "tree-sitter-rust==0.24.2",
     "swift": "tree-sitter-swift==0.7.4",
 }
-SHELL = re.compile(r"[|<>;&$]")  # what makes a line more than a command and its words
+SHELL = re.compile(r"[|<>;&$]")  # a line with these needs a shell
 ADDRESS = re.compile(r"(?<=localhost:)8080|(?<=127\.0\.0\.1:)8080")
 INTERPRETER = """
 import contextlib, io, json, sys
@@ -82,7 +82,7 @@ sys.exit(parser.parse(sys.stdin.buffer.read()).root_node.has_error)
 
 
 def is_slow(page: Path) -> bool:
-    """Return whether a page needs other environments, or many processes."""
+    """Tell if a page needs other environments or many processes."""
     found = blocks(page)
     apart = any(b.more.startswith("with ") or b.language in SYNTAX_ALONE for b in found)
     apart |= any("--engine ray" in b.text for b in found)
@@ -91,12 +91,12 @@ def is_slow(page: Path) -> bool:
 
 @dataclass
 class Walk:
-    """A reader who follows one page; the working folder is the reader's. End it with `close`.
+    """A reader who follows one page in the working folder. End it with `close`.
 
     Attributes:
-        names: Python's, from block to block.
-        printed: What the last block printed; None where it prints nothing to compare.
-        server: The one that runs.
+        names: Python's names, kept from block to block.
+        printed: Output of the last block; None if there is nothing to compare.
+        server: The running server.
     """
 
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
@@ -107,7 +107,7 @@ class Walk:
     surroundings: dict[str, str] = field(default_factory=os.environ.copy)
 
     def close(self) -> None:
-        """End what was started, and undo what was set."""
+        """Stop what was started, and restore the environment."""
         os.environ.clear()
         os.environ.update(self.surroundings)
         self.served.close()
@@ -115,7 +115,7 @@ class Walk:
             process.communicate()
 
     def follow(self, block: Block) -> None:
-        """Run a block, or fail where it does not do what the page says."""
+        """Run a block, and fail if it does not do what the page says."""
         runner = getattr(self, f"_run_{block.language}", None)
         if block.language in SYNTAX_ALONE:
             runner = self._parse
@@ -176,7 +176,7 @@ class Walk:
             assert _is_part(value, whole), f"{block} is not in {block.more}"
 
     def _parse(self, block: Block) -> None:
-        """Read the code by its language's grammar: nothing here can compile or run it."""
+        """Parse the code with its language's grammar; the tests cannot compile or run it."""
         grammar = SYNTAX_ALONE[block.language]
         python = virtual_environment("syntax", "tree-sitter==0.26.1", *SYNTAX_ALONE.values())
         module = grammar.partition("==")[0].removeprefix("tree-sitter-").replace("-", "_")
@@ -184,7 +184,7 @@ class Walk:
         assert done.returncode == 0, f"{block} is not {block.language}\n{done.stdout}"
 
     def _call(self, line: str) -> tuple[int, str]:
-        """Return a command's exit status, and what it printed on stdout and stderr."""
+        """Run a command; return its exit status, and its stdout and stderr."""
         line = self._located(line)
         words = shlex.split(line, comments=True)
         if words[0] in DECLARED:
@@ -194,9 +194,9 @@ class Walk:
             done = _outcome("bash", "-c", line)
             return done.returncode, done.stdout
         if "ray" in words:
-            done = _outcome(*words)  # Ray leaves warnings in a process
+            done = _outcome(*words)  # Ray emits warnings in its process
             return done.returncode, done.stdout
-        # In this process, since another would import PyTorch anew.
+        # In this process: another one would import PyTorch again.
         name = words.pop(0)
         printed = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
         with (
@@ -209,7 +209,7 @@ class Walk:
         return int(stop.value.code or 0), printed.buffer.getvalue().decode()
 
     def _serve(self, words: list[str]) -> str:
-        """Serve on a free port, which stands for 8080 from then on; return the first line."""
+        """Serve on a free port, shown as 8080 from then on; return the first line."""
         self.served.close()
         self.server = self.served.enter_context(serving(*words))
         return self.server.address.replace(f":{self.server.port}", ":8080")
@@ -218,7 +218,7 @@ class Walk:
         return text if self.server is None else ADDRESS.sub(str(self.server.port), text)
 
     def _python_with(self, name: str, code: str, block: Block) -> str:
-        """Run code in an interpreter that has a further library."""
+        """Run code in an interpreter with a further library."""
         if name not in self.interpreters:
             python = virtual_environment(name, *ENVIRONMENTS[name]) / "python"
             self.interpreters[name] = subprocess.Popen(
@@ -246,7 +246,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def _site() -> Iterator[str]:
-    """Serve the working folder, and give its address."""
+    """Serve the working folder; yield its address."""
     handler = functools.partial(_Quiet, directory=str(Path.cwd()))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -255,7 +255,7 @@ def _site() -> Iterator[str]:
 
 
 def _link_modules(block: Block) -> None:
-    """Let a block that names a package of an example's lock file have that."""
+    """Link the packages of an example's lock file, if a block names one."""
     modules = Path("node_modules")
     modules.unlink(missing_ok=True)
     if block.more:
@@ -264,7 +264,7 @@ def _link_modules(block: Block) -> None:
 
 
 def _outcome(*command: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    """Return how a command ended and what it printed, with this Python's own commands at hand."""
+    """Run a command, with this Python's own commands on its path."""
     return subprocess.run(
         command,
         input=text,
@@ -277,7 +277,7 @@ def _outcome(*command: str, text: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def _check_declared(words: list[str]) -> None:
-    """Check that there is what a line would make or install: either takes minutes and a network."""
+    """Check that the target or the packages of a line exist, without making or installing them."""
     if words[0] == "make":
         recipes = (ROOT / "Makefile").read_text()
         assert all(f"\n{target}:" in recipes for target in words[1:]), words
@@ -291,11 +291,11 @@ def _check_declared(words: list[str]) -> None:
             assert set(extras) <= set(project["optional-dependencies"]), word
         else:
             there = word in ("-c", "-e") or word in pins or (ROOT / word).is_file()
-            assert there, f"nothing is known of {word!r}"
+            assert there, f"unknown: {word!r}"
 
 
 def _is_part(value: Any, whole: Any) -> bool:
-    """Return whether a JSON value is another, but for members that its objects leave out."""
+    """Tell if a JSON value equals another, except for members that its objects leave out."""
     if isinstance(value, dict) and isinstance(whole, dict):
         return all(key in whole and _is_part(part, whole[key]) for key, part in value.items())
     return bool(value == whole)

@@ -1,8 +1,8 @@
 """One row of JSON over HTTP: `gradline serve` against other servers of the same ONNX model.
 
-Each peer runs from a virtual environment of its own, made here; wrk (Debian's) asks, over 1 and 32
-kept-open connections. All servers are up at once and take turns, so that a busy spell of the
-machine falls on each. Every answer's numbers are checked before the server's rate counts.
+Each peer runs from its own virtual environment, made here. wrk (Debian's) asks over 1 and 32
+keep-alive connections. All servers are up at once and take turns, so a busy spell of the machine
+affects each. A server's rate counts only after its answer's numbers are checked.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class Peer:
     """A server.
 
     Attributes:
-        name: As the table has it.
-        requirements: Of its virtual environment; none for ours.
-        command: To start it, {python}, {port}, {package} and {here} filled in.
-        path: That is asked.
-        body: What is asked; None for a GET of a fixed page, which is as fast as it can be.
-        goal: Of our rate by its, at 32 connections.
+        name: As in the table.
+        requirements: For its virtual environment; none for ours.
+        command: Starts it; {python}, {port}, {package} and {here} are filled in.
+        path: Path of the request.
+        body: Body of the request; None for a GET of a fixed page, the upper limit of speed.
+        goal: For our rate / its rate, at 32 connections.
     """
 
     name: str
@@ -99,7 +99,7 @@ PEERS = (
 
 
 def run(quick: bool) -> list[Comparison]:
-    """Return our rate by each peer's, at 1 and at 32 connections, and our own slowest answers."""
+    """Compare our rate with each peer's, at 1 and at 32 connections, and show our p99."""
     turns, seconds = (1, 1) if quick else (TURNS, SECONDS)
     lines: list[Comparison] = []
     with ExitStack() as stack:
@@ -124,7 +124,7 @@ def run(quick: bool) -> list[Comparison]:
 def _ask_all(
     servers: dict[Peer, int], connections: int, turns: int, seconds: int
 ) -> tuple[Samples, list[float]]:
-    """Return the seconds that a request took, the rate's inverse, by server and turn; our p99."""
+    """Measure the seconds per request (1 / rate), by server and turn, and our p99."""
     samples: Samples = {peer.name: [] for peer in servers}
     slowest = []
     for _ in range(turns):
@@ -137,7 +137,7 @@ def _ask_all(
 
 
 def _ask(peer: Peer, port: int, connections: int, seconds: int) -> tuple[float, float]:
-    """Return the requests per second that a server answered, and its 99th percentile."""
+    """Measure a server's requests per second and its 99th percentile."""
     script = 'wrk.headers["Content-Type"] = "application/json"\n'
     if peer.body is not None:
         script += f"wrk.method = 'POST'\nwrk.body = [==[{json.dumps(peer.body)}]==]\n"
@@ -157,7 +157,7 @@ def _ask(peer: Peer, port: int, connections: int, seconds: int) -> tuple[float, 
 
 @contextmanager
 def _running(peer: Peer) -> Iterator[int]:
-    """Start a server, and give its port once it answers rightly."""
+    """Start a server, and yield its port once its answer is right."""
     port = _free_port()
     with tempfile.TemporaryDirectory() as folder:
         python = _environment(peer) if peer.requirements else sys.executable
@@ -205,7 +205,7 @@ def _check(peer: Peer, port: int) -> None:
 
 
 def _environment(peer: Peer) -> str:
-    """Return the Python of a peer's own virtual environment, made where it is not there yet."""
+    """Find the Python of a peer's virtual environment; make the environment if necessary."""
     name = re.sub(r"\W+", "-", peer.name.lower())
     python = ENVIRONMENTS / name / "bin" / "python"
     done = ENVIRONMENTS / name / "installed"
@@ -217,7 +217,7 @@ def _environment(peer: Peer) -> str:
 
 
 def _nginx(folder: Path, port: int) -> list[str]:
-    """Return the command of an nginx that answers every request with one line."""
+    """Make the command of an nginx that answers every request with one line."""
     (folder / "nginx.conf").write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/errors; worker_processes 1;"
         "events { worker_connections 1024; }"

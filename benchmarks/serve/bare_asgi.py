@@ -1,4 +1,4 @@
-"""The same inference with nothing around it: what uvicorn itself costs."""
+"""The same inference with nothing around it, to measure uvicorn alone."""
 
 import os
 

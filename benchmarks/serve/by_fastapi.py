@@ -12,7 +12,7 @@ app = FastAPI()
 
 
 class Rows(BaseModel):
-    """What is asked and what is answered."""
+    """The body of a request and of an answer."""
 
     rows: list[list[float]]
 

@@ -1,8 +1,8 @@
-/* Holds the C code that emx-onnx-cgen makes of model.onnx to the package's golden rows:
+/* Compares the C code that emx-onnx-cgen makes from model.onnx with the package's golden rows:
  *
  *     cc -DREAL=float main.c -lm -o golden && ./golden artifacts/orchard/1/golden.json
  *
- * Ends with 0 where every answer is within its bound, else with 1, naming the worst.
+ * Exits with 0 if every answer is within its bound; else names the worst and exits with 1.
  */
 #include <math.h>
 #include <stdio.h>
@@ -36,8 +36,8 @@ static char *contents(const char *path) {
     return text;
 }
 
-/* Returns the numbers of the list of rows under this key, one after the other: after a key
- * golden.json holds nothing but numbers, commas, brackets and blanks until the next quote. */
+/* Returns the numbers in the list of rows under this key. Between a key and the next quote,
+ * golden.json has only numbers, commas, brackets and blanks. */
 static double *numbers(const char *text, const char *key, int *rows, int *columns) {
     const char *found = strstr(text, key);
     if (found == NULL) {

@@ -1,5 +1,5 @@
 // ONNX Runtime for Node.js: node with_onnxruntime.mjs artifacts/orchard/1
-// Ends with 0 where every golden row is within its bound, else with 1, naming the worst.
+// Exits with 0 if every golden row is within its bound; else names the worst and exits with 1.
 import { readFile } from "node:fs/promises";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
@@ -9,7 +9,7 @@ const golden = await read("golden.json");
 const manifest = await read("manifest.json");
 const { dtype, features, targets } = manifest.schema;
 
-// The names stand in manifest.json because this binding doesn't show the model's metadata.
+// The names come from manifest.json because this binding doesn't show the model's metadata.
 const session = await InferenceSession.create(`${folder}/model.onnx`);
 const Numbers = dtype === "float64" ? Float64Array : Float32Array;
 const rows = Numbers.from(golden.inputs.flat());

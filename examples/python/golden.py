@@ -1,4 +1,4 @@
-"""Holds an engine's answers to a package's golden rows against their exact values and bounds."""
+"""Compare an engine's answers to a package's golden rows with the exact values and bounds."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def check(predict):
-    """Ends the program: 0 where every answer is within its bound, else 1 and the worst is named.
+    """Exit with 0 if every answer is within its bound; else name the worst and exit with 1.
 
     Args:
         predict: From rows, shape (n, d) in the graph's dtype, to answers, shape (n, k).

@@ -1,4 +1,4 @@
-"""PyTorch and the torch.export program, of a package made with --torch-export."""
+"""PyTorch and the torch.export program, for a package made with --torch-export."""
 
 import sys
 

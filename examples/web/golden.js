@@ -1,7 +1,7 @@
-// The package's own proof, checked on the machine that predicts.
+// Checks the package's proof on the machine that predicts.
 
 /**
- * Returns how an engine's answers to the golden rows compare with their bounds.
+ * Compares an engine's answers to the golden rows with their bounds.
  *
  * @param {object} golden - golden.json.
  * @param {string[]} targets

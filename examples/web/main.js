@@ -2,13 +2,13 @@ import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 import { checkGolden } from "./golden.js";
 import { openPackage } from "./package.js";
 
-// One row of one matrix product has no work for a second thread.
+// One row of one matrix product is too little work for a second thread.
 ort.env.wasm.numThreads = 1;
 
 const asked = new URLSearchParams(location.search).get("package");
 const verdict = document.getElementById("verdict");
 
-/** Shows the page; nothing is predicted before the golden rows are. */
+/** Shows the page; predicts nothing before the golden rows are checked. */
 async function start() {
   const [{ manifest, golden, predict }] = await Promise.all([
     openPackage(ort, asked ?? "../../artifacts/orchard/1"),
@@ -23,7 +23,7 @@ async function start() {
   verdict.textContent = `Checked in this browser: ${check.verdict}.`;
 }
 
-/** Defines <gradline-panel>: its file holds a style and a script, which the page's policy names. */
+/** Defines <gradline-panel>; the page's policy allows the style and the script in its file. */
 async function loadPanel(address) {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`${address}: ${response.status} ${response.statusText}`);

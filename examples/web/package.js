@@ -1,4 +1,4 @@
-// A gradline package, read over HTTP and run by ONNX Runtime Web.
+// Reads a gradline package over HTTP and runs it with ONNX Runtime Web.
 
 /**
  * Returns the package's manifest, golden rows and a function from rows to answers.
