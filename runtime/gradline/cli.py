@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gradline.terminal.interrupts import handle_interrupts, ignore_interrupts, tell_of_interrupt
+from gradline.terminal.interrupts import handle_interrupts, ignore_interrupts, report_interrupt
 
 __all__ = ["main", "train_and_export"]
 
@@ -35,7 +35,7 @@ def main(args: Sequence[str] | None = None, *, prog_name: str = "gradline") -> N
         if not (interrupted or isinstance(error, KeyboardInterrupt)):
             raise
         ignore_interrupts()
-        tell_of_interrupt(arguments)
+        report_interrupt(arguments)
         status = 130
     ignore_interrupts()  # what is done stays done, however Python ends
     sys.exit(status)
