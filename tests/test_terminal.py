@@ -114,7 +114,7 @@ def test_an_error_is_marked_on_a_terminal_alone(tmp_path: Path) -> None:
     command = ("inspect", tmp_path / "nowhere")
     shown = call_on_terminal(*command)
     assert shown.status == 2
-    assert "\x1b[1;31mError:\x1b[0m no package at" in shown.terminal
+    assert "\x1b[1;31mError: \x1b[0mno package at" in shown.terminal
     assert shown.text == piped(*command)[2]
     assert "\x1b" not in call_on_terminal(*command, NO_COLOR="1").terminal
 

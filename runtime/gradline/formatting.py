@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the commands' help needs no NumPy
+    from numpy.typing import NDArray
 
-from gradline.columns.encoding import Column
+    from gradline.columns.encoding import Column
 
 __all__ = [
     "and_more",
@@ -110,12 +110,13 @@ def categories(columns: Sequence[Column]) -> list[tuple[str, str]]:
     lines = []
     for column in columns:
         if column.kind == "category":
-            shown = ", ".join(label(level) for level in column.levels[:TERMS])
+            levels = ", ".join(label(level) for level in column.levels[:TERMS])
             more = len(column.levels) - TERMS
-            shown += f", … ({more} more)" if more > 0 else ""
-            reference = column.reference
-            said = "no reference" if reference is None else f"reference {label(reference)}"
-            lines.append(("one-hot", f"{label(column.name)}: {shown}; {said}"))
+            levels += f", … ({more} more)" if more > 0 else ""
+            reference = "no reference"
+            if column.reference is not None:
+                reference = f"reference {label(column.reference)}"
+            lines.append(("one-hot", f"{label(column.name)}: {levels}; {reference}"))
     return lines
 
 
@@ -199,6 +200,8 @@ def sides(
 
 def _terms(weights: NDArray[Any], telling: NDArray[Any] | None) -> list[list[int]]:
     """Choose for each target the indices of the features in its equation, in order."""
+    import numpy as np
+
     k, d = weights.shape
     if telling is None or d <= TERMS:
         return [list(range(min(d, TERMS)))] * k

@@ -9,12 +9,13 @@ import click
 
 from gradline.commands import as_json
 from gradline.errors import InputError, RefusedError, nearest
+from gradline.formatting import count, label, number
+from gradline.terminal.layout import Heading, Part, Table
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
     from gradline.package.comparison import Difference
     from gradline.package.files import Package
-    from gradline.terminal.layout import Part
 
 __all__ = ["command"]
 
@@ -129,9 +130,6 @@ def _judge(found: Difference, measured: Measured | None, allowed: dict[str, floa
 def _parts(
     packages: tuple[Package, Package], found: Difference, measured: Measured | None
 ) -> list[Part]:
-    from gradline.formatting import label, number
-    from gradline.terminal.layout import Heading
-
     parts: list[Part] = [Heading(" → ".join(str(package.path) for package in packages))]
     for names, package in zip((found.only_first, found.only_second), packages, strict=True):
         if names:
@@ -154,8 +152,6 @@ def _largest_shares(found: Difference, target: int) -> str:
     """Name the features that contribute most to the bound."""
     import numpy as np
 
-    from gradline.formatting import label, number
-
     assert found.shares is not None  # noqa: S101 - a bound has shares
     shares = found.shares[target]
     most = [j for j in np.argsort(-shares, kind="stable")[:3] if shares[j] > 0]
@@ -166,9 +162,6 @@ def _largest_shares(found: Difference, target: int) -> str:
 def _coefficients(found: Difference, target: int) -> list[Part]:
     """Tabulate a target's coefficients, those first that change predictions most."""
     import numpy as np
-
-    from gradline.formatting import count, label, number
-    from gradline.terminal.layout import Table
 
     before, after = found.weights[:, target]
     effect = np.abs(after - before) if found.shares is None else found.shares[target]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
 
 from gradline.commands import as_json, expect_name, package_argument
 from gradline.errors import PackageError
+from gradline.formatting import categories, count, label, number
+from gradline.terminal.layout import Facts, Heading, Part, Verbatim
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
     from gradline.package.files import Package
     from gradline.presentation.selection import Shown
-    from gradline.terminal.layout import Part
 
 __all__ = ["command"]
 
@@ -41,15 +43,16 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
     read = read_package(package, name=name)
     if as_json:
         graph = read.graph
-        report = {
-            "path": str(read.path),
-            "version": read.version,
-            "weights": graph.weights.tolist(),
-            "bias": graph.bias.tolist(),
-            "metadata": graph.metadata,
-            "manifest": read.manifest,
-        }
-        say_json(report)
+        say_json(
+            {
+                "path": str(read.path),
+                "version": read.version,
+                "weights": graph.weights.tolist(),
+                "bias": graph.bias.tolist(),
+                "metadata": graph.metadata,
+                "manifest": read.manifest,
+            }
+        )
         return
     try:
         parts = describe(read, everything=everything)
@@ -96,9 +99,6 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
 
 
 def _title(package: Package) -> list[Part]:
-    from gradline.formatting import count
-    from gradline.terminal.layout import Heading
-
     graph = package.graph
     version = "" if package.version is None else f" version {package.version}"
     size = f"{count(len(graph.features), 'feature')}, {count(len(graph.targets), 'target')}"
@@ -118,9 +118,6 @@ def _left_out(shown: Shown, package: Package) -> list[Part]:
 
 def _columns(package: Package) -> list[Part]:
     """List the categories and the fill values."""
-    from gradline.formatting import categories, label, number
-    from gradline.terminal.layout import Facts
-
     columns = package.graph.columns
     pairs = categories(columns)
     fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]
@@ -131,11 +128,8 @@ def _columns(package: Package) -> list[Part]:
 
 def _use(package: Package) -> list[Part]:
     """Show the lines to copy that use the package."""
-    import shlex
-
     from gradline.explain.contributions import column_figures
     from gradline.presentation.sections import how_to_predict
-    from gradline.terminal.layout import Verbatim
 
     graph, path = package.graph, str(package.path)
     means = column_figures(package.manifest, graph.features, "mean")

@@ -9,6 +9,8 @@ import click
 
 from gradline.commands import as_json
 from gradline.errors import InputError, PackageError
+from gradline.formatting import label, number
+from gradline.terminal.layout import Table
 from gradline.terminal.output import say, say_json, show
 
 __all__ = ["command"]
@@ -29,7 +31,6 @@ def command(root: Path, as_json: bool) -> None:
       gradline list artifacts/orchard --json
     """
     from gradline.package.versions import published_versions
-    from gradline.terminal.layout import Table
 
     if not root.is_dir():
         raise InputError(f"no folder {root}", code="no-package", hint="give a folder of packages")
@@ -95,8 +96,6 @@ def _version(path: Path, name: str) -> dict[str, Any]:
 
 
 def _row(package: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    from gradline.formatting import label, number
-
     mark = "→ " if found["version"] == package["loaded"] else ""
     pinned = " pinned" if found["version"] == package["pinned"] else ""
     place = [package["name"], f"{mark}{found['version']}{pinned}"]

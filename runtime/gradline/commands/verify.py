@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradline.commands import as_json, expect_name, package_argument
+from gradline.terminal.layout import Facts, Heading
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
     from gradline.model import Model
     from gradline.package.golden import host_versions
     from gradline.package.reading import check_files, read_package
-    from gradline.terminal.layout import Facts, Heading
 
     read = read_package(package, public_key, name)
     files = check_files(read)

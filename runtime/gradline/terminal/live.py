@@ -34,13 +34,12 @@ class LiveLine:
             share: How much is done, 0 to 1, shown as a bar; None if unknown.
             curve: Evenly spaced heights, shown instead of the bar if there are any.
         """
-        line = Table.grid("", padding=(0, 2, 0, 0))
-        row: list[RenderableType] = [Text(facts, no_wrap=True, overflow="ellipsis")]
+        text = Text(facts, no_wrap=True, overflow="ellipsis")
         graph = self._graph(share, curve)
+        line: RenderableType = text
         if graph is not None:
             line = Table.grid(Column(width=GRAPH), "", padding=(0, 2, 0, 0))
-            row = [graph, *row]
-        line.add_row(*row)
+            line.add_row(graph, text)
         with contextlib.suppress(OSError):  # the terminal is gone
             if self._live is None:
                 self._live = Live(console=self._console, auto_refresh=False, transient=True,

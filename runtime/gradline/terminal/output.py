@@ -115,23 +115,14 @@ def say_json(record: Mapping[str, Any]) -> None:
     say(f"{text}\n".encode(errors="backslashreplace"))
 
 
-def tell(text: str, *, styled: bool = False) -> None:
-    """Print text on stderr; do nothing if stderr can't be written.
-
-    Args:
-        text: May hold any names and values.
-        styled: Keep the escape codes in the text.
-    """
-    _make_room()
-    try:
-        click.echo(text if styled else printable_lines(text), sys.stderr)
-    except OSError:
-        silence(sys.stderr)
+def tell(text: str) -> None:
+    """Print text on stderr, with any names and values; do nothing if stderr can't be written."""
+    _tell_marked("", "", text)
 
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    _tell_marked("Warning:", "yellow", text)
+    _tell_marked("Warning: ", "yellow", text)
 
 
 def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
@@ -139,16 +130,21 @@ def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
     if "--json" in arguments:
         tell(as_json({"error": code, "message": message, "hint": hint}))
     else:
-        _tell_marked("Error:", "red", message + (f"\n  {hint}" if hint else ""))
+        _tell_marked("Error: ", "red", message + (f"\n  {hint}" if hint else ""))
 
 
 def _tell_marked(mark: str, color: str, text: str) -> None:
-    if _may_color() and sys.stderr.isatty() and is_styled(sys.stderr):
+    """Print a mark such as "Error: " in a color, if there is one, and text on stderr."""
+    _make_room()
+    if color and _may_color() and sys.stderr.isatty() and is_styled(sys.stderr):
         with contextlib.suppress(ImportError):
             from gradline.terminal.styled import colored
 
             mark = colored(mark, color)
-    tell(f"{mark} {printable_lines(text)}", styled=True)
+    try:
+        click.echo(mark + printable_lines(text), sys.stderr)
+    except OSError:
+        silence(sys.stderr)
 
 
 def silence(stream: TextIO | None) -> None:

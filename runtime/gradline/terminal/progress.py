@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from gradline.formatting import number
@@ -41,7 +42,9 @@ class Progress:
     def __init__(self, *, quiet: bool = False, at_first: Callable[[], None] | None = None) -> None:
         self._quiet = quiet
         self._at_first = at_first
-        self._is_live = not quiet and sys.stderr.isatty() and is_styled(sys.stderr)
+        self._is_live = (
+            sys.stderr.isatty() and is_styled(sys.stderr) and find_spec("rich") is not None
+        )
         self._line: LiveLine | None = None
         self._stage, self._count, self._before = "", 0, 0
         self._started = self._last_call = self._due = 0.0
@@ -106,20 +109,17 @@ class Progress:
 
     def _draw(self, facts: str) -> None:
         if self._line is None:
-            try:
-                from gradline.terminal.live import LiveLine
-            except ImportError:  # a light install prints plain lines
-                self._is_live = False
-                return
+            from gradline.terminal.live import LiveLine
+
             self._line = LiveLine()
             before_printing.append(self._line.wipe)
-        if self._stage == "epochs":
-            if 0 < self._loss < math.inf:
-                self._curve.append(math.log(self._loss))
-            self._line.draw(facts, curve=self._curve)
-        else:
+        if self._stage != "epochs":
             expected = self._expected.get(self._stage, 0)
             self._line.draw(facts, share=min(self._count / expected, 1.0) if expected else None)
+            return
+        if 0 < self._loss < math.inf:
+            self._curve.append(math.log(self._loss))
+        self._line.draw(facts, curve=self._curve)
 
     def __enter__(self) -> Progress:
         return self
