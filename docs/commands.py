@@ -39,7 +39,7 @@ def reference() -> str:
 
 
 def _section(title: str, called: str, command: click.Command) -> str:
-    settings = {**command.context_settings, "terminal_width": WIDTH - 2}
+    settings = {"help_option_names": ["-h", "--help"], "terminal_width": WIDTH - 2}
     shown = command.get_help(click.Context(command, info_name=called, **settings))
     section = f"\n## {title}\n\n```console\n$ {called} --help\n{shown}\n```"
     if not isinstance(command, click.Group) or command is cli:

@@ -212,7 +212,7 @@ def test_a_chosen_ridge_penalty_is_said_and_recorded(run: Run) -> None:
         (["inspect", "nowhere"], 2, "no package at nowhere"),
         (["verify", "nowhere"], 2, "no package at nowhere"),
         (["nonsense"], 2, "No such command 'nonsense'"),
-        (["inpsect"], 2, "did you mean 'inspect'?"),
+        (["inpsect"], 2, "No such command 'inpsect'. Did you mean 'inspect'?"),
         (["predict", "--ouput", "x"], 2, "--output"),
     ],
 )

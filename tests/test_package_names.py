@@ -132,7 +132,7 @@ def test_list_shows_a_version_of_another_package(
 ) -> None:
     shutil.copytree(artifacts / "fruit" / "1", artifacts / "orchard" / "2")
     assert run(["list", str(artifacts)]) == 0
-    assert "damaged: it is of the package 'fruit'" in capsys.readouterr().out
+    assert "damaged: it belongs to the package 'fruit'" in capsys.readouterr().out
 
 
 def test_a_server_goes_on_with_the_version_that_is_of_the_package(artifacts: Path) -> None:

@@ -170,7 +170,7 @@ def test_a_kept_column_may_not_hide_a_prediction(
     assert "did you mean 'region'?" in capsys.readouterr().err
     assert not Path("out.csv").exists()
     assert run([*words, "all"]) == 0
-    assert "the table's own 'apples' left out" in capsys.readouterr().err
+    assert "not kept: 'apples', because" in capsys.readouterr().err
     assert pl.read_csv("out.csv").columns == [*WEATHER, "apples", "oranges"]
 
 

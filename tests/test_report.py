@@ -395,7 +395,7 @@ def test_errors_of_weighted_rows_and_those_that_are_not_known_are_explained() ->
     assert said not in Page(written((X, Y))).words
     large = np.resize(X, (300_000, 8))
     unseen = written((large, large[:, 0] + RNG.standard_normal(300_000)))
-    assert "The MAE is not known: no row was at hand" in Page(unseen).words
+    assert "The MAE is not known: it needs a second pass" in Page(unseen).words
 
 
 def test_no_row_of_a_large_table_is_shown() -> None:

@@ -19,7 +19,7 @@ import scipy.stats
 
 from gradline.presentation.t_quantile import half_width
 from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim, as_text
-from gradline.terminal.live import GRAPH, bar, sparkline
+from gradline.terminal.live import GRAPH, sparkline
 from gradline.terminal.styled import as_styled
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
@@ -114,7 +114,7 @@ def test_an_error_is_marked_on_a_terminal_alone(tmp_path: Path) -> None:
     command = ("inspect", tmp_path / "nowhere")
     shown = call_on_terminal(*command)
     assert shown.status == 2
-    assert "\x1b[31m\x1b[1mError:\x1b[0m no package at" in shown.terminal
+    assert "\x1b[1;31mError: \x1b[0mno package at" in shown.terminal
     assert shown.text == piped(*command)[2]
     assert "\x1b" not in call_on_terminal(*command, NO_COLOR="1").terminal
 
@@ -151,12 +151,13 @@ def test_training_draws_a_line_with_the_loss() -> None:
     line = re.compile(
         r"[▁▂▃▄▅▆▇█]{24}  [\d,]+ epochs, loss [\d.,]+, [\d,]+/s, at most \d+ s left *"
     )
-    assert all(line.fullmatch(text) for text in drawn[24:-1])
-    assert {len(text) for text in drawn} == {79}
+    assert all(line.fullmatch(text) for text in drawn[24:-2])
+    assert max(len(text) for text in drawn) <= 80
     assert shown.piped.startswith("orchard: 5 rows, 3 features, 2 targets\n")
     assert "\x1b" not in shown.piped
-    # The line is blank, and stderr goes on where it began.
-    assert re.search(r"100 epochs, loss \S+ [\d,]+/s *\r {79}\rWarning: stopped before", shown.text)
+    # The line is erased, and stderr goes on where it began.
+    erased = re.escape("\r\n\r\x1b[1A\x1b[2K")
+    assert re.search(rf"100 epochs, loss \S+ [\d,]+/s *{erased}\x1b.*Warning:", shown.terminal)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -173,7 +174,7 @@ def test_json_alone_is_on_stdout_and_quiet_draws_nothing() -> None:
 def test_an_interrupt_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     shown = on_terminal(*TRAIN, *ENDLESS, cwd=tmp_path, watch=Interrupt())
     assert shown.status == 130
-    assert re.search(r"\r {79}\r\n?Error: interrupted\n  nothing is left half done\n$", shown.text)
+    assert re.search(r" left\n\r\n?Error: interrupted\n  nothing is left half done\n$", shown.text)
     assert "\x1b[?" not in shown.terminal  # no cursor was hidden, no mode was set
     assert list(tmp_path.iterdir()) == []
 
@@ -189,7 +190,8 @@ def test_the_line_follows_the_terminals_size(tmp_path: Path) -> None:
     shown = on_terminal(*TRAIN, *ENDLESS, cwd=tmp_path, watch=narrow)
     assert shown.status == 130
     drawn = [line for line in shown.drawn if "epochs, loss" in line]
-    assert {len(line) for line in drawn} == {79, 39}
+    assert max(len(line) for line in drawn) > 60
+    assert max(len(line) for line in drawn[2:]) <= 40
     assert all("loss" in line for line in drawn)
 
 
@@ -282,9 +284,6 @@ def test_graphs() -> None:
     assert sparkline([]) == ""
     assert sparkline(range(1000)) == "▁" * 2 + sparkline(range(1000))[2:-2] + "█" * 2
     assert len(sparkline(range(1000))) == GRAPH
-    assert bar(0) == "╌" * GRAPH
-    assert bar(0.5) == "━" * 12 + "╌" * 12
-    assert bar(1) == "━" * GRAPH
 
 
 # Other encodings, and readers that leave

@@ -1,4 +1,4 @@
-"""`python -m gradline` is `gradline`."""
+"""Run `gradline` as `python -m gradline`."""
 
 from gradline.cli import main
 

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Write files whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from gradline.errors import InputError, OutputError
 
@@ -22,17 +22,15 @@ __all__ = [
     "write_named",
     "write_whole",
 ]
-if TYPE_CHECKING:
-    pass
 
-BUILDING = ".gradline-"  # how the name of a file begins that is not whole yet
+BUILDING = ".gradline-"  # begins the name of a file that is not complete yet
 
 
 def check_output(path: Path, inputs: Sequence[object]) -> None:
-    """Check that a file of this name overwrites none of those that are read.
+    """Check that the output is none of the input files.
 
     Raises:
-        InputError: Where it would.
+        InputError: If it is.
     """
     if path.exists() and any(path.samefile(f) for f in inputs if isinstance(f, Path)):
         raise InputError(
@@ -41,16 +39,16 @@ def check_output(path: Path, inputs: Sequence[object]) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Check that a file could be put under `path`, before anyone waits for what it is to hold.
+    """Check that a file can be written to `path`, before its content is computed.
 
     Raises:
-        OutputError: Where it is a folder, or its own folder is none that may be written to.
+        OutputError: If `path` is a folder, or if its folder is missing or can't be written to.
     """
     if path.is_dir():
         raise _unwritable(path, "it is a folder")
     if _is_special(path):
         return
-    folder = _meant(path).parent
+    folder = _link_target(path).parent
     if not folder.is_dir():
         raise _unwritable(path, f"there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -58,34 +56,34 @@ def check_writable(path: Path) -> None:
 
 
 def write_named(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Fill what someone named, whole or not at all: a link's target, not the link.
+    """Write a file that a user named, whole or not at all: a link's target, not the link.
 
-    A device or a pipe is written to as it is: a file in its place would end it for everyone.
+    A device or a pipe is written to directly, because a file in its place would destroy it.
 
     Raises:
-        OutputError: Where it can't be written.
+        OutputError: If it can't be written.
     """
     if not _is_special(path):
-        write_whole(_meant(path), write)
+        write_whole(_link_target(path), write)
         return
-    with _told(path), open(os.open(path, os.O_WRONLY), "wb") as file:
+    with _as_output_error(path), open(os.open(path, os.O_WRONLY), "wb") as file:
         write(file)
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Put a file under `path` that `write` fills, in place of any that is there, or leave all be.
+    """Replace the file at `path` with one that `write` fills, or change nothing.
 
-    Even after a power loss either the old or the new file is there. The same users may read the
-    new file as the old one, and no others.
+    Even after a power loss, either the old or the new file is there. The new file has the old
+    one's permissions.
 
     Raises:
-        OutputError: Where it can't be written.
+        OutputError: If it can't be written.
     """
     building = path.with_name(f"{BUILDING}{secrets.token_hex(8)}")
-    with _told(path):
+    with _as_output_error(path):
         try:
-            # The open file and not its path: one that Polars had opened was seen to stay behind
-            # where an interrupt met it.
+            # `write` gets the open file, not its path: a file opened by Polars was seen to stay
+            # behind after an interrupt.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(building, flags, 0o666), "wb") as file:
                 if path.is_file() and not path.is_symlink():
@@ -100,18 +98,18 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """Return whether a device, a pipe or a socket is there, if by way of links."""
+    """Check whether the path leads to a device, a pipe or a socket."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _meant(path: Path) -> Path:
-    """Return the path that a link leads to, whether a file is there yet or not."""
+def _link_target(path: Path) -> Path:
+    """Follow a link, whether a file is there yet or not."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while `path` is written into an error of ours."""
+def _as_output_error(path: Path) -> Iterator[None]:
+    """Turn a failure to write `path` into an OutputError."""
     try:
         yield
     except OSError as error:
@@ -124,7 +122,7 @@ def _unwritable(path: Path, reason: str) -> OutputError:
     return OutputError(
         f"cannot write {path}: {reason}",
         code="cannot-write",
-        hint="give a path in a folder with room that you may write to",
+        hint="give a path in a folder with free space that you may write to",
     )
 
 

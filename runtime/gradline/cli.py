@@ -1,4 +1,4 @@
-"""The entry points of the commands, which import all the rest within reach of an interrupt."""
+"""Start the commands; everything else is imported where an interrupt is handled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gradline.terminal.interrupts import handle_interrupts, ignore_interrupts, tell_of_interrupt
+from gradline.terminal.interrupts import handle_interrupts, ignore_interrupts, report_interrupt
 
 __all__ = ["main", "train_and_export"]
 
@@ -15,8 +15,8 @@ def main(args: Sequence[str] | None = None, *, prog_name: str = "gradline") -> N
     """Run a command and exit: 0 done, 1 the answer is no, 2 bad input, 130 interrupted.
 
     Args:
-        args: The words after the program's name; by default the process's own.
-        prog_name: "gradline", or the name of a command that is called on its own.
+        args: The words after the program's name. Default: the process's own.
+        prog_name: "gradline", or the name of a command that is installed as a program.
     """
     arguments = list(sys.argv[1:] if args is None else args)
     interrupted = False
@@ -31,13 +31,13 @@ def main(args: Sequence[str] | None = None, *, prog_name: str = "gradline") -> N
         from gradline.commands.group import run
 
         status = run(arguments, prog_name)
-    except BaseException as error:  # a library may make an ImportError of an interrupt
+    except BaseException as error:  # a library may turn an interrupt into an ImportError
         if not (interrupted or isinstance(error, KeyboardInterrupt)):
             raise
         ignore_interrupts()
-        tell_of_interrupt(arguments)
+        report_interrupt(arguments)
         status = 130
-    ignore_interrupts()  # what is done stays done, however Python ends
+    ignore_interrupts()  # the status is final, however long Python takes to end
     sys.exit(status)
 
 

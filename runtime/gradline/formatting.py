@@ -1,16 +1,16 @@
-"""Numbers, equations and tables as people read them."""
+"""Format numbers, names and equations for people."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the commands' help needs no NumPy
+    from numpy.typing import NDArray
 
-from gradline.columns.encoding import Column
+    from gradline.columns.encoding import Column
 
 __all__ = [
     "and_more",
@@ -29,13 +29,13 @@ __all__ = [
     "to_error",
 ]
 
-TERMS = 8  # an equation shows so many and counts the rest
+TERMS = 8  # of an equation or a list that are shown; the rest are counted
 LETTERS = 40  # of a name that are shown
-LEAST = 1e-300  # a probability below it is said to be, also where it is no number of float64
+LEAST = 1e-300  # smaller probabilities, and those that float64 rounds to 0, are only called smaller
 
 
 def number(value: float | None) -> str:
-    """Return a number to three significant digits; a dash for None."""
+    """Write a number to three significant digits; a dash for None."""
     if value is None:
         return "–"
     size = abs(value)
@@ -48,9 +48,9 @@ def number(value: float | None) -> str:
 
 
 def to_error(value: float | None, error: float | None) -> str:
-    """Return a number to the second digit of its standard error, and three digits at least.
+    """Write a number to the second digit of its standard error, and at least three digits.
 
-    An estimate and the ends of its interval are told apart so, however many rows there were.
+    This keeps an estimate apart from the ends of its interval, however many rows there are.
     """
     if not value or not error or not math.isfinite(error) or not math.isfinite(value):
         return number(value)
@@ -62,21 +62,21 @@ def to_error(value: float | None, error: float | None) -> str:
 
 
 def chance(value: float | None) -> str:
-    """Return a probability; one that is too small to be told from 0 is said to be so."""
+    """Write a probability; one too small to tell from 0 becomes "<1e-300"."""
     return number(value) if value is None or value >= LEAST else f"<{LEAST:g}"
 
 
 def label(name: str) -> str:
-    """Return a column's name as it can stand in a line of a terminal: short, and printable."""
+    """Shorten a column's name and replace what is not printable."""
     shown = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
     return "".join(c if c.isprintable() else "�" for c in shown)
 
 
 def isolated(name: str) -> str:
-    """Return a name's label such that one written from right to left turns no text around it.
+    """Write a name's label so that a right-to-left one does not reorder the text around it.
 
-    Such a name stands between the marks that Unicode has for this (UAX #9, FSI and PDI); a
-    program that writes to pages knows them, a terminal seldom does.
+    Such a name is put between Unicode's isolates (UAX #9, FSI and PDI). Browsers respect them,
+    most terminals do not.
     """
     shown = label(name)
     turns = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown)
@@ -84,7 +84,7 @@ def isolated(name: str) -> str:
 
 
 def count(amount: int, noun: str) -> str:
-    """Return an amount with its noun: "1 row", "2,000 rows"."""
+    """Write an amount with its noun: "1 row", "2,000 rows"."""
     return f"{amount:,} {noun}{'s' * (amount != 1)}"
 
 
@@ -106,29 +106,28 @@ def in_doubt(supposed: Sequence[str] | None) -> str:
 
 
 def categories(columns: Sequence[Column]) -> list[tuple[str, str]]:
-    """Return a label and a line for each category: its levels, and which is the reference."""
+    """Describe each category: a label, and a line with its levels and its reference."""
     lines = []
     for column in columns:
         if column.kind == "category":
-            shown = ", ".join(label(level) for level in column.levels[:TERMS])
+            levels = ", ".join(label(level) for level in column.levels[:TERMS])
             more = len(column.levels) - TERMS
-            shown += f", … ({more} more)" if more > 0 else ""
-            reference = column.reference
-            said = "no reference" if reference is None else f"reference {label(reference)}"
-            lines.append(("one-hot", f"{label(column.name)}: {shown}; {said}"))
+            levels += f", … ({more} more)" if more > 0 else ""
+            reference = "no reference"
+            if column.reference is not None:
+                reference = f"reference {label(column.reference)}"
+            lines.append(("one-hot", f"{label(column.name)}: {levels}; {reference}"))
     return lines
 
 
 def chosen_ridge(path: Mapping[str, Any]) -> str:
-    """Return the ridge penalty of a training record's `ridge_path`, and where it comes from."""
-    return (
-        f"{number(path['chosen'])} (chosen by {path['folds']}-fold cross-validation from "
-        f"{len(path['penalties'])})"
-    )
+    """Write the ridge penalty of a training record's `ridge_path`, and how it was chosen."""
+    by = f"chosen by {path['folds']}-fold cross-validation from {len(path['penalties'])}"
+    return f"{number(path['chosen'])} ({by})"
 
 
 def scientific(value: float, digits: int = 3) -> str:
-    """Return a number as 1.117e-4."""
+    """Write a number as 1.117e-4."""
     mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
@@ -144,20 +143,18 @@ def reached(optimality: Mapping[str, Any]) -> str:
 
 
 def float32_error(error: float | None, target: str, limit: float, column: str) -> str:
-    """Return what float32 adds to a target's error.
+    """Describe the error that float32 adds to the target that it affects most.
 
     Args:
-        error: Estimate of its root mean square; None or infinite beyond float32's range.
-        target: Of the most, by its limit.
-        limit: That is allowed.
-        column: That most of it comes from.
+        error: Estimated root mean square; None or infinite beyond float32's range.
+        target: The target with the largest error for its limit.
+        limit: The largest error that is accepted.
+        column: The column that causes most of it.
     """
     if error is None or not math.isfinite(error):
         return f"the column {label(column)} is outside the range of float32"
-    return (
-        f"adds up to {number(error)} to {label(target)} (limit {number(limit)}, most from "
-        f"{label(column)})"
-    )
+    reason = f"limit {number(limit)}, most from {label(column)}"
+    return f"adds up to {number(error)} to {label(target)} ({reason})"
 
 
 def equations(
@@ -168,7 +165,7 @@ def equations(
     telling: NDArray[Any] | None = None,
     shown: Callable[[str], str] = label,
 ) -> list[str]:
-    """Return one equation for each target in the columns' own names; see `sides`."""
+    """Write one equation for each target in the columns' own names; see `sides`."""
     both = sides(weights, bias, features, targets, telling, shown)
     width = max(len(left) for left, _ in both)
     return [f"{left:<{width}} = {right}" for left, right in both]
@@ -182,16 +179,16 @@ def sides(
     telling: NDArray[Any] | None = None,
     shown: Callable[[str], str] = label,
 ) -> list[tuple[str, str]]:
-    """Return the two sides of each target's equation; of many features it has the most telling.
+    """Write the two sides of each target's equation.
 
     Args:
         weights: W, shape (k, d).
         bias: b, shape (k,).
         features: The d input names.
         targets: The k output names.
-        telling: How much each weight tells, shape (k, d): the standardized ones; None where that is
-            not known, and the first features are taken.
-        shown: What a name is written as.
+        telling: Importance of each weight, shape (k, d), such as the standardized ones. If there
+            are many features, the most important are shown; if None, the first.
+        shown: Formats a name.
     """
     return [
         (shown(target), _right_side(row, offset, features, chosen, shown))
@@ -202,7 +199,9 @@ def sides(
 
 
 def _terms(weights: NDArray[Any], telling: NDArray[Any] | None) -> list[list[int]]:
-    """Return for each target the places of the features that its equation has, in order."""
+    """Choose for each target the indices of the features in its equation, in order."""
+    import numpy as np
+
     k, d = weights.shape
     if telling is None or d <= TERMS:
         return [list(range(min(d, TERMS)))] * k

@@ -1,4 +1,4 @@
-"""`gradline diff`: what changes where one model takes another's place."""
+"""`gradline diff`: compare two models, and how far their predictions can differ."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradline.commands import as_json
 from gradline.errors import InputError, RefusedError, nearest
+from gradline.formatting import count, label, number
+from gradline.terminal.layout import Heading, Part, Table
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
     from gradline.package.comparison import Difference
     from gradline.package.files import Package
-    from gradline.terminal.layout import Part
 
 __all__ = ["command"]
 
 SHOWN = 12  # coefficients of each target, those that change predictions most
+Measured = dict[str, dict[str, float]]  # by target: rows, rms and largest change
 
 
-@click.command(
-    "diff",
-    short_help="Compare two models: coefficients, and the change of predictions.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@click.command("diff")
 @click.argument("first", type=click.Path())
 @click.argument("second", type=click.Path())
 @click.option(
@@ -35,22 +34,22 @@ SHOWN = 12  # coefficients of each target, those that change predictions most
     "limits",
     multiple=True,
     metavar="[TARGET=]X",
-    help="Exit code 1 where the change can be more, in the target's units; repeat for each target.",
+    help="Exit with 1 if the change may exceed X, in the target's units; repeat per target.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@as_json
 def command(
     first: str, second: str, data: str | None, limits: tuple[str, ...], as_json: bool
 ) -> None:
-    """Compare the model in SECOND with the one in FIRST.
+    """Compare two models and bound how predictions change.
 
-    Without any data, a bound on the root-mean-square change of each target's predictions follows
-    from the means and deviations of the features in both manifests. With --data the change is
-    measured on those rows, and --max-change judges that instead.
+    SECOND would take the place of FIRST. Without data, a bound on the root-mean-square change of
+    each target follows from the features' means and deviations in both manifests. With --data, the
+    change is measured on those rows, and --max-change judges the measured one.
 
     \b
       gradline diff artifacts/orchard/1 artifacts/orchard/2
       gradline diff artifacts/sales/3 artifacts/sales/4 --max-change revenue=50
-      gradline diff artifacts/sales/3 artifacts/sales/4 --data lately.csv --max-change 50
+      gradline diff artifacts/sales/3 artifacts/sales/4 --data recent.csv --max-change 50
     """
     from gradline.package.comparison import compare
     from gradline.package.reading import read_package
@@ -58,7 +57,12 @@ def command(
     packages = read_package(first), read_package(second)
     found = compare(*packages)
     allowed = _limits(limits, found.targets)
-    measured = _measured(packages, data, found.targets) if data is not None else None
+    measured: Measured | None = None
+    if data is not None:
+        from gradline.scoring.changes import measure
+        from gradline.tables import open_files
+
+        measured = measure(*packages, open_files(data), found.targets)
     if as_json:
         say_json(_record(packages, found, measured))
     else:
@@ -67,7 +71,7 @@ def command(
 
 
 def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
-    """Return the largest allowed change of each target that has one."""
+    """Parse the largest allowed change of each target."""
     allowed: dict[str, float] = {}
     for text in texts:
         name, sign, number = text.rpartition("=")
@@ -91,20 +95,8 @@ def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
     return allowed
 
 
-def _measured(
-    packages: tuple[Package, Package], data: str, targets: list[str]
-) -> dict[str, dict[str, float]]:
-    """Return the root mean square and the largest change of each target on a table's rows."""
-    from gradline.scoring.changes import measure
-    from gradline.tables import open_files
-
-    return measure(*packages, open_files(data), targets)
-
-
-def _judge(
-    found: Difference, measured: dict[str, dict[str, float]] | None, allowed: dict[str, float]
-) -> None:
-    """Raise where a target changes by more than is allowed, or may."""
+def _judge(found: Difference, measured: Measured | None, allowed: dict[str, float]) -> None:
+    """Raise a RefusedError if a target changes, or may change, by more than is allowed."""
     if not allowed:
         return
     if found.only_first or found.only_second:
@@ -113,44 +105,40 @@ def _judge(
             code="other-targets",
             hint="compare versions of one model",
         )
-    if measured is None and found.bound is None:
+    if measured is not None:
+        changes = {target: figures["rms"] for target, figures in measured.items()}
+        verb, hint = "changes by", ""
+    elif found.bound is not None:
+        changes = dict(zip(found.targets, found.bound.tolist(), strict=True))
+        verb, hint = "may change by", "the bound ignores correlations: measure with --data TABLE"
+    else:
         raise RefusedError(
-            "a bare ONNX file says nothing of its features' ranges, so the change has no bound",
+            "a bare ONNX file does not record its features' ranges, so the change has no bound",
             code="no-bound",
             hint="give packages, or rows to measure it on: --data TABLE",
         )
-    for j, target in enumerate(found.targets):
-        if measured is not None:
-            change, what = measured[target]["rms"], "changes by"
-        else:
-            assert found.bound is not None  # noqa: S101 - refused above
-            change, what = float(found.bound[j]), "may change by"
-        if target in allowed and not change <= allowed[target]:
+    for target in found.targets:
+        if target in allowed and not changes[target] <= allowed[target]:
+            change = f"{verb} {changes[target]:.4g} (root mean square)"
             raise RefusedError(
-                f"{target!r} {what} {change:.4g} (root mean square), more than {allowed[target]:g}",
+                f"{target!r} {change}, more than {allowed[target]:g}",
                 code="large-change",
-                hint="" if measured else "the bound knows no correlations: --data TABLE measures",
+                hint=hint,
             )
 
 
 def _parts(
-    packages: tuple[Package, Package],
-    found: Difference,
-    measured: dict[str, dict[str, float]] | None,
+    packages: tuple[Package, Package], found: Difference, measured: Measured | None
 ) -> list[Part]:
-    from gradline.formatting import label, number
-    from gradline.terminal.layout import Heading
-
     parts: list[Part] = [Heading(" → ".join(str(package.path) for package in packages))]
     for names, package in zip((found.only_first, found.only_second), packages, strict=True):
-        parts += [f"  only in {package.path}: {', '.join(map(label, names))}"] * bool(names)
+        if names:
+            parts.append(f"  only in {package.path}: {', '.join(map(label, names))}")
     for j, target in enumerate(found.targets):
         parts += ["", *_coefficients(found, j)]
-        if found.bound is not None and found.shares is not None:
-            bound = number(float(found.bound[j]))
-            parts.append(
-                f"  predictions change by at most {bound} (root mean square){_behind(found, j)}"
-            )
+        if found.bound is not None:
+            bound = f"{number(float(found.bound[j]))} (root mean square){_largest_shares(found, j)}"
+            parts.append(f"  predictions change by at most {bound}")
         if measured is not None:
             change = measured[target]
             parts.append(
@@ -160,58 +148,49 @@ def _parts(
     return parts
 
 
-def _behind(found: Difference, target: int) -> str:
-    """Return the features that bring most of the bound."""
+def _largest_shares(found: Difference, target: int) -> str:
+    """Name the features that contribute most to the bound."""
     import numpy as np
 
-    from gradline.formatting import label, number
-
-    assert found.shares is not None  # noqa: S101 - of a bound, which has shares
+    assert found.shares is not None  # noqa: S101 - a bound has shares
     shares = found.shares[target]
     most = [j for j in np.argsort(-shares, kind="stable")[:3] if shares[j] > 0]
-    said = ", ".join(f"{label(found.features[j])} {number(shares[j])}" for j in most)
-    return f": {said}" if said else ""
+    named = ", ".join(f"{label(found.features[j])} {number(shares[j])}" for j in most)
+    return f": {named}" if named else ""
 
 
 def _coefficients(found: Difference, target: int) -> list[Part]:
-    """Return a table of a target's coefficients, those first that change predictions most."""
+    """Tabulate a target's coefficients, those first that change predictions most."""
     import numpy as np
 
-    from gradline.formatting import count, label, number
-    from gradline.terminal.layout import Table
-
     before, after = found.weights[:, target]
-    weight = np.abs(after - before) if found.shares is None else found.shares[target]
-    order = np.argsort(-weight, kind="stable")
-    rows = [
-        [label(found.features[j]), *map(number, (before[j], after[j], after[j] - before[j]))]
-        for j in order[:SHOWN]
-    ]
-    bias = found.bias[:, target]
-    rows.append(["bias", *map(number, (bias[0], bias[1], bias[1] - bias[0]))])
+    effect = np.abs(after - before) if found.shares is None else found.shares[target]
+    order = np.argsort(-effect, kind="stable")
+    pairs = [(label(found.features[j]), before[j], after[j]) for j in order[:SHOWN]]
+    pairs.append(("bias", *found.bias[:, target]))
+    rows = [[name, *map(number, (old, new, new - old))] for name, old, new in pairs]
     table = Table([[label(found.targets[target]), "first", "second", "change"], *rows])
     more = len(order) - SHOWN
     return [table, f"  … ({count(more, 'more feature')})"] if more > 0 else [table]
 
 
 def _record(
-    packages: tuple[Package, Package],
-    found: Difference,
-    measured: dict[str, dict[str, float]] | None,
+    packages: tuple[Package, Package], found: Difference, measured: Measured | None
 ) -> dict[str, Any]:
-    changes = found.weights[1] - found.weights[0]
     targets = {}
     for j, target in enumerate(found.targets):
+        before, after = found.weights[:, j]
+        weights = {
+            name: {
+                "first": float(before[i]),
+                "second": float(after[i]),
+                "change": float(after[i] - before[i]),
+                "share": None if found.shares is None else float(found.shares[j, i]),
+            }
+            for i, name in enumerate(found.features)
+        }
         targets[target] = {
-            "weights": {
-                name: {
-                    "first": float(found.weights[0, j, i]),
-                    "second": float(found.weights[1, j, i]),
-                    "change": float(changes[j, i]),
-                    "share": None if found.shares is None else float(found.shares[j, i]),
-                }
-                for i, name in enumerate(found.features)
-            },
+            "weights": weights,
             "bias": {"first": float(found.bias[0, j]), "second": float(found.bias[1, j])},
             "bound": None if found.bound is None else float(found.bound[j]),
             "measured": None if measured is None else measured[target],

@@ -1,39 +1,37 @@
-"""`gradline inspect`: what a package says of itself."""
+"""`gradline inspect`: show what a package says about its model."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import expect_name
+from gradline.commands import as_json, expect_name, package_argument
 from gradline.errors import PackageError
+from gradline.formatting import categories, count, label, number
+from gradline.terminal.layout import Facts, Heading, Part, Verbatim
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
     from gradline.package.files import Package
     from gradline.presentation.selection import Shown
-    from gradline.terminal.layout import Part
 
 __all__ = ["command"]
 
 
-@click.command(
-    "inspect",
-    short_help="Show a model's equations, metrics and origin.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.argument("package", type=click.Path())
+@click.command("inspect")
+@package_argument
 @click.option(
-    "--all", "everything", is_flag=True, help="Every feature and target of a large model."
+    "--all", "everything", is_flag=True, help="Show every feature and target of a large model."
 )
 @expect_name
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@as_json
 def command(package: str, everything: bool, name: str | None, as_json: bool) -> None:
-    """Show the model in PACKAGE: its equations, how well and how surely it predicts, its origin.
+    """Show a model's equations, metrics and origin.
 
-    Seal, hashes and graph are checked first; nothing is computed. Of a large model, the features
-    that weigh most and the targets that are predicted worst are shown.
+    The seal, hashes and graph of PACKAGE are checked first; nothing is computed. Of a large model,
+    only the features that weigh most and the targets that are predicted worst are shown.
 
     \b
       gradline inspect artifacts/orchard
@@ -45,21 +43,22 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
     read = read_package(package, name=name)
     if as_json:
         graph = read.graph
-        report = {
-            "path": str(read.path),
-            "version": read.version,
-            "weights": graph.weights.tolist(),
-            "bias": graph.bias.tolist(),
-            "metadata": graph.metadata,
-            "manifest": read.manifest,
-        }
-        say_json(report)
+        say_json(
+            {
+                "path": str(read.path),
+                "version": read.version,
+                "weights": graph.weights.tolist(),
+                "bias": graph.bias.tolist(),
+                "metadata": graph.metadata,
+                "manifest": read.manifest,
+            }
+        )
         return
     try:
         parts = describe(read, everything=everything)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise PackageError(
-            f"manifest.json lacks what a package says of itself ({error!r})",
+            f"manifest.json is incomplete ({error!r})",
             code="bad-manifest",
             hint="get the package again from where it was published",
         ) from error
@@ -67,38 +66,32 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
 
 
 def describe(package: Package, *, everything: bool) -> list[Part]:
-    """Return what a package says, in the order of its report."""
-    from gradline.presentation import provenance
-    from gradline.presentation import sections as story
+    """List what a package says, in the order of its report."""
+    from gradline.presentation import provenance, sections
     from gradline.presentation.selection import Shown
 
     graph, manifest = package.graph, package.manifest
     if not manifest:
         return [
             *_title(package),
-            *story.equations(graph.weights, graph.bias, graph.features, graph.targets),
+            *sections.equations(graph.weights, graph.bias, graph.features, graph.targets),
             *_columns(package),
             "  a bare ONNX file: no seal, no golden rows, no training record",
         ]
     shown = Shown.of(graph, manifest, everything=everything)
-    features, targets = shown.features(), shown.targets
-    names = [graph.features[j] for j in features]
-    shown_targets = [graph.targets[j] for j in targets]
+    features = [graph.features[j] for j in shown.features()]
+    targets = [graph.targets[j] for j in shown.targets]
+    weights, bias = graph.weights[shown.targets], graph.bias[shown.targets]
+    standardized = shown.standardized[shown.targets]
     return [
         *_title(package),
-        *story.equations(
-            graph.weights[targets],
-            graph.bias[targets],
-            graph.features,
-            shown_targets,
-            shown.standardized[targets],
-        ),
+        *sections.equations(weights, bias, graph.features, targets, standardized),
         *_left_out(shown, package),
         *_columns(package),
-        *story.metrics(manifest["metrics"], shown_targets),
+        *sections.metrics(manifest["metrics"], targets),
         *provenance.descent(manifest),
-        *story.coefficients(graph, manifest, shown),
-        *story.ranges(manifest["columns"], names, shown_targets),
+        *sections.coefficients(graph, manifest, shown),
+        *sections.ranges(manifest["columns"], features, targets),
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
         *_use(package),
@@ -106,36 +99,25 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
 
 
 def _title(package: Package) -> list[Part]:
-    from gradline.formatting import count
-    from gradline.terminal.layout import Heading
-
     graph = package.graph
     version = "" if package.version is None else f" version {package.version}"
-    said = (
-        f"{graph.name}{version}: {count(len(graph.features), 'feature')}, "
-        f"{count(len(graph.targets), 'target')}, {graph.dtype}"
-    )
-    return [Heading(said), ""]
+    size = f"{count(len(graph.features), 'feature')}, {count(len(graph.targets), 'target')}"
+    return [Heading(f"{graph.name}{version}: {size}, {graph.dtype}"), ""]
 
 
 def _left_out(shown: Shown, package: Package) -> list[Part]:
-    """Return the line on what is shown of a large model, and how to see the rest."""
+    """Say which part of a large model is shown, and how to see the rest."""
     features, targets = len(package.graph.features), len(package.graph.targets)
     chosen = []
     if len(shown.targets) < targets:
         chosen.append(f"{len(shown.targets)} of {targets} targets, those predicted worst")
     if shown.most < features:
         chosen.append(f"{shown.most} of {features:,} features, those that weigh most")
-    if not chosen:
-        return []
-    return [f"  Shown are {', and '.join(chosen)}; --all shows every one.", ""]
+    return [f"  Shown are {', and '.join(chosen)}; --all shows every one.", ""] if chosen else []
 
 
 def _columns(package: Package) -> list[Part]:
-    """Return the lines on categories and fill values."""
-    from gradline.formatting import categories, label, number
-    from gradline.terminal.layout import Facts
-
+    """List the categories and the fill values."""
     columns = package.graph.columns
     pairs = categories(columns)
     fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]
@@ -145,12 +127,9 @@ def _columns(package: Package) -> list[Part]:
 
 
 def _use(package: Package) -> list[Part]:
-    """Return how to use the package."""
-    import shlex
-
+    """Show the lines to copy that use the package."""
     from gradline.explain.contributions import column_figures
     from gradline.presentation.sections import how_to_predict
-    from gradline.terminal.layout import Verbatim
 
     graph, path = package.graph, str(package.path)
     means = column_figures(package.manifest, graph.features, "mean")

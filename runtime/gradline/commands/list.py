@@ -1,4 +1,4 @@
-"""`gradline list`: which packages there are, and which version of each is loaded."""
+"""`gradline list`: list packages, and which version of each is loaded."""
 
 from __future__ import annotations
 
@@ -7,35 +7,34 @@ from typing import Any
 
 import click
 
+from gradline.commands import as_json
 from gradline.errors import InputError, PackageError
+from gradline.formatting import label, number
+from gradline.terminal.layout import Table
 from gradline.terminal.output import say, say_json, show
 
 __all__ = ["command"]
 
 
-@click.command(
-    "list",
-    short_help="List packages and their versions.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@click.command("list")
 @click.argument("root", type=click.Path(path_type=Path), default=Path("artifacts"))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@as_json
 def command(root: Path, as_json: bool) -> None:
-    """List the packages in ROOT (default: artifacts), or the versions of one package.
+    """List packages and their versions.
 
-    Seals are checked, the models are not: `gradline verify` does that. The version that `load`
-    takes bears an arrow: the pinned one, else the newest.
+    ROOT is a folder of packages (default: artifacts), or one package. Seals are checked, models
+    are not: `gradline verify` does that. An arrow marks the version that `load` takes, which is
+    the pinned one or else the newest.
 
     \b
       gradline list artifacts
       gradline list artifacts/orchard --json
     """
     from gradline.package.versions import published_versions
-    from gradline.terminal.layout import Table
 
     if not root.is_dir():
-        raise InputError(f"no folder {root}", code="no-package", hint="give artifacts")
-    folders = [root] if published_versions(root) else sorted(p for p in root.iterdir())
+        raise InputError(f"no folder {root}", code="no-package", hint="give a folder of packages")
+    folders = [root] if published_versions(root) else sorted(root.iterdir())
     packages = [_package(folder) for folder in folders if published_versions(folder)]
     if as_json:
         say_json({"root": str(root), "packages": packages})
@@ -50,7 +49,6 @@ def command(root: Path, as_json: bool) -> None:
 
 
 def _package(folder: Path) -> dict[str, Any]:
-    """Return what there is of one package."""
     from gradline.package.versions import folder_name, pinned_version, published_versions
 
     versions, name = published_versions(folder), folder_name(folder)
@@ -69,7 +67,7 @@ def _package(folder: Path) -> dict[str, Any]:
 
 
 def _version(path: Path, name: str) -> dict[str, Any]:
-    """Return what a version's manifest says in short, or what is wrong with it."""
+    """Summarize a version's manifest, or say what is wrong with it."""
     from gradline.package.reading import read_manifest
     from gradline.package.signing import signature_path
 
@@ -77,7 +75,7 @@ def _version(path: Path, name: str) -> dict[str, Any]:
     try:
         manifest = read_manifest(path)
         if manifest["name"] != name:
-            return {**record, "problem": f"it is of the package {manifest['name']!r}"}
+            return {**record, "problem": f"it belongs to the package {manifest['name']!r}"}
         schema, metrics = manifest["schema"], manifest["metrics"]
         which = "held_out" if metrics["held_out"] else "training"
         scores = [score["r2"] for score in metrics[which].values()]
@@ -94,12 +92,10 @@ def _version(path: Path, name: str) -> dict[str, Any]:
     except PackageError as error:
         return {**record, "problem": str(error)}
     except (LookupError, TypeError, AttributeError) as error:
-        return {**record, "problem": f"manifest.json lacks what a package says ({error!r})"}
+        return {**record, "problem": f"manifest.json is incomplete ({error!r})"}
 
 
 def _row(package: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    from gradline.formatting import label, number
-
     mark = "→ " if found["version"] == package["loaded"] else ""
     pinned = " pinned" if found["version"] == package["pinned"] else ""
     place = [package["name"], f"{mark}{found['version']}{pinned}"]

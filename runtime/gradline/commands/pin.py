@@ -1,4 +1,4 @@
-"""`gradline pin`: have `load` and the server take one version, whatever is published later."""
+"""`gradline pin`: make `load` and the server use one version, even if newer ones are published."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ from pathlib import Path
 
 import click
 
-from gradline.commands import expect_name
+from gradline.commands import as_json, expect_name
 from gradline.errors import InputError
 from gradline.terminal.output import say, say_json
 
 __all__ = ["command"]
 
 
-@click.command(
-    "pin",
-    short_help="Pin a package to one version.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@click.command("pin")
 @click.argument("package", type=click.Path(path_type=Path))
 @click.argument("version")
 @expect_name
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@as_json
 def command(package: Path, version: str, name: str | None, as_json: bool) -> None:
-    """Pin PACKAGE (artifacts/NAME) to VERSION: whoever loads it gets that one.
+    """Pin a package to one version.
 
-    The version is loaded first, so that a damaged one is not pinned. Publishing never moves a pin.
+    From then on, loading PACKAGE (artifacts/NAME) gives VERSION; publishing never moves a pin. The
+    version is loaded first, so that a damaged one is not pinned.
 
     \b
       gradline pin artifacts/orchard 1
@@ -37,13 +34,8 @@ def command(package: Path, version: str, name: str | None, as_json: bool) -> Non
 
     versions = published_versions(package)
     if version not in map(str, versions):
-        raise InputError(
-            f"no version {version!r} in {package}",
-            code="no-package",
-            hint=f"published: {', '.join(map(str, versions))}"
-            if versions
-            else "give artifacts/NAME",
-        )
+        known = f"published: {', '.join(map(str, versions))}" if versions else "give artifacts/NAME"
+        raise InputError(f"no version {version!r} in {package}", code="no-package", hint=known)
     model = load(package / version, name=name or folder_name(package))
     write_whole(package / PIN, lambda file: file.write(f"{version}\n".encode()))
     if as_json:

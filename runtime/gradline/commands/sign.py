@@ -1,4 +1,4 @@
-"""`gradline sign`: a signature beside a package, by whoever stands for it."""
+"""`gradline sign`: put a signature beside a package."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ from pathlib import Path
 
 import click
 
+from gradline.commands import as_json, package_argument
 from gradline.terminal.output import say, say_json
 
 __all__ = ["command"]
 
 
-@click.command(
-    "sign",
-    short_help="Sign a package with a private key.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.argument("package", type=click.Path())
+@click.command("sign")
+@package_argument
 @click.option(
     "--key", required=True, type=click.Path(path_type=Path), help="PEM file of a private key."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@as_json
 def command(package: str, key: Path, as_json: bool) -> None:
-    """Sign PACKAGE in the OpenSSF model-signing format, with a key on an elliptic curve.
+    """Sign a package with a private key.
 
-    Everything that `gradline verify` checks is checked first. The signature covers every file of
-    the version and lies beside it, as VERSION.sig; one that is there already is replaced.
+    The signature has the OpenSSF model-signing format and needs an elliptic-curve key. Everything
+    that `gradline verify` checks is checked first. The signature covers every file of the version
+    and is written beside it, as VERSION.sig; an existing one is replaced.
 
     \b
       openssl ecparam -name prime256v1 -genkey -noout -out key.pem
@@ -43,5 +41,5 @@ def command(package: str, key: Path, as_json: bool) -> None:
     path = sign(read, key)
     if as_json:
         say_json({"name": model.name, "version": model.version, "signature": str(path)})
-        return
-    say(f"{path} signs {model.name} version {model.version}")
+    else:
+        say(f"{path} signs {model.name} version {model.version}")

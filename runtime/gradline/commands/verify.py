@@ -1,4 +1,4 @@
-"""`gradline verify`: every proof that a package carries, checked on this machine."""
+"""`gradline verify`: check on this machine every proof that a package carries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import expect_name
+from gradline.commands import as_json, expect_name, package_argument
+from gradline.terminal.layout import Facts, Heading
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
@@ -18,24 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(
-    "verify",
-    short_help="Check all that a package proves, on this machine.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.argument("package", type=click.Path())
+@click.command("verify")
+@package_argument
 @click.option(
     "--public-key",
     type=click.Path(path_type=Path),
-    help="PEM file; the package must be signed by its owner.",
+    help="PEM file; the package must be signed with its private key.",
 )
 @expect_name
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@as_json
 def command(package: str, public_key: Path | None, name: str | None, as_json: bool) -> None:
-    """Check PACKAGE: seal, files, graph, and its golden rows on this machine.
+    """Check a package's seal, files, graph and predictions.
 
-    Where PyTorch is installed, the TorchScript and torch.export files predict the golden rows too.
-    Exit code 0 where everything holds, 1 where anything does not.
+    The golden rows of PACKAGE are predicted on this machine. If PyTorch is installed, the
+    TorchScript and torch.export files predict them too. Exit code 0 if everything holds, else 1.
 
     \b
       gradline verify artifacts/orchard
@@ -45,7 +42,6 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
     from gradline.model import Model
     from gradline.package.golden import host_versions
     from gradline.package.reading import check_files, read_package
-    from gradline.terminal.layout import Facts, Heading
 
     read = read_package(package, public_key, name)
     files = check_files(read)
@@ -77,12 +73,8 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
             ("seal", "matches manifest.json"),
             ("files", f"{', '.join(files)}: sizes and SHA-256 match"),
             ("signature", _signature(read, public_key)),
-            (
-                "golden",
-                f"{rows} rows predicted on this machine, the furthest uses {share:.0%} of its "
-                "rounding bound",
-            ),
-            *((file, _told(found)) for file, found in others.items()),
+            ("golden", f"{rows} rows predicted on this machine, using at most {_bound(share)}"),
+            *((file, _rerun_result(found)) for file, found in others.items()),
             ("host", host_versions()),
         ]
     show([Heading(f"{model.name}{version} at {read.path}"), Facts(proofs)])
@@ -103,11 +95,15 @@ def _signature(package: Package, public_key: Path | None) -> str:
 
     path = signature_path(package.path)
     if public_key is not None:
-        return f"{path.name} is by the owner of {public_key}, over every file"
+        return f"{path.name} was made with the key of {public_key}, over every file"
     return f"{path.name} not checked: --public-key FILE" if path.exists() else "none"
 
 
-def _told(found: float | str) -> str:
+def _rerun_result(found: float | str) -> str:
     if isinstance(found, str):
         return found
-    return f"predicts them too, the furthest uses {found:.0%}"
+    return f"predicts them too, using at most {_bound(found)}"
+
+
+def _bound(share: float) -> str:
+    return f"{share:.0%} of the rounding bound"

@@ -1,1 +1,1 @@
-"""What inspect, the report and the summary show of a package, in which order."""
+"""What inspect, the report and the summary show of a package, and in which order."""

@@ -1,19 +1,11 @@
-"""How a package was made and what proves it: the second half of what `gradline inspect` says."""
+"""Describe how a package was made and what proves it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from gradline.formatting import (
-    chosen_ridge,
-    count,
-    float32_error,
-    in_doubt,
-    label,
-    number,
-    reached,
-)
+from gradline.formatting import chosen_ridge, count, float32_error, in_doubt, label, number, reached
 from gradline.terminal.layout import Facts, Heading, Part
 
 __all__ = ["descent", "origin", "proofs"]
@@ -22,35 +14,27 @@ MOST = 8  # targets with an interval
 
 
 def descent(manifest: Mapping[str, Any]) -> list[Part]:
-    """Return the loss from its first epoch to its last, beside its least, and the step taken."""
+    """List the epochs, the loss from first to last, its optimum and the learning rate."""
     training = manifest["training"]
-    found = manifest["certificates"]["optimality"]
-    gradient = f"{training['options']['preconditioning']}, {training['gradient']}"
+    options = training["options"]
+    most, how = f"{options['epochs']:,}", f"{options['preconditioning']}, {training['gradient']}"
+    rate, largest = number(training["learning_rate"]), number(training["largest_stable_rate"])
     pairs = [
-        (
-            "epochs",
-            f"{count(training['epochs'], 'epoch')} of at most "
-            f"{training['options']['epochs']:,} ({gradient})",
-        ),
+        ("epochs", f"{count(training['epochs'], 'epoch')} of at most {most} ({how})"),
         ("loss", f"{number(training['first_loss'])} → {number(training['last_loss'])}"),
-        ("optimum", _optimum(found)),
-        (
-            "rate",
-            f"{number(training['learning_rate'])}, the largest stable rate is "
-            f"{number(training['largest_stable_rate'])}",
-        ),
+        ("optimum", _optimum(manifest["certificates"]["optimality"])),
+        ("rate", f"{rate}, the largest stable rate is {largest}"),
     ]
     if path := training.get("ridge_path"):
         pairs.append(("ridge", chosen_ridge(path)))
     return [Heading("Loss"), Facts(pairs), ""]
 
 
+OPTIMUM = {"reached the optimum": "reached", "stopped before the optimum": "not reached"}
+
+
 def _optimum(found: Mapping[str, Any]) -> str:
-    ended = reached(found)
-    said = {
-        "reached the optimum": "reached",
-        "stopped before the optimum": "not reached",
-    }.get(ended, "unknown, since rounding hides it")
+    said = OPTIMUM.get(reached(found), "unknown, since rounding hides it")
     said += in_doubt(found.get("supposed_dependent"))
     if found.get("rmse_at_optimum") is not None:
         said += f", RMSE {number(found['rmse_at_optimum'])}"
@@ -62,26 +46,20 @@ def _optimum(found: Mapping[str, Any]) -> str:
 
 
 def proofs(manifest: Mapping[str, Any]) -> list[Part]:
-    """Return the lines on parity and on the certificates."""
+    """List what parity and the certificates prove."""
     parity, certificates = manifest["parity"], manifest["certificates"]
-    certificate = certificates["float32"]
-    told = {name: certificate[name] for name in ("error", "target", "limit", "column")}
+    verdict = certificates["float32"]
+    error = float32_error(*(verdict[name] for name in ("error", "target", "limit", "column")))
+    hosts = ", ".join(parity["within"])
     pairs = [
-        (
-            "parity",
-            f"{', '.join(parity['within'])} within the rounding bound on {parity['rows']} rows",
-        ),
-        ("float32", f"{certificate['verdict']}: {float32_error(**told)}"),
+        ("parity", f"{hosts} within the rounding bound on {parity['rows']} rows"),
+        ("float32", f"{verdict['verdict']}: {error}"),
     ]
-    doubt = in_doubt(certificates["optimality"].get("supposed_dependent"))
     if exact := certificates.get("exact"):
-        pairs.append(
-            (
-                "exact",
-                f"{exact['certified']} of {exact['coefficients']} coefficients correctly rounded"
-                + (f", the optimum{doubt}" if doubt else ""),
-            )
-        )
+        doubt = in_doubt(certificates["optimality"].get("supposed_dependent"))
+        certified = f"{exact['certified']} of {exact['coefficients']} coefficients"
+        optimum = f", the optimum{doubt}" if doubt else ""
+        pairs.append(("exact", f"{certified} correctly rounded{optimum}"))
     if found := manifest.get("intervals"):
         pairs.append(("intervals", _intervals(found)))
     if leverage := manifest.get("leverage"):
@@ -90,7 +68,7 @@ def proofs(manifest: Mapping[str, Any]) -> list[Part]:
 
 
 def _leverage(found: Mapping[str, Any]) -> str:
-    """Return up to which leverage a prediction is no hidden extrapolation."""
+    """Say up to which leverage a prediction is no hidden extrapolation."""
     said = "the largest of a training row" if found["rule"] == "largest" else found["rule"]
     return f"up to {number(found['limit'])}, {said}"
 
@@ -106,7 +84,7 @@ def _intervals(found: Mapping[str, Any]) -> str:
 
 
 def origin(manifest: Mapping[str, Any]) -> list[Part]:
-    """Return the lines on how the model was made, its warnings last."""
+    """List how the model was made, its warnings last."""
     training = manifest["training"]
     rows = training["rows"]
     counts = f"{rows['read']:,} read, {rows['dropped']:,} dropped, {rows['held_out']:,} held out"
@@ -120,6 +98,6 @@ def origin(manifest: Mapping[str, Any]) -> list[Part]:
         ("weights", f"{training['arithmetic']} arithmetic: {training['arithmetic_reason']}"),
         ("versions", versions),
         *(("note", f"{label(key)}: {value}") for key, value in training["notes"].items()),
-        *(("warning", f"{warning}") for warning in training["warnings"]),
+        *(("warning", str(warning)) for warning in training["warnings"]),
     ]
     return [Heading("Origin"), Facts(pairs), ""]

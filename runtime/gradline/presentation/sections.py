@@ -1,4 +1,4 @@
-"""What a model says, in the order in which a person asks: of a package, or of a run's summary."""
+"""Describe a model, in the order in which a person asks: for inspect and for a run's summary."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["coefficients", "equations", "how_to_predict", "metrics", "ranges"]
 
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
-UNKNOWN_MAE = "no row was at hand any more when the weights were known"
+UNKNOWN_MAE = "it needs a second pass over the rows"
 FIGURES = ("minimum", "mean", "maximum", "deviation")
-SHOWN_INPUTS = 8  # of the example of a row
+SHOWN_INPUTS = 8  # in the example of a row
 
 
 def equations(
@@ -32,28 +32,30 @@ def equations(
     targets: Sequence[str],
     telling: Array | None = None,
 ) -> list[Part]:
-    """Return one equation for each target; see `gradline.formatting.sides`."""
+    """Write one equation for each target; see `gradline.formatting.sides`."""
     both = sides(weights, bias, features, targets, telling)
     return [Facts([(left, f"= {right}") for left, right in both], width=0, gap=1), ""]
 
 
 def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Part]:
-    """Return the tables of metrics, of the training rows and of the held-out ones if any.
+    """Tabulate the metrics of the training rows, and of the held-out rows if there are any.
 
     Args:
         found: By "training" and "held_out", then target: rmse, mae and r2; see the manifest.
-        targets: To show.
+        targets: Targets to show.
     """
     parts: list[Part] = []
     for which, by_target in found.items():
         if by_target:
+            shown = [by_target[target] for target in targets]
             rows = [
                 [label(target), number(m["rmse"]), number(m["mae"]), _share(m["r2"])]
-                for target, m in ((target, by_target[target]) for target in targets)
+                for target, m in zip(targets, shown, strict=True)
             ]
-            unknown = any(by_target[target]["mae"] is None for target in targets)
-            why = [f"  MAE is not known: {UNKNOWN_MAE}"] if unknown else []
-            parts += [Table([[TITLES[which], "RMSE", "MAE", "R²"], *rows]), *why, ""]
+            parts.append(Table([[TITLES[which], "RMSE", "MAE", "R²"], *rows]))
+            if any(m["mae"] is None for m in shown):
+                parts.append(f"  MAE is not known: {UNKNOWN_MAE}")
+            parts.append("")
     return parts
 
 
@@ -62,22 +64,23 @@ def _share(value: float | None) -> str:
 
 
 def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> list[Part]:
-    """Return for each target its coefficients and what is known of them.
+    """Tabulate each target's coefficients, plain and standardized.
 
-    Standard errors and 95 % intervals where the manifest has the former, and standardized: in
-    deviations of the target per deviation of the feature.
+    Standard errors and 95 % intervals are added if the manifest has the former.
     """
-    found = manifest.get("statistics", {})
+    statistics = manifest.get("statistics", {})
     parts: list[Part] = [Heading("Coefficients")]
-    if not found:
+    if not statistics:
         parts += [f"  {_why_bare(manifest)}", ""]
     d = len(graph.features)
-    terms = found.get("terms", [*graph.features, "bias"])
+    terms = statistics.get("terms", [*graph.features, "bias"])
     training = manifest["training"]
-    level = {"level": 0.95} if found else {}
-    told = {
+    common = {
+        **statistics,
+        "terms": terms,
         "bias": training["options"]["bias"],
         "weighted": training["sample_weight"] is not None,
+        **({"level": 0.95} if statistics else {}),
     }
     for j in shown.targets:
         target = graph.targets[j]
@@ -85,16 +88,16 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
             "coefficient": [*graph.weights[j].tolist(), float(graph.bias[j])][: len(terms)],
             "standardized": [*_finite(shown.standardized[j]), None][: len(terms)],
         }
-        if found:
-            known |= found["targets"][target]
-            known |= _interval(known, found["residual_dof"])
-        whole = {**found, **level, **told, "terms": terms, "targets": {target: known}}
-        parts += [*of_target(target, whole, [*shown.features_of(j), *range(d, len(terms))]), ""]
+        if statistics:
+            known |= statistics["targets"][target]
+            known |= _interval(known, statistics["residual_dof"])
+        places = [*shown.features_of(j), *range(d, len(terms))]
+        parts += [*of_target(target, {**common, "targets": {target: known}}, places), ""]
     return parts
 
 
 def _why_bare(manifest: Mapping[str, Any]) -> str:
-    """Return why there are no standard errors; see `gradline_trainer.Fit.summary`."""
+    """Say why there are no standard errors; see `gradline_trainer.Fit.summary`."""
     training = manifest["training"]
     if training["options"]["ridge"]:
         return "no standard errors: the ridge penalty draws the weights towards 0"
@@ -102,7 +105,7 @@ def _why_bare(manifest: Mapping[str, Any]) -> str:
         return f"no standard errors: the run {reached(manifest['certificates']['optimality'])}"
     if training["rows"]["trained"] <= len(manifest["schema"]["features"]):
         return "no standard errors: no more rows than coefficients"
-    return "no standard errors are recorded, as of too many coefficients"
+    return "no standard errors are recorded, because there are too many coefficients"
 
 
 def _finite(values: Array) -> list[float | None]:
@@ -110,8 +113,8 @@ def _finite(values: Array) -> list[float | None]:
 
 
 def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None]]:
-    """Return the ends of each coefficient's 95 % interval."""
-    half = half_width(dof) if dof > 0 else 0.0  # without a degree of freedom no error is known
+    """Compute the ends of each coefficient's 95 % interval."""
+    half = half_width(dof) if dof > 0 else 0.0  # otherwise no error is known
     pairs = list(zip(known["coefficient"], known["standard_error"], strict=True))
     return {
         end: [None if error is None else c + sign * half * error for c, error in pairs]
@@ -122,7 +125,7 @@ def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None
 def ranges(
     columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
 ) -> list[Part]:
-    """Return the table of the ranges that the model was trained on; see the manifest's columns."""
+    """Tabulate the ranges of the training rows, from the manifest's columns."""
     rows = [
         [label(name), *(number(columns[name][figure]) for figure in FIGURES)]
         for name in (*features, *targets)
@@ -135,14 +138,14 @@ def ranges(
 def how_to_predict(
     package: str, inputs: Sequence[Column], features: Sequence[str], means: Array, table: str
 ) -> list[Part]:
-    """Return the lines to copy that predict from a table, and from Python a row of means.
+    """Write lines to copy that predict a table, and in Python a row of means.
 
     Args:
-        package: Its path.
-        inputs: The columns that a table must have; empty where they are the features.
-        features: The graph's inputs.
-        means: Theirs, shape (d,).
-        table: A file's path.
+        package: Path of the package.
+        inputs: The columns that a table must have; empty if they are the features.
+        features: The graph's d inputs.
+        means: Mean of each feature, shape (d,).
+        table: Path of a table.
     """
     import shlex
 

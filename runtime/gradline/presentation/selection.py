@@ -1,4 +1,4 @@
-"""Which features and targets of a large model are shown: those that matter most."""
+"""Select the features and targets of a large model that matter most."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from gradline.package.graph import Graph
 
 __all__ = ["Shown", "scales", "standardized", "worst_first"]
 
-MOST_FEATURES = 20  # that are all shown, in the table's order
+MOST_FEATURES = 20  # a model with no more shows all of them, in the table's order
 MOST_TARGETS = 8
-LINES = 40  # of coefficients of a model with more, together
+LINES = 40  # of coefficients of a larger model, over all targets
 LEAST_FEATURES = 8
 
 
 def scales(
     columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Return the features' deviations by the targets', shape (k, d): W times it is standardized.
-
-    Not finite where a target has none.
+    """Divide the features' deviations by the targets': what W is multiplied by to standardize it.
 
     Args:
-        columns: With the deviation of each column, as the manifest has them.
+        columns: The manifest's columns, with the deviation of each.
         features: The d input names.
         targets: The k output names.
+
+    Returns:
+        Shape (k, d); not finite for a target without deviation.
     """
     across = np.array([columns[name]["deviation"] for name in features], dtype=np.float64)
     along = np.array([columns[name]["deviation"] for name in targets], dtype=np.float64)
@@ -44,25 +45,16 @@ def standardized(
     features: Sequence[str],
     targets: Sequence[str],
 ) -> NDArray[np.float64]:
-    """Return W in deviations of the target per deviation of the feature, shape (k, d).
-
-    Not finite where a target has none.
-
-    Args:
-        weights: W, shape (k, d).
-        columns: As of `scales`.
-        features: The d input names.
-        targets: The k output names.
-    """
+    """Express W, shape (k, d), in target deviations per feature deviation; see `scales`."""
     with np.errstate(all="ignore"):
         found: NDArray[np.float64] = weights.astype(np.float64) * scales(columns, features, targets)
     return found
 
 
 def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:
-    """Return the places of the targets, the one that is predicted worst first.
+    """Order the targets' indices by R², the worst first; a constant target has none and is first.
 
-    By R² on the held-out rows where there are some; a constant target has none and comes first.
+    The R² is of the held-out rows if there are any.
     """
     found = manifest["metrics"]
     scores = found["held_out"] or found["training"]
@@ -72,13 +64,13 @@ def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of a model.
+    """The part of a model that is shown.
 
     Attributes:
-        standardized: W in deviations of the target per deviation of the feature, shape (k, d);
-            of columns without a deviation not finite.
-        targets: Places: all, or those that the model predicts worst.
-        most: Features shown of each target.
+        standardized: W in target deviations per feature deviation, shape (k, d); not finite for
+            columns without deviation.
+        targets: Indices: all, or those that the model predicts worst.
+        most: Features shown for each target.
     """
 
     standardized: NDArray[np.float64]
@@ -87,7 +79,7 @@ class Shown:
 
     @classmethod
     def of(cls, graph: Graph, manifest: Mapping[str, Any], *, everything: bool) -> Shown:
-        """Return what to show of a package, or everything."""
+        """Select what to show of a package."""
         k, d = graph.weights.shape
         scaled = standardized(graph.weights, manifest["columns"], graph.features, graph.targets)
         if everything or (d <= MOST_FEATURES and k <= MOST_TARGETS):
@@ -98,17 +90,17 @@ class Shown:
 
     @staticmethod
     def targets_of(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:
-        """Return the places of the targets to show: all, or those predicted worst, worst first."""
+        """Select the indices of the targets: all, or those predicted worst, worst first."""
         if len(targets) <= MOST_TARGETS:
             return list(range(len(targets)))
         return worst_first(manifest, targets)[:MOST_TARGETS]
 
     def features_of(self, target: int) -> list[int]:
-        """Return the places of the features to show of a target, the largest first unless all."""
+        """Select a target's features: all in order, or those that weigh most, largest first."""
         return self._largest(np.abs(self.standardized[target]))
 
     def features(self) -> list[int]:
-        """Return the places of those to show of the model: by the largest for any shown target."""
+        """Select the model's features by their largest weight for any shown target."""
         return self._largest(np.abs(self.standardized[self.targets]).max(axis=0))
 
     def _largest(self, size: NDArray[np.float64]) -> list[int]:

@@ -1,4 +1,4 @@
-"""A fit's coefficients and statistics as people read them: of a summary, or of a manifest."""
+"""Show a fit's coefficients and statistics: those of a summary, or of a manifest."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["criterion", "of_target", "statistics_lines"]
 
 
 def statistics_lines(found: Mapping[str, Any]) -> list[str]:
-    """Return for each target a table of its coefficients and two lines on how well they fit.
+    """Tabulate each target's coefficients, with two lines on how well they fit.
 
     Args:
-        found: With model_dof, residual_dof, terms, and by target the lists coefficient,
-            standard_error, t, p and the fit's statistics; lower and upper where there is a level;
-            robust where the standard errors are; vif by term where it is known; bias and weighted,
-            whether the model has a bias and its rows have weights: if not said, yes and no.
+        found: model_dof, residual_dof, terms, and by target the lists coefficient, standard_error,
+            t, p and the fit's statistics. Optional: level, with the lists lower and upper; robust,
+            the name of robust standard errors; vif by term; bias (default True) and weighted
+            (default False), whether the model has a bias and its rows have weights.
     """
     terms = range(len(found["terms"]))
     parts = [part for target in found["targets"] for part in (*of_target(target, found, terms), "")]
@@ -26,19 +26,20 @@ def statistics_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> list[Part]:
-    """Return a target's table of coefficients, and how well they fit where that is known.
+    """Tabulate a target's coefficients, with two lines on how well they fit if that is known.
 
     Args:
-        target: One of those found.
-        found: See `statistics_lines`; of a fit without statistics, terms and coefficients alone.
-        terms: The places of those to show, in this order.
+        target: The target's name.
+        found: See `statistics_lines`; terms and coefficients are enough.
+        terms: Indices of the terms to show, in this order.
     """
     known = found["targets"][target]
     known = {**known, "vif": found["vif"]} if found.get("vif") else known
     columns = _columns(found, known)
-    cells = [[_cell(member, j, known) for member in columns.values()] for j in terms]
-    names = [label(found["terms"][j]) for j in terms]
-    rows = [[name, *figures] for name, figures in zip(names, cells, strict=True)]
+    rows = [
+        [label(found["terms"][j]), *(_cell(member, j, known) for member in columns.values())]
+        for j in terms
+    ]
     more = len(found["terms"]) - len(rows)
     rest = [f"  … ({count(more, 'more feature')})"] if more else []
     fit = ["", *_undetermined(known, found), *_fit(known, found)] if "residual_dof" in found else []
@@ -46,11 +47,11 @@ def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> li
 
 
 def _undetermined(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Write a note on coefficients without a standard error, if others have one."""
+    """Explain why some coefficients have no standard error, if others have one."""
     errors = known["standard_error"]
     if found["residual_dof"] <= 0 or None not in errors or errors.count(None) == len(errors):
         return []
-    return ["  no standard error: constant, or linearly dependent, so that the rows leave it open"]
+    return ["  no standard error: the column is constant, or linearly dependent on others"]
 
 
 def _cell(member: str, j: int, known: Mapping[str, Any]) -> str:
@@ -63,7 +64,7 @@ def _cell(member: str, j: int, known: Mapping[str, Any]) -> str:
 
 
 def _columns(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, str]:
-    """Return the heads of the columns and the members that they show."""
+    """Map the heads of the columns to the members that they show."""
     robust = found.get("robust")
     error = f"{robust} error" if robust else "standard error"
     heads = {"coefficient": "coefficient", error: "standard_error", "t": "t", "p": "p"}
@@ -75,7 +76,7 @@ def _columns(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, st
 
 
 def criterion(value: float | None) -> str:
-    """Return a log-likelihood, AIC or BIC: differences count, however large it is."""
+    """Format a log-likelihood, AIC or BIC to one decimal, because differences count."""
     return "–" if value is None else f"{value:,.1f}"
 
 

@@ -1,4 +1,4 @@
-"""Quantiles of Student's t distribution, without SciPy."""
+"""Compute a quantile of Student's t distribution without SciPy."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 
 __all__ = ["half_width"]
 
-NORMAL = 1.959963984540054  # of the normal distribution, at 97.5 %
-MANY = 200  # degrees of freedom from which on the series in 1/dof has all digits of a float64
+NORMAL = 1.959963984540054  # the normal distribution's 97.5 % quantile
+MANY = 200  # degrees of freedom above which the series in 1/dof has all digits of a float64
 
 
 def half_width(dof: int) -> float:
-    """Return the t with a probability of 95 % between -t and t, as `scipy.stats.t.ppf(0.975, dof)`.
+    """Compute the t with a probability of 95 % between -t and t: `scipy.stats.t.ppf(0.975, dof)`.
 
-    By Abramowitz and Stegun (1964): 26.7.5, an expansion about the normal quantile, for many
-    degrees of freedom, and below bisection of 26.7.3 and 26.7.4, finite sums for whole degrees.
+    From Abramowitz and Stegun (1964): for many degrees of freedom 26.7.5, an expansion about the
+    normal quantile; otherwise bisection of 26.7.3 and 26.7.4, finite sums for whole degrees.
 
     Args:
         dof: Degrees of freedom, 1 or more.
@@ -38,7 +38,7 @@ def _expanded(x: float, dof: int) -> float:
 
 
 def _within(angle: float, dof: int) -> float:
-    """Return the probability of |t| ≤ √dof·tan(angle)."""
+    """Compute the probability of |t| ≤ √dof·tan(angle)."""
     odd, squared = dof % 2, math.cos(angle) ** 2
     term, total = math.cos(angle) if odd else 1.0, 0.0
     for step in range(1 + odd, dof, 2):

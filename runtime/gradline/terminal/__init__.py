@@ -1,1 +1,1 @@
-"""What the commands print: answers on stdout, all that is said of them on stderr."""
+"""Print answers on stdout; progress, warnings and errors on stderr."""

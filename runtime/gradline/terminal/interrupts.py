@@ -1,4 +1,4 @@
-"""What an interrupt (Ctrl-C) does to a command: it ends without a traceback, or it is done."""
+"""End a command at an interrupt (Ctrl-C) without a traceback, or let it finish."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["ending_at_once", "handle_interrupts", "ignore_interrupts", "tell_of_interrupt"]
+__all__ = ["ending_at_once", "handle_interrupts", "ignore_interrupts", "report_interrupt"]
 
 
 def handle_interrupts(handler: Callable[[int, Any], object]) -> None:
-    """Call `handler` at an interrupt, unless the caller has them ignored (as `nohup` does)."""
+    """Call `handler` at an interrupt, unless the caller ignores interrupts (as `nohup` does)."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         _set(handler)
 
 
 def ignore_interrupts() -> None:
-    """Ignore interrupts to the process's end."""
+    """Ignore interrupts until the process ends."""
     _set(signal.SIG_IGN)
 
 
@@ -26,11 +26,11 @@ def ignore_interrupts() -> None:
 def ending_at_once(arguments: Sequence[str]) -> Iterator[None]:
     """End the process at an interrupt instead of raising it, while libraries are imported.
 
-    An exception in the middle of PyTorch's initialization would make it call abort().
+    An exception during PyTorch's initialization would make it call abort().
     """
 
     def end(number: int, frame: object) -> None:
-        tell_of_interrupt(arguments)
+        report_interrupt(arguments)
         os._exit(130)
 
     before = signal.getsignal(signal.SIGINT)
@@ -41,13 +41,13 @@ def ending_at_once(arguments: Sequence[str]) -> Iterator[None]:
         _set(before)
 
 
-def tell_of_interrupt(arguments: Sequence[str]) -> None:
-    """Print what ended the command; as JSON with --json among its arguments."""
+def report_interrupt(arguments: Sequence[str]) -> None:
+    """Print that the command was interrupted; as JSON if --json is among its arguments."""
     from gradline.terminal.output import fail
 
     fail(arguments, "interrupted", "nothing is left half done", "interrupted")
 
 
 def _set(handler: Any) -> None:
-    with contextlib.suppress(ValueError):  # only the main thread has interrupts
+    with contextlib.suppress(ValueError):  # only the main thread gets signals
         signal.signal(signal.SIGINT, handler)

@@ -1,4 +1,4 @@
-"""What a command prints, before it is known whether a terminal or a program reads it."""
+"""The parts of what a command prints, and their plain text."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "aligned", "as_text"
 
 
 class Heading(str):
-    """A line above what belongs together."""
+    """A line above a group of others."""
 
 
 class Verbatim(str):
-    """A line to be copied, which no terminal may break."""
+    """A line to copy, which is never wrapped."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, the first of them the head; the first column to the left, others right.
+    """Rows of cells, the head first: the first column to the left, the others to the right.
 
     Attributes:
         rows: All of the same length.
@@ -37,7 +37,7 @@ class Facts:
 
     Attributes:
         pairs: Label and text.
-        width: Of the labels, at least.
+        width: Least width of the labels.
         gap: Spaces between label and text.
     """
 
@@ -47,15 +47,15 @@ class Facts:
 
     @property
     def start(self) -> int:
-        """Where a text starts in its line."""
+        """The column at which the texts start."""
         return 2 + max([self.width, *(len(name) for name, _ in self.pairs)]) + self.gap
 
 
-Part = str | Heading | Verbatim | Table | Facts  # a mere str is a line of prose
+Part = str | Heading | Verbatim | Table | Facts  # a plain str is a line of prose
 
 
 def as_text(parts: Sequence[Part]) -> str:
-    """Return the parts as text, one line a line whatever its length."""
+    """Write the parts as plain text, without wrapping any line."""
     return "\n".join(line for part in parts for line in _lines(part))
 
 
@@ -69,13 +69,10 @@ def _lines(part: Part) -> list[str]:
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Return rows of cells as lines, the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        indent
-        + "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    """Align rows of cells: the first column to the left, the others to the right."""
+    first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for name, *cells in rows:
+        figures = [cell.rjust(width) for cell, width in zip(cells, others, strict=True)]
+        lines.append(indent + "  ".join([name.ljust(first), *figures]).rstrip())
+    return lines

@@ -1,95 +1,79 @@
-"""One line of a terminal that is written over again and again, on stderr.
-
-It is made of a carriage return and spaces alone: the cursor is never hidden and the terminal never
-left in another state, however the process ends.
-"""
+"""Redraw one line on stderr while a command works, with rich."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 
-from gradline.terminal.output import before_printing
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Column, Table
+from rich.text import Text
 
-__all__ = ["bar", "can_draw", "draw", "sparkline", "wipe"]
+__all__ = ["GRAPH", "LiveLine", "sparkline"]
 
 LEVELS = "▁▂▃▄▅▆▇█"
-DONE, OPEN = "━", "╌"
 GRAPH = 24  # columns of a bar or a curve
-
-_drawn = False
-
-
-def can_draw() -> bool:
-    """Return whether stderr is a terminal that can write over a line."""
-    return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+ROOM = 60  # columns of the narrowest terminal that gets a graph
 
 
-def draw(graph: str, facts: Sequence[str]) -> None:
-    """Write the graph and the facts over the line: as many as there is room for, the first first.
+class LiveLine:
+    """A line that is redrawn in place and leaves no trace."""
 
-    Args:
-        graph: Left out first, also where the terminal's encoding lacks its characters.
-        facts: Of the line, by importance.
-    """
-    global _drawn
-    room = _columns() - 1
-    text = facts[0]
-    for fact in facts[1:]:
-        if len(text) + 2 + len(fact) > room:
-            break
-        text += f", {fact}"
-    if graph and len(graph) + 2 + len(text) <= room and _encodes(graph):
-        text = f"{graph}  {text}"
-    _drawn = True
-    _write("\r" + text[:room].ljust(room))
+    def __init__(self) -> None:
+        self._console = _Console(file=sys.stderr)
+        self._live: Live | None = None
+
+    def draw(self, facts: str, share: float | None = None, curve: Sequence[float] = ()) -> None:
+        """Draw the facts behind a graph, if there is room for one.
+
+        Args:
+            facts: Text, the most important first; what does not fit is cut off.
+            share: How much is done, 0 to 1, shown as a bar; None if unknown.
+            curve: Evenly spaced heights, shown instead of the bar if there are any.
+        """
+        text = Text(facts, no_wrap=True, overflow="ellipsis")
+        graph = self._graph(share, curve)
+        line: RenderableType = text
+        if graph is not None:
+            line = Table.grid(Column(width=GRAPH), "", padding=(0, 2, 0, 0))
+            line.add_row(graph, text)
+        with contextlib.suppress(OSError):  # the terminal is gone
+            if self._live is None:
+                self._live = Live(console=self._console, auto_refresh=False, transient=True,
+                                  redirect_stdout=False, redirect_stderr=False)  # fmt: skip
+                self._live.start()
+            self._live.update(line, refresh=True)
+
+    def _graph(self, share: float | None, curve: Sequence[float]) -> RenderableType | None:
+        if self._console.width < ROOM:
+            return None
+        if curve and not self._console.options.ascii_only:
+            return Text(sparkline(curve))
+        return None if share is None else ProgressBar(1.0, share, width=GRAPH)
+
+    def wipe(self) -> None:
+        """Remove the line, to make room for what is printed next."""
+        live, self._live = self._live, None
+        if live is not None:
+            with contextlib.suppress(OSError):
+                live.stop()
 
 
-def wipe() -> None:
-    """Leave the line blank, for what is printed next."""
-    global _drawn
-    if _drawn:
-        _drawn = False
-        _write("\r" + " " * (_columns() - 1) + "\r")
+class _Console(Console):
+    """A console that never hides the cursor: a killed process would leave it hidden."""
 
-
-def bar(share: float) -> str:
-    """Return a bar of which a share, 0 to 1, is done."""
-    done = round(GRAPH * share)
-    return DONE * done + OPEN * (GRAPH - done)
+    def show_cursor(self, show: bool = True) -> bool:
+        return False
 
 
 def sparkline(heights: Sequence[float]) -> str:
-    """Return a curve of at most GRAPH columns through heights that are evenly spaced."""
+    """Draw evenly spaced heights as a curve of at most GRAPH columns."""
     if len(heights) > GRAPH:
         last = len(heights) - 1
         heights = [heights[round(k * last / (GRAPH - 1))] for k in range(GRAPH)]
     least = min(heights, default=0.0)
     span = max(heights, default=0.0) - least or 1.0
     return "".join(LEVELS[round((h - least) / span * (len(LEVELS) - 1))] for h in heights)
-
-
-before_printing.append(wipe)
-
-
-def _columns() -> int:
-    try:
-        return max(os.get_terminal_size(sys.stderr.fileno()).columns, 20)
-    except (OSError, ValueError):
-        return 80
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode(sys.stderr.encoding or "ascii")
-    except (UnicodeError, LookupError):
-        return False
-    return True
-
-
-def _write(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody reads it any more
-        sys.stderr.write(text)
-        sys.stderr.flush()

@@ -1,9 +1,8 @@
-"""What the commands print: data and answers on stdout, all that is said of them on stderr.
+"""Print data and answers on stdout; progress, warnings and errors on stderr.
 
-A reader that has seen enough (`head`) ends a command quietly; a full disk under stdout is an error
-of ours; a stderr that nobody reads changes nothing. Data are UTF-8 whatever the terminal's
-encoding is, and a character that it can't show never ends a command. What people read bears colours
-and the terminal's width where a terminal shows it, and is plain text anywhere else.
+If the reader of stdout leaves (`head`), the command ends quietly. A full disk under stdout is an
+error; a stderr that nobody reads is not. Data are always UTF-8. A character that the terminal's
+encoding lacks never ends a command. Text for people is styled on a terminal and plain elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradline.errors import OutputError
+from gradline.terminal.layout import as_text
 from gradline.terminal.printable import as_json, for_terminal, printable_lines
 
 if TYPE_CHECKING:
@@ -27,70 +28,65 @@ if TYPE_CHECKING:
 
 __all__ = ["fail", "prepare", "say", "say_json", "show", "silence", "tell", "unwritten", "warn"]
 
-# What the commands' own sentences and tables are written with, for encodings without it.
+# The commands' own signs, spelled for encodings that lack them.
 SPELLED = {
     "·": "*", "×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "→": "->", "≤": "<=",
     "≥": ">=", "±": "+-", "²": "2", "λ": "lambda ", "─": "-", "━": "-",
 }  # fmt: skip
 
-
-# What is done before anything is printed: a live line makes room.
+#: Called before anything is printed: the live line makes room.
 before_printing: list[Callable[[], object]] = []
 
 
 def prepare() -> None:
-    """Let stdout and stderr take any character, and stderr any line where it is closed."""
+    """Make stdout and stderr accept any character, and stderr any line even if it is closed."""
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
-            codecs.register_error(f"spell-or-{errors}", _Speller(errors))
+            codecs.register_error(f"spell-or-{errors}", _spell_or(codecs.lookup_error(errors)))
             stream.reconfigure(errors=f"spell-or-{errors}")
 
 
-class _Speller:
-    """Handles characters that an encoding lacks: spelled where they are ours, else as `other`."""
+Handler = Callable[[UnicodeError], tuple[str | bytes, int]]
 
-    def __init__(self, other: str) -> None:
-        self._other = codecs.lookup_error(other)
 
-    def __call__(self, error: UnicodeError) -> tuple[str | bytes, int]:
+def _spell_or(other: Handler) -> Handler:
+    """Make a handler of encoding errors that spells our own signs; `other` handles the rest."""
+
+    def handle(error: UnicodeError) -> tuple[str | bytes, int]:
         assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - nothing is decoded
-        spelled = SPELLED.get(error.object[error.start])
-        if spelled is not None:
-            return spelled, error.start + 1
         error.end = error.start + 1
-        return self._other(error)
+        spelled = SPELLED.get(error.object[error.start])
+        return other(error) if spelled is None else (spelled, error.end)
+
+    return handle
 
 
 def show(parts: Sequence[Part]) -> None:
-    """Print what people read on stdout: as a terminal shows it where it is one, else plain."""
-    from gradline.terminal.layout import as_text
-
-    if _is_rich(sys.stdout):
-        with contextlib.suppress(ImportError):  # a light install prints plain text
-            from shutil import get_terminal_size
-
+    """Print text for people on stdout: styled on a terminal if rich is installed, else plain."""
+    if is_styled(sys.stdout):
+        with contextlib.suppress(ImportError):
             from gradline.terminal.styled import as_styled
 
-            width = get_terminal_size().columns
+            width = shutil.get_terminal_size().columns
             say(as_styled(parts, width, color=_may_color()), styled=True)
             return
     say(as_text(parts))
 
 
 def say(answer: str | bytes, *, styled: bool = False) -> None:
-    """Print text for people in the terminal's encoding, or data, on stdout.
+    """Print text in the terminal's encoding, or data unchanged, on stdout.
 
-    Data are printed unchanged, except for characters that could move a terminal's cursor.
+    Characters that could move a terminal's cursor are replaced, in data only on a terminal.
 
     Args:
         answer: Text, or data.
-        styled: Whether its escape codes are to stay wherever it goes.
+        styled: Keep the escape codes in the text.
 
     Raises:
-        OutputError: Where stdout is closed or full.
-        Exit: Of click, with status 0, where its reader has gone.
+        OutputError: If stdout is closed or full.
+        click.exceptions.Exit: If stdout's reader has left; the status is 0.
     """
     if sys.stdout is None:
         raise unwritten("it is closed")
@@ -99,7 +95,7 @@ def say(answer: str | bytes, *, styled: bool = False) -> None:
         answer = answer if styled else printable_lines(answer)
     elif sys.stdout.isatty():
         answer = for_terminal(answer)
-    try:  # click's own idea of stdout would be UTF-8 where ASCII is asked for
+    try:  # without the stream, click would write UTF-8 to an ASCII terminal
         click.echo(answer, sys.stdout, nl=isinstance(answer, str), color=styled or None)
     except BrokenPipeError:
         silence(sys.stdout)
@@ -114,78 +110,71 @@ def say_json(record: Mapping[str, Any]) -> None:
     try:
         text = as_json(record, allow_nan=False)
     except ValueError:  # JSON has no infinity: it becomes null
-        plain = json.loads(json.dumps(record), parse_constant=lambda _: None)
-        text = as_json(plain)
-    # What is no Unicode in a file's name becomes an escape, which is JSON too.
+        text = as_json(json.loads(json.dumps(record), parse_constant=lambda _: None))
+    # A file name that is not Unicode becomes an escape, which JSON allows.
     say(f"{text}\n".encode(errors="backslashreplace"))
 
 
-def tell(text: str, *, styled: bool = False) -> None:
-    """Print text on stderr; do nothing if stderr can't be written.
-
-    Args:
-        text: Text with any names and values.
-        styled: Whether to keep its escape codes.
-    """
-    _make_room()
-    text = text if styled else printable_lines(text)
-    try:
-        click.echo(text, sys.stderr)
-    except OSError:
-        silence(sys.stderr)
+def tell(text: str) -> None:
+    """Print text on stderr, with any names and values; do nothing if stderr can't be written."""
+    _tell_marked("", "", text)
 
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    tell(_marked("Warning:", "yellow", text), styled=True)
+    _tell_marked("Warning: ", "yellow", text)
 
 
 def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
-    """Print an error on stderr, for people or, with --json among the arguments, for programs."""
+    """Print an error on stderr; as JSON if --json is among the command's arguments."""
     if "--json" in arguments:
-        report = {"error": code, "message": message, "hint": hint}
-        tell(as_json(report))
+        tell(as_json({"error": code, "message": message, "hint": hint}))
     else:
-        told = message + (f"\n  {hint}" if hint else "")
-        tell(_marked("Error:", "red", told), styled=True)
+        _tell_marked("Error: ", "red", message + (f"\n  {hint}" if hint else ""))
+
+
+def _tell_marked(mark: str, color: str, text: str) -> None:
+    """Print a mark such as "Error: " in a color, if there is one, and text on stderr."""
+    _make_room()
+    if color and _may_color() and sys.stderr.isatty() and is_styled(sys.stderr):
+        with contextlib.suppress(ImportError):
+            from gradline.terminal.styled import colored
+
+            mark = colored(mark, color)
+    try:
+        click.echo(mark + printable_lines(text), sys.stderr)
+    except OSError:
+        silence(sys.stderr)
 
 
 def silence(stream: TextIO | None) -> None:
-    """Drop what a stream that failed still holds: Python would fail again as it ends."""
+    """Drop what a failed stream still holds, so that Python does not fail again at its end."""
     if stream is not None:
-        with contextlib.suppress(OSError):  # what is no file has nothing to hold
+        with contextlib.suppress(OSError):  # a stream that is no file holds nothing
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def unwritten(reason: str) -> OutputError:
-    """Return the error for an answer that did not reach stdout."""
+    """Make the error for an answer that did not reach stdout."""
     return OutputError(
         f"cannot write to stdout: {reason}",
         code="cannot-write",
-        hint="give it a place with room to write to",
+        hint="redirect it to a place with free space that you may write to",
     )
 
 
-def _make_room() -> None:
-    for act in before_printing:
-        act()
-
-
-def _is_rich(stream: TextIO | None) -> bool:
-    """Return whether what people read is to be more than plain text there."""
+def is_styled(stream: TextIO | None) -> bool:
+    """Check whether text for people is styled on this stream."""
     if os.environ.get("FORCE_COLOR"):
         return True
-    return (
-        stream is not None and stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-    )
+    is_dumb = os.environ.get("TERM") in ("dumb", "unknown")
+    return stream is not None and stream.isatty() and not is_dumb
 
 
 def _may_color() -> bool:
     return not os.environ.get("NO_COLOR")
 
 
-def _marked(mark: str, color: str, text: str) -> str:
-    """Return a line for stderr that a mark opens."""
-    if _may_color() and sys.stderr.isatty() and _is_rich(sys.stderr):
-        mark = click.style(mark, fg=color, bold=True)
-    return f"{mark} {printable_lines(text)}"
+def _make_room() -> None:
+    for act in before_printing:
+        act()

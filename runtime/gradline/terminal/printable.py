@@ -1,7 +1,7 @@
 """Make untrusted text safe for a terminal or a page: nothing moves a cursor or hides a word.
 
 Names and values come from tables and packages and may contain anything: escape codes, C1 controls,
-marks that change the direction of a line.
+marks that change the direction of text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CONTROLS = re.compile(
     rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xaa-\xae]"
     rb"|\xe2\x81[\xa6-\xa9]"
 )
-#: Characters that XML forbids or that turn the rest of a line. Isolates end with their element.
+#: Characters that XML forbids or that reorder the rest of a line; isolates end with their element.
 NOT_IN_PAGES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff\ufffe\uffff]")
 
 
@@ -36,12 +36,12 @@ def printable_lines(text: str) -> str:
 
 
 def for_terminal(data: bytes) -> bytes:
-    """Replace in a table's UTF-8 text what could move a cursor or turn a line."""
+    """Replace what could move a cursor or reorder a line in a table's UTF-8 text."""
     return CONTROLS.sub(REPLACED.encode(), data)
 
 
 def for_page(value: Any) -> Any:
-    """Replace in a text what HTML and SVG forbid; return other values unchanged."""
+    """Replace what HTML and SVG forbid in a text; return other values unchanged."""
     return NOT_IN_PAGES.sub(REPLACED, value) if type(value) is str else value
 
 

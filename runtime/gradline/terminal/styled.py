@@ -1,35 +1,41 @@
-"""What a command prints, as a terminal shows it: in its width, with rules and colours."""
+"""Render what a command prints with rich: in the terminal's width, with rules and colours."""
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.cells import cell_len
+from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.padding import Padding
+from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text
 
 from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
 from gradline.terminal.printable import printable
 
-__all__ = ["as_styled"]
+__all__ = ["as_styled", "colored"]
 
-NARROWEST = 20  # columns of a terminal that lines are still broken for
-SPACE = re.compile(" (?!%)")  # at which a head may be broken
-NAME = 12  # columns that a table's names keep where it is too wide
+NARROWEST = 20  # columns; narrower terminals wrap lines by themselves
+NAMES = 12  # columns that a table's first column keeps if the table is too wide
+GAP = 2  # columns between two of a table
+
+
+def colored(text: str, color: str) -> str:
+    """Return the text in bold letters of a color."""
+    return Style(color=color, bold=True).render(text, color_system=ColorSystem.STANDARD)
 
 
 def as_styled(parts: Sequence[Part], width: int, *, color: bool) -> str:
-    """Return the parts with the escape codes of a terminal.
+    """Render the parts as text with a terminal's escape codes.
 
     Args:
         parts: What to print.
-        width: Of the terminal, in columns.
-        color: Whether it may have colours and bold letters.
+        width: Columns of the terminal.
+        color: Allow colours and bold letters.
     """
     out = io.StringIO()
     console = Console(
@@ -43,33 +49,30 @@ def as_styled(parts: Sequence[Part], width: int, *, color: bool) -> str:
     for part in parts:
         for item in _renderables(part, console):
             console.print(item, soft_wrap=isinstance(item, Text))
-    text = out.getvalue()
-    return "\n".join(line.rstrip() for line in text.splitlines())
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
     if isinstance(part, Table):
-        rows = [[*map(printable, row)] for row in part.rows]
-        yield from _grids(Table(rows, part.indent), console.width)
+        yield from _grids(part, console.width - part.indent)
     elif isinstance(part, Facts):
         for name, text in part.pairs:
-            head = Text(
-                f"  {printable(name)}".ljust(part.start), "yellow" if name == "warning" else "cyan"
-            )
-            yield from _broken(head, printable(text), console)
-    elif isinstance(part, Heading):
-        yield from _broken(Text(), printable(part), console, "bold")
+            style = "yellow" if name == "warning" else "cyan"
+            head = Text(f"  {printable(name)}".ljust(part.start), style)
+            yield from _wrapped(head, printable(text), console)
     elif isinstance(part, Verbatim):
         yield Text(printable(part))
     else:
         text = printable(part).lstrip(" ")
-        yield from _broken(Text(part[: len(part) - len(text)]), text, console)
+        indent = Text(" " * (len(part) - len(text)))
+        style = "bold" if isinstance(part, Heading) else ""
+        yield from _wrapped(indent, text, console, style)
 
 
-def _broken(head: Text, text: str, console: Console, style: str = "") -> Iterator[Text]:
-    """Yield the lines of a text behind its head; a word longer than a line stays whole."""
+def _wrapped(head: Text, text: str, console: Console, style: str = "") -> Iterator[Text]:
+    """Wrap a text behind its head; a word longer than a line stays whole, unlike rich's."""
     start = head.cell_len
-    if start > console.width // 2:  # the head has a line of its own
+    if start > console.width // 2:  # the head gets a line of its own
         yield head
         start = 4
         head = Text(" " * start)
@@ -79,63 +82,67 @@ def _broken(head: Text, text: str, console: Console, style: str = "") -> Iterato
 
 
 def _lines(text: str, room: int) -> list[str]:
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if lines[-1] and cell_len(longer) > room:
+    first, *words = text.split(" ")
+    lines = [first]
+    for word in words:
+        longer = f"{lines[-1]} {word}"
+        if cell_len(longer) > room:
             lines.append(word)
         else:
             lines[-1] = longer
     return lines
 
 
-def _grids(table: Table, width: int) -> Iterator[RenderableType]:
-    """Yield the table, or its columns in as many tables as fit, each with the names (as R does).
+def _grids(table: Table, room: int) -> Iterator[RenderableType]:
+    """Yield the table, split by columns if it is too wide; each part repeats the first column.
 
-    Before that the words of its head stand below each other, and names are broken.
+    Before that, heads are wrapped at their spaces and the first column is narrowed.
     """
-    room = width - table.indent
-    widths = [_width(column) for column in zip(*table.rows, strict=True)]
-    gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= room else 1
-    excess = sum(widths) + gap * (len(widths) - 1) - room
-    widths[0] = min(widths[0], max(NAME, widths[0] - excess))
-    groups: list[list[int]] = [[]]
-    left = room - widths[0]
-    for column, cells in enumerate(widths[1:], 1):
-        if groups[-1] and cells + gap > left:
-            groups.append([])
-            left = room - widths[0]
-        groups[-1].append(column)
-        left -= cells + gap
-    for place, columns in enumerate(groups):
+    columns = [[printable(cell) for cell in column] for column in zip(*table.rows, strict=True)]
+    natural = [max(map(cell_len, column)) for column in columns]
+    if sum(natural) + GAP * (len(columns) - 1) <= room:
+        groups, widths = [list(range(1, len(columns)))], natural
+    else:
+        widths = [max(map(cell_len, (*head.split(), *cells))) for head, *cells in columns]
+        excess = sum(widths) + GAP * (len(columns) - 1) - room
+        widths[0] = min(widths[0], max(NAMES, widths[0] - excess))
+        groups = _groups(widths, room)
+    for place, group in enumerate(groups):
         if place:
             yield Text()
-        grid = _grid(table.rows, [0, *columns], [widths[j] for j in (0, *columns)], gap)
+        grid = _grid([columns[j] for j in (0, *group)], [widths[j] for j in (0, *group)])
         yield Padding(grid, (0, 0, 0, table.indent))
 
 
-def _width(column: Sequence[str]) -> int:
-    return max(map(cell_len, (*column[1:], *SPACE.split(column[0]))))
+def _groups(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Deal the columns after the first to as few grids as have room for them, in order."""
+    groups: list[list[int]] = [[]]
+    left = room - widths[0]
+    for column, width in enumerate(widths[1:], 1):
+        if groups[-1] and width + GAP > left:
+            groups.append([])
+            left = room - widths[0]
+        groups[-1].append(column)
+        left -= width + GAP
+    return groups
 
 
-def _grid(
-    rows: Sequence[Sequence[str]], columns: Sequence[int], widths: Sequence[int], gap: int
-) -> Grid:
+def _grid(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> Grid:
     grid = Grid(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        padding=(0, gap - 1, 0, 0),
+        padding=(0, GAP - 1, 0, 0),
         header_style="bold",
     )
-    for column, width in zip(columns, widths, strict=True):
+    for place, ((head, *_), width) in enumerate(zip(columns, widths, strict=True)):
         grid.add_column(
-            Text(rows[0][column]),
+            Text(head),
             overflow="fold",
-            justify="right" if column else "left",
+            justify="right" if place else "left",
             vertical="bottom",
-            max_width=width if gap == 1 else None,
+            max_width=width,
         )
-    for row in rows[1:]:
-        grid.add_row(*(Text(row[column]) for column in columns))
+    for row in zip(*(cells for _, *cells in columns), strict=True):
+        grid.add_row(*map(Text, row))
     return grid
