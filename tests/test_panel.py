@@ -23,7 +23,7 @@ from gradline.explain.contributions import by_effect
 from gradline.package.graph import parse_graph
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export import export_package
-from gradline_export.freeze.exact_product import exact_outputs
+from gradline_export.freeze.parity import exact_outputs
 from gradline_trainer import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
 from hosts import EXAMPLES, need

@@ -22,11 +22,16 @@ import gradline
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export import export_package
 from gradline_export.freeze import freezing as packaging
-from gradline_export.freeze.exact_product import exact_outputs
 from gradline_export.freeze.float32 import Float32Certificate, certify_float32
 from gradline_export.freeze.formats import to_onnx, to_torchscript
 from gradline_export.freeze.golden_rows import parity_rows
-from gradline_export.freeze.parity import Predict, check_parity, frozen_hosts, torch_hosts
+from gradline_export.freeze.parity import (
+    Predict,
+    check_parity,
+    exact_outputs,
+    frozen_hosts,
+    torch_hosts,
+)
 from gradline_export.linear import LinearModel
 from gradline_trainer import Fit, fit
 from gradline_trainer.moments.moments import Moments

@@ -20,7 +20,7 @@ from gradline.explain.ranges import Ranges
 from gradline.package.reading import read_package
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export import export_package
-from gradline_export.freeze.leverage_record import leverage_record
+from gradline_export.freeze.manifest import leverage_record
 from gradline_trainer import fit
 
 Array = NDArray[np.float64]

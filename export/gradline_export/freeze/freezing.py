@@ -16,12 +16,11 @@ from gradline.package.golden import Golden
 from gradline.package.graph import parse_graph
 from gradline.package.manifest import dump_manifest, file_record, parse_manifest
 from gradline.package.rounding_bound import rounding_bound
-from gradline_export.freeze.exact_product import exact_outputs
 from gradline_export.freeze.float32 import Float32Certificate, certify_float32
 from gradline_export.freeze.formats import rounded, to_onnx, to_torch_export, to_torchscript
 from gradline_export.freeze.golden_rows import golden_rows, parity_rows
-from gradline_export.freeze.manifest import _manifest
-from gradline_export.freeze.parity import HostParity, check_parity, frozen_hosts
+from gradline_export.freeze.manifest import build_manifest
+from gradline_export.freeze.parity import HostParity, check_parity, exact_outputs, frozen_hosts
 from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.fitting import Fit
 
@@ -105,7 +104,7 @@ def freeze(
         exact_outputs(golden, weights, bias),
         rounding_bound(golden, weights, bias, dtype),
     ).dump()
-    document = _manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
+    document = build_manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
     if intervals:
         document["intervals"], files["intervals.onnx"] = _intervals(fit, golden)
     document["files"] = {file: file_record(data) for file, data in files.items()}

@@ -11,23 +11,26 @@ from typing import Any
 import numpy as np
 
 from gradline.columns.encoding import dump_columns
-from gradline.errors import InputError
+from gradline.errors import InputError, RefusedError
 from gradline.package.graph import FORMAT
 from gradline.tables import TableFile
 from gradline.tables.objects import ObjectFile
 from gradline_export.freeze.float32 import Float32Certificate
-from gradline_export.freeze.leverage_record import leverage_record
 from gradline_export.freeze.parity import HostParity
-from gradline_export.freeze.statistics_record import statistics_record
 from gradline_export.publish.fingerprints import sha256
 from gradline_trainer.fitting import Fit
 
-__all__ = ["column_record", "metrics_record"]
+__all__ = ["build_manifest", "column_record", "leverage_record", "metrics_record"]
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
+MOST_FEATURES = 300  # with statistics; a person would not look at more
+MOST_COEFFICIENTS = 3000
+LEFT_OUT = ("coefficient", "lower", "upper", "standardized")  # they follow from the graph
+U = 2.0**-53
+UP = 1e-8  # the leverage limit is rounded up: its last digits vary with the order of the rows
 
 
-def _manifest(
+def build_manifest(
     fit: Fit,
     name: str,
     dtype: np.dtype[Any],
@@ -36,9 +39,10 @@ def _manifest(
     fingerprint: bool,
     notes: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the manifest but for its list of files: no time, path, user or measured error.
+    """Build the manifest without its list of files.
 
-    Errors differ with the host's kernels; that each host is within the bound does not.
+    It holds no time, path, user or measured error. Errors differ with the host's kernels; that
+    each host is within the bound does not.
     """
     schema = {"features": fit.features, "targets": fit.targets, "dtype": str(dtype)}
     columns = dump_columns(fit.columns.inputs)
@@ -49,7 +53,7 @@ def _manifest(
         "training": _training_record(fit, fingerprint, notes),
         "columns": column_record(fit),
         "metrics": metrics_record(fit),
-        **statistics_record(fit),
+        **_statistics_record(fit),
         **leverage_record(fit, dtype),
         "parity": {
             "rows": parity[0].rows,
@@ -65,7 +69,7 @@ def _manifest(
 
 
 def metrics_record(fit: Fit) -> dict[str, Any]:
-    """Return the metrics of the training rows and the held-out rows, by target."""
+    """Record the metrics on the training and the held-out rows, by target."""
     return {
         which: found and {target: asdict(m) for target, m in found.items()}
         for which, found in fit.metrics.items()
@@ -73,13 +77,12 @@ def metrics_record(fit: Fit) -> dict[str, Any]:
 
 
 def _optimality(fit: Fit) -> dict[str, Any]:
-    """Build the record of how far the run ended from the optimum, and of doubtful features."""
     supposed = {"supposed_dependent": fit.supposed} if fit.supposed else {}
     return {"converged": fit.converged, **asdict(fit.optimality), **supposed}
 
 
 def _exactness(fit: Fit) -> dict[str, Any]:
-    """Return which coefficients are correctly rounded, of a run in exact arithmetic."""
+    """Record which coefficients are correctly rounded, if the arithmetic was exact."""
     if fit.exact is None:
         return {}
     total = fit.weights.numel() + fit.options.bias * len(fit.targets)
@@ -94,7 +97,7 @@ def _exactness(fit: Fit) -> dict[str, Any]:
 
 
 def _finite(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with None for infinities, which JSON has not."""
+    """Replace infinities, which JSON lacks, by None."""
     return {k: None if v in (np.inf, -np.inf) else v for k, v in record.items()}
 
 
@@ -128,7 +131,6 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
 
 
 def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
-    """Return which file of saved moments the fit was learned from, if it was."""
     if fit.gathered is None or fit.gathered.file is None:
         return {}
     record = asdict(fit.gathered.file)
@@ -138,10 +140,10 @@ def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
 
 
 def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
-    """Return what is recorded of a file.
+    """Record an input file; its size and hash only if it is local.
 
-    Of one in an object store neither size nor hash: it is read in pieces, and some not at all, so
-    that to hash it would be to read it once more.
+    Files in an object store are read in pieces, and some pieces never: a hash would cost another
+    read of the whole file.
     """
     if isinstance(path, ObjectFile):
         return {"name": path.name, "store": path.store}
@@ -157,7 +159,7 @@ def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
 
 
 def column_record(fit: Fit) -> dict[str, Any]:
-    """Return what each feature and target was over the training rows."""
+    """Record each column's mean, deviation, minimum and maximum over the training rows."""
     moments = fit.moments
     deviation = np.sqrt(np.maximum(moments.squares / moments.weight, 0))
     known = not np.isnan(moments.minimum).any()
@@ -170,3 +172,79 @@ def column_record(fit: Fit) -> dict[str, Any]:
         }
         for j, name in enumerate([*fit.features, *fit.targets])
     }
+
+
+def _statistics_record(fit: Fit) -> dict[str, Any]:
+    """Record the fit's statistics by term (the features and the bias); undefined ones are None.
+
+    Nothing is recorded if the fit has none (see `Fit.summary`) or has too many.
+    """
+    if len(fit.features) > MOST_FEATURES or fit.weights.numel() > MOST_COEFFICIENTS:
+        return {}
+    try:
+        summary = fit.summary()
+    except RefusedError:
+        return {}
+    return {
+        "statistics": {
+            "model_dof": summary.model_dof,
+            "residual_dof": summary.residual_dof,
+            **({"robust": summary.robust} if summary.robust else {}),
+            "terms": summary.terms,
+            "vif": summary.vif,
+            "targets": {
+                target: {k: v for k, v in asdict(found).items() if k not in LEFT_OUT}
+                for target, found in summary.targets.items()
+            },
+        }
+    }
+
+
+def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Record what a host needs to detect hidden extrapolation; see `gradline.explain.leverage`.
+
+    Nothing is recorded if the table is wide, if the features' ranges are unknown, or if there are
+    more features than `gradline_trainer.statistics.whitening` measures: the factor has a number
+    for each pair of features.
+
+    With a ridge penalty α, the trace of the hat matrix, p − α·‖R‖², stands for the p coefficients.
+
+    Args:
+        fit: The fit.
+        dtype: The graph's, to which a host rounds a row before it judges it.
+    """
+    if fit.leverage is None or np.isnan(fit.moments.minimum).any():
+        return {}
+    whitening, d = fit.leverage.whitening, len(fit.features)
+    active = whitening.active
+    factor = np.zeros((d, d))
+    factor[np.ix_(active, active)] = np.linalg.qr(whitening.factor, mode="r")
+    if fit.leverage.largest is None:
+        penalty = float(fit.options.ridge) * np.square(factor).sum()
+        limit = 3 * (len(whitening.root) - penalty) / fit.moments.weight
+        limit += _largest_of_single_features(fit, active) + whitening.least
+    else:
+        # Room for rounding a row to the graph's dtype, and for its leverage in float64.
+        most = np.maximum(np.abs(fit.moments.minimum), np.abs(fit.moments.maximum))[:d]
+        unit = np.finfo(dtype).eps / 2 + 2 * (d + 4) * U
+        off = unit * float(np.linalg.norm(np.abs(factor) @ most))
+        far = np.sqrt(fit.leverage.largest - whitening.least)
+        limit = whitening.least + (far + off) ** 2
+    return {
+        "leverage": {
+            "limit": float(f"{limit * (1 + UP):.9g}"),
+            "rule": "3p/n beyond a single feature" if fit.leverage.largest is None else "largest",
+            "least": whitening.least,
+            "factor": [factor[j, j:].tolist() for j in range(d)],
+        }
+    }
+
+
+def _largest_of_single_features(fit: Fit, active: list[int]) -> float:
+    """Compute the largest leverage that a single feature reaches within its range."""
+    moments = fit.moments
+    centre = moments.mean * fit.options.bias
+    second = moments.squares + moments.weight * (moments.mean - centre) ** 2
+    reach = np.maximum(moments.maximum - centre, centre - moments.minimum)
+    share = (reach**2)[active] / (second[active] + float(fit.options.ridge))
+    return float(share.max(initial=0.0))

@@ -1,4 +1,8 @@
-"""Parity: eager PyTorch, TorchScript and ONNX Runtime, each within the bound of the exact value."""
+"""Prove parity: each host computes x @ W.T + b within the rounding bound of the exact value.
+
+The hosts are eager PyTorch, TorchScript and ONNX Runtime. The exact value needs no rounding,
+because floats are integers times powers of two.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +18,24 @@ from numpy.typing import NDArray
 from gradline.errors import RefusedError
 from gradline.model import open_session
 from gradline.package.rounding_bound import rounding_bound
-from gradline_export.freeze.exact_product import exact_outputs
 from gradline_export.freeze.formats import without_deprecation_notices
 from gradline_export.linear import LinearModel
 
-__all__ = ["HostParity", "Predict", "check_parity", "frozen_hosts", "torch_hosts"]
+__all__ = ["HostParity", "Predict", "check_parity", "exact_outputs", "frozen_hosts", "torch_hosts"]
 
 Predict = Callable[[NDArray[Any]], NDArray[Any]]
-BATCHES = (1, 7, None)  # one row, a few, all: hosts take other paths through their kernels
+BATCHES = (1, 7, None)  # one row, a few, all: they take different paths through the kernels
 
 
 @dataclass(frozen=True)
 class HostParity:
-    """How near one host came to the exact values.
+    """How far one host's answers are from the exact values.
 
     Attributes:
         host: Its name.
-        rows: How many rows it was asked for, in the largest batch.
-        error: The largest distance from the exact value, in the target's units.
-        share: The largest share of the rounding bound that was used; at most 1.
+        rows: Rows of the largest batch.
+        error: The largest distance, in the target's units.
+        share: The largest distance as a share of the rounding bound; at most 1.
     """
 
     host: str
@@ -44,7 +47,7 @@ class HostParity:
 def frozen_hosts(
     weights: NDArray[Any], bias: NDArray[Any], files: dict[str, bytes]
 ) -> dict[str, Predict]:
-    """Return what evaluates the function: eager PyTorch, and each frozen file from its bytes."""
+    """Open eager PyTorch and each frozen file, from its bytes, as functions of rows."""
     eager = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
     session = open_session(files["model.onnx"])
     return {
@@ -55,7 +58,7 @@ def frozen_hosts(
 
 
 def torch_hosts(files: dict[str, bytes]) -> dict[str, Predict]:
-    """Return what evaluates each of the PyTorch files that are there, from its bytes."""
+    """Open each PyTorch file that is there, from its bytes, as a function of rows."""
     hosts = {}
     if "model.pt" in files:
         with without_deprecation_notices():
@@ -69,7 +72,7 @@ def torch_hosts(files: dict[str, bytes]) -> dict[str, Predict]:
 def check_parity(
     hosts: dict[str, Predict], rows: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any]
 ) -> list[HostParity]:
-    """Return how near each host comes to the exact x @ W.T + b.
+    """Measure each host's distance from the exact x @ W.T + b.
 
     Args:
         hosts: By name, each (n, d) to (n, k) in the graph's dtype.
@@ -78,7 +81,7 @@ def check_parity(
         bias: b as frozen, shape (k,).
 
     Raises:
-        RefusedError: Where a host is outside the rounding bound, naming host, row and target.
+        RefusedError: If a host is outside the rounding bound, with host, row and target.
     """
     exact = exact_outputs(rows, weights, bias)
     bounds = rounding_bound(rows, weights, bias, weights.dtype)
@@ -111,3 +114,40 @@ def _torch(module: Any) -> Predict:
         return answers
 
     return predict
+
+
+def exact_outputs(
+    x: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Compute x @ W.T + b exactly and round it once to float64, shape (n, k).
+
+    Args:
+        x: Rows, shape (n, d), finite.
+        weights: W, shape (k, d), finite.
+        bias: b, shape (k,), finite.
+    """
+    rows, row_exponent = _integers(x)
+    factors, factor_exponent = _integers(weights)
+    offsets, offset_exponent = _integers(bias)
+    exponent = row_exponent + factor_exponent
+    least = min(exponent, offset_exponent)
+    sums = rows.dot(factors.T) * (1 << (exponent - least))
+    sums = sums + offsets * (1 << (offset_exponent - least))
+    round_one = np.frompyfunc(lambda total: _to_float(total, least), 1, 1)
+    result: NDArray[np.float64] = round_one(sums).astype(np.float64)
+    return result
+
+
+def _integers(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Split values into Python integers and one exponent e: values = integers · 2^e."""
+    mantissas, exponents = np.frexp(values.astype(np.float64))
+    integers = (mantissas * 2.0**53).astype(np.int64)
+    used = exponents[integers != 0]
+    least = int(used.min()) if used.size else 53
+    shifts = np.where(integers != 0, exponents - least, 0)
+    return integers.astype(object) * (1 << shifts.astype(object)), least - 53
+
+
+def _to_float(total: int, exponent: int) -> float:
+    # Python rounds both a division and a conversion of integers correctly.
+    return total / (1 << -exponent) if exponent < 0 else float(total << exponent)

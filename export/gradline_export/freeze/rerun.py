@@ -1,8 +1,8 @@
-"""A published package's PyTorch files, run again where PyTorch is installed.
+"""Run a published package's PyTorch files again, for `gradline verify`.
 
-A TorchScript or torch.export archive is a program: one of a stranger's making may write files. So
-an archive is only run where its bytes are those that this PyTorch writes for the package's W and b;
-that they are not may mean no more than that another release wrote them.
+An archive of TorchScript or torch.export is a program, and a stranger's may write files. It is run
+only if its bytes are those that this PyTorch writes for the package's W and b. Another release of
+PyTorch may write other bytes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ WRITERS = {"model.pt": to_torchscript, "model.pt2": to_torch_export}
 
 
 def rerun(package: Package) -> dict[str, float | str]:
-    """Return, for each PyTorch file, the largest share of the bound that its golden rows use.
+    """Measure each PyTorch file on the golden rows: the largest share of the bound that they use.
 
-    Or why it was not run.
+    A text says why a file was not run.
 
     Raises:
-        PackageError: Where a file changed, or an answer is outside its bound.
+        PackageError: If a file changed, or an answer is outside its bound.
     """
     found: dict[str, float | str] = {}
     for file, write in WRITERS.items():

@@ -1,24 +1,36 @@
-"""Publishing a version: all of it, or nothing.
+"""Publish a version as a whole, or not at all.
 
 The files are written to a hidden sibling directory, flushed to disk, and renamed to the next free
-number. A reader sees nothing or all of it, and two writers get two versions. What a publisher
-that was killed left behind is removed by the next one.
+number. A reader sees all of a version or nothing, and two writers get two versions.
+
+A publisher holds flock(2) on its directory while it writes. The kernel releases the lock when the
+process ends, however it ends, so a hidden directory without a lock is debris, and the next
+publisher removes it. Without such locks (Windows, NFS) publishing works too, and debris stays,
+hidden and never read.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gradline.atomic import flush_file, flush_folder
 from gradline.errors import InputError, OutputError
 from gradline.package.manifest import NAME
 from gradline.package.versions import LAST_VERSION, published_versions
-from gradline_export.publish.building import building_directory, remove_debris
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["check_name", "check_place", "publish"]
+
+PREFIX = ".building-"
 
 
 def check_name(name: str) -> str:
@@ -74,8 +86,8 @@ def publish(
     folder = Path(root) / check_name(name)
     made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     try:
-        remove_debris(folder)
-        with building_directory(folder) as building:
+        _remove_debris(folder)
+        with _building_directory(folder) as building:
             for file, data in files.items():
                 _write(building / file, data)
             flush_folder(building)
@@ -144,3 +156,63 @@ def _write(path: Path, data: bytes) -> None:
     with path.open("xb") as file:
         file.write(data)
         flush_file(file)
+
+
+@contextlib.contextmanager
+def _building_directory(folder: Path) -> Iterator[Path]:
+    """Yield a new hidden directory in `folder`, locked, and remove it unless it was renamed.
+
+    Raises:
+        OSError: Where it can't be made.
+    """
+    place, descriptor = _make(folder)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        if descriptor is not None:
+            with contextlib.suppress(OSError):  # a published version stays published
+                os.close(descriptor)
+
+
+def _remove_debris(folder: Path) -> None:
+    """Remove the hidden directories in `folder` whose publishers are dead, where that is allowed.
+
+    Each is renamed first: should its publisher live after all, on another machine whose locks are
+    not seen here, then its own rename fails, and no version appears that lacks a file.
+    """
+    if fcntl is None:
+        return
+    for place in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            descriptor = _open(place)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(place.rename(_unused(folder)), ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def _make(folder: Path) -> tuple[Path, int | None]:
+    """Make a directory; return it and the descriptor that holds its lock, if there are locks."""
+    while True:
+        place = _unused(folder)
+        place.mkdir(parents=True)
+        if fcntl is None:
+            return place, None
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = _open(place)
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if place.exists():
+                return place, descriptor
+            os.close(descriptor)
+        # Another publisher found it before it was locked, and took it for debris.
+
+
+def _open(place: Path) -> int:
+    return os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _unused(folder: Path) -> Path:
+    return folder / f"{PREFIX}{secrets.token_hex(8)}"
