@@ -522,7 +522,7 @@ def test_the_public_names_are_exactly_these() -> None:
         "PackageError",
         "RefusedError",
     ]
-    assert gradline.__all__ == sorted([*errors, "GradlineWarning", "Model", "load"])
+    assert gradline.__all__ == sorted([*errors, "GradlineWarning", "Model", "app", "load"])
     for name in gradline.__all__:
         assert re.match(r"gradline\.", getattr(gradline, name).__module__)
 
