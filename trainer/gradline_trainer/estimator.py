@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gradline.columns.matrix import column_labels, from_tensor
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import GradlineWarning, InputError
-from gradline.tables import Dialect
 from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.learning import learn
 from gradline_trainer.options import Options
@@ -125,7 +124,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         targets = targets or [f"y{j}" for j in range(wanted.size // len(wanted))]
         while not set(names).isdisjoint(targets):
             targets = [f"{target}_" for target in targets]
-        table = open_table((features, wanted), targets, names, (), sample_weight, Dialect())
+        table = open_table((features, wanted), targets, names, (), sample_weight)
         reader = RowReader(*table, options)
 
         def silent(stage: str, count: int) -> None:

@@ -1,4 +1,4 @@
-"""fit(): from a table to W and b."""
+"""The front door: fit() turns a table into W and b."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from gradline.errors import InputError
 from gradline.scoring.open_engine import open_engine, path_for
-from gradline.tables import Dialect
+from gradline.tables import Dialect, open_files
 from gradline.tables.shards import uncut
 from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.learning import learn
@@ -46,46 +46,44 @@ def fit(
     address: str | None = None,
     **options: Any,
 ) -> Fit:
-    """Return the linear model that gradient descent learns from a table.
+    """Learn a linear model from a table by gradient descent.
 
     Args:
         table: A path, a glob or a folder; a polars, pandas or pyarrow table; a mapping of
             columns; a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,); or
             saved moments, from `gradline_trainer.load_moments`.
-        targets: The columns to predict; for a pair (X, Y) their names, y0… by default; of saved
-            moments by default those that were saved.
-        features: The columns to predict from, in the graph's order; by default every other
-            numeric column, for a pair (X, Y) the names x0…, and of saved moments those saved.
-        exclude: Columns that are not to be features.
-        one_hot: Features that are categories (text, integers or booleans): each becomes one
-            indicator NAME=level per level, but for the most frequent one where there is a bias
-            and no ridge penalty, which costs an earlier pass over the table.
+        targets: The columns to predict. For a pair (X, Y) their names, by default y0…; for saved
+            moments by default the saved targets.
+        features: The columns to predict from, in the graph's order. By default every other numeric
+            column; for a pair (X, Y) the names x0…; for saved moments the saved features.
+        exclude: Columns not to use as features.
+        one_hot: Features that are categories (text, integers or booleans). Each becomes one
+            indicator NAME=level per level; with a bias and no ridge penalty, the most frequent
+            level has none. Costs one more pass over the table.
         max_categories: The most levels that such a column may have.
         sample_weight: The column of sample weights; for a pair (X, Y) an array of shape (n,).
-        separator: Of CSV files, by default the extension's.
+        separator: The separator of CSV files; by default the one of the file's extension.
         decimal_comma: Whether 1,5 means one and a half.
-        null: Further texts that mean a missing value.
-        keep_moments: Whether the fit is to keep what `gradline_trainer.save_moments` writes; a wide
-            table, which has no co-moments, is refused then.
-        progress: Called with ("rows", count) and ("epochs", count), and of a wide table with
-            ("passes", count) over the rows in search of the largest stable rate. A method
-            `expect` of it is called with each of the three and about how many there are to be (of
-            epochs, at most), a method `loss` with each epoch's loss, before the epoch, and a method
-            `note` with what makes the run take longer than it might.
-        engine: What reads the rows: this process, or "ray", a cluster whose machines can all read
-            the files; the answer is the same, bit for bit.
-        address: Of the Ray cluster; None for the one that RAY_ADDRESS names, else for the last that
-            was started on this machine, else for one that is started for as long.
+        null: More texts that mean a missing value.
+        keep_moments: Whether the fit keeps what `gradline_trainer.save_moments` writes. Refused for
+            a wide table, which has no co-moments.
+        progress: Called with ("rows", count), ("epochs", count) and, for a wide table, with
+            ("passes", count) while the largest stable rate is sought. Optional methods: `expect`
+            is called with a stage and about how many steps it has, `loss` with the loss before
+            each epoch, and `note` with a reason why the run takes longer than it might.
+        engine: "local" reads the rows in this process, "ray" on a cluster whose machines can all
+            read the files. Both give the same bits.
+        address: The Ray cluster's address. None for RAY_ADDRESS, else the last cluster started on
+            this machine, else a new one that ends with the run.
         **options: See `Options`.
 
     Raises:
         InputError: For a table, column or option that does not fit, naming it.
-        RefusedError: Where the run diverged, saying why, and where workers were lost again and
-            again.
-        MissingExtraError: Where Ray is asked for and not installed.
+        RefusedError: If the run diverged, or if workers were lost again and again.
+        MissingExtraError: If Ray is asked for and not installed.
     """
     names = {"targets": targets, "features": features, "exclude": exclude, "one_hot": one_hot}
-    check_arguments(table, sample_weight, separator, null=null, **names)
+    check_arguments(table, sample_weight, separator, max_categories, null=null, **names)
     chosen = Options.of(**options)
     if chosen.device == "cuda" and not torch.cuda.is_available():
         raise InputError(
@@ -94,7 +92,6 @@ def fit(
             hint="use --device cpu, or install a PyTorch with CUDA on a machine that has one",
         )
     report = progress or (lambda stage, count: None)
-    nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
     if isinstance(table, SavedMoments):
         of_rows = {"sample_weight": sample_weight, "one_hot": one_hot, "null": null}
         of_rows |= {"separator": separator, "decimal_comma": decimal_comma}
@@ -105,17 +102,18 @@ def fit(
         )
         return learn(saved, chosen, report)
     if isinstance(table, str | Path):
-        table = path_for(engine, table)
-    dialect = Dialect(separator, decimal_comma, nulls)
-    source, columns = open_table(
-        table, targets, features, exclude or (), sample_weight, dialect, one_hot
-    )
+        nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
+        table = open_files(path_for(engine, table), Dialect(separator, decimal_comma, nulls))
+    source, columns = open_table(table, targets, features, exclude or (), sample_weight, one_hot)
     expect(report, "rows", source.expected_rows() or 0)
-    with open_engine(engine, address) as lent:
-        if lent is not None:
+    with open_engine(engine, address) as workers:
+        if workers is not None:
             note = uncut(check_shareable(source, chosen))
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
-        source, columns = learn_encoding(source, columns, chosen, max_categories, report, lent)
-        walk = Walk(RowReader(source, columns, chosen), report, lent)
+        if one_hot or chosen.missing == "mean":
+            source, columns = learn_encoding(
+                source, columns, chosen, max_categories, report, workers
+            )
+        walk = Walk(RowReader(source, columns, chosen), report, workers)
         return learn(walk, chosen, report, keep_moments=keep_moments)

@@ -10,9 +10,9 @@ from functools import partial
 from gradline.errors import InputError, RefusedError
 from gradline_trainer.descent.arithmetic import Arithmetic, choose_arithmetic, refuse_underflow
 from gradline_trainer.descent.coordinates import Coordinates
-from gradline_trainer.descent.loop import descend
+from gradline_trainer.descent.loop import Momentum, descend
 from gradline_trainer.descent.losses import Loss, MomentsLoss, RowsLoss
-from gradline_trainer.descent.momentum import choose_momentum
+from gradline_trainer.descent.momentum import RestartingMomentum, constant_momentum
 from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge
 from gradline_trainer.exact.loss import ExactLoss
@@ -75,7 +75,7 @@ def learn(
             epochs=options.epochs,
             enough=partial(loss.enough, tolerance=options.tolerance),
             progress=_report_epochs(report, options.epochs),
-            momentum=choose_momentum(options, wide=isinstance(moments, ColumnMoments)),
+            momentum=_choose_momentum(options, wide=isinstance(moments, ColumnMoments)),
         )
         solution = loss.conclude(descent, options, features)
         problem = loss.coordinates.problem
@@ -174,6 +174,13 @@ def _choose_loss(
         return MomentsLoss(coordinates, moments.rows), moments, arithmetic
     rows_loss = RowsLoss.over(source.in_memory or [], coordinates, in_float32=options.in_float32)
     return rows_loss, moments, arithmetic
+
+
+def _choose_momentum(options: Options, *, wide: bool) -> Momentum | None:
+    """Choose the momentum; "auto" restarts on wide tables, and is none on others."""
+    if wide and options.momentum == "auto":
+        return RestartingMomentum()
+    return constant_momentum(options.fixed_momentum) if options.fixed_momentum else None
 
 
 def _report_epochs(report: Progress, most: int) -> Callable[[int, float], None]:

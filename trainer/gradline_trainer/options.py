@@ -261,13 +261,16 @@ def _bad(name: str, value: object, expected: str) -> InputError:
     return InputError(f"{name} = {value!r}, expected {expected}", code="bad-option")
 
 
-def check_arguments(table: Any, sample_weight: Any, separator: Any, **names: Any) -> None:
+def check_arguments(
+    table: Any, sample_weight: Any, separator: Any, max_categories: Any, **names: Any
+) -> None:
     """Check that names are text, and that weights come in the same form as the table.
 
     Args:
         table: What `fit` learns from; a tuple is a pair (X, Y).
         sample_weight: A column's name; for a pair an array.
         separator: One character, or None.
+        max_categories: A whole number.
         **names: By argument: a name, several, or None.
 
     Raises:
@@ -278,6 +281,8 @@ def check_arguments(table: Any, sample_weight: Any, separator: Any, **names: Any
             raise _unexpected(
                 role, given, "text, or a list of texts", "a column labelled 0 is called '0'"
             )
+    if type(max_categories) is not int or max_categories < 2:
+        raise _bad("max_categories", max_categories, "2 or more")
     if not (separator is None or isinstance(separator, str)):
         raise _unexpected("separator", separator, "one character", "such as ';'")
     if isinstance(table, tuple):

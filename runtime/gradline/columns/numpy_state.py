@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 __all__ = ["numpy_defaults"]
 
-
-def numpy_defaults() -> np.errstate:
-    """Reset NumPy's floating-point error handling; use it as context manager or decorator."""
-    return np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
+#: Resets NumPy's floating-point error handling; use a call as context manager or decorator.
+numpy_defaults = partial(np.errstate, divide="warn", over="warn", under="ignore", invalid="warn")

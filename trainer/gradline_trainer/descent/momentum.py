@@ -5,21 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradline_trainer.descent.loop import Momentum
-from gradline_trainer.options import Options
 
-__all__ = ["RestartingMomentum", "choose_momentum", "constant_momentum"]
-
-
-def choose_momentum(options: Options, *, wide: bool) -> Momentum | None:
-    """Choose the schedule; "auto" restarts on wide tables, and is none on others."""
-    if wide and options.momentum == "auto":
-        return RestartingMomentum()
-    return constant_momentum(options.fixed_momentum)
+__all__ = ["RestartingMomentum", "constant_momentum"]
 
 
-def constant_momentum(value: float) -> Momentum | None:
-    """Use the same momentum in every epoch; 0 is the tutorial."""
-    return (lambda history: value) if value else None
+def constant_momentum(value: float) -> Momentum:
+    """Use the same momentum in every epoch."""
+    return lambda history: value
 
 
 @dataclass

@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol, Self
 
 from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import Column
 from gradline.errors import InputError, nearest_column
-from gradline.tables import Block, Dialect, FrameTable, TableFile, open_files
+from gradline.tables import Block, FrameTable, TableFile
 from gradline.tables.frames import open_frame
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 
@@ -84,10 +83,9 @@ def open_table(
     features: Names,
     exclude: Sequence[str] | str,
     sample_weight: Any,
-    dialect: Dialect,
     one_hot: Sequence[str] | str = (),
 ) -> tuple[Table, Columns]:
-    """Open a table and choose its columns; see `fit`.
+    """Make rows of a table that is not a file, and choose its columns; see `fit`.
 
     Raises:
         InputError: For a table or a column name that does not fit.
@@ -97,10 +95,8 @@ def open_table(
         source, targets, features, sample_weight = table_of_arrays(
             table, targets, features, sample_weight
         )
-    elif isinstance(table, str | Path):
-        source = open_files(table, dialect)
     else:
-        source = table if isinstance(table, ArrayTable) else open_frame(table)
+        source = table if isinstance(table, ArrayTable | FrameTable) else open_frame(table)
     return source, choose_columns(source, targets, features, exclude, sample_weight, one_hot)
 
 

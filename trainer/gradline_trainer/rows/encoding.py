@@ -110,7 +110,7 @@ def learn_encoding(
     """Learn levels and fill values, and return the table and columns that use them.
 
     Args:
-        table: Read once, unless there is nothing to learn.
+        table: Read once.
         columns: The chosen columns; categories have no levels yet.
         options: The run's options.
         max_categories: The most levels that a column may have.
@@ -122,12 +122,6 @@ def learn_encoding(
             column with too many levels, with fractions or with only one level; for a column
             without any value; and for names that clash.
     """
-    if type(max_categories) is not int or max_categories < 2:
-        raise InputError(
-            f"max_categories = {max_categories!r}, expected 2 or more", code="bad-option"
-        )
-    if options.missing != "mean" and all(column.kind == "number" for column in columns.inputs):
-        return table, columns
     tallies = _tally(RowReader(table, columns, options), max_categories, report, engine)
     inputs = []
     for column in columns.inputs:
