@@ -111,7 +111,8 @@ def fit(
             note = uncut(check_shareable(source, chosen))
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
-        if one_hot or chosen.missing == "mean":
+        encoded = any(column.kind == "category" for column in columns.inputs)
+        if encoded or chosen.missing == "mean":
             source, columns = learn_encoding(
                 source, columns, chosen, max_categories, report, workers
             )

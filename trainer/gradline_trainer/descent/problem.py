@@ -1,8 +1,8 @@
 """The least-squares problem that a table's moments state.
 
-With a bias the problem is centred: the weights see x − μ, and the bias at μ is a variable of its
-own. Without one, everything is about 0. The loss is a quadratic with the Hessian (2/k)·N, where
-the normal matrix N is the (weighted) second moment of the features plus the ridge penalty.
+With a bias the problem is centred: the weights apply to x − μ, and the bias at μ is a separate
+variable. Without one, nothing is centred. The loss is a quadratic with the Hessian (2/k)·N; the
+normal matrix N is the (weighted) second moment of the features plus the ridge penalty.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EPSILON = 2.0**-53
 ITERATIONS = 8
 LARGEST = 2.0**106  # the largest condition number that float64 can measure
 NOTICED = 1e-9  # smaller parts of one feature in a dependent one are ignored
-DECOMPOSED = 64  # features of which singular values take less time than iterations
+DECOMPOSED = 64  # up to so many features, singular values are faster than iterations
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Problem(ColumnProblem):
         factor: Lower Cholesky factor of N with its penalty, scaled to a unit diagonal, (r, r).
         resolution: A target's mean squared residual below this can't be told from 0 by the moments,
             shape (k,).
-        rounding: The relative rounding of N, beyond that of summing it.
+        rounding: The relative rounding of N, beyond the rounding of its sums.
         supposed: Those of the dependent features that a threshold judged, without proof.
         dependence: How the dependent ones follow from the active ones if they share the weights;
             None if the dependent ones get weight 0.
@@ -94,10 +94,10 @@ class Problem(ColumnProblem):
 
     @cached_property
     def condition(self) -> float:
-        """Estimated condition number of the features, centred with a bias, of unit deviation.
+        """Estimated condition number of the features, scaled to unit deviation, to four digits.
 
-        Of few features from the singular values, else by power and inverse iteration, from below;
-        no more digits than it is good for.
+        The features are centred if there is a bias. For few features it comes from the singular
+        values, else from power and inverse iteration, which give a lower bound.
         """
         return float(f"{_condition(self.factor):.4g}")
 
@@ -107,7 +107,7 @@ class Problem(ColumnProblem):
         return Rank(self.active.tolist(), self.dependent, self.supposed, self.dependence)
 
     def scaled_normal(self) -> Tensor:
-        """Return N with its penalty, scaled to a unit diagonal, shape (r, r)."""
+        """Compute N with its penalty, scaled to a unit diagonal, shape (r, r)."""
         penalised = self.normal + self.penalty * torch.eye(len(self.scale), dtype=torch.float64)
         return penalised / torch.outer(self.scale, self.scale)
 
@@ -175,9 +175,9 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
 
 
 def cholesky(matrix: NDArray[np.float64]) -> Tensor | None:
-    """Return the lower Cholesky factor, or None where the matrix is not positive definite.
+    """Compute the lower Cholesky factor; None if the matrix is not positive definite.
 
-    NumPy's, since PyTorch's wakes every thread for the smallest matrix.
+    NumPy computes it, since PyTorch wakes every thread for the smallest matrix.
     """
     try:
         return torch.from_numpy(np.linalg.cholesky(matrix))
@@ -190,8 +190,8 @@ def _factorise(
 ) -> tuple[list[int], Tensor]:
     """Find the columns that are independent of earlier ones, and their Cholesky factor.
 
-    A column counts as dependent when what is left of its unit diagonal is below `limit`: rounding
-    leaves p·2⁻⁵⁰ of a dependent one, and more where rows were taken out of the moments.
+    A column counts as dependent if the rest of its unit diagonal is below `limit`. For a dependent
+    column, rounding leaves up to p·2⁻⁵⁰, and more if rows were subtracted from the moments.
 
     Args:
         matrix: Shape (p, p), with unit diagonal.
@@ -253,7 +253,7 @@ def _dependence(
 
 
 def _condition(factor: Tensor) -> float:
-    """Return an estimate of the condition number of a triangular factor, shape (r, r)."""
+    """Estimate the condition number of a triangular factor, shape (r, r)."""
     if len(factor) < 2:
         return 1.0
     if len(factor) <= DECOMPOSED:

@@ -1,10 +1,10 @@
-"""The ridge penalty that cross-validation chooses, from the moments of its folds alone.
+"""Choose the ridge penalty by cross-validation, from the moments of the folds alone.
 
-For each fold, the others' features give S = Q·diag(λ)·Qᵀ (about their mean; about 0 without a
-bias) and, with the targets, C. The weights of every penalty α are then W = Q·(λ + α)⁻¹·QᵀC, and
-the held-out fold's own moments, turned by Q, give their mean squared error: after one
-eigendecomposition a penalty costs O(d²k), and no row is read again. The path and the rule are
-those of glmnet's cv.glmnet (Friedman, Hastie and Tibshirani, 2010), with scikit-learn's `alpha`.
+For each fold, the features of the other folds give S = Q·diag(λ)·Qᵀ (about their mean; about 0
+without a bias) and, with the targets, C. The weights for a penalty α are W = Q·(λ + α)⁻¹·QᵀC. The
+fold's own moments, rotated by Q, give the mean squared error of these weights. So after one
+eigendecomposition a penalty costs O(d²k), and no row is read again. The path and the rule are those
+of glmnet's cv.glmnet (Friedman, Hastie and Tibshirani, 2010), with scikit-learn's `alpha`.
 """
 
 from __future__ import annotations
@@ -29,18 +29,17 @@ EPSILON = 2.0**-53
 
 @dataclass(frozen=True)
 class RidgePath:
-    """What cross-validation found along a path of ridge penalties.
+    """The cross-validated errors along a path of ridge penalties.
 
-    An error is the mean over the targets of the mean squared error on the held-out fold, as a
-    share of the target's variance over all training rows: 1 − R², so that no target counts more
-    for its unit.
+    An error is the mean over the targets of the mean squared error on the held-out fold, divided
+    by the target's variance over all training rows. So it is 1 − R², and units don't matter.
 
     Attributes:
-        folds: How many.
-        penalties: Descending, scikit-learn's `alpha`.
-        errors: Of each penalty, the mean over the folds.
+        folds: The number of folds.
+        penalties: Descending; scikit-learn's `alpha`.
+        errors: The mean error over the folds for each penalty.
         standard_errors: Of those means: the folds' standard deviation / √folds.
-        chosen: The penalty of least error, of several the largest.
+        chosen: The penalty with the least error; of equals the largest.
     """
 
     folds: int
@@ -53,22 +52,22 @@ class RidgePath:
 def choose_ridge(
     whole: Moments, folds: Sequence[Moments], features: int, *, bias: bool
 ) -> RidgePath:
-    """Return the path of penalties, each one's cross-validated error, and the best.
+    """Compute the cross-validated error along a path of penalties, and choose the best.
 
-    The path is Σw·tr(S)/d times 10^3 … 10^-9 in 100 even steps of the exponent, where S is the
-    covariance of all training rows' features, or without a bias their second moment about 0.
+    The path is Σw·tr(S)/d times 10^3 … 10^-9 in 100 even steps of the exponent. S is the covariance
+    of the features over all training rows, or without a bias their second moment about 0.
 
     Args:
         whole: The moments of [features, targets] of all training rows.
-        folds: The moments of each fold's, at least two.
+        folds: The moments of each fold, at least two.
         features: d.
         bias: Whether there is a bias.
 
     Raises:
-        InputError: Where a penalty would be beyond float64.
+        InputError: If a penalty would exceed float64.
     """
     d = features
-    # Where every feature is constant no penalty matters.
+    # If every feature is constant, no penalty matters.
     scale = float(np.mean(_second(whole, bias=bias).diagonal()[:d])) or 1.0
     with np.errstate(over="ignore"):
         penalties = scale * RATIOS
@@ -79,7 +78,7 @@ def choose_ridge(
             hint="divide the features first",
         )
     variance = whole.comoment.diagonal()[d:] / whole.weight
-    variance = np.where(variance > 0, variance, 1.0)  # no penalty errs on a constant target
+    variance = np.where(variance > 0, variance, 1.0)  # a constant target has no error
     errors = np.array(
         [
             (_held_out_errors(others, fold, d, scale, bias=bias) / variance).mean(axis=1)
@@ -97,7 +96,7 @@ def choose_ridge(
 
 
 def _second(moments: Moments, *, bias: bool) -> Array:
-    """Return Σw·zzᵀ about the mean, or without a bias about 0, shape (p, p)."""
+    """Compute Σw·zzᵀ about the mean, or without a bias about 0, shape (p, p)."""
     if bias:
         return moments.comoment
     return moments.comoment + moments.weight * np.outer(moments.mean, moments.mean)
@@ -106,22 +105,22 @@ def _second(moments: Moments, *, bias: bool) -> Array:
 def _held_out_errors(
     training: Moments, held_out: Moments, d: int, scale: float, *, bias: bool
 ) -> Array:
-    """Return the mean squared error of each penalty and target, shape (penalties, k).
+    """Compute the mean squared error for each penalty and target, shape (penalties, k).
 
-    What rounding leaves of the moments' own sums is not told from 0, as in `Problem.resolution`.
+    An error is at least the resolution of the moments, as in `Problem.resolution`.
     """
     second = _second(training, bias=bias) / scale
     values, vectors = np.linalg.eigh(second[:d, :d])
     damped = np.maximum(values, 0)[:, None, None] + RATIOS[:, None]
-    weights = (vectors.T @ second[:d, d:])[:, None] / damped  # turned by Q, (d, penalties, k)
+    weights = (vectors.T @ second[:d, d:])[:, None] / damped  # rotated by Q, (d, penalties, k)
     covariance = held_out.comoment / held_out.weight
     offset = held_out.mean + held_out.mean_rest
     if bias:
         offset = (held_out.mean - training.mean) + (held_out.mean_rest - training.mean_rest)
-    turned = vectors.T @ covariance[:d, :d] @ vectors
+    rotated = vectors.T @ covariance[:d, :d] @ vectors
     cross = vectors.T @ covariance[:d, d:]
     power = covariance.diagonal()[d:]
-    products = np.tensordot(turned, weights, 1) - 2 * cross[:, None]
+    products = np.tensordot(rotated, weights, 1) - 2 * cross[:, None]
     squared = np.sum(weights * products, axis=0) + power
     squared += (np.tensordot(vectors.T @ offset[:d], weights, 1) - offset[d:]) ** 2
     noise = 2 * (d + 2) * EPSILON
@@ -130,17 +129,18 @@ def _held_out_errors(
 
 
 def path_warnings(path: RidgePath, whole: Moments, features: list[str]) -> list[str]:
-    """Return what a person should know of the choice, one sentence each; see `choose_ridge`."""
+    """Warn of a choice at the end of the path, and of features that every penalty suppresses."""
     found = []
-    said = f"the ridge penalty {number(path.chosen)} is the"
+    choice = f"the ridge penalty {number(path.chosen)} is the"
     if path.chosen == path.penalties[0]:
         found.append(
-            f"{said} largest that cross-validation tried: the features hardly help to predict "
-            "rows that were not learned from"
+            f"{choice} largest that cross-validation tried: the features hardly help to predict "
+            "new rows"
         )
     elif path.chosen == path.penalties[-1]:
         found.append(
-            f"{said} smallest that cross-validation tried: less may be better still, try --ridge 0"
+            f"{choice} smallest that cross-validation tried: a smaller one may be better, "
+            "try --ridge 0"
         )
     squares = whole.comoment.diagonal()[: len(features)]
     varies = ~one_value(whole)[: len(features)]

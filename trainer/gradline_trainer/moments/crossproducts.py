@@ -1,8 +1,8 @@
-"""Cross-products of a block of rows about a shift, at the speed of the machine's matrix products.
+"""Cross-products of a block of rows about a shift, as fast as the machine's matrix products.
 
-A block is walked in pieces that stay in the processor's cache: each is shifted, summed, searched
-for its extremes and multiplied there, so that the rows come from memory once. Narrow rows are taken
-TILE at a time, since sums over the first axis are slow where the second is short.
+A block is processed in pieces that fit in the processor's cache. There each piece is shifted,
+summed, searched for its extremes and multiplied, so the rows come from memory once. Narrow rows are
+summed TILE at a time, since sums over the first axis are slow if the second is short.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["CrossProducts", "cross_products"]
 
 Array = NDArray[np.float64]
 PIECE = 1 << 19  # numbers in a piece
-LEAST_ROWS = 1024  # in a piece of many columns, where products take longer than memory
-SAMPLED = 4096  # rows that the shift is the mean of
+LEAST_ROWS = 1024  # in a piece of many columns: their products take longer than reading
+SAMPLED = 4096  # rows whose mean is the shift
 TILE = 64
-STRIP = 256  # columns whose products with those before them are spared
+STRIP = 256  # columns; their products with earlier columns follow by symmetry
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class CrossProducts:
     """Weighted sums over rows z of p columns.
 
     Attributes:
-        shift: About which the sums are taken, shape (p,): near the mean.
+        shift: The centre of the sums, shape (p,); near the mean.
         sums: Σw·(z − shift), shape (p,).
         products: Σw·(z − shift)(z − shift)ᵀ, shape (p, p).
         minimum: Shape (p,).
@@ -48,16 +48,16 @@ class CrossProducts:
 def cross_products(
     parts: Sequence[NDArray[Any]], weights: Array | None, device: str = "cpu"
 ) -> CrossProducts:
-    """Return the cross-products of the parts' columns side by side.
+    """Compute the cross-products of all columns of the parts.
 
-    The shift is the mean of a share f of the rows, evenly spread. It is within √(1/f) standard
-    deviations of the mean of all whatever the rows are, so that taking it out again cancels no more
-    than 1 + 1/f of a product.
+    The shift is the mean of a share f of the rows, evenly spread. For any rows it is within √(1/f)
+    standard deviations of the mean of all, so the later correction cancels at most 1 + 1/f of a
+    product.
 
     Args:
         parts: Matrices of n rows each, float64 or float32.
-        weights: Shape (n,); None where every row weighs 1.
-        device: PyTorch's name of where to multiply.
+        weights: Shape (n,); None if every row weighs 1.
+        device: PyTorch's name of the device that multiplies.
     """
     n, p = len(parts[0]), sum(part.shape[1] for part in parts)
     rows = min(n, max(LEAST_ROWS, PIECE // p // TILE * TILE))
@@ -98,7 +98,7 @@ def cross_products(
 
 
 class _Columns:
-    """One part's columns, on their way through the cache."""
+    """The columns of one part, processed piece by piece."""
 
     def __init__(self, values: NDArray[Any], step: int, buffer: torch.Tensor) -> None:
         tidy = values.flags.c_contiguous or values.flags.f_contiguous

@@ -1,7 +1,7 @@
-"""The moments of every fold, gathered in the same pass as those of the whole.
+"""The moments of every fold, gathered in the same pass as those of all rows.
 
-The whole's are gathered from the rows, not merged from the folds': so they, and the model, are
-bit for bit those of a run without folds. That costs a second co-moment product, and no read.
+The moments of all rows are gathered from the rows, not merged from the folds. So they and the model
+have the same bits as without folds. That costs a second co-moment product, but no second read.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["FoldedMoments", "training_moments"]
 
 @dataclass(frozen=True)
 class FoldedMoments:
-    """The moments of rows, and of the part of them that each fold holds.
+    """The moments of some rows, and of each fold's part of them.
 
     Attributes:
         whole: Of all the rows.
-        folds: Of each fold's rows, None where it has none; empty where none were dealt.
+        folds: Of each fold's rows; None for a fold without rows.
     """
 
     whole: Moments
@@ -33,17 +33,16 @@ class FoldedMoments:
 
     @classmethod
     def of(cls, rows: Rows, folds: int, device: str = "cpu") -> FoldedMoments:
-        """Return the moments of [features, targets] of at least one row, dealt to `folds`."""
+        """Gather the moments of [features, targets] of at least one row."""
         whole = Moments.of(rows.pieces, rows.weights, device)
-        if rows.folds is None:
-            return cls(whole, [])
+        assert rows.folds is not None  # noqa: S101 - the reader deals them
         values = rows.values
         order = np.argsort(rows.folds, kind="stable")
         cuts = np.searchsorted(rows.folds[order], np.arange(1, folds))
         return cls(whole, [_of(values, rows.weights, part) for part in np.split(order, cuts)])
 
     def merge(self, other: FoldedMoments) -> FoldedMoments:
-        """Return the moments of both sets of rows together."""
+        """Merge the moments of two sets of rows."""
         pairs = zip(self.folds, other.folds, strict=True)
         return FoldedMoments(
             self.whole.merge(other.whole), [a.merge(b) if a and b else a or b for a, b in pairs]
@@ -59,10 +58,9 @@ def _of(
 
 
 def training_moments(folds: Sequence[Moments]) -> Iterator[Moments]:
-    """Yield, for each of two folds or more, the moments of all the others together.
+    """Yield, for each of two or more folds, the moments of all other folds together.
 
-    Those before it and those after it are each merged once: the merges grow with the folds, not
-    with their square.
+    Running merges from both ends keep the number of merges proportional to the number of folds.
     """
     before = list(accumulate(folds[:-1], Moments.merge))
     after = list(accumulate(folds[:0:-1], lambda merged, fold: fold.merge(merged)))[::-1]

@@ -1,4 +1,4 @@
-"""What the float32 certificate needs of a wide table's rows, where no co-moment matrix tells it."""
+"""Sums over the rows that the float32 certificate of a wide table needs: it has no co-moments."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from gradline_trainer.rows.rows import Rows
 
 __all__ = ["PartialSums"]
 
-SLICE = 1 << 21  # values of a table whose partial sums are in memory at a time
+SLICE = 1 << 21  # values whose partial sums are in memory at a time
 
 
 @dataclass(frozen=True)
 class PartialSums(SavedAsArrays):
-    """Mean squares over the training rows of the sums that a prediction is made of.
+    """Weighted sums over the training rows, for the mean squares of partial predictions.
 
     Attributes:
         total: Σw.
-        change: Σw·(ΔW·x + Δb)², where Δ is what rounding to float32 takes, shape (k,).
+        change: Σw·(ΔW·x + Δb)², where Δ is the rounding to float32, shape (k,).
         partial: Σw·s_m² of s_m = Σ_{j ≤ m} W_j·x_j, shape (k, d).
     """
 
@@ -33,7 +33,7 @@ class PartialSums(SavedAsArrays):
 
     @classmethod
     def of(cls, rows: Rows, weights: Tensor, bias: Tensor) -> PartialSums:
-        """Return the sums over rows, for W of shape (k, d) and b of shape (k,), float64."""
+        """Sum over rows, for W of shape (k, d) and b of shape (k,), float64."""
         rows = rows.laid_out()
         n, d = rows.features.shape
         size = max(1, SLICE // d)
@@ -48,7 +48,7 @@ class PartialSums(SavedAsArrays):
         return cls(float(w.sum()), w @ change.square(), partial)
 
     def merge(self, other: PartialSums) -> PartialSums:
-        """Return the sums over both sets of rows."""
+        """Add the sums over two sets of rows."""
         return PartialSums(
             self.total + other.total, self.change + other.change, self.partial + other.partial
         )

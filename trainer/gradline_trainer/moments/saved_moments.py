@@ -1,4 +1,4 @@
-"""Moments that were saved, without the rows."""
+"""Saved moments: training data without the rows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gradline_trainer.rows.rows import Counts
 
 __all__ = ["PRIVATE", "MomentsFile", "SavedMoments"]
 PRIVATE = (
-    "the moments of so few rows that these can be worked out from them; who may not see the rows "
-    "should not see this file"
+    "the moments of so few rows that the rows can be computed from them; show the file only to "
+    "people who may see the rows"
 )
 
 
@@ -24,9 +24,9 @@ class MomentsFile:
     """A file that moments were loaded from.
 
     Attributes:
-        name: Without its folder.
-        bytes: Its size.
-        sha256: Of its bytes, in hexadecimal.
+        name: The name without its folder.
+        bytes: The size.
+        sha256: The hash of its bytes, in hexadecimal.
     """
 
     name: str
@@ -36,15 +36,15 @@ class MomentsFile:
 
 @dataclass(frozen=True)
 class SavedMoments:
-    """What training needs of a table; `fit` takes it in the table's place.
+    """The moments of a table; `fit` takes them instead of the table.
 
     Attributes:
-        moments: Of the training rows of [features, targets].
-        folds: Of each fold's rows, where `--ridge auto` dealt them; else empty.
+        moments: The moments of the training rows, of [features, targets].
+        folds: The moments of each fold, if `--ridge auto` dealt folds; else empty.
         columns: What the table's columns were used for, with the encoding that was learned.
         rows_read, rows_dropped, rows_held_out: Counts.
-        filled: Missing values that were filled.
-        file: That it was loaded from; None where it was not.
+        filled: The number of missing values that were filled.
+        file: The file that they were loaded from, if any.
     """
 
     moments: Moments
@@ -71,19 +71,15 @@ class SavedMoments:
 
     @property
     def reconstructible(self) -> bool:
-        """Whether some of the moments are of no more rows than they have columns, and one.
+        """Whether some of the moments have at most one row more than columns.
 
-        Then the rows are all but determined: up to a rotation, and often up to less.
+        Then they determine the rows up to a rotation, and often further.
         """
         few = len(self.moments.mean) + 1
         return min(m.rows for m in (self.moments, *self.folds)) <= few
 
     def select(self, columns: Columns) -> SavedMoments:
-        """Return what would have been saved of these columns alone, each a feature or a target.
-
-        Args:
-            columns: Some of the saved ones, in any order; their features and targets by name.
-        """
+        """Select the moments of some of the columns, in any order."""
         saved = [*self.columns.features, *self.columns.targets]
         wanted = [*columns.features, *columns.targets]
         if wanted == saved:

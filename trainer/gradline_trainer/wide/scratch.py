@@ -1,4 +1,4 @@
-"""Rows in a temporary file: a wide table is parsed once, and read again each epoch."""
+"""A temporary file of rows: a wide table is parsed once, and read again in each epoch."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Written = tuple[type[np.floating], tuple[int, ...]]
 
 @dataclass
 class Scratch:
-    """Blocks of rows on disk, given back in their order as often as asked.
+    """Blocks of rows on disk, read back in order as often as asked.
 
-    An array whose every value is a float32 takes 4 bytes a value, any other 8. The file has no
-    name: it is gone when closed, which leaving the `with` block does.
+    An array takes 4 bytes a value if all its values are float32, else 8. The file has no name, and
+    the end of the `with` block deletes it.
 
     Attributes:
-        block_rows: How many rows are given at a time, at most.
+        block_rows: The most rows to read back at a time.
     """
 
     block_rows: int
@@ -40,14 +40,14 @@ class Scratch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # of what a full disk could not take
+        with suppress(OSError):  # a full disk may not take the rest
             self.file.close()
 
     def append(self, placed: Placed) -> None:
-        """Write rows of a block.
+        """Write a block's rows.
 
         Raises:
-            OutputError: Where the disk is full.
+            OutputError: If the disk is full.
         """
         number, first, rows = placed
         arrays = [rows.features, rows.targets, *([] if rows.weights is None else [rows.weights])]
@@ -68,7 +68,7 @@ class Scratch:
             raise OutputError(
                 f"no room for a wide table's rows in {tempfile.gettempdir()}: {error.strerror}",
                 code="no-scratch-space",
-                hint="set TMPDIR to a folder with as much room as the table takes in memory",
+                hint="set TMPDIR to a folder with room for the table in memory format",
             ) from error
         return (np.float32 if exact else np.float64), array.shape
 

@@ -1,4 +1,4 @@
-"""The largest eigenvalue of a Hessian that is known by its gradients alone."""
+"""Estimate the largest eigenvalue of a Hessian from gradients alone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ STEPS = 16  # at most
 
 
 def largest_eigenvalue(times: Callable[[Tensor], Tensor], size: int, seed: int) -> float:
-    """Return about λmax of a symmetric positive semidefinite matrix, hardly ever below 3/4 of it.
+    """Estimate λmax of a symmetric positive semidefinite matrix, hardly ever below 3/4 of it.
 
-    Lanczos from a random start, every vector kept orthogonal to all before, and its residual
-    added (Zhou and Li, Bounding the spectrum of large Hermitian matrices, 2011). By Kuczyński and
-    Woźniakowski (1992), 16 steps find 3/4 of λmax, which keeps a step of one over it
-    below the largest stable rate at any momentum, but for one start in 3,000 at size 1e6.
+    The method is Lanczos from a random start, with every vector kept orthogonal to all earlier
+    ones, and its residual added (Zhou and Li, Bounding the spectrum of large Hermitian matrices,
+    2011). By Kuczyński and Woźniakowski (1992), 16 steps find 3/4 of λmax, except for one start in
+    3,000 at size 1e6. So a step of 1/estimate is below the largest stable rate at any momentum.
 
     Args:
         times: The matrix times a vector, shape (size,), float64.
@@ -32,7 +32,7 @@ def largest_eigenvalue(times: Callable[[Tensor], Tensor], size: int, seed: int) 
     for _ in range(min(STEPS, size)):
         image = times(basis[-1])
         diagonal.append(float(image @ basis[-1]))
-        for _ in range(2):  # once more takes out what rounding left
+        for _ in range(2):  # the second time removes what rounding left
             for vector in basis:
                 image = image - (image @ vector) * vector
         beside.append(float(image.norm()))
