@@ -18,14 +18,15 @@ __all__ = [
     "chance",
     "chosen_ridge",
     "count",
-    "equations",
+    "equation_lines",
+    "equation_sides",
+    "float32_error",
     "in_doubt",
     "isolated",
     "label",
     "number",
     "reached",
     "scientific",
-    "sides",
     "to_error",
 ]
 
@@ -157,27 +158,27 @@ def float32_error(error: float | None, target: str, limit: float, column: str) -
     return f"adds up to {number(error)} to {label(target)} ({reason})"
 
 
-def equations(
+def equation_lines(
     weights: NDArray[Any],
     bias: NDArray[Any],
     features: Sequence[str],
     targets: Sequence[str],
-    telling: NDArray[Any] | None = None,
-    shown: Callable[[str], str] = label,
+    importance: NDArray[Any] | None = None,
+    written: Callable[[str], str] = label,
 ) -> list[str]:
-    """Write one equation for each target in the columns' own names; see `sides`."""
-    both = sides(weights, bias, features, targets, telling, shown)
+    """Write one equation for each target in the columns' own names; see `equation_sides`."""
+    both = equation_sides(weights, bias, features, targets, importance, written)
     width = max(len(left) for left, _ in both)
     return [f"{left:<{width}} = {right}" for left, right in both]
 
 
-def sides(
+def equation_sides(
     weights: NDArray[Any],
     bias: NDArray[Any],
     features: Sequence[str],
     targets: Sequence[str],
-    telling: NDArray[Any] | None = None,
-    shown: Callable[[str], str] = label,
+    importance: NDArray[Any] | None = None,
+    written: Callable[[str], str] = label,
 ) -> list[tuple[str, str]]:
     """Write the two sides of each target's equation.
 
@@ -186,26 +187,26 @@ def sides(
         bias: b, shape (k,).
         features: The d input names.
         targets: The k output names.
-        telling: Importance of each weight, shape (k, d), such as the standardized ones. If there
+        importance: Importance of each weight, shape (k, d), such as the standardized ones. If there
             are many features, the most important are shown; if None, the first.
-        shown: Formats a name.
+        written: Formats a name.
     """
     return [
-        (shown(target), _right_side(row, offset, features, chosen, shown))
+        (written(target), _right_side(row, offset, features, chosen, written))
         for target, row, offset, chosen in zip(
-            targets, weights, bias, _terms(weights, telling), strict=True
+            targets, weights, bias, _terms(weights, importance), strict=True
         )
     ]
 
 
-def _terms(weights: NDArray[Any], telling: NDArray[Any] | None) -> list[list[int]]:
+def _terms(weights: NDArray[Any], importance: NDArray[Any] | None) -> list[list[int]]:
     """Choose for each target the indices of the features in its equation, in order."""
     import numpy as np
 
     k, d = weights.shape
-    if telling is None or d <= TERMS:
+    if importance is None or d <= TERMS:
         return [list(range(min(d, TERMS)))] * k
-    sizes = np.nan_to_num(np.abs(telling), posinf=0.0)
+    sizes = np.nan_to_num(np.abs(importance), posinf=0.0)
     order = np.argsort(-sizes, axis=1, kind="stable")
     return [sorted(chosen.tolist()) for chosen in order[:, :TERMS]]
 
@@ -215,10 +216,10 @@ def _right_side(
     bias: float,
     features: Sequence[str],
     chosen: Sequence[int],
-    shown: Callable[[str], str],
+    written: Callable[[str], str],
 ) -> str:
     terms = [
-        (float(weights[j]), f"{number(abs(float(weights[j])))}·{shown(features[j])}")
+        (float(weights[j]), f"{number(abs(float(weights[j])))}·{written(features[j])}")
         for j in chosen
         if weights[j]
     ]

@@ -19,7 +19,7 @@ from gradline.formatting import (
     chance,
     chosen_ridge,
     count,
-    equations,
+    equation_lines,
     float32_error,
     in_doubt,
     isolated,
@@ -102,7 +102,7 @@ def to_report(
         features=fit.features,
         targets=fit.targets,
         count=count,
-        equations=equations(
+        equations=equation_lines(
             weights[shown],
             bias[shown],
             fit.features,

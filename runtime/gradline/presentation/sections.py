@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.encoding import Column
-from gradline.formatting import count, label, number, reached, sides
+from gradline.formatting import count, equation_sides, label, number, reached
 from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown
-from gradline.presentation.statistics import of_target
+from gradline.presentation.statistics import of_target, r_squared
 from gradline.presentation.t_quantile import half_width
 from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
 
@@ -30,10 +30,10 @@ def equations(
     bias: Array,
     features: Sequence[str],
     targets: Sequence[str],
-    telling: Array | None = None,
+    importance: Array | None = None,
 ) -> list[Part]:
-    """Write one equation for each target; see `gradline.formatting.sides`."""
-    both = sides(weights, bias, features, targets, telling)
+    """Write one equation for each target; see `gradline.formatting.equation_sides`."""
+    both = equation_sides(weights, bias, features, targets, importance)
     return [Facts([(left, f"= {right}") for left, right in both], width=0, gap=1), ""]
 
 
@@ -49,7 +49,7 @@ def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Part]:
         if by_target:
             shown = [by_target[target] for target in targets]
             rows = [
-                [label(target), number(m["rmse"]), number(m["mae"]), _share(m["r2"])]
+                [label(target), number(m["rmse"]), number(m["mae"]), r_squared(m["r2"])]
                 for target, m in zip(targets, shown, strict=True)
             ]
             parts.append(Table([[TITLES[which], "RMSE", "MAE", "R²"], *rows]))
@@ -57,10 +57,6 @@ def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Part]:
                 parts.append(f"  MAE is not known: {UNKNOWN_MAE}")
             parts.append("")
     return parts
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.6f}"
 
 
 def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> list[Part]:

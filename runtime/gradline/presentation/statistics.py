@@ -8,7 +8,7 @@ from typing import Any
 from gradline.formatting import chance, count, label, number, to_error
 from gradline.terminal.layout import Part, Table, as_text
 
-__all__ = ["criterion", "of_target", "statistics_lines"]
+__all__ = ["criterion", "of_target", "r_squared", "statistics_lines"]
 
 
 def statistics_lines(found: Mapping[str, Any]) -> list[str]:
@@ -75,6 +75,11 @@ def _columns(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, st
     return {head: member for head, member in heads.items() if member in known}
 
 
+def r_squared(value: float | None) -> str:
+    """Format an R² to six decimals."""
+    return "–" if value is None else f"{value:.6f}"
+
+
 def criterion(value: float | None) -> str:
     """Format a log-likelihood, AIC or BIC to one decimal, because differences count."""
     return "–" if value is None else f"{value:,.1f}"
@@ -82,23 +87,18 @@ def criterion(value: float | None) -> str:
 
 def _fit(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[Part]:
     model, dof = found["model_dof"], found["residual_dof"]
-    r2, adjusted = (
-        "–" if value is None else f"{value:.6f}" for value in (known["r2"], known["adjusted_r2"])
-    )
+    r2, adjusted = r_squared(known["r2"]), r_squared(known["adjusted_r2"])
     share = "R²" if found.get("bias", True) else "R² about 0, as there is no bias,"
     if dof <= 0:
         return [f"  {share} {r2}; no degree of freedom is left: nothing else is defined"]
     deviation = known["residual_sd"]
+    weighted = " of a row of weight 1" if found.get("weighted") else ""
     said = [
-        f"  residual standard deviation {number(deviation)}"
-        f"{' of a row of weight 1' if found.get('weighted') else ''} with "
+        f"  residual standard deviation {number(deviation)}{weighted} with "
         f"{count(dof, 'degree')} of freedom; {share} {r2}, adjusted {adjusted}"
     ]
     if deviation == 0:
         return [*said, "  a perfect fit: tests and likelihood are not defined"]
-    test = f"F({model}, {dof}) {number(known['f'])}, p {chance(known['f_p'])}; "
-    criteria = ", ".join(
-        f"{name} {criterion(known[member])}"
-        for name, member in (("log-likelihood", "log_likelihood"), ("AIC", "aic"), ("BIC", "bic"))
-    )
-    return [*said, f"  {test}{criteria}"]
+    test = f"F({model}, {dof}) {number(known['f'])}, p {chance(known['f_p'])}"
+    likelihood, aic, bic = map(criterion, (known["log_likelihood"], known["aic"], known["bic"]))
+    return [*said, f"  {test}; log-likelihood {likelihood}, AIC {aic}, BIC {bic}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -21,7 +22,7 @@ __all__ = ["as_styled", "colored"]
 
 NARROWEST = 20  # columns; narrower terminals wrap lines by themselves
 NAMES = 12  # columns that a table's first column keeps if the table is too wide
-GAP = 2  # columns between two of a table
+SPACE = re.compile(" (?!%)")  # at which a head is wrapped
 
 
 def colored(text: str, color: str) -> str:
@@ -96,43 +97,43 @@ def _lines(text: str, room: int) -> list[str]:
 def _grids(table: Table, room: int) -> Iterator[RenderableType]:
     """Yield the table, split by columns if it is too wide; each part repeats the first column.
 
-    Before that, heads are wrapped at their spaces and the first column is narrowed.
+    Before that, columns move closer, heads are wrapped and the first column is narrowed.
     """
     columns = [[printable(cell) for cell in column] for column in zip(*table.rows, strict=True)]
-    natural = [max(map(cell_len, column)) for column in columns]
-    if sum(natural) + GAP * (len(columns) - 1) <= room:
-        groups, widths = [list(range(1, len(columns)))], natural
-    else:
-        widths = [max(map(cell_len, (*head.split(), *cells))) for head, *cells in columns]
-        excess = sum(widths) + GAP * (len(columns) - 1) - room
+    widths = [max(map(cell_len, column)) for column in columns]
+    gap = 2
+    groups = [range(1, len(columns))]
+    if sum(widths) + gap * (len(columns) - 1) > room:
+        gap = 1
+        widths = [max(map(cell_len, (*SPACE.split(head), *cells))) for head, *cells in columns]
+        excess = sum(widths) + gap * (len(columns) - 1) - room
         widths[0] = min(widths[0], max(NAMES, widths[0] - excess))
-        groups = _groups(widths, room)
-    for place, group in enumerate(groups):
-        if place:
+        groups = _groups([width + gap for width in widths], room + gap)
+    for group in groups:
+        if group.start > 1:
             yield Text()
-        grid = _grid([columns[j] for j in (0, *group)], [widths[j] for j in (0, *group)])
+        places = (0, *group)
+        grid = _grid([columns[j] for j in places], [widths[j] for j in places], gap)
         yield Padding(grid, (0, 0, 0, table.indent))
 
 
-def _groups(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Deal the columns after the first to as few grids as have room for them, in order."""
-    groups: list[list[int]] = [[]]
-    left = room - widths[0]
+def _groups(widths: Sequence[int], room: int) -> list[range]:
+    """Deal the columns after the first to grids, in order and as many to each as fit."""
+    groups, start, used = [], 1, widths[0]
     for column, width in enumerate(widths[1:], 1):
-        if groups[-1] and width + GAP > left:
-            groups.append([])
-            left = room - widths[0]
-        groups[-1].append(column)
-        left -= width + GAP
-    return groups
+        if column > start and used + width > room:
+            groups.append(range(start, column))
+            start, used = column, widths[0]
+        used += width
+    return [*groups, range(start, len(widths))]
 
 
-def _grid(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> Grid:
+def _grid(columns: Sequence[Sequence[str]], widths: Sequence[int], gap: int) -> Grid:
     grid = Grid(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        padding=(0, GAP - 1, 0, 0),
+        padding=(0, gap - 1, 0, 0),
         header_style="bold",
     )
     for place, ((head, *_), width) in enumerate(zip(columns, widths, strict=True)):
