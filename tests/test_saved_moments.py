@@ -612,7 +612,7 @@ def test_ranges_that_are_not_known_are_said_to_be_so(run: Run, tmp_path: Path) -
     assert run("inspect", package)[0] == 0
     assert "minimum" in run("inspect", package, "--json")[1]
     assert model.predict([[0.0, 1e5]]).shape == (1, 1)
-    with pytest.raises(PackageError, match="no minimum of the columns is known"):
+    with pytest.raises(PackageError, match="the minimum of the columns is unknown"):
         model.predict([[0.0, 1e5]], check=True)
     golden = json.loads((package / "golden.json").read_bytes())["inputs"]
     assert np.isfinite(np.array(golden, np.float64)).all()
