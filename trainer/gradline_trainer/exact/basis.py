@@ -56,16 +56,16 @@ class Basis:
         """U / 2^bits in float64."""
         return np.eye(len(self.kept)) if self.rows is None else to_float(self.rows, self.bits)
 
-    def combined(self, values: Integers) -> Integers:
+    def vector_values(self, values: Integers) -> Integers:
         """Compute U @ values: from the features' values to the vectors', 2^bits times as large."""
         return values if self.rows is None else self.rows.dot(values)
 
-    def unfolded(self, working: Integers) -> Integers:
-        """Compute Uᵀ @ working: from the vectors' unknowns to the features', 2^bits as large."""
-        return working if self.rows is None else self.rows.T.dot(working)
+    def feature_unknowns(self, unknowns: Integers) -> Integers:
+        """Compute Uᵀ @ unknowns: from the vectors' unknowns to the features', 2^bits as large."""
+        return unknowns if self.rows is None else self.rows.T.dot(unknowns)
 
-    def unfolded_radius(self, radius: Integers) -> Integers:
-        """Bound the errors of `unfolded` from bounds on the vectors' unknowns."""
+    def feature_radius(self, radius: Integers) -> Integers:
+        """Bound the errors of `feature_unknowns` from bounds on the vectors' unknowns."""
         return radius if self.rows is None else np.abs(self.rows).T.dot(radius)
 
     def feature_factor(self) -> Tensor:

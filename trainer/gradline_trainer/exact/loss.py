@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gradline_trainer.descent.coordinates import Coordinates
 from gradline_trainer.descent.rounding import Rounding, relative_noise
+from gradline_trainer.exact.basis import Basis
 from gradline_trainer.exact.coefficients import Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
 from gradline_trainer.exact.integers import Integers, nearest, ratio, to_float, whole
@@ -33,7 +34,7 @@ from gradline_trainer.statistics.pickling import SavedAsArrays
 __all__ = ["ExactLoss", "ExactSolution", "Quadratic"]
 
 Array = NDArray[np.float64]
-GRID = 320  # bits after the point of the scaled weights
+GRID = 320  # fractional bits of the scaled weights
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,14 @@ class ExactLoss:
 
     resolution = 0.0
 
-    def __init__(self, coordinates: Coordinates, system: ExactSystem) -> None:
+    def __init__(self, coordinates: Coordinates, system: ExactSystem, basis: Basis) -> None:
         self.coordinates = coordinates
         self.system = system
+        self._basis = basis
         self.working: Integers = np.zeros(system.right.shape, object)
-        self._factor = system.in_basis().factor
+        self._factor = basis.factor
         self._residual: Integers = system.right * (1 << GRID)
-        self._scale = system.target_scale()
+        self._scale = system.scales(system.target_exponents)
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
         self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
         self._inverse, self._slack = approximate_inverse(system, self._factor)
@@ -95,10 +97,10 @@ class ExactLoss:
     ) -> ExactLoss:
         """Build the loss from exact moments; see `state_exactly`."""
         problem, system, basis = state_exactly(exact, moments, features, options)
-        loss = cls(Coordinates(problem, "whiten"), system.of(basis))
+        loss = cls(Coordinates(problem, "whiten"), system.in_basis(basis), basis)
         if problem.dependent and options.dependent == "minimum-norm":
             dependent = sorted(set(range(len(system.matrix))) - set(basis.kept))
-            of_features = loss.unknowns_towards(system.towards(dependent).of(basis))
+            of_features = loss._solve(system.with_targets(dependent).in_basis(basis))
             loss._folding = Folding.of(of_features, dependent)
             found = replace(problem, dependence=loss._folding.rounded())
             loss.coordinates = Coordinates(found, "whiten")
@@ -107,10 +109,8 @@ class ExactLoss:
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Add weights (k, r) and bias (k,) to the exact ones, set them to 0; compute the loss."""
         with torch.no_grad():
-            step = torch.linalg.solve_triangular(
-                self._factor, weights, upper=False, left=False
-            ).numpy()
-            self.working = self.working + nearest(step.T / self._scale, GRID)
+            step = torch.linalg.solve_triangular(self._factor, weights, upper=False, left=False)
+            self.working = self.working + nearest(step.numpy().T / self._scale, GRID)
             self._centre += bias
             weights.zero_()
             bias.zero_()
@@ -121,14 +121,10 @@ class ExactLoss:
         loss: Tensor = Quadratic.apply(weights, bias, *answer)  # type: ignore[no-untyped-call]
         return loss
 
-    def unknowns_towards(self, system: ExactSystem) -> Unknowns:
-        """Compute other targets' coefficients for the same features, as precisely as possible.
-
-        Args:
-            system: A system of the same basis; the loop's steps solve its A·w = B without a loss.
-        """
+    def _solve(self, system: ExactSystem) -> Unknowns:
+        """Solve a system of the same basis with other targets, as precisely as possible."""
         # If vectors represent the features, their rounding errors are multiplied too.
-        grid = GRID + 2 * system.in_basis().bits
+        grid = GRID + 2 * self._basis.bits
         right = residual = system.right * (1 << grid)
         working, before, left = right * 0, None, int(np.abs(right).max(initial=0))
         while left and (before is None or 2 * left < before):
@@ -168,12 +164,12 @@ class ExactLoss:
     def _unknowns(
         self, system: ExactSystem, working: Integers, residual: Integers, grid: int
     ) -> Unknowns:
-        basis = system.in_basis()
+        basis = self._basis
         return Unknowns(
             system,
             basis.kept,
-            basis.unfolded(working),
-            basis.unfolded_radius(self._enclosure(residual, grid)),
+            basis.feature_unknowns(working),
+            basis.feature_radius(self._enclosure(residual, grid)),
             [system.feature_exponents[j] for j in basis.kept],
             grid + basis.bits,
         )
@@ -194,7 +190,7 @@ class ExactLoss:
                     uncertified.append((t, j))
                 elif found.zero:
                     zeros.append((t, j))
-        normal = ExactNormal(self.system, self._inverse, active)
+        normal = ExactNormal(self.system, self._basis, self._inverse, active)
         least = self._least_squares()
         weight = ratio(self.system.weight, 1, 2 * self.system.unit)
         return ExactSolution(
@@ -271,12 +267,12 @@ class Quadratic(torch.autograd.Function):
     def forward(
         ctx: Any, weights: Tensor, bias: Tensor, value: Tensor, by_weights: Tensor, by_bias: Tensor
     ) -> Tensor:
-        """Return the value."""
+        """Pass the value on."""
         ctx.save_for_backward(by_weights, by_bias)
         return value.clone()
 
     @staticmethod
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients by weights and bias."""
+        """Pass the gradients by weights and bias on."""
         by_weights, by_bias = ctx.saved_tensors
         return above * by_weights, above * by_bias, None, None, None
