@@ -1,9 +1,8 @@
 """(XᵀWX)⁻¹ from the exact normal equations, to nearly every digit of float64.
 
-With T near the inverse of A's Cholesky factor, M = T·A·Tᵀ is near the identity, and multiplied in
-integers it is known to its last bit. So A⁻¹ = TᵀM⁻¹T loses hardly a digit in float64, however
-ill-conditioned A is: its diagonal is a sum of squares. Any T near enough will do: one of few bits
-takes less time.
+With T near the inverse of A's Cholesky factor, M = T·A·Tᵀ is near the identity. It is multiplied in
+integers, so it is known to its last bit. Then A⁻¹ = TᵀM⁻¹T loses hardly a digit in float64, however
+ill-conditioned A is: its diagonal is a sum of squares. A T of few bits is near enough, and faster.
 """
 
 from __future__ import annotations

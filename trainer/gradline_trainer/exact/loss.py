@@ -1,10 +1,10 @@
-"""The loss in exact arithmetic, and enclosures of the coefficients it leads to.
+"""The loss in exact arithmetic, and enclosures of the coefficients.
 
 The loop's parameters are a float64 correction: before each epoch the loss adds it to weights that
-it holds as whole numbers, and sets it to 0. The gradient is computed from exact moments without any
-rounding but the last, so each epoch gains as many bits as the factor has digits to spare, until
-every coefficient's enclosure rounds to one float64. This is iterative refinement (Wilkinson, 1963;
-Higham, Accuracy and Stability, ch. 12) as gradient descent.
+it holds as whole numbers, and sets it to 0. The gradient is computed from exact moments and rounded
+once. So each epoch gains as many bits as the factor has to spare, until every coefficient's
+enclosure rounds to one float64. This is iterative refinement (Wilkinson, 1963; Higham, Accuracy and
+Stability, ch. 12) as gradient descent.
 """
 
 from __future__ import annotations
@@ -246,8 +246,8 @@ class ExactLoss:
     def _enclosure(self, residual: Integers, grid: int) -> Integers:
         """Bound |w − exact w|, shape (r, k), in units of 2^−grid; meaningless unless `_bounded`.
 
-        With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
-        at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
+        With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ. Each of its entries is at
+        most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
         """
         if not self._bounded:
             return residual * 0

@@ -29,7 +29,7 @@ LARGE = np.finfo(np.float64).max / 2**28  # for larger factors, Veltkamp's split
 
 @dataclass(frozen=True)
 class ExactMoments:
-    """Exact second moments of p + 1 columns, the first of which is 1.
+    """Exact second moments of a column of ones and p other columns.
 
     Attributes:
         units: Each column's exponent, shape (p + 1,).
