@@ -56,16 +56,16 @@ class Basis:
         """U / 2^bits in float64."""
         return np.eye(len(self.kept)) if self.rows is None else to_float(self.rows, self.bits)
 
-    def combined(self, values: Integers) -> Integers:
-        """Compute U @ values: from the features' values to the vectors', 2^bits times as large."""
+    def vector_values(self, values: Integers) -> Integers:
+        """Convert the features' values to the vectors', 2^bits times as large."""
         return values if self.rows is None else self.rows.dot(values)
 
-    def unfolded(self, working: Integers) -> Integers:
-        """Compute Uᵀ @ working: from the vectors' unknowns to the features', 2^bits as large."""
-        return working if self.rows is None else self.rows.T.dot(working)
+    def feature_unknowns(self, unknowns: Integers) -> Integers:
+        """Convert the vectors' unknowns to the features', 2^bits times as large."""
+        return unknowns if self.rows is None else self.rows.T.dot(unknowns)
 
-    def unfolded_radius(self, radius: Integers) -> Integers:
-        """Bound the errors of `unfolded` from bounds on the vectors' unknowns."""
+    def feature_radius(self, radius: Integers) -> Integers:
+        """Bound the errors of `feature_unknowns` by those of the vectors' unknowns."""
         return radius if self.rows is None else np.abs(self.rows).T.dot(radius)
 
     def feature_factor(self) -> Tensor:
@@ -160,7 +160,7 @@ class _Search:
         return numbers
 
     def _accept(self, products: Array, square: float, least: float) -> bool:
-        """Extend the factor by a vector if the independent share of it is above `least`."""
+        """Extend the factor by a vector if its independent share is above `least`."""
         r = len(products)
         row = self._inverse[:r, :r] @ products
         left = square - float(row @ row)
@@ -198,7 +198,7 @@ class _Search:
     def _less_projection(
         self, numbers: Integers, bits: int, products: Array, up: int
     ) -> tuple[Integers, int]:
-        """Subtract a vector's float64 projection on the kept ones; return it and its bits."""
+        """Subtract a vector's float64 projection on the kept ones; return numbers and bits."""
         r = len(products)
         inverse = self._inverse[:r, :r]
         coefficients = inverse.T @ (inverse @ products)

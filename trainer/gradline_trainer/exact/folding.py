@@ -23,7 +23,7 @@ from gradline_trainer.exact.integers import Integers, align
 __all__ = ["Folding"]
 
 ROOM = 64  # bits by which the projection is finer than C
-LARGE = 4  # beyond this entry of C, the shares have much smaller errors than the weight itself
+LARGE = 4  # an entry of C from which on sharing a weight makes its error much smaller
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Folding:
             (r + q, r).
         errors: A bound on the norm of each column's error, shape (r,).
         bits: The projection's fractional bits.
-        unequal: Whether C has large entries.
+        unequal: Whether C has entries above LARGE.
     """
 
     of_features: Unknowns

@@ -1,9 +1,8 @@
 """(XᵀWX)⁻¹ from the exact normal equations, to nearly every digit of float64.
 
-With T near the inverse of A's Cholesky factor, M = T·A·Tᵀ is near the identity, and multiplied in
-integers it is known to its last bit. So A⁻¹ = TᵀM⁻¹T loses hardly a digit in float64, however
-ill-conditioned A is: its diagonal is a sum of squares. Any T near enough will do: one of few bits
-takes less time.
+With T near the inverse of A's Cholesky factor, M = T·A·Tᵀ is near the identity. It is multiplied in
+integers, so it is known to its last bit. Then A⁻¹ = TᵀM⁻¹T loses hardly a digit in float64, however
+ill-conditioned A is: its diagonal is a sum of squares. A T of few bits is near enough, and faster.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradline_trainer.exact.basis import Basis
 from gradline_trainer.exact.integers import Integers, align, integer_product, ratio, to_float, whole
 from gradline_trainer.exact.system import ExactSystem
 
@@ -35,11 +35,13 @@ class ExactNormal:
 
     Attributes:
         system: A and its scales.
+        basis: The vectors that A belongs to.
         inverse: T near the inverse of A's factor, shape (r, r).
         active: The r features' places among the d, ascending.
     """
 
     system: ExactSystem = field(repr=False)
+    basis: Basis = field(repr=False)
     inverse: Array = field(repr=False)
     active: list[int]
 
@@ -54,18 +56,17 @@ class ExactNormal:
         left_out = max(2 * system.places - bits, 0)
         product = _product(integers, system.matrix >> left_out)
         factor = np.linalg.cholesky(to_float(product, 2 * system.places - left_out + 2 * FEW_BITS))
-        basis = system.in_basis()
-        kept = basis.kept
+        kept = self.basis.kept
         powers = np.array(system.feature_units)[kept] - np.array(system.feature_exponents)[kept]
         least = int(powers.min(initial=0))
-        centre = basis.combined(align(system.sums[kept], powers - least))
-        least -= basis.bits + FEW_BITS
+        centre = self.basis.vector_values(align(system.sums[kept], powers - least))
+        least -= self.basis.bits + FEW_BITS
         moved = [ratio(int(v), 1, least) for v in integers.dot(centre)]
         solved = np.linalg.solve(factor, np.column_stack([inverse, moved]))
         return inverse_root(
-            solved[:, :-1] @ basis.transform,
+            solved[:, :-1] @ self.basis.transform,
             solved[:, -1] if system.bias else None,
-            system.feature_scale()[kept],
+            system.scales(system.feature_exponents)[kept],
             ratio(system.weight, 1, 2 * system.unit),
         )
 
@@ -101,7 +102,7 @@ def approximate_inverse(system: ExactSystem, factor: Tensor) -> tuple[Array, flo
     inverse = torch.linalg.solve_triangular(factor, eye, upper=False).numpy()
     integers = whole(inverse, T_BITS)
     quantised = to_float(integers, T_BITS)
-    matrix, p = system.rounded(), len(factor)
+    matrix, p = to_float(system.matrix, 2 * system.places), len(factor)
     rest = quantised @ matrix @ quantised.T - np.eye(p)
     rounding = (2 * p + 4) * 2.0**-52 * (np.abs(quantised) @ np.abs(matrix) @ np.abs(quantised.T))
     bound = float(np.linalg.norm(rest) + np.linalg.norm(rounding))

@@ -1,10 +1,10 @@
-"""The loss in exact arithmetic, and enclosures of the coefficients it leads to.
+"""The loss in exact arithmetic, and enclosures of the coefficients.
 
 The loop's parameters are a float64 correction: before each epoch the loss adds it to weights that
-it holds as whole numbers, and sets it to 0. The gradient is computed from exact moments without any
-rounding but the last, so each epoch gains as many bits as the factor has digits to spare, until
-every coefficient's enclosure rounds to one float64. This is iterative refinement (Wilkinson, 1963;
-Higham, Accuracy and Stability, ch. 12) as gradient descent.
+it holds as whole numbers, and sets it to 0. The gradient is computed from exact moments and rounded
+once. So each epoch gains as many bits as the factor has to spare, until every coefficient's
+enclosure rounds to one float64. This is iterative refinement (Wilkinson, 1963; Higham, Accuracy and
+Stability, ch. 12) as gradient descent.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from gradline_trainer.descent.diagnosis import (
 from gradline_trainer.descent.loop import Descent
 from gradline_trainer.descent.losses import Quadratic, Solution
 from gradline_trainer.descent.rounding import EPSILON, Rounding, relative_noise
+from gradline_trainer.exact.basis import Basis
 from gradline_trainer.exact.coefficients import Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
 from gradline_trainer.exact.integers import Integers, nearest, ratio, to_float, whole
@@ -40,7 +41,7 @@ from gradline_trainer.options import Options
 __all__ = ["ExactLoss", "ExactSolution"]
 
 Array = NDArray[np.float64]
-GRID = 320  # bits after the point of the scaled weights
+GRID = 320  # fractional bits of the scaled weights
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,14 @@ class ExactLoss:
         working: The current weights of these vectors, in units of 2^−GRID, shape (r, k).
     """
 
-    def __init__(self, coordinates: Coordinates, system: ExactSystem) -> None:
+    def __init__(self, coordinates: Coordinates, system: ExactSystem, basis: Basis) -> None:
         self.coordinates = coordinates
         self.system = system
+        self._basis = basis
         self.working: Integers = np.zeros(system.right.shape, object)
-        self._factor = system.in_basis().factor
+        self._factor = basis.factor
         self._residual: Integers = system.right * (1 << GRID)
-        self._scale = system.target_scale()
+        self._scale = system.scales(system.target_exponents)
         self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
         self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
         self._inverse, self._slack = approximate_inverse(system, self._factor)
@@ -100,10 +102,10 @@ class ExactLoss:
     ) -> ExactLoss:
         """Build the loss from exact moments; see `state_exactly`."""
         problem, system, basis = state_exactly(exact, moments, features, options)
-        loss = cls(Coordinates(problem, "whiten"), system.of(basis))
+        loss = cls(Coordinates(problem, "whiten"), system.in_basis(basis), basis)
         if problem.dependent and options.dependent == "minimum-norm":
             dependent = sorted(set(range(len(system.matrix))) - set(basis.kept))
-            of_features = loss.unknowns_towards(system.towards(dependent).of(basis))
+            of_features = loss._solve(system.with_targets(dependent).in_basis(basis))
             loss._folding = Folding.of(of_features, dependent)
             found = replace(problem, dependence=loss._folding.rounded())
             loss.coordinates = Coordinates(found, "whiten")
@@ -112,10 +114,8 @@ class ExactLoss:
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Add weights (k, r) and bias (k,) to the exact ones, set them to 0; compute the loss."""
         with torch.no_grad():
-            step = torch.linalg.solve_triangular(
-                self._factor, weights, upper=False, left=False
-            ).numpy()
-            self.working = self.working + nearest(step.T / self._scale, GRID)
+            step = torch.linalg.solve_triangular(self._factor, weights, upper=False, left=False)
+            self.working = self.working + nearest(step.numpy().T / self._scale, GRID)
             self._centre += bias
             weights.zero_()
             bias.zero_()
@@ -126,14 +126,10 @@ class ExactLoss:
         loss: Tensor = Quadratic.apply(weights, bias, *answer)  # type: ignore[no-untyped-call]
         return loss
 
-    def unknowns_towards(self, system: ExactSystem) -> Unknowns:
-        """Compute other targets' coefficients for the same features, as precisely as possible.
-
-        Args:
-            system: A system of the same basis; the loop's steps solve its A·w = B without a loss.
-        """
+    def _solve(self, system: ExactSystem) -> Unknowns:
+        """Solve a system of the same basis with other targets, as precisely as possible."""
         # If vectors represent the features, their rounding errors are multiplied too.
-        grid = GRID + 2 * system.in_basis().bits
+        grid = GRID + 2 * self._basis.bits
         right = residual = system.right * (1 << grid)
         working, before, left = right * 0, None, int(np.abs(right).max(initial=0))
         while left and (before is None or 2 * left < before):
@@ -202,12 +198,12 @@ class ExactLoss:
     def _unknowns(
         self, system: ExactSystem, working: Integers, residual: Integers, grid: int
     ) -> Unknowns:
-        basis = system.in_basis()
+        basis = self._basis
         return Unknowns(
             system,
             basis.kept,
-            basis.unfolded(working),
-            basis.unfolded_radius(self._enclosure(residual, grid)),
+            basis.feature_unknowns(working),
+            basis.feature_radius(self._enclosure(residual, grid)),
             [system.feature_exponents[j] for j in basis.kept],
             grid + basis.bits,
         )
@@ -228,7 +224,7 @@ class ExactLoss:
                     uncertified.append((t, j))
                 elif found.zero:
                     zeros.append((t, j))
-        normal = ExactNormal(self.system, self._inverse, active)
+        normal = ExactNormal(self.system, self._basis, self._inverse, active)
         least = self._least_squares()
         weight = ratio(self.system.weight, 1, 2 * self.system.unit)
         return ExactSolution(
@@ -284,8 +280,8 @@ class ExactLoss:
     def _enclosure(self, residual: Integers, grid: int) -> Integers:
         """Bound |w − exact w|, shape (r, k), in units of 2^−grid; meaningless unless `_bounded`.
 
-        With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ, each entry of which is
-        at most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
+        With any T and E = T·A·Tᵀ − I, the error A⁻¹ρ is Tᵀ(I + E)⁻¹Tρ. Each of its entries is at
+        most ‖column of T‖·‖Tρ‖/(1 − ‖E‖) (after Rump, Acta Numerica, 2010).
         """
         if not self._bounded:
             return residual * 0

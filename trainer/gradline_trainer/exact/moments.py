@@ -29,7 +29,7 @@ LARGE = np.finfo(np.float64).max / 2**28  # for larger factors, Veltkamp's split
 
 @dataclass(frozen=True)
 class ExactMoments:
-    """Exact second moments of p + 1 columns, the first of which is 1.
+    """Exact second moments of a column of ones and p other columns.
 
     Attributes:
         units: Each column's exponent, shape (p + 1,).
@@ -40,12 +40,7 @@ class ExactMoments:
     gram: Integers
 
     @classmethod
-    def of(
-        cls,
-        values: Array,
-        weights: Array | None,
-        device: str = "cpu",
-    ) -> ExactMoments:
+    def of(cls, values: Array, weights: Array | None, device: str = "cpu") -> ExactMoments:
         """Compute the moments of rows.
 
         Args:
@@ -57,20 +52,19 @@ class ExactMoments:
             RefusedError: If a column's values span too many bits.
         """
         left = right = _exponents(values)
-        if weights is not None:
+        if weights is not None:  # they are multiplied into the right factors
             right = left + _exponents(weights[:, None])[1]
         sums = SliceSums(len(left), len(right), device)
         for start in range(0, len(values), SUMMED):
             rows = values[start : start + SUMMED]
             rows = np.hstack([np.ones((len(rows), 1)), rows])
-            slices = cut(rows, left)
-            if weights is None:
-                sums.add(slices, slices)
-            else:
+            slices = weighted = cut(rows, left)
+            if weights is not None:
                 high, low = _two_product(rows, weights[start : start + SUMMED, None])
-                empty = np.zeros_like(high)
-                parts = zip_longest(cut(high, right), cut(low, right), fillvalue=empty)
-                sums.add(slices, [first + second for first, second in parts])
+                nothing = np.zeros_like(rows)
+                pairs = zip_longest(cut(high, right), cut(low, right), fillvalue=nothing)
+                weighted = [first + second for first, second in pairs]
+            sums.add(slices, weighted)
         gram, shift = sums.total()
         left, right = left - shift // 2, right - (shift - shift // 2)
         least = np.minimum(left, right)
@@ -79,11 +73,9 @@ class ExactMoments:
     def merge(self, other: ExactMoments) -> ExactMoments:
         """Merge the moments of two sets of rows."""
         least = np.minimum(self.units, other.units)
-        mine, others = (
-            align(part.gram, np.add.outer(part.units - least, part.units - least))
-            for part in (self, other)
-        )
-        return ExactMoments(least, mine + others)
+        mine, others = self.units - least, other.units - least
+        gram = align(self.gram, np.add.outer(mine, mine))
+        return ExactMoments(least, gram + align(other.gram, np.add.outer(others, others)))
 
     def about(self, centred: bool) -> Integers:
         """Compute the p columns' second moments times (Σw)², as integers.
@@ -105,18 +97,16 @@ class ExactMoments:
             Fraction(total, weight) * Fraction(2) ** (u - unit)
             for total, u in zip(self.gram[0, 1:], units, strict=True)
         ]
-        centred = self.about(centred=True)
+        comoment = [
+            [ratio(moment, weight, a + b) for moment, b in zip(row, units, strict=True)]
+            for row, a in zip(self.about(centred=True), units, strict=True)
+        ]
         return replace(
             moments,
             weight=ratio(weight, 1, 2 * unit),
             mean=np.array([float(mean) for mean in means]),
             mean_rest=np.array([float(mean - Fraction(float(mean))) for mean in means]),
-            comoment=np.array(
-                [
-                    [ratio(centred[a, b], weight, ua + ub) for b, ub in enumerate(units)]
-                    for a, ua in enumerate(units)
-                ]
-            ),
+            comoment=np.array(comoment),
         )
 
 
@@ -141,9 +131,7 @@ def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
             hint="divide the sample weights by a constant, or use --arithmetic fast",
         )
     high = a * b
-    if (np.abs(high, where=high != 0, out=np.ones_like(high)) < TINY).any() or (
-        (high == 0) & (a != 0) & (b != 0)
-    ).any():
+    if ((np.abs(high) < TINY) & (a != 0) & (b != 0)).any():
         raise RefusedError(
             "a sample weight times a value is too small for exact arithmetic",
             code="not-exact",

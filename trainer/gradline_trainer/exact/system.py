@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.exact.basis import Basis, independent_basis
-from gradline_trainer.exact.integers import Integers, align, ratio, to_float
+from gradline_trainer.exact.integers import Integers, align, ratio
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
@@ -46,8 +46,6 @@ class ExactSystem:
         target_units: Shape (k,).
         unit: The exponent of the column of ones.
         bias: Whether there is a bias.
-        basis: The independent features and the vectors for A and B; None if A and B are of all
-            features.
     """
 
     matrix: Integers
@@ -63,34 +61,24 @@ class ExactSystem:
     target_units: list[int]
     unit: int
     bias: bool
-    basis: Basis | None = None
 
-    def feature_scale(self) -> Array:
-        """Compute the float64 scale of each feature, shape (p,): nearly its deviation."""
-        return np.array([ratio(1, self.weight, e - self.unit) for e in self.feature_exponents])
+    def scales(self, exponents: list[int]) -> Array:
+        """Compute the float64 scales, nearly the deviations, of columns with these exponents."""
+        return np.array([ratio(1, self.weight, exponent - self.unit) for exponent in exponents])
 
-    def target_scale(self) -> Array:
-        """Compute the float64 scale of each target, shape (k,)."""
-        return np.array([ratio(1, self.weight, e - self.unit) for e in self.target_exponents])
-
-    def rounded(self) -> Array:
-        """Round each entry of A correctly to float64."""
-        return to_float(self.matrix, 2 * self.places)
-
-    def of(self, basis: Basis) -> ExactSystem:
+    def in_basis(self, basis: Basis) -> ExactSystem:
         """Build the system of the basis' vectors."""
         kept, one = basis.kept, 1 << basis.bits
-        half = basis.combined(self.matrix[np.ix_(kept, kept)])
+        half = basis.vector_values(self.matrix[np.ix_(kept, kept)])
         return replace(
             self,
-            matrix=basis.combined(half.T),
-            right=basis.combined(self.right[kept]) * one,
+            matrix=basis.vector_values(half.T),
+            right=basis.vector_values(self.right[kept]) * one,
             power=self.power * one**2,
             places=self.places + basis.bits,
-            basis=basis,
         )
 
-    def towards(self, features: list[int]) -> ExactSystem:
+    def with_targets(self, features: list[int]) -> ExactSystem:
         """Build a system whose targets are some of this one's features."""
         return replace(
             self,
@@ -100,12 +88,6 @@ class ExactSystem:
             target_sums=self.sums[features],
             target_units=[self.feature_units[j] for j in features],
         )
-
-    def in_basis(self) -> Basis:
-        """Return the basis; raise an error if there is none."""
-        if self.basis is None:
-            raise ValueError("the system of all features has no basis")
-        return self.basis
 
 
 def state_exactly(
@@ -144,7 +126,7 @@ def state_exactly(
         centre=mean[active] * options.bias,
         normal=second[active][:, active],
         cross=second[active, features:],
-        scale=torch.from_numpy(system.feature_scale()[basis.kept]),
+        scale=torch.from_numpy(system.scales(system.feature_exponents)[basis.kept]),
         factor=basis.feature_factor(),
     )
     return stated, system, basis
