@@ -58,7 +58,7 @@ class ArrayTable:
         size = rows or BLOCK_ROWS
         if rows is None and not all(isinstance(part, np.ndarray) for part in self.parts):
             size = max(GROUP_ROWS, min(BLOCK_ROWS, DENSE // len(self.names)))
-        place = {name: j for j, name in reversed(list(enumerate(self.names)))}
+        place = {name: j for j, name in enumerate(self.names)}
         places = [place[name] for name in columns]
         everything = places == list(range(len(self.names))) and not self.place_of
         for start in range(0, self.expected_rows(), size):
@@ -135,12 +135,8 @@ def table_of_arrays(
             code="wrong-shape",
             hint="give one row of each per observation",
         )
-    return (
-        ArrayTable(parts, [name for names in labels for name in names]),
-        targets,
-        features,
-        weight,
-    )
+    table = ArrayTable(parts, [name for names in labels for name in names])
+    return table, targets, features, weight
 
 
 def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:

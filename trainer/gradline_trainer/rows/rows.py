@@ -66,10 +66,11 @@ class Rows:
         return len(self.pieces[0])
 
     def laid_out(self) -> Rows:
-        """Copy features and targets to contiguous float64: a sum's bits depend on the layout."""
-        pair = tuple(np.ascontiguousarray(p, np.float64) for p in (self.features, self.targets))
+        """Copy to contiguous float64 arrays: a sum's bits depend on the layout."""
+        features = np.ascontiguousarray(self.features, np.float64)
+        targets = np.ascontiguousarray(self.targets, np.float64)
         weights = None if self.weights is None else np.ascontiguousarray(self.weights)
-        return replace(self, pieces=pair, weights=weights)
+        return replace(self, pieces=(features, targets), weights=weights)
 
     def cut(self, part: slice) -> Rows:
         """Take consecutive rows."""
