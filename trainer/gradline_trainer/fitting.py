@@ -119,6 +119,7 @@ def fit(
             note = uncut(check_shareable(source, chosen))
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
-        source, columns = learn_encoding(source, columns, chosen, max_categories, report, lent)
+        if one_hot or chosen.missing == "mean" or max_categories != MAX_CATEGORIES:
+            source, columns = learn_encoding(source, columns, chosen, max_categories, report, lent)
         walk = Walk(RowReader(source, columns, chosen), report, lent)
         return learn(walk, refuse_trivial=True, keep_moments=keep_moments)

@@ -88,7 +88,9 @@ def learn(
     loss, moments, arithmetic = _state_loss(walk, moments, problem, chosen)
     problem = loss.coordinates.problem
     trained = train(loss, chosen, columns.features, report_epochs(report, chosen.epochs))
-    robust = measure_robust(chosen.robust, walk, moments, trained, problem)
+    robust = None
+    if chosen.robust is not None:
+        robust = measure_robust(chosen.robust, walk, moments, trained, problem)
     metrics, residuals = _metrics(walk, moments, trained, problem)
     return Fit(
         weights=trained.weights,

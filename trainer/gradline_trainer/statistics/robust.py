@@ -127,21 +127,20 @@ class Sandwich:
 
 
 def measure_robust(
-    kind: Kind | None, walk: Walk, moments: Moments, trained: Trained, problem: Problem
+    kind: Kind, walk: Walk, moments: Moments, trained: Trained, problem: Problem
 ) -> Robust | None:
     """Compute the robust covariances of a fit in one pass over its rows.
 
-    None, without a pass, if no kind is asked for, if the run ended before the optimum, and if no
-    degree of freedom is left.
+    None, without a pass, if the run ended before the optimum or no degree of freedom is left.
 
     Args:
-        kind: "HC0" to "HC3", or None.
+        kind: "HC0" to "HC3".
         walk: Over the rows.
         moments: The moments of the training rows.
         trained: What the run learned from them.
         problem: The problem that the moments state.
     """
-    if kind is None or not trained.converged:
+    if not trained.converged:
         return None
     whitening = Whitening.of(moments, problem, trained.exact)
     root = whitening.root

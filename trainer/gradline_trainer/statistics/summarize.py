@@ -88,8 +88,8 @@ def _moments_of(fit: Fit) -> Moments:
     """Get the moments that the statistics come from, or raise if there are none."""
     if not isinstance(fit.moments, Moments):
         raise RefusedError(
-            f"a wide table, {count(len(fit.features), 'feature')}, has no standard errors: they come "
-            "from the co-moments, which would not fit in memory",
+            f"a wide table, {count(len(fit.features), 'feature')}, has no standard errors: they "
+            "come from the co-moments, which would not fit in memory",
             code="no-statistics",
             hint="give fewer features",
         )
