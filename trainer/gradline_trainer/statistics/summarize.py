@@ -49,7 +49,10 @@ def summarize(fit: Fit, level: float) -> Summary:
     problem = state_problem(moments, len(fit.features), fit.options)
     _refuse_unfinished(fit, problem)
     design = _design(fit, moments, problem, level)
-    second = _second_moments(moments, fit.options.bias)
+    # Σw·z² of each column about its mean, or about 0 without a bias.
+    second = np.where(one_value(moments), 0.0, moments.squares)
+    if not fit.options.bias:
+        second = moments.squares + moments.weight * moments.mean**2
     d = len(fit.features)
     residual = _residual_squares(fit, moments, problem)
     deviations = np.sqrt(moments.squares)
@@ -152,13 +155,6 @@ def _robust(fit: Fit, design: Design, residual: float, t: int) -> tuple[Array, f
     if residual == 0:
         return np.zeros((p, p)), None
     return fit.robust.covariance[t], fit.robust.f[t]
-
-
-def _second_moments(moments: Moments, bias: bool) -> Array:
-    """Compute Σw·z² of each column about its mean, or about 0 without a bias."""
-    if bias:
-        return np.where(one_value(moments), 0.0, moments.squares)
-    return moments.squares + moments.weight * moments.mean**2
 
 
 def _residual_squares(fit: Fit, moments: Moments, problem: Problem) -> Array:
