@@ -124,11 +124,11 @@ def _parse(header: dict[str, Any], body: memoryview) -> SavedMoments:
     sets = [(entry["rows"], entry["log_weights"]) for entry in header["moments"]]
     for number in (*counts, header["filled"], *(rows for rows, _ in sets)):
         if type(number) is not int or number < 0:
-            raise ValueError(f"the count {number!r}")
+            raise ValueError(f"invalid count {number!r}")
     if type(ranges) is not bool or type(rounding) is not float or not 0 <= rounding < 1:
-        raise ValueError("its ranges or its rounding")
+        raise ValueError("invalid ranges or rounding")
     if not sets or not all(type(logarithm) is int for _, logarithm in sets):
-        raise ValueError("its list of moments")
+        raise ValueError("invalid list of moments")
     each = 1 + p * (4 if ranges else 2) + p * (p + 1) // 2
     if len(body) != each * len(sets) * NUMBERS.itemsize:
         raise ValueError(f"{len(body)} bytes of numbers for {len(sets)} moments of {p} columns")
@@ -148,7 +148,7 @@ def _parse(header: dict[str, Any], body: memoryview) -> SavedMoments:
 def _columns(header: dict[str, Any]) -> Columns:
     features, targets, weight = (header[key] for key in ("features", "targets", "sample_weight"))
     if weight is not None and not isinstance(weight, str):
-        raise ValueError("its sample weight is not a name")
+        raise ValueError("the sample weight is not a name")
     for names in (features, targets):
         if not isinstance(names, list) or not names:
             raise ValueError("it has no features or no targets")
