@@ -43,7 +43,14 @@ class Columns:
     @cached_property
     def features(self) -> list[str]:
         """The names of the graph's d inputs."""
+        if not self.categories:
+            return [column.name for column in self.inputs]
         return [feature for column in self.inputs for feature in column.features]
+
+    @cached_property
+    def categories(self) -> list[int]:
+        """The places of the category columns among the inputs."""
+        return [j for j, column in enumerate(self.inputs) if column.kind == "category"]
 
     @property
     def all(self) -> list[str]:

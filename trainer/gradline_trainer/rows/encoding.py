@@ -127,7 +127,7 @@ def learn_encoding(
         raise InputError(
             f"max_categories = {max_categories!r}, expected 2 or more", code="bad-option"
         )
-    if options.missing != "mean" and all(column.kind == "number" for column in columns.inputs):
+    if options.missing != "mean" and not columns.categories:
         return table, columns
     tallies = _tally(RowReader(table, columns, options), max_categories, report, engine)
     inputs = []
@@ -149,8 +149,7 @@ def _tally(
     columns = whole.columns
     # With `error`, no other column decides which rows are trained on.
     if whole.options.missing == "error":
-        inputs = [column for column in columns.inputs if column.kind == "category"]
-        columns = replace(columns, inputs=inputs)
+        columns = replace(columns, inputs=[columns.inputs[j] for j in columns.categories])
     reader = replace(whole, columns=columns)
     work = partial(_tally_reader, max_categories=max_categories)
     if engine is None:
