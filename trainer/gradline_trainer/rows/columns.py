@@ -93,15 +93,7 @@ def choose_columns(
     weight: str | None = None,
     one_hot: Sequence[str] | str = (),
 ) -> Columns:
-    """Choose the columns to train on, and check every name against the table.
-
-    Args:
-        table: The table.
-        targets: At least one name.
-        features: Names in the graph's order; None for every other numeric column.
-        exclude: Names that must not become features.
-        weight: The column of sample weights.
-        one_hot: Names of features that are categories, of any kind but dates.
+    """Choose the columns to train on, and check every name against the table; see `fit`.
 
     Raises:
         InputError: For a name that is unknown, repeated or used twice, or whose column has the

@@ -110,14 +110,6 @@ def learn_encoding(
 ) -> tuple[Table, Columns]:
     """Learn levels and fill values, and return the table and columns that use them.
 
-    Args:
-        table: Read once, unless there is nothing to learn.
-        columns: The chosen columns; categories have no levels yet.
-        options: The run's options.
-        max_categories: The most levels that a column may have.
-        report: Called with ("rows", how many were read so far).
-        engine: Reads the rows; None for this process.
-
     Raises:
         InputError: For missing values that `options.missing` does not allow; for a category
             column with too many levels, with fractions or with only one level; for a column

@@ -26,12 +26,7 @@ def advise(
 ) -> list[str]:
     """List a run's warnings, one sentence each.
 
-    Args:
-        reader: After its pass over the table.
-        moments: The moments of the training rows.
-        problem: With the features that were left out.
-        unfinished: How far from the optimum the run stopped; None if it converged.
-        exact: What exact arithmetic found, if it was used.
+    `unfinished` says how far from the optimum the run stopped; it is None if the run converged.
     """
     columns = reader.columns
     found = advise_on_columns(reader, moments, problem.constant, problem.dependent)
@@ -70,11 +65,8 @@ def advise_on_columns(
 ) -> list[str]:
     """List the warnings about columns and rows that a run leaves out.
 
-    Args:
-        reader: After its pass over the table.
-        moments: The moments of the columns.
-        constant: Places of features with a single value, or a second moment of 0.
-        dependent: Places of features that are linear in earlier ones.
+    `constant` has the places of features with a single value or a second moment of 0, `dependent`
+    those of features that are linear in earlier ones.
     """
     columns, counts = reader.columns, reader.counts
     alike = one_value(moments)

@@ -77,8 +77,6 @@ class Sandwich:
     """What the middle's terms depend on, besides the rows.
 
     Attributes:
-        kind: "HC0" to "HC3".
-        whitening: The fit's whitening transform.
         weights: W of the active features, shape (k, r).
         target_centre: The targets' means, shape (k,), and their rounding errors; 0 without a
             bias. The optimum goes through the means, so b is not needed.
@@ -132,13 +130,6 @@ def measure_robust(
     """Compute the robust covariances of a fit in one pass over its rows.
 
     None, without a pass, if the run ended before the optimum or no degree of freedom is left.
-
-    Args:
-        kind: "HC0" to "HC3".
-        walk: Over the rows.
-        moments: The moments of the training rows.
-        trained: What the run learned from them.
-        problem: The problem that the moments state.
     """
     if not trained.converged:
         return None
