@@ -159,10 +159,12 @@ def matrix_of(values: Any, what: str) -> Any:
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
-    is_array = isinstance(values, np.ndarray)
-    if not is_array and is_sparse(values):
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        array = np.asarray(values)  # not a subclass, such as np.matrix
+    elif is_sparse(values):
         return _compressed(values, what)
-    array = values if is_array and values.dtype.kind != "O" else _array_of(values, what)
+    else:
+        array = _array_of(values, what)
     if array.ndim == 1 and what != "X":
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape[1:]:

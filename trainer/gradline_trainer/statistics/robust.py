@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline_trainer.descent.problem import Problem
+from gradline_trainer.descent.rounding import EPSILON
 from gradline_trainer.descent.run import Trained
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
@@ -31,7 +32,6 @@ __all__ = ["Robust", "measure_robust", "refuse_robust", "robust_warnings"]
 Array = NDArray[np.float64]
 Kind = Literal["HC0", "HC1", "HC2", "HC3"]
 POWERS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
-EPSILON = 2.0**-53
 CHUNK = 1 << 18  # numbers of a batch in whitened coordinates
 LEAST_ROWS = 256
 MOST = 1 << 24  # numbers of all covariances together; a few times as many are in memory at once

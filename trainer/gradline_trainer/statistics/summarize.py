@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from gradline.errors import InputError, RefusedError
 from gradline.formatting import count
 from gradline_trainer.descent.problem import Problem, state_problem
+from gradline_trainer.descent.rounding import EPSILON
 from gradline_trainer.moments.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.statistics.formulas import Design, target_statistics
 from gradline_trainer.statistics.metrics import unresolved
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["summarize"]
 
 Array = NDArray[np.float64]
-EPSILON = 2.0**-53
 NEAR = 1e-9  # a gap of this share of the loss changes no statistic by more
 
 
