@@ -234,7 +234,7 @@ def test_a_row_that_decides_a_coefficient_alone_leaves_hc2_and_hc3_undefined(
         close(summary.targets["y0"].standard_error, peer.bse)
         assert not found.warnings
         return
-    assert any(f"{kind} standard errors are not defined: 1 row of" in w for w in found.warnings)
+    assert any(f"{kind} standard errors are not defined: 1 row with" in w for w in found.warnings)
     for target, of_target in summary.targets.items():
         for member in BY_TERM:
             assert getattr(of_target, member) == [None] * 4

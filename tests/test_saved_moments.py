@@ -252,8 +252,8 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     "twice": (file_with(GOOD, targets=["x1"]), "bad-moments", "a name occurs twice"),
     "a number's name": (file_with(GOOD, features=["x0", 1]), "bad-moments", "a name is not text"),
     "columns": (file_with(GOOD, columns=[{}]), "bad-moments", "no known kind"),
-    "a count": (file_with(GOOD, filled=-1), "bad-moments", "the count -1"),
-    "many sets": (file_with(GOOD, moments=[]), "bad-moments", "its list of moments"),
+    "a count": (file_with(GOOD, filled=-1), "bad-moments", "invalid count -1"),
+    "many sets": (file_with(GOOD, moments=[]), "bad-moments", "invalid list of moments"),
     "no rounding": (file_with(GOOD, rounding=1.0), "bad-moments", "rounding"),
     "fewer rows": (
         file_with(GOOD, rows={"read": 19, "dropped": 0, "held_out": 0}),

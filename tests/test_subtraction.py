@@ -44,7 +44,7 @@ def test_a_difference_that_is_subtracted_again_keeps_the_rounding_it_had() -> No
 
 @pytest.mark.parametrize("rounding", [-1e-300, -1e-3, -1.0, 1.0, 2.0])
 def test_a_rounding_that_none_can_be_is_refused(rounding: float) -> None:
-    with pytest.raises(InputError, match="its ranges or its rounding") as caught:
+    with pytest.raises(InputError, match="invalid ranges or rounding") as caught:
         parse(file_with(GOOD, rounding=rounding), "file")
     assert caught.value.code == "bad-moments"
 

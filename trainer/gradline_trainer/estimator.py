@@ -1,4 +1,4 @@
-"""LinearRegression: fit() as a scikit-learn estimator, and the package in one call."""
+"""Wrap fit() as a scikit-learn estimator that can export its package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from gradline_trainer.rows.rows import RowReader
 
 __all__ = ["LinearRegression"]
 
-SHARED = (  # options that bear the same name here
+SHARED = (  # options with the same name here
     "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
     "folds", "dtype", "dependent",
 )  # fmt: skip
@@ -37,31 +37,31 @@ SHARED = (  # options that bear the same name here
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Least squares by gradient descent, with scikit-learn's interface.
 
-    The solution is that of `sklearn.linear_model.LinearRegression`, with a penalty that of `Ridge`.
-    What `fit()` refuses since there is nothing to learn is answered here as scikit-learn answers
-    it: a single row, a constant target or constant features give W = 0 and b the mean.
+    It gives the same solution as `sklearn.linear_model.LinearRegression`, and with a penalty the
+    same as `Ridge`. Where `fit()` finds nothing to learn (a single row, a constant target, constant
+    features), it answers like scikit-learn: W = 0, and b is the mean.
 
     Args:
         learning_rate: A positive number, or "auto" for 1/λmax of the loss's Hessian.
-        epochs: The most steps.
-        tolerance: The loop stops when the bound on the loss gap is below tolerance · loss.
-        preconditioning: The coordinates that the loop runs in: "none", "standardize" or "whiten".
-        gradient: Where it comes from: "rows", "moments" or "auto".
+        epochs: The largest number of steps.
+        tolerance: The loop stops if the bound on the loss gap is below tolerance · loss.
+        preconditioning: The loop's coordinates: "none", "standardize" or "whiten".
+        gradient: Computed from "rows" or "moments"; or "auto".
         arithmetic: "fast", "exact" or "auto".
-        ridge: The penalty on the weights; the `alpha` of scikit-learn's Ridge. "auto" lets
-            cross-validation choose it.
-        folds: Of that cross-validation, None for 5 or where there is none.
-        fit_intercept: Whether there is a bias.
-        dtype: Of the exported graph: "float32", "float64" or "auto"; see `Options`.
-        dependent: The weights of linearly dependent features: see `Options`.
-        random_state: The seed of the folds, and of the first weights with preconditioning "none".
+        ridge: The penalty on the weights, `alpha` in scikit-learn's Ridge; with "auto",
+            cross-validation chooses it.
+        folds: The folds of that cross-validation; None for 5, or for no cross-validation.
+        fit_intercept: Whether to learn a bias.
+        dtype: The exported graph's: "float32", "float64" or "auto"; see `Options`.
+        dependent: How to set the weights of linearly dependent features; see `Options`.
+        random_state: Seeds the folds and, with preconditioning "none", the first weights.
 
     Attributes:
         coef_: W, shape (d,) for y of shape (n,), (k, d) for y of shape (n, k); float64.
         intercept_: b, a float64 or shape (k,).
-        n_iter_: How many epochs the loop ran.
+        n_iter_: The number of epochs.
         n_features_in_: d.
-        feature_names_in_: The names of X's columns, shape (d,), where they are all strings.
+        feature_names_in_: The names of X's columns, shape (d,), if they are all strings.
         fit_: The `Fit`: history, metrics, optimality, warnings.
     """
 
@@ -96,7 +96,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
 
     @known_state()
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | float | None = None) -> Self:
-        """Return the estimator, fitted to X (n, d) and y (n,) or (n, k).
+        """Fit the estimator to X (n, d) and y (n,) or (n, k).
 
         Each warning in `fit_.warnings` is also issued as a `gradline.GradlineWarning`.
 
@@ -107,9 +107,9 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             sample_weight: Shape (n,), each at least 0, or one number for all rows.
 
         Raises:
-            InputError: For an option out of range, and weights that are negative or all 0.
+            InputError: For an option out of range, and for weights that are negative or all 0.
             ValueError: For arrays that scikit-learn's `check_X_y` refuses.
-            RefusedError: Where the run diverged, saying why.
+            RefusedError: If the run diverged; the message says why.
         """
         options = self._options()
         targets = _labels(y)
@@ -131,7 +131,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             pass
 
         self.fit_ = learn(Walk(reader, silent), options, silent, refuse_trivial=False)
-        self._take(self.fit_, single=wanted.ndim == 1)
+        self._set_fitted(self.fit_, single=wanted.ndim == 1)
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -148,7 +148,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             state = check_random_state(state).randint(2**31)
         return Options(**given, bias=bool(bias), seed=int(state))
 
-    def _take(self, found: Fit, *, single: bool) -> None:
+    def _set_fitted(self, found: Fit, *, single: bool) -> None:
         weights, bias = found.weights.numpy(), found.bias.numpy()
         self.coef_ = weights[0] if single else weights
         self.intercept_ = bias[0] if single else bias
@@ -157,16 +157,16 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             gap = found.optimality.gap
             where = "" if gap is None else f", {gap:.3g} above the least loss"
             warn(
-                f"stopped after {self.n_iter_} epochs{where}; fit_.warnings says what leads there",
+                f"stopped after {self.n_iter_} epochs{where}; fit_.warnings says how to get there",
                 ConvergenceWarning,
-                stacklevel=4,  # behind `fit` and its decorator
+                stacklevel=4,  # the caller of `fit`, outside its decorator
             )
-        for told in found.warnings:
-            warn(told, GradlineWarning, stacklevel=4)
+        for warning in found.warnings:
+            warn(warning, GradlineWarning, stacklevel=4)
 
     @numpy_defaults()
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return the predictions X @ coef_.T + intercept_ in float64, shape (n,) or (n, k).
+        """Predict X @ coef_.T + intercept_ in float64, shape (n,) or (n, k).
 
         Raises:
             NotFittedError: Before `fit`.
@@ -179,17 +179,17 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         return predictions
 
     def export(self, path: str | Path, *, name: str = "model", **options: Any) -> Path:
-        """Return the path of the new version directory that holds the fitted model's package.
+        """Export the fitted model as a package; return the path of its new version directory.
 
         Args:
             path: The folder of packages.
-            name: The package's.
-            **options: Of `gradline_export.export_package`.
+            name: The package's name.
+            **options: Passed to `gradline_export.export_package`.
 
         Raises:
             NotFittedError: Before `fit`.
-            InputError: Where all rows have the same features: the package would hold them.
-            GradlineError: As `export_package` does.
+            InputError: If all rows have the same features: the package would hold them.
+            GradlineError: See `export_package`.
         """
         check_is_fitted(self)
         moments = self.fit_.moments
@@ -199,14 +199,14 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
                 code="constant-features",
                 hint="fit rows that differ",
             )
-        # Imports point from export to trainer, so the export wing names itself in an entry point.
+        # The trainer may not import the export wing, which declares itself in an entry point.
         (wing,) = entry_points(group="gradline", name="export")
         published: Path = wing.load()(self.fit_, path, name, **options)
         return published
 
 
 def _labels(y: Any) -> list[str] | None:
-    """Return the names of a frame's columns or of a series, None where it has none."""
+    """Get the names of a data frame's columns or of a series; None without usable names."""
     labels = column_labels(y) or [getattr(y, "name", None)]
     usable = all(isinstance(label, str) and label for label in labels)
     return labels if usable and len(set(labels)) == len(labels) else None

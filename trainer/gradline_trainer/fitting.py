@@ -111,8 +111,7 @@ def fit(
             note = uncut(check_shareable(source, chosen))
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
-        encoded = any(column.kind == "category" for column in columns.inputs)
-        if encoded or chosen.missing == "mean":
+        if columns.categories or chosen.missing == "mean":
             source, columns = learn_encoding(
                 source, columns, chosen, max_categories, report, workers
             )

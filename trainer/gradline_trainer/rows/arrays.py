@@ -64,7 +64,7 @@ class ArrayTable:
         size = rows or BLOCK_ROWS
         if rows is None and not all(isinstance(part, np.ndarray) for part in self.parts):
             size = max(GROUP_ROWS, min(BLOCK_ROWS, DENSE // len(self.names)))
-        place = {name: j for j, name in reversed(list(enumerate(self.names)))}
+        place = {name: j for j, name in enumerate(self.names)}
         places = [place[name] for name in columns]
         everything = places == list(range(len(self.names))) and not self.place_of
         for start in range(0, self.expected_rows(), size):
@@ -141,12 +141,8 @@ def table_of_arrays(
             code="wrong-shape",
             hint="give one row of each per observation",
         )
-    return (
-        ArrayTable(parts, [name for names in labels for name in names]),
-        targets,
-        features,
-        weight,
-    )
+    table = ArrayTable(parts, [name for names in labels for name in names])
+    return table, targets, features, weight
 
 
 def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
@@ -169,10 +165,12 @@ def matrix_of(values: Any, what: str) -> Any:
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
-    is_array = isinstance(values, np.ndarray)
-    if not is_array and is_sparse(values):
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        array = np.asarray(values)  # not a subclass, such as np.matrix
+    elif is_sparse(values):
         return _compressed(values, what)
-    array = values if is_array and values.dtype.kind != "O" else _array_of(values, what)
+    else:
+        array = _array_of(values, what)
     if array.ndim == 1 and what != "X":
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape[1:]:

@@ -4,49 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any
 
-from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import Column
 from gradline.errors import InputError, nearest_column
-from gradline.tables import Block, FrameTable, TableFile
+from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 
 __all__ = ["Columns", "Table", "choose_columns", "open_table"]
 
+Table = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 NUMERIC_SHARE = 0.9  # a text column with this share of numbers was probably meant to be numeric
-
-
-class Table(Protocol):
-    """What a training run reads: see `gradline.tables.FrameTable`."""
-
-    names: list[str]
-    kinds: dict[str, str]
-
-    @property
-    def paths(self) -> Sequence[TableFile]:
-        """The files."""
-
-    def label(self, part: int) -> str:
-        """Name a part for messages."""
-
-    def with_categories(self, place_of: Mapping[str, PlaceOf]) -> Self:
-        """Copy the table, with these columns read as the places of their categories."""
-
-    def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
-        """Yield the named columns as numbers, `rows` at a time."""
-
-    def expected_rows(self) -> int | None:
-        """Estimate the number of rows, if possible."""
-
-    def not_numbers(self, name: str, role: str = "feature") -> InputError:
-        """Build the error for a column, chosen as `role`, that is not numeric."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +42,14 @@ class Columns:
     @cached_property
     def features(self) -> list[str]:
         """The names of the graph's d inputs."""
+        if not self.categories:
+            return [column.name for column in self.inputs]
         return [feature for column in self.inputs for feature in column.features]
+
+    @cached_property
+    def categories(self) -> list[int]:
+        """The places of the category columns among the inputs."""
+        return [j for j, column in enumerate(self.inputs) if column.kind == "category"]
 
     @property
     def all(self) -> list[str]:
@@ -108,15 +89,7 @@ def choose_columns(
     weight: str | None = None,
     one_hot: Sequence[str] | str = (),
 ) -> Columns:
-    """Choose the columns to train on, and check every name against the table.
-
-    Args:
-        table: The table.
-        targets: At least one name.
-        features: Names in the graph's order; None for every other numeric column.
-        exclude: Names that must not become features.
-        weight: The column of sample weights.
-        one_hot: Names of features that are categories, of any kind but dates.
+    """Choose the columns to train on, and check every name against the table; see `fit`.
 
     Raises:
         InputError: For a name that is unknown, repeated or used twice, or whose column has the

@@ -109,14 +109,6 @@ def learn_encoding(
 ) -> tuple[Table, Columns]:
     """Learn levels and fill values, and return the table and columns that use them.
 
-    Args:
-        table: Read once.
-        columns: The chosen columns; categories have no levels yet.
-        options: The run's options.
-        max_categories: The most levels that a column may have.
-        report: Called with ("rows", how many were read so far).
-        engine: Reads the rows; None for this process.
-
     Raises:
         InputError: For missing values that `options.missing` does not allow; for a category
             column with too many levels, with fractions or with only one level; for a column
@@ -142,8 +134,7 @@ def _tally(
     columns = whole.columns
     # With `error`, no other column decides which rows are trained on.
     if whole.options.missing == "error":
-        inputs = [column for column in columns.inputs if column.kind == "category"]
-        columns = replace(columns, inputs=inputs)
+        columns = replace(columns, inputs=[columns.inputs[j] for j in columns.categories])
     reader = replace(whole, columns=columns)
     work = partial(_tally_reader, max_categories=max_categories)
     if engine is None:

@@ -66,10 +66,11 @@ class Rows:
         return len(self.pieces[0])
 
     def laid_out(self) -> Rows:
-        """Copy features and targets to contiguous float64: a sum's bits depend on the layout."""
-        pair = tuple(np.ascontiguousarray(p, np.float64) for p in (self.features, self.targets))
+        """Copy to contiguous float64 arrays: a sum's bits depend on the layout."""
+        features = np.ascontiguousarray(self.features, np.float64)
+        targets = np.ascontiguousarray(self.targets, np.float64)
         weights = None if self.weights is None else np.ascontiguousarray(self.weights)
-        return replace(self, pieces=pair, weights=weights)
+        return replace(self, pieces=(features, targets), weights=weights)
 
     def cut(self, part: slice) -> Rows:
         """Take consecutive rows."""
@@ -154,12 +155,12 @@ class RowReader:
         counts = self.counts = Counts()
         for block in self.table.blocks(self.columns.all, self.block_rows):
             counts.blocks += 1
-            counts.read += len(block)
+            counts.read += len(block.pieces[0])
             if self._is_plain(block):
                 first = self.before.training + counts.training
                 training = Rows(block.pieces, len(self.columns.features), first=first)
                 held_out = training.cut(slice(0))
-                counts.training += len(block)
+                counts.training += len(training)
             else:
                 complete = self._check(block)
                 if counts.faults:
@@ -208,14 +209,9 @@ class RowReader:
     def _is_plain(self, block: Block) -> bool:
         """Check whether every row trains, with the same weight."""
         options = self.options
-        if self.columns.weight or options.holdout or options.folds or self._categories:
+        if self.columns.weight or options.holdout or options.folds or self.columns.categories:
             return False
         return all(map(_is_finite, block.pieces))
-
-    @property
-    def _categories(self) -> list[int]:
-        """The places of the category columns."""
-        return [j for j, column in enumerate(self.columns.inputs) if column.kind == "category"]
 
     def _divide(self, block: Block, complete: NDArray[np.bool_]) -> tuple[Rows, Rows]:
         """Divide a block's complete rows into training rows and held-out rows, and count them."""
@@ -257,7 +253,7 @@ class RowReader:
             self._note("missing", missing, every, block)
         incomplete = missing.any(axis=1)
         self._note("infinite", np.isinf(values), every, block)
-        known = ~np.any(values[:, self._categories] < 0, axis=1)
+        known = ~np.any(values[:, self.columns.categories] < 0, axis=1)
         if self.columns.weight is not None:
             self._note("negative", values[:, -1:] < 0, every[-1:], block)
             known |= values[:, -1] == 0  # `_rows` leaves such a row out
@@ -267,8 +263,8 @@ class RowReader:
 
     def _unfilled(self, missing: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
         """Find the missing values that a mean cannot fill: those of targets and weights."""
-        d = len(self.columns.inputs)
-        self._note("no category", missing[:, self._categories], self._categories, block)
+        d, categories = len(self.columns.inputs), self.columns.categories
+        self._note("no category", missing[:, categories], categories, block)
         unfilled = missing.copy()
         unfilled[:, :d] = False
         kept = ~unfilled.any(axis=1)

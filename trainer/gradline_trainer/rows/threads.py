@@ -24,11 +24,10 @@ Result = TypeVar("Result")
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
 ) -> Iterator[Result]:
-    """Yield work(item) for each item, in order, while later items are read and worked on.
+    """Yield work(item) for each item, in order, while several threads work on later items.
 
-    Each thread uses one of PyTorch's. So they do not compete for cores, and their number (by
-    default the number of cores) changes no bit. At most one item more than there are threads is in
-    memory. Call it within `one_thread_each`.
+    Call it within `one_thread_each`: then the number of threads (by default one per core) changes
+    no bit. At most one item more than there are threads is in memory.
     """
     source = iter(items)
     first = list(islice(source, 2))
@@ -66,11 +65,6 @@ def _limit_thread() -> None:
         library.set_num_threads(1)
 
 
-def _set_count(library: Any, count: int) -> None:
-    _release(library)
-    library.set_num_threads(count)
-
-
 def _release(library: Any) -> None:
     """Let any thread set the count: threadpoolctl ≥ 3.8 obeys only the first that did."""
     if clear := getattr(library, "clear_controlling_thread", None):
@@ -86,14 +80,15 @@ class _Limit:
         self.found: list[int] = []
 
     def enter(self) -> list[int]:
-        """Limit the libraries; return the counts to restore."""
+        """Limit the libraries; return this thread's counts, to restore later."""
         with self.lock:
             own = [library.get_num_threads() for library in _libraries()]
             if not self.inside:
                 self.found = own
             self.inside += 1
             for library in _libraries():
-                _set_count(library, 1)
+                _release(library)
+                library.set_num_threads(1)
             # A thread that began while another was inside has the limit as its own count.
             return [
                 first if count == 1 else count for first, count in zip(self.found, own, strict=True)
@@ -105,25 +100,22 @@ class _Limit:
             self.inside -= 1
             for library, count in zip(_libraries(), counts, strict=True):
                 if _of_each_thread(library) or not self.inside:
-                    _set_count(library, count)
+                    _release(library)
+                    library.set_num_threads(count)
                     _release(library)
 
 
-class _Mine(threading.local):
-    inside = False
-
-
-_limit, _mine = _Limit(), _Mine()
+_limit, _mine = _Limit(), threading.local()
 
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """Limit PyTorch and NumPy's BLAS to one thread for each of ours; then restore the counts.
 
-    The last bits of a product or a factorization depend on how a library divides it among threads.
-    Here the result depends only on the table.
+    The last bits of a product or a factorization depend on how a library divides it among threads;
+    with one thread they depend only on the table.
     """
-    if _mine.inside:
+    if getattr(_mine, "inside", False):
         yield
         return
     counts = _limit.enter()

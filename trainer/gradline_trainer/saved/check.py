@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.errors import InputError
 from gradline_trainer.descent.problem import cholesky
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
@@ -16,28 +15,23 @@ __all__ = ["check_moments", "is_semidefinite"]
 ROUNDING = 2.0**-40  # relative, of a co-moment: far more than any sum over blocks has
 
 
-def check_moments(saved: SavedMoments, name: str) -> None:
+def check_moments(saved: SavedMoments) -> None:
     """Check that moments are finite, in range and positive semidefinite within rounding.
 
-    Args:
-        saved: Moments whose shapes are checked.
-        name: What messages call them.
-
     Raises:
-        InputError: With the fault and the column, if it has one.
+        ValueError: With the fault and the column, if it has one.
     """
     names = [*saved.columns.features, *saved.columns.targets]
     for moments in (saved.moments, *saved.folds):
-        fault = _fault(moments, names, weighted=saved.columns.weight is not None)
-        if fault:
-            raise _impossible(name, fault)
+        if fault := _fault(moments, names, weighted=saved.columns.weight is not None):
+            raise ValueError(fault)
     left = saved.rows_read - saved.rows_dropped - saved.rows_held_out
     if saved.moments.rows > left:
-        raise _impossible(name, f"{saved.moments.rows} training rows, of {left}")
+        raise ValueError(f"{saved.moments.rows} training rows, of {left}")
     if saved.folds and sum(fold.rows for fold in saved.folds) != saved.moments.rows:
-        raise _impossible(name, "the folds' rows do not add up")
+        raise ValueError("the folds' rows do not add up")
     if len(saved.folds) == 1:
-        raise _impossible(name, "a single fold")
+        raise ValueError("a single fold")
 
 
 def _fault(m: Moments, names: list[str], *, weighted: bool) -> str | None:
@@ -79,11 +73,3 @@ def is_semidefinite(moments: Moments) -> bool:
         return False
     np.fill_diagonal(scaled, 1 + len(varies) * (ROUNDING + moments.rounding))
     return cholesky(scaled) is not None
-
-
-def _impossible(name: str, what: str) -> InputError:
-    return InputError(
-        f"{name}: no table has these moments: {what}",
-        code="bad-moments",
-        hint="get a new copy of the file",
-    )

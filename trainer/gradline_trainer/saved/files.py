@@ -11,6 +11,7 @@ from gradline.atomic import write_named
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError
 from gradline_trainer.moments.saved_moments import MomentsFile, SavedMoments
+from gradline_trainer.saved.format import MAGIC, dump, parse
 
 if TYPE_CHECKING:
     from gradline_trainer.result import Fit
@@ -26,8 +27,6 @@ def load_moments(path: str | Path) -> SavedMoments:
         InputError: For a file that can't be read, has another or a newer format or is damaged,
             and for moments that no table can have.
     """
-    from gradline_trainer.saved.format import MAGIC, parse
-
     path = Path(path)
     try:
         with path.open("rb") as opened:
@@ -58,8 +57,6 @@ def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
         InputError: For a fit that did not keep its moments.
         OutputError: If the file can't be written.
     """
-    from gradline_trainer.saved.format import dump
-
     saved = found if isinstance(found, SavedMoments) else found.gathered
     if saved is None:
         raise InputError(

@@ -83,11 +83,15 @@ def parse(data: bytes, name: str) -> SavedMoments:
     _check_frame(data, first, name)
     try:
         found = parse_strict(header.decode())
-        return _parse(found, memoryview(body)[:-DIGEST], name)
+        return _parse(found, memoryview(body)[:-DIGEST])
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise _bad(name, str(error)) from error
+        raise InputError(
+            f"{name} is not a valid file of saved moments: {error}",
+            code="bad-moments",
+            hint="get a new copy of the file",
+        ) from error
 
 
 def _check_frame(data: bytes, first: bytes, name: str) -> None:
@@ -112,7 +116,7 @@ def _check_frame(data: bytes, first: bytes, name: str) -> None:
         )
 
 
-def _parse(header: dict[str, Any], body: memoryview, name: str) -> SavedMoments:
+def _parse(header: dict[str, Any], body: memoryview) -> SavedMoments:
     columns = _columns(header)
     names = [*columns.features, *columns.targets]
     p, ranges, rounding = len(names), header["ranges"], header["rounding"]
@@ -120,14 +124,14 @@ def _parse(header: dict[str, Any], body: memoryview, name: str) -> SavedMoments:
     sets = [(entry["rows"], entry["log_weights"]) for entry in header["moments"]]
     for number in (*counts, header["filled"], *(rows for rows, _ in sets)):
         if type(number) is not int or number < 0:
-            raise _bad(name, f"the count {number!r}")
+            raise ValueError(f"invalid count {number!r}")
     if type(ranges) is not bool or type(rounding) is not float or not 0 <= rounding < 1:
-        raise _bad(name, "its ranges or its rounding")
+        raise ValueError("invalid ranges or rounding")
     if not sets or not all(type(logarithm) is int for _, logarithm in sets):
-        raise _bad(name, "its list of moments")
+        raise ValueError("invalid list of moments")
     each = 1 + p * (4 if ranges else 2) + p * (p + 1) // 2
     if len(body) != each * len(sets) * NUMBERS.itemsize:
-        raise _bad(name, f"{len(body)} bytes of numbers for {len(sets)} moments of {p} columns")
+        raise ValueError(f"{len(body)} bytes of numbers for {len(sets)} moments of {p} columns")
     numbers = np.frombuffer(body, NUMBERS).astype(np.float64).reshape(len(sets), each)
     exactly = set(header["float32"])
     float32 = np.array([column in exactly for column in names])
@@ -137,14 +141,14 @@ def _parse(header: dict[str, Any], body: memoryview, name: str) -> SavedMoments:
     )
     read, dropped, held_out = counts
     saved = SavedMoments(whole, folds, columns, read, dropped, held_out, header["filled"])
-    check_moments(saved, name)
+    check_moments(saved)
     return saved
 
 
 def _columns(header: dict[str, Any]) -> Columns:
     features, targets, weight = (header[key] for key in ("features", "targets", "sample_weight"))
     if weight is not None and not isinstance(weight, str):
-        raise ValueError("its sample weight is not a name")
+        raise ValueError("the sample weight is not a name")
     for names in (features, targets):
         if not isinstance(names, list) or not names:
             raise ValueError("it has no features or no targets")
@@ -175,12 +179,4 @@ def _moments(
     rows, logarithms = counted
     return Moments(
         rows, float(row[0]), mean, rest, comoment, minimum, maximum, float32, logarithms, rounding
-    )
-
-
-def _bad(name: str, what: str) -> InputError:
-    return InputError(
-        f"{name} is not a valid file of saved moments: {what}",
-        code="bad-moments",
-        hint="get a new copy of the file",
     )

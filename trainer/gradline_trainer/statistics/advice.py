@@ -27,16 +27,7 @@ def advise(
     solution: Solution,
     options: Options,
 ) -> list[str]:
-    """List the warnings of a run, one sentence each.
-
-    Args:
-        columns: What the table's columns are used for.
-        counts: The counts of the first pass.
-        moments: The moments of the training rows.
-        problem: With the features that were left out.
-        solution: What the run learned.
-        options: The options of the run.
-    """
+    """List the warnings of a run, one sentence each."""
     exact, optimality = solution.exact, solution.optimality
     found = _on_columns(columns, counts, moments, problem.constant)
     found += _on_dependent(problem.dependent, columns, options)
@@ -72,11 +63,7 @@ def _on_columns(
 ) -> list[str]:
     """List the warnings about columns and rows that a run leaves out.
 
-    Args:
-        columns: What the table's columns are used for.
-        counts: The counts of the first pass.
-        moments: The moments of the columns.
-        constant: Places of features with a single value, or a second moment of 0.
+    `constant` has the places of features with a single value or a second moment of 0.
     """
     alike = one_value(moments)
 

@@ -22,14 +22,12 @@ class Design:
     """What the statistics of all targets share.
 
     Attributes:
-        bias: Whether there is a bias.
         rows: n.
         terms: The number of features and biases, d + 1 or d.
         active: The places of the p estimated terms, which are independent; the bias is last.
         inestimable: The places of terms whose coefficients the rows do not determine.
         root: U with UᵀU = (XᵀWX)⁻¹ of the estimated terms, shape (p, p).
         log_weights: Σ log w.
-        level: The intervals' confidence level.
     """
 
     bias: bool

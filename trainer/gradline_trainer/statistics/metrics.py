@@ -167,11 +167,8 @@ def metrics_from_moments(
 ) -> list[Metrics]:
     """Measure each target from the moments of [features, targets].
 
-    Args:
-        moments: Of p = d + k columns.
-        weights: W, shape (k, d).
-        bias: b, shape (k,).
-        resolution: The smallest mean square that the moments can tell from 0, shape (k,).
+    Shapes: weights (k, d), bias (k,). `resolution`, shape (k,), is the smallest mean square that
+    the moments can tell from 0 for weights of 0.
     """
     resolution = unresolved(moments, weights, resolution)
     d = weights.shape[1]
@@ -186,12 +183,7 @@ def unresolved(moments: Moments, weights: Array, resolution: Array) -> Array:
     """Compute the smallest mean squared residual that can be told from 0, shape (k,).
 
     The residual is a difference of squares. If features nearly cancel, the squares of W·x may be
-    far larger than the target's own.
-
-    Args:
-        moments: The moments of p = d + k columns.
-        weights: W, shape (k, d).
-        resolution: The limit for weights of 0, shape (k,).
+    far larger than the target's own. `resolution` is the limit for weights of 0.
     """
     d = weights.shape[1]
     noise = 2 * (d + 2) * EPSILON

@@ -21,6 +21,7 @@ from gradline.errors import InputError
 from gradline.formatting import count
 from gradline_trainer.descent.losses import Solution
 from gradline_trainer.descent.problem import Problem
+from gradline_trainer.descent.rounding import EPSILON
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
@@ -31,7 +32,6 @@ __all__ = ["Robust", "measure_robust", "refuse_robust", "robust_warnings"]
 Array = NDArray[np.float64]
 Kind = Literal["HC0", "HC1", "HC2", "HC3"]
 POWERS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
-EPSILON = 2.0**-53
 CHUNK = 1 << 18  # numbers of a batch in whitened coordinates
 LEAST_ROWS = 256
 MOST = 1 << 24  # numbers of all covariances together; a few times as many are in memory at once
@@ -77,8 +77,6 @@ class Sandwich:
     """What the middle's terms depend on, besides the rows.
 
     Attributes:
-        kind: "HC0" to "HC3".
-        whitening: The fit's whitening transform.
         weights: W of the active features, shape (k, r).
         target_centre: The targets' means, shape (k,), and their rounding errors; 0 without a
             bias. The optimum goes through the means, so b is not needed.
@@ -131,15 +129,7 @@ def measure_robust(
 ) -> Robust | None:
     """Compute the robust covariances of a fit in one pass over its rows.
 
-    They hold at the optimum only: None, and no row is read, if the run stopped before it, or if no
-    degree of freedom is left.
-
-    Args:
-        kind: "HC0" to "HC3".
-        walk: Over the rows.
-        moments: The moments of the training rows.
-        solution: What the run learned from them.
-        problem: The problem that the moments state.
+    None, without a pass, if the run ended before the optimum or no degree of freedom is left.
     """
     if not solution.converged:
         return None

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from gradline.errors import InputError, RefusedError
 from gradline.formatting import count
 from gradline_trainer.descent.problem import Problem, state_problem
+from gradline_trainer.descent.rounding import EPSILON
 from gradline_trainer.moments.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.statistics.formulas import Design, target_statistics
 from gradline_trainer.statistics.metrics import unresolved
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["summarize"]
 
 Array = NDArray[np.float64]
-EPSILON = 2.0**-53
 NEAR = 1e-9  # a gap of this share of the loss changes no statistic by more
 
 
@@ -49,7 +49,10 @@ def summarize(fit: Fit, level: float) -> Summary:
     problem = state_problem(moments, len(fit.features), fit.options)
     _refuse_unfinished(fit, problem)
     design = _design(fit, moments, problem, level)
-    second = _second_moments(moments, fit.options.bias)
+    # Σw·z² of each column about its mean, or about 0 without a bias.
+    second = np.where(one_value(moments), 0.0, moments.squares)
+    if not fit.options.bias:
+        second = moments.squares + moments.weight * moments.mean**2
     d = len(fit.features)
     residual = _residual_squares(fit, moments, problem)
     deviations = np.sqrt(moments.squares)
@@ -88,8 +91,8 @@ def _moments_of(fit: Fit) -> Moments:
     """Get the moments that the statistics come from, or raise if there are none."""
     if not isinstance(fit.moments, Moments):
         raise RefusedError(
-            f"{count(len(fit.features), 'feature')} make a wide table: standard errors need the "
-            "co-moments, which do not fit in memory",
+            f"a wide table, {count(len(fit.features), 'feature')}, has no standard errors: they "
+            "come from the co-moments, which would not fit in memory",
             code="no-statistics",
             hint="give fewer features",
         )
@@ -152,13 +155,6 @@ def _robust(fit: Fit, design: Design, residual: float, t: int) -> tuple[Array, f
     if residual == 0:
         return np.zeros((p, p)), None
     return fit.robust.covariance[t], fit.robust.f[t]
-
-
-def _second_moments(moments: Moments, bias: bool) -> Array:
-    """Compute Σw·z² of each column about its mean, or about 0 without a bias."""
-    if bias:
-        return np.where(one_value(moments), 0.0, moments.squares)
-    return moments.squares + moments.weight * moments.mean**2
 
 
 def _residual_squares(fit: Fit, moments: Moments, problem: Problem) -> Array:

@@ -97,12 +97,7 @@ def measure_leverage(
 ) -> Leverage | None:
     """Measure how far the training rows are from their centre; None above MOST_FEATURES.
 
-    Args:
-        rows: The training rows, if available.
-        moments: The moments of the same rows.
-        problem: The problem that the moments state.
-        exact: The exact solution, if there is one. It is slow, so it is used only for features
-            that float64 can't separate.
+    The exact solution is slow, so it is used only for features that float64 can't separate.
     """
     if len(problem.active) > MOST_FEATURES:
         return None
