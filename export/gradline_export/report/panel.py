@@ -1,11 +1,9 @@
-"""The report's panel: a field for each column, and what the model predicts, as one types.
+"""The report's panel: a field for each column, and predictions as a person types.
 
-It is the server's component, `panel.html` of the runtime, with the frozen W and b beside it: the
-page computes x @ W.T + b in float64 from the values that the graph would take, well within the
-rounding bound of any host. Beside a prediction stands its interval where least squares has one:
-y ± q·s·√(1 + h), where s is the residual standard deviation, q the Student-t quantile and h the
-leverage (Seber and Lee, Linear Regression Analysis, 2nd ed., section 5.3), about the float64
-weights, as `gradline_export.freeze.intervals` has it.
+It is the server's component (`panel.html` of the runtime) with the frozen W and b. The page
+computes x @ W.T + b in float64 from inputs rounded as the graph's are, well within the rounding
+bound of any host. Least squares adds intervals around the float64 prediction, as in
+`gradline_export.freeze.intervals`.
 """
 
 from __future__ import annotations
@@ -32,24 +30,24 @@ from gradline_trainer.statistics.whitening import Whitening
 
 __all__ = ["panel"]
 
-LEVEL = 0.95  # which the component says
-MOST_FEATURES = 100  # of an interval: the factor has a number for each two of them
+LEVEL = 0.95  # the component says so
+MOST_FEATURES = 100  # with intervals: the factor has a number for each pair of features
 INTERVAL = (
-    "Below each prediction stands its 95 % prediction interval: where a new row with these values "
-    "would lie, if its error is normal and like those of the training rows."
+    "Below each prediction is its 95 % prediction interval, for a row whose error is normal and "
+    "like those of the training rows."
 )
 MOST_NUMBERS = 40_000  # of W, about 0.8 MB
-MOST_LETTERS = 2_500_000  # of all that the panel is told
+MOST_LETTERS = 2_500_000  # of the panel's data
 
 
 def panel(
     fit: Fit, manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[Any]
 ) -> Markup:
-    """Return the section of the report that tries the model.
+    """Write the report's section in which people try the model.
 
     Args:
-        fit: Of the manifest.
-        manifest: All but its list of files.
+        fit: The fit.
+        manifest: The manifest; its list of files is not needed.
         weights: W as frozen, shape (k, d).
         bias: b as frozen, shape (k,).
     """
@@ -71,7 +69,7 @@ def panel(
     try:
         data |= _interval(fit, data)
     except RefusedError as refused:
-        return _section(data, f"No interval stands beside the predictions: {refused}.")
+        return _section(data, f"No prediction intervals: {refused}.")
     return _section(data, INTERVAL)
 
 
@@ -93,24 +91,26 @@ def _section(data: dict[str, Any] | None, said: str) -> Markup:
 
 
 def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the intervals follow from.
+    """Compute what the page needs for intervals.
 
     Raises:
-        RefusedError: Where there are none.
+        RefusedError: If the fit has none.
     """
     d = len(fit.features)
     if d > MOST_FEATURES:
-        raise RefusedError(f"{count(d, 'feature')} would make the page large", code="no-intervals")
+        raise RefusedError(
+            f"{count(d, 'feature')} would make the page too large", code="no-intervals"
+        )
     if fit.options.robust is not None:
         raise RefusedError(
-            "with robust standard errors, the rows' variances are not taken to be alike",
+            "robust standard errors do not assume that all rows have the same variance",
             code="no-intervals",
         )
     summary = fit.summary(LEVEL)
     deviations = [found.residual_sd for found in summary.targets.values()]
     if summary.residual_dof < 1 or not any(deviations):
         raise RefusedError(
-            f"the {count(summary.rows, 'row')} are fitted without an error to judge by",
+            f"the {count(summary.rows, 'row')} leave no error to estimate from",
             code="no-intervals",
         )
     with needs_extra():
@@ -128,8 +128,8 @@ def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leverage(fit: Fit) -> dict[str, Any]:
-    """Return what a row's leverage follows from, as the manifest has it of few features."""
-    assert isinstance(fit.moments, Moments)  # noqa: S101 - or there were no statistics
+    """Compute a row's leverage factor, which the manifest has only for few features."""
+    assert isinstance(fit.moments, Moments)  # noqa: S101 - else there are no statistics
     d = len(fit.features)
     problem = state_problem(fit.moments, d, fit.options)
     whitening = Whitening.of(fit.moments, problem, fit.exact)
