@@ -1,4 +1,4 @@
-"""gradline_export: freeze a fit into ONNX and TorchScript, prove them equal, and publish."""
+"""gradline_export: freeze a fit as ONNX and TorchScript, prove them, and publish."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["export_package"]
 
 
 def __getattr__(name: str) -> Any:
-    # PyTorch takes a second to import, so it waits until something of it is asked for.
+    # PyTorch takes a second to import, so it is imported on first use.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra():

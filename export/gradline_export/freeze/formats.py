@@ -63,15 +63,15 @@ def to_onnx(
     targets: list[str],
     columns: list[dict[str, Any]] | None = None,
 ) -> bytes:
-    """Return the ONNX model y = Gemm(x, W, b, transB=1), checked by onnx.
+    """Write the ONNX model y = Gemm(x, W, b, transB=1), checked by onnx.
 
     Args:
         weights: W, shape (k, d), float32 or float64.
         bias: b, shape (k,), same dtype.
-        name: The model's.
+        name: The model's name.
         features: The d input names.
         targets: The k output names.
-        columns: Categories and fill values, as `gradline.columns.encoding.dump_columns` has them.
+        columns: Categories and fill values, from `gradline.columns.encoding.dump_columns`.
     """
     element = helper.np_dtype_to_tensor_dtype(weights.dtype)
     targets_count, features_count = weights.shape
@@ -116,8 +116,8 @@ def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
         script = torch.jit.script(model)
         if not isinstance(script, torch.jit.ScriptModule):
             raise InputError(
-                "PyTorch is told not to compile, by PYTORCH_JIT=0 in the environment: there would "
-                "be no model.pt",
+                "PYTORCH_JIT=0 in the environment switches TorchScript off: model.pt could not be "
+                "written",
                 code="no-torchscript",
                 hint="start Python again without PYTORCH_JIT",
             )
@@ -139,7 +139,7 @@ def without_deprecation_notices() -> Iterator[None]:
 
 
 def to_torch_export(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
-    """Return the torch.export archive of W (k, d) and b (k,), for any number of rows."""
+    """Build the torch.export archive of W (k, d) and b (k,), for any number of rows."""
     model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
     example = torch.zeros(2, weights.shape[1], dtype=model.weight.dtype)
     rows = {"x": {0: torch.export.Dim("N", min=0)}}
@@ -150,9 +150,9 @@ def to_torch_export(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
 
 
 def _reproducible(archive: bytes) -> bytes:
-    """Return a PyTorch archive stored, sorted and undated, without what differs between runs.
+    """Rewrite a PyTorch archive uncompressed, sorted and undated.
 
-    Debug records hold source paths; the serialization id is drawn at random.
+    Debug records hold source paths, and the serialization id is random: both are left out.
     """
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
@@ -163,10 +163,10 @@ def _reproducible(archive: bytes) -> bytes:
 
 
 def rounded(values: Tensor, dtype: np.dtype[Any], rest: Tensor | None = None) -> NDArray[Any]:
-    """Return a float64 tensor, plus the rest that it was rounded by, as an array of `dtype`.
+    """Round a float64 tensor, plus a rest below its last digit, to an array of `dtype`.
 
-    The rest decides where the value stands halfway between two numbers of `dtype`, so that nothing
-    is rounded twice.
+    The rest decides if the value is halfway between two numbers of `dtype`, so nothing is rounded
+    twice.
     """
     wide = values.numpy()
     near = np.ascontiguousarray(wide.astype(dtype))
