@@ -25,6 +25,7 @@ from gradline.package.graph import FORMAT, IR_VERSION, OPSET
 __all__ = [
     "LinearModel",
     "rounded",
+    "serialize",
     "to_onnx",
     "to_torch_export",
     "to_torchscript",
@@ -82,13 +83,6 @@ def to_onnx(
         [helper.make_tensor_value_info("y", element, ["N", targets_count])],
         [numpy_helper.from_array(weights, "W"), numpy_helper.from_array(bias, "b")],
     )
-    model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="gradline",
-        model_version=1,
-    )
     properties = {
         "gradline.dtype": str(weights.dtype),
         "gradline.features": json.dumps(features, ensure_ascii=False),
@@ -98,7 +92,19 @@ def to_onnx(
     }
     if columns is not None:
         properties["gradline.columns"] = json.dumps(columns, ensure_ascii=False)
-    helper.set_model_props(model, dict(sorted(properties.items())))
+    return serialize(graph, dict(sorted(properties.items())))
+
+
+def serialize(graph: onnx.GraphProto, properties: dict[str, str]) -> bytes:
+    """Write an ONNX graph and its metadata as a model, checked by onnx."""
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="gradline",
+        model_version=1,
+    )
+    helper.set_model_props(model, properties)
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data

@@ -20,8 +20,8 @@ from onnx import helper, numpy_helper
 
 from gradline.errors import RefusedError, needs_extra
 from gradline.model import open_session
-from gradline.package.graph import IR_VERSION, OPSET
 from gradline.package.rounding_bound import rounding_bound
+from gradline_export.freeze.formats import serialize
 from gradline_trainer.descent.problem import state_problem
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments.moments import Moments
@@ -106,16 +106,7 @@ class Intervals:
             ],
             [numpy_helper.from_array(array, name) for name, array in constants.items()],
         )
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="gradline",
-            model_version=1,
-        )
-        onnx.checker.check_model(model, full_check=True)
-        data: bytes = model.SerializeToString(deterministic=True)
-        return data
+        return serialize(graph, {})
 
 
 def refuse_intervals(ridge: float | str) -> None:

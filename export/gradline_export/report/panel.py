@@ -9,7 +9,7 @@ bound of any host. Least squares adds intervals around the float64 prediction, a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -23,12 +23,13 @@ from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
 from gradline.terminal.printable import for_page
+from gradline_export.freeze.manifest import leverage_factor
 from gradline_trainer.descent.problem import state_problem
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.statistics.whitening import Whitening
 
-__all__ = ["panel"]
+__all__ = ["panel", "render"]
 
 LEVEL = 0.95  # the component says so
 MOST_FEATURES = 100  # with intervals: the factor has a number for each pair of features
@@ -74,6 +75,14 @@ def panel(
 
 
 def _section(data: dict[str, Any] | None, said: str) -> Markup:
+    component = files("gradline.presentation").joinpath("panel.html").read_text(encoding="utf-8")
+    model = data and htmlsafe_json_dumps(data, dumps=json.dumps, allow_nan=False)
+    page = render("panel.html.jinja", {}, said=said, model=model, component=Markup(component))  # noqa: S704
+    return Markup(page)  # noqa: S704
+
+
+def render(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
+    """Fill in a template of this folder with values, which are escaped."""
     environment = jinja2.Environment(
         autoescape=True,
         finalize=for_page,
@@ -81,13 +90,9 @@ def _section(data: dict[str, Any] | None, said: str) -> Markup:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = (
-        files("gradline_export.report").joinpath("panel.html.jinja").read_text(encoding="utf-8")
-    )
-    component = files("gradline.presentation").joinpath("panel.html").read_text(encoding="utf-8")
-    model = data and htmlsafe_json_dumps(data, dumps=json.dumps, allow_nan=False)
-    page = environment.from_string(template)
-    return Markup(page.render(said=said, model=model, component=Markup(component)))  # noqa: S704
+    environment.filters |= filters
+    text = files("gradline_export.report").joinpath(template).read_text(encoding="utf-8")
+    return environment.from_string(text).render(values)
 
 
 def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,6 +138,5 @@ def _leverage(fit: Fit) -> dict[str, Any]:
     d = len(fit.features)
     problem = state_problem(fit.moments, d, fit.options)
     whitening = Whitening.of(fit.moments, problem, fit.exact)
-    factor = np.zeros((d, d))
-    factor[np.ix_(whitening.active, whitening.active)] = np.linalg.qr(whitening.factor, mode="r")
+    factor = leverage_factor(whitening, d)
     return {"least": whitening.least, "factor": [factor[j, j:].tolist() for j in range(d)]}

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -30,8 +28,7 @@ from gradline.formatting import (
 )
 from gradline.presentation.selection import Shown, scales, worst_first
 from gradline.presentation.statistics import criterion
-from gradline.terminal.printable import for_page
-from gradline_export.report.panel import panel
+from gradline_export.report.panel import panel, render
 from gradline_export.report.plots import (
     POINTS,
     coefficient_plot,
@@ -75,26 +72,10 @@ def to_report(
     training = manifest["training"]
     optimum = fit.optimality.rmse_at_optimum
     least = None if optimum is None else optimum**2
-    environment = jinja2.Environment(
-        autoescape=True,
-        finalize=for_page,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": number,
-        "to_error": to_error,
-        "label": _isolated,
-        "chance": chance,
-        "criterion": criterion,
-        "share": _share,
-    }
-    template = environment.from_string(
-        files("gradline_export.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    )
     tried = panel(fit, manifest, weights, bias)
-    page = template.render(
+    page = render(
+        "report.html.jinja",
+        FILTERS,
         policy=_policy(tried),
         manifest=manifest,
         name=manifest["name"],
@@ -290,3 +271,13 @@ def _float32(manifest: Mapping[str, Any]) -> str:
     found = manifest["certificates"]["float32"]
     said = float32_error(found["error"], found["target"], found["limit"], found["column"])
     return f"The float32 certificate {found['verdict']}: {said}."
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "to_error": to_error,
+    "label": _isolated,
+    "chance": chance,
+    "criterion": criterion,
+    "share": _share,
+}
