@@ -29,7 +29,7 @@ from gradline_trainer.rows.sources import open_table
 
 __all__ = ["LinearRegression"]
 
-SHARED = (  # options that bear the same name here
+SHARED = (  # options with the same name here
     "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
     "folds", "dtype", "dependent",
 )  # fmt: skip
@@ -38,31 +38,31 @@ SHARED = (  # options that bear the same name here
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Least squares by gradient descent, with scikit-learn's interface.
 
-    The solution is that of `sklearn.linear_model.LinearRegression`, with a penalty that of `Ridge`.
-    What `fit()` refuses since there is nothing to learn is answered here as scikit-learn answers
-    it: a single row, a constant target or constant features give W = 0 and b the mean.
+    The solution is the one of `sklearn.linear_model.LinearRegression`, or of `Ridge` with a
+    penalty. A single row, a constant target or constant features, which `fit()` refuses, give W = 0
+    and b the mean, as in scikit-learn.
 
     Args:
         learning_rate: A positive number, or "auto" for 1/λmax of the loss's Hessian.
-        epochs: The most steps.
-        tolerance: The loop stops when the bound on the loss gap is below tolerance · loss.
-        preconditioning: The coordinates that the loop runs in: "none", "standardize" or "whiten".
-        gradient: Where it comes from: "rows", "moments" or "auto".
+        epochs: Most steps to take.
+        tolerance: Stop when the bound on the loss gap is below tolerance · loss.
+        preconditioning: Coordinates of the loop: "none", "standardize" or "whiten".
+        gradient: Compute gradients from "rows" or "moments", or "auto".
         arithmetic: "fast", "exact" or "auto".
-        ridge: The penalty on the weights; the `alpha` of scikit-learn's Ridge. "auto" lets
-            cross-validation choose it.
-        folds: Of that cross-validation, None for 5 or where there is none.
-        fit_intercept: Whether there is a bias.
-        dtype: Of the exported graph: "float32", "float64" or "auto"; see `Options`.
-        dependent: The weights of linearly dependent features: see `Options`.
-        random_state: The seed of the folds, and of the first weights with preconditioning "none".
+        ridge: Penalty on the weights, the `alpha` of scikit-learn's Ridge; "auto" chooses it by
+            cross-validation.
+        folds: Folds of that cross-validation; None means 5.
+        fit_intercept: Whether to learn a bias.
+        dtype: Type of the exported graph: "float32", "float64" or "auto".
+        dependent: Weights of linearly dependent features: "minimum-norm" or "drop".
+        random_state: Seed of the folds, and of the first weights with preconditioning "none".
 
     Attributes:
         coef_: W, shape (d,) for y of shape (n,), (k, d) for y of shape (n, k); float64.
         intercept_: b, a float64 or shape (k,).
-        n_iter_: How many epochs the loop ran.
+        n_iter_: Epochs that the loop ran.
         n_features_in_: d.
-        feature_names_in_: The names of X's columns, shape (d,), where they are all strings.
+        feature_names_in_: The names of X's columns, shape (d,), if all are strings.
         fit_: The `Fit`: history, metrics, optimality, warnings.
     """
 
