@@ -196,8 +196,8 @@ def test_where_rounding_hides_the_optimum_nothing_is_called_one(tmp_path: Path) 
     version = export_package(found, tmp_path, "model")
     said = as_text(describe(read_package(version), everything=False))
     page = (version / "report.html").read_text()
-    assert "It ended where rounding hides the optimum." in page
-    assert "the least that any weights can reach is unknown" in page
+    assert "The run ended where rounding hides the optimum." in page
+    assert "The lowest possible loss is unknown." in page
     assert "unknown, since rounding hides it" in said
     assert "above its least value" not in said
 

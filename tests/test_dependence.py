@@ -320,7 +320,7 @@ def test_fast_arithmetic_limits_its_claims_to_the_columns_it_judged_independent(
     )
     frozen = freeze(found, "doubt")
     page = frozen.files["report.html"].decode()
-    assert "It reached the optimum of all features but x1." in page
+    assert "The run reached the optimum of all features but x1." in page
     path = export_package(found, tmp_path, "doubt")
     assert load(path).manifest["certificates"]["optimality"]["supposed_dependent"] == ["x1"]
     said = CliRunner().invoke(_inspect(), [str(path)]).output

@@ -192,7 +192,9 @@ def test_a_fit_that_can_have_none_is_refused(
 
 def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     X, Y = table(6, 4, 3, 1, 0, 1)
-    with pytest.raises(gradline.RefusedError, match="4 rows leave nothing to judge 4 coefficients"):
+    with pytest.raises(
+        gradline.RefusedError, match="4 rows leave no degree of freedom beside 4 coefficients"
+    ):
         export_package(fit((X, Y)), tmp_path, "m", intervals=True)
 
 

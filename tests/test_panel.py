@@ -179,8 +179,8 @@ def test_the_ends_of_an_interval_are_said(
     [
         ({"ridge": 2.0}, "the ridge penalty of 2 draws the weights towards 0"),
         ({"preconditioning": "none", "epochs": 3}, "the run ended before the optimum"),
-        ({"rows": 4}, "are fitted without an error to judge by"),
-        ({"features": 120}, "120 features would make the page large"),
+        ({"rows": 4}, "leave no error to estimate from"),
+        ({"features": 120}, "120 features would make the page too large"),
     ],
 )
 def test_where_there_is_no_interval_the_page_says_why(

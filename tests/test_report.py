@@ -279,7 +279,7 @@ def test_a_perfect_fit_and_one_without_bias_are_shown() -> None:
     line = np.arange(20.0).reshape(-1, 1)
     assert "nan" not in Page(written((line, 2 * line))).words.lower().split()
     words = Page(written((X, Y), bias=False)).words.partition("How it was made")[0]
-    assert words.count("R² about 0, as there is no bias,") == words.count("bias") == 2
+    assert words.count("R² about 0 (no bias)") == words.count("bias") == 2
 
 
 def test_columns_that_say_nothing_are_shown(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_large_tables_give_readable_pages() -> None:
     page = written((many, many @ RNG.standard_normal((300, 1)) + RNG.standard_normal((400, 1))))
     assert len(page) < 1_000_000
     assert "288 further features" not in page  # that the component says
-    said = "Of each target the 30 features with the largest standardized coefficients, of 300"
+    said = "Shown for each target: 30 of 300 features, those with the largest standardized"
     assert said in Page(page).words
     wide = written((X, np.tile(Y, (1, 25))))
     assert len(wide) < 3_000_000
@@ -345,7 +345,7 @@ def test_a_wide_table_has_what_a_page_can_hold() -> None:
     assert len(text) < 500_000 < MOST_LETTERS
     assert "The 12,001 weights of this model are too many for a page to hold." in words
     assert "Not shown: the table is too wide" in words
-    assert "Not measured: that is done for up to 32 features." in words
+    assert "Not measured: leverage is computed for up to 32 features." in words
 
 
 def test_of_many_targets_those_predicted_worst_are_shown_and_it_is_said() -> None:
@@ -356,9 +356,9 @@ def test_of_many_targets_those_predicted_worst_are_shown_and_it_is_said() -> Non
     worst = sorted(r2, key=lambda name: r2[name])
     text = freeze(found, "model").files["report.html"].decode()
     words = Page(text).words
-    assert words.count("Shown are 8 of 60 targets, those predicted worst.") == 3
-    assert "Of 60 targets the 50 that are predicted worst." in words
-    assert "Of 8 of 60 targets, those predicted worst: the stronger" in words
+    assert words.count("Shown: 8 of 60 targets, those predicted worst.") == 4
+    assert "Shown: 50 of 60 targets, those predicted worst." in words
+    assert "Shown: 8 of 60 targets, those predicted worst. The stronger" in words
     table = text.partition("own unit</caption>")[2].partition("</table>")[0]
     assert re.findall(r"<bdi>(\w+)</bdi>", table) == worst[:50]
     assert re.findall(r"<h3><bdi>(\w+)</bdi>", text) == worst[:8]
@@ -383,19 +383,19 @@ def report_sections(found: Fit) -> list[dict[str, Any]]:
 
 def test_a_line_that_is_not_drawn_is_not_spoken_of() -> None:
     perfect = Page(written((X, X[:, :1]))).words
-    assert "dashed" not in perfect
-    assert "; the least that any weights can reach is 0." in perfect
-    assert "; dashed, the least" in Page(written((X, Y))).words
+    assert "Dashed" not in perfect
+    assert "The lowest loss that weights can reach is 0." in perfect
+    assert "Dashed: the lowest loss" in Page(written((X, Y))).words
 
 
 def test_errors_of_weighted_rows_and_those_that_are_not_known_are_explained() -> None:
-    said = "of a row of weight 1"
+    said = "for a row of weight 1"
     weights = RNG.random(ROWS) + 0.5
     assert said in Page(written((X, Y), sample_weight=weights)).words
     assert said not in Page(written((X, Y))).words
     large = np.resize(X, (300_000, 8))
     unseen = written((large, large[:, 0] + RNG.standard_normal(300_000)))
-    assert "The MAE is not known: it needs a second pass" in Page(unseen).words
+    assert "MAE needs a second pass over the data and was not computed." in Page(unseen).words
 
 
 def test_no_row_of_a_large_table_is_shown() -> None:
@@ -403,7 +403,7 @@ def test_no_row_of_a_large_table_is_shown() -> None:
     page = written((many, many @ [[1.0], [2.0]] + RNG.standard_normal((5000, 1))))
     drawn = [part.partition("</svg>")[0] for part in page.split("<svg")[1:]]
     assert len([svg for svg in drawn if svg.count("<use") > 100]) == 0
-    assert "counted: the stronger the colour, the more of them" in Page(page).words
+    assert "The stronger the colour, the more rows." in Page(page).words
 
 
 def test_rows_that_were_not_kept_are_not_shown(tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ def test_rows_that_were_not_kept_are_not_shown(tmp_path: Path) -> None:
     assert "Not shown: the 140,000 rows were read once, before the weights" in Page(text).words
     held = fit(tmp_path / "t.parquet", "y", holdout=0.5)
     words = Page(freeze(held, "model").files["report.html"].decode()).words
-    assert "Held-out rows, one in 2 of 70,000, counted" in words
+    assert "Held-out rows, one in 2 of 70,000. The stronger" in words
 
 
 @pytest.mark.parametrize("size", [99, 4_097, 200_000])

@@ -212,7 +212,7 @@ def test_without_a_ridge_the_gap_is_unknown_and_said_to_be(tmp_path: Path) -> No
     assert manifest["training"]["options"]["preconditioning"] == "standardize"
     assert "wide table" in manifest["training"]["arithmetic_reason"]
     assert manifest["certificates"]["optimality"]["gap"] is None
-    assert "the least that any weights can reach is unknown" in (path / "report.html").read_text()
+    assert "The lowest possible loss is unknown." in (path / "report.html").read_text()
     W, b = found.weights.numpy(), found.bias.numpy()
     np.testing.assert_allclose(load(path).predict(X[:5]), X[:5] @ W.T + b, rtol=1e-3)
 

@@ -23,23 +23,23 @@ def export_package(
     fingerprint: bool = True,
     notes: Mapping[str, str] | None = None,
 ) -> Path:
-    """Return the path of the new version directory that holds the fit's package.
+    """Publish a fit as a package and return the path of its new version directory.
 
     Args:
-        fit: What `gradline_trainer.fit` returned.
+        fit: A fit from `gradline_trainer.fit`.
         root: The folder of packages.
-        name: The package's.
+        name: The package's name.
         torch_export: Whether to add model.pt2.
         intervals: Whether to add intervals.onnx.
         report: Whether to add report.html.
-        fingerprint: Whether to record the SHA-256 of the files that were read.
-        notes: Recorded as they are: author, purpose, commit.
+        fingerprint: Whether to record the SHA-256 of the input files.
+        notes: Recorded unchanged: author, purpose, commit.
 
     Raises:
-        InputError: For a name that no package can have.
-        RefusedError: Where float32 was asked for and is not accurate enough, a frozen graph is
-            outside the rounding bound, or the fit can have no intervals; nothing is published.
-        OutputError: Where the folder can't be written.
+        InputError: If no package can have this name.
+        RefusedError: If the requested float32 is not accurate enough, a frozen graph is outside the
+            rounding bound, or the fit can have no intervals; nothing is published.
+        OutputError: If the folder can't be written.
     """
     check_name(name)
     frozen = freeze(

@@ -16,7 +16,7 @@ from gradline.presentation.selection import standardized
 from gradline.tables import TableFile
 from gradline.terminal.layout import Facts, Heading, Part
 from gradline_export.freeze.freezing import Frozen
-from gradline_export.freeze.manifest import column_record, metrics_record
+from gradline_export.freeze.manifest import column_record, exactness_record, metrics_record
 from gradline_trainer.descent.diagnosis import Optimality
 from gradline_trainer.fitting import Fit
 
@@ -34,6 +34,14 @@ def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> l
     """
     features = fit.features
     package = str(path.parent)
+    facts = _shortened(categories(fit.columns.inputs), package)
+    if fit.ridge_path:
+        facts.append(("ridge", chosen_ridge(asdict(fit.ridge_path))))
+    if verbose:
+        facts += [("descent", _descent(fit)), *_exactness(fit), ("parity", _parity(frozen))]
+    if verbose or _is_forced(frozen):
+        facts.append(("dtype", _dtype(frozen)))
+    facts += [("package", str(path)), *_pin(path.parent)]
     return [
         Heading(
             f"{frozen.name}: {count(fit.moments.rows, 'row')}, {count(len(features), 'feature')}, "
@@ -41,18 +49,7 @@ def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> l
         ),
         "",
         *_model(fit, frozen, package),
-        Facts(
-            [
-                *_shortened(categories(fit.columns.inputs), package),
-                *([("ridge", chosen_ridge(asdict(fit.ridge_path)))] if fit.ridge_path else []),
-                *([("descent", _descent(fit)), *_exactness(fit)] if verbose else []),
-                *([("parity", _parity(frozen))] if verbose else []),
-                *([("dtype", _dtype(frozen))] if verbose or _is_forced(frozen) else []),
-                ("package", str(path)),
-                *_pin(path.parent),
-            ],
-            width=7,
-        ),
+        Facts(facts, width=7),
         "",
         *how_to_predict(
             package,
@@ -142,12 +139,12 @@ def _descent(fit: Fit) -> str:
 
 
 def _exactness(fit: Fit) -> list[tuple[str, str]]:
-    if fit.exact is None:
+    record = exactness_record(fit).get("exact")
+    if record is None:
         return []
-    total = fit.weights.numel() + fit.options.bias * len(fit.targets)
-    certified = total - len(fit.exact.uncertified)
+    certified, total = record["certified"], record["coefficients"]
     said = "every coefficient" if certified == total else f"{certified} of {total} coefficients"
-    zeros = f", {len(fit.exact.zeros)} of them 0" if fit.exact.zeros else ""
+    zeros = f", {len(record['zeros'])} of them 0" if record["zeros"] else ""
     optimum = "the correctly rounded optimum" + in_doubt(fit.supposed)
     return [("exact", f"{said} certified as {optimum}{zeros}")]
 

@@ -29,10 +29,9 @@ from gradline_trainer.moments.saved_moments import PRIVATE, SavedMoments
 from gradline_trainer.orchard import TARGETS, orchard
 from gradline_trainer.saved.files import load_moments, save_moments
 
-__all__ = ["DISTRIBUTIONS", "PLOTS", "import_ahead", "run"]
+__all__ = ["run"]
 
 DISTRIBUTIONS = ("scipy.special",)
-
 PLOTS = ("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg")
 
 
@@ -86,7 +85,7 @@ def run(
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for_programs = as_json and not sys.stderr.isatty()  # stderr then holds nothing but an error
     later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
-    ahead = partial(import_ahead, later)
+    ahead = partial(_import_ahead, later)
     with Progress(quiet=quiet or for_programs, at_first=ahead if data else None) as progress:
         table = data if from_moments is None else load_moments(from_moments)
         options["keep_moments"] = save_moments is not None
@@ -145,8 +144,7 @@ def _save(fit: Fit, path: Path, as_json: bool) -> Fit:
     return replace(fit, warnings=[*fit.warnings, warning])
 
 
-def import_ahead(modules: Sequence[str]) -> None:
-    """Start to import modules in the background."""
+def _import_ahead(modules: Sequence[str]) -> None:
     threading.Thread(target=_import_all, args=[modules]).start()
 
 

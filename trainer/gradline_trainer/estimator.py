@@ -37,31 +37,31 @@ SHARED = (  # options with the same name here
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Least squares by gradient descent, with scikit-learn's interface.
 
-    It gives the same solution as `sklearn.linear_model.LinearRegression`, and with a penalty the
-    same as `Ridge`. Where `fit()` finds nothing to learn (a single row, a constant target, constant
-    features), it answers like scikit-learn: W = 0, and b is the mean.
+    The solution is the one of `sklearn.linear_model.LinearRegression`, or of `Ridge` with a
+    penalty. A single row, a constant target or constant features, which `fit()` refuses, give W = 0
+    and b the mean, as in scikit-learn.
 
     Args:
         learning_rate: A positive number, or "auto" for 1/λmax of the loss's Hessian.
-        epochs: The largest number of steps.
-        tolerance: The loop stops if the bound on the loss gap is below tolerance · loss.
-        preconditioning: The loop's coordinates: "none", "standardize" or "whiten".
-        gradient: Computed from "rows" or "moments"; or "auto".
+        epochs: Most steps to take.
+        tolerance: Stop when the bound on the loss gap is below tolerance · loss.
+        preconditioning: Coordinates of the loop: "none", "standardize" or "whiten".
+        gradient: Compute gradients from "rows" or "moments", or "auto".
         arithmetic: "fast", "exact" or "auto".
-        ridge: The penalty on the weights, `alpha` in scikit-learn's Ridge; with "auto",
-            cross-validation chooses it.
-        folds: The folds of that cross-validation; None for 5, or for no cross-validation.
+        ridge: Penalty on the weights, the `alpha` of scikit-learn's Ridge; "auto" chooses it by
+            cross-validation.
+        folds: Folds of that cross-validation; None means 5.
         fit_intercept: Whether to learn a bias.
-        dtype: The exported graph's: "float32", "float64" or "auto"; see `Options`.
-        dependent: How to set the weights of linearly dependent features; see `Options`.
-        random_state: Seeds the folds and, with preconditioning "none", the first weights.
+        dtype: Type of the exported graph: "float32", "float64" or "auto".
+        dependent: Weights of linearly dependent features: "minimum-norm" or "drop".
+        random_state: Seed of the folds, and of the first weights with preconditioning "none".
 
     Attributes:
         coef_: W, shape (d,) for y of shape (n,), (k, d) for y of shape (n, k); float64.
         intercept_: b, a float64 or shape (k,).
-        n_iter_: The number of epochs.
+        n_iter_: Epochs that the loop ran.
         n_features_in_: d.
-        feature_names_in_: The names of X's columns, shape (d,), if they are all strings.
+        feature_names_in_: The names of X's columns, shape (d,), if all are strings.
         fit_: The `Fit`: history, metrics, optimality, warnings.
     """
 

@@ -26,8 +26,8 @@ class Accepted:
     Attributes:
         help: For the command line.
         expected: Completes the message "… expected".
-        words: Texts that the option takes, such as "auto".
-        number: int or float if the option also takes numbers, from `least` to below `below`.
+        words: Accepted texts, such as "auto".
+        number: int or float if numbers from `least` to below `below` are accepted.
     """
 
     help: str
@@ -253,7 +253,7 @@ class Options:
 
 
 def accepted() -> dict[str, Accepted]:
-    """List what the options take, by name; `bias` and `robust` are flags of the command."""
+    """List the accepted values by option; `bias` and `robust` check their own."""
     return {f.name: f.metadata["accepted"] for f in fields(Options) if f.metadata}
 
 

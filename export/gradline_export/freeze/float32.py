@@ -1,9 +1,9 @@
-"""The float32 certificate: whether the portable dtype is accurate enough for this table.
+"""The float32 certificate: is the portable dtype accurate enough for this table?
 
-An estimate of the RMS error over the training rows, per target, from the moments alone: what
-rounding W and b, rounding the inputs, and rounding each partial sum in column order adds. It
-fails where three times its root exceeds max(1 % of the residual standard deviation, √d·1e-6 of
-the target's).
+Per target, it estimates the mean squared error that float32 adds on the training rows, from the
+moments alone: by rounding W and b, the inputs, and each partial sum in column order. It fails if
+three times the root exceeds max(1 % of the residual standard deviation, √d·1e-6 of the target's
+standard deviation).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Float32Certificate:
-    """Whether float32 is accurate enough, for the target that it suits least.
+    """The verdict on float32, with the figures of the target that it suits least.
 
     Attributes:
         verdict: "holds" or "fails".
-        target: That target.
+        target: The target's name.
         error: Three times the estimated RMS error that float32 adds, in the target's units.
-        limit: What it may be.
-        column: The feature that adds most to the error.
+        limit: The largest error allowed.
+        column: The feature that contributes most to the error.
     """
 
     verdict: Literal["holds", "fails"]
@@ -52,16 +52,16 @@ def certify_float32(
     targets: list[str],
     sums: PartialSums | None = None,
 ) -> Float32Certificate:
-    """Return the certificate of a graph with float64 weights W (k, d) and bias b (k,).
+    """Certify a graph with float64 weights W (k, d) and bias b (k,).
 
     Args:
-        moments: Of the training rows of [features, targets].
+        moments: Moments of the training rows of [features, targets].
         weights: W.
         bias: b.
         residual_deviation: RMSE of each target, shape (k,).
         features: The d input names.
         targets: The k output names.
-        sums: Of the rows, where the moments are of the columns alone.
+        sums: Sums over the rows, if the moments are of single columns.
     """
     d = len(features)
     mean = moments.mean[:d]
@@ -95,10 +95,10 @@ def certify_float32(
 def _mean_squares(
     moments: Moments | ColumnMoments, weights: Array, bias: Array, sums: PartialSums | None
 ) -> tuple[Array, Array]:
-    """Return E[(ΔW·x + Δb)²], shape (k,), and E[s_m²] of s_m = Σ_{j ≤ m} W_j·x_j, (k, d)."""
+    """Compute E[(ΔW·x + Δb)²], shape (k,), and E[s_m²] of s_m = Σ_{j ≤ m} W_j·x_j, (k, d)."""
     if sums is not None:
         return sums.means()
-    assert isinstance(moments, Moments)  # noqa: S101 - those of columns alone come with the sums
+    assert isinstance(moments, Moments)  # noqa: S101 - column moments come with sums
     d = weights.shape[1]
     mean, covariance = moments.mean[:d], moments.comoment[:d, :d] / moments.weight
     change = weights - weights.astype(np.float32)
@@ -119,10 +119,10 @@ def _errors(
     rounding: float,
     partial: Array,
 ) -> Array:
-    """Return each feature's part in the mean squared error of one target, shape (d,).
+    """Split one target's mean squared error among the features, shape (d,).
 
-    The error by rounding W and b is shared out by the columns' own sizes; each partial sum's, and
-    the last one's with the bias, belongs to the column that it ends with.
+    The error of rounding W and b is shared in proportion to the columns' own parts. The error of a
+    partial sum belongs to its last column; the sum with the bias belongs to the last feature.
     """
     change = weights - weights.astype(np.float32)
     own = (change * mean) ** 2 + change**2 * variance + np.finfo(np.float64).tiny

@@ -27,6 +27,7 @@ from gradline_export.linear import LinearModel
 
 __all__ = [
     "rounded",
+    "serialize",
     "to_onnx",
     "to_torch_export",
     "to_torchscript",
@@ -43,15 +44,15 @@ def to_onnx(
     targets: list[str],
     columns: list[dict[str, Any]] | None = None,
 ) -> bytes:
-    """Return the ONNX model y = Gemm(x, W, b, transB=1), checked by onnx.
+    """Write the ONNX model y = Gemm(x, W, b, transB=1), checked by onnx.
 
     Args:
         weights: W, shape (k, d), float32 or float64.
         bias: b, shape (k,), same dtype.
-        name: The model's.
+        name: The model's name.
         features: The d input names.
         targets: The k output names.
-        columns: Categories and fill values, as `gradline.columns.encoding.dump_columns` has them.
+        columns: Categories and fill values, from `gradline.columns.encoding.dump_columns`.
     """
     element = helper.np_dtype_to_tensor_dtype(weights.dtype)
     targets_count, features_count = weights.shape
@@ -62,13 +63,6 @@ def to_onnx(
         [helper.make_tensor_value_info("y", element, ["N", targets_count])],
         [numpy_helper.from_array(weights, "W"), numpy_helper.from_array(bias, "b")],
     )
-    model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="gradline",
-        model_version=1,
-    )
     properties = {
         "gradline.dtype": str(weights.dtype),
         "gradline.features": json.dumps(features, ensure_ascii=False),
@@ -78,7 +72,19 @@ def to_onnx(
     }
     if columns is not None:
         properties["gradline.columns"] = json.dumps(columns, ensure_ascii=False)
-    helper.set_model_props(model, dict(sorted(properties.items())))
+    return serialize(graph, dict(sorted(properties.items())))
+
+
+def serialize(graph: onnx.GraphProto, properties: dict[str, str]) -> bytes:
+    """Write an ONNX graph and its metadata as a model, checked by onnx."""
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="gradline",
+        model_version=1,
+    )
+    helper.set_model_props(model, properties)
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
@@ -96,8 +102,8 @@ def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
         script = torch.jit.script(model)
         if not isinstance(script, torch.jit.ScriptModule):
             raise InputError(
-                "PyTorch is told not to compile, by PYTORCH_JIT=0 in the environment: there would "
-                "be no model.pt",
+                "PYTORCH_JIT=0 in the environment switches TorchScript off: model.pt could not be "
+                "written",
                 code="no-torchscript",
                 hint="start Python again without PYTORCH_JIT",
             )
@@ -119,7 +125,7 @@ def without_deprecation_notices() -> Iterator[None]:
 
 
 def to_torch_export(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
-    """Return the torch.export archive of W (k, d) and b (k,), for any number of rows."""
+    """Build the torch.export archive of W (k, d) and b (k,), for any number of rows."""
     model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
     example = torch.zeros(2, weights.shape[1], dtype=model.weight.dtype)
     rows = {"x": {0: torch.export.Dim("N", min=0)}}
@@ -130,9 +136,9 @@ def to_torch_export(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
 
 
 def _reproducible(archive: bytes) -> bytes:
-    """Return a PyTorch archive stored, sorted and undated, without what differs between runs.
+    """Rewrite a PyTorch archive uncompressed, sorted and undated.
 
-    Debug records hold source paths; the serialization id is drawn at random.
+    Debug records hold source paths, and the serialization id is random: both are left out.
     """
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
@@ -143,10 +149,10 @@ def _reproducible(archive: bytes) -> bytes:
 
 
 def rounded(values: Tensor, dtype: np.dtype[Any], rest: Tensor | None = None) -> NDArray[Any]:
-    """Return a float64 tensor, plus the rest that it was rounded by, as an array of `dtype`.
+    """Round a float64 tensor, plus a rest below its last digit, to an array of `dtype`.
 
-    The rest decides where the value stands halfway between two numbers of `dtype`, so that nothing
-    is rounded twice.
+    The rest decides if the value is halfway between two numbers of `dtype`, so nothing is rounded
+    twice.
     """
     wide = values.numpy()
     near = np.ascontiguousarray(wide.astype(dtype))

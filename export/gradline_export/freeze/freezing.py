@@ -1,4 +1,4 @@
-"""From a fit to a version directory: choose the dtype, freeze, prove, seal, publish."""
+"""From a fit to a package's files: choose the dtype, freeze, prove, seal."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Frozen:
     """A package's files, proved and sealed, not yet published.
 
     Attributes:
-        name: The package's.
+        name: The package's name.
         files: Bytes by file name, the manifest last.
         weights: W as frozen, shape (k, d), in the graph's dtype.
         bias: b as frozen, shape (k,).
         certificate: Whether float32 is accurate enough.
-        parity: How near each host came to the exact values.
+        parity: Each host's distance from the exact values.
     """
 
     name: str
@@ -64,7 +64,7 @@ def freeze(
     fingerprint: bool = True,
     notes: Mapping[str, str] | None = None,
 ) -> Frozen:
-    """Return the fit's package, proved on this machine; see `export_package`."""
+    """Freeze a fit and prove it on this machine; see `export_package`."""
     certificate = certify_float32(
         fit.moments,
         fit.weights.numpy(),
@@ -95,7 +95,7 @@ def freeze(
     }
     if torch_export:
         files["model.pt2"] = to_torch_export(weights, bias)
-    parse_graph(files["model.onnx"])  # what the runtime will insist on
+    parse_graph(files["model.onnx"])  # the runtime refuses any other graph
     golden = golden_rows(fit.moments, weights, bias, fit.options.seed)
     rows = parity_rows(golden, weights, bias)
     parity = check_parity(frozen_hosts(weights, bias, files), rows, weights, bias)
@@ -118,7 +118,7 @@ def freeze(
 
 
 def _intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
-    """Return the manifest's entry on the intervals, and their graph, proved on these rows."""
+    """Make the manifest's entry on intervals and their graph, proved on these rows."""
     from gradline_export.freeze.intervals import interval_terms, prove_intervals
 
     terms = interval_terms(fit)
@@ -128,7 +128,7 @@ def _intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
 
 
 def _loadable(manifest: bytes) -> bytes:
-    """Return the manifest's bytes where the runtime takes them."""
+    """Check that the runtime would load the manifest; return its bytes."""
     try:
         parse_manifest(manifest)
     except PackageError as error:
@@ -141,7 +141,7 @@ def _loadable(manifest: bytes) -> bytes:
 
 
 def _rounded(fit: Fit, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return W and b in `dtype`, rounded from all the digits that are known of them."""
+    """Round W and b to `dtype`, from all of their known digits."""
     if fit.exact is None:
         return rounded(fit.weights, dtype), rounded(fit.bias, dtype)
     return (

@@ -1,7 +1,7 @@
-"""Synthetic rows on which a package is tested: never a row of the training table.
+"""Synthetic rows that test a package: never rows of the training table.
 
-The rounding bound needs inputs x with |x_j| and |x_j·W_kj| zero or at least 2⁻⁶⁰ and sums of
-magnitudes of at most 2⁶⁰; `admissible` brings any row there.
+The rounding bound holds for |x_j| and |x_j·W_kj| that are 0 or at least 2⁻⁶⁰ and for sums of
+magnitudes up to 2⁶⁰; `admissible` brings any row into that range.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 __all__ = ["golden_rows", "parity_rows"]
 
 SMALLEST, LARGEST = 2.0**-60, 2.0**60
-WORK = 2_000_000  # multiply-adds that the exact evaluation of the parity rows may take
+WORK = 2_000_000  # multiply-adds of the exact evaluation of the parity rows
 
 
 def golden_rows(
     moments: Moments | ColumnMoments, weights: NDArray[Any], bias: NDArray[Any], seed: int
 ) -> NDArray[Any]:
-    """Return `row_count(d)` rows in the graph's dtype, shape (n, d).
+    """Make `row_count(d)` rows in the graph's dtype, shape (n, d).
 
     They are the columns' means, minima and maxima, zeros, and seeded draws between the extremes.
     """
@@ -36,7 +36,7 @@ def golden_rows(
 
 
 def parity_rows(golden: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
-    """Return up to 256 rows: the golden ones, and more of them at every scale of the bound."""
+    """Make up to 256 rows: the golden ones, and some of them at every scale of the bound."""
     k, d = weights.shape
     count = max(16, min(256, WORK // (d * k)))
     generator = np.random.default_rng(count)
@@ -58,10 +58,10 @@ def _draws(
 def admissible(
     rows: NDArray[np.float64], weights: NDArray[Any], bias: NDArray[Any]
 ) -> NDArray[Any]:
-    """Return rows (n, d) in the graph's dtype, inside the range of the rounding bound.
+    """Bring rows (n, d), in the graph's dtype, into the range of the rounding bound.
 
-    A row whose sum is too large is scaled by a power of two; a value that is, or makes, a product
-    too small becomes 0.
+    A row whose sum is too large is scaled by a power of two. A value becomes 0 if it, or one of its
+    products, is too small.
     """
     factors = np.abs(weights.astype(np.float64))
     room = LARGEST - float(np.abs(bias).max(initial=0.0))

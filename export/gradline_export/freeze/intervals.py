@@ -1,11 +1,11 @@
-"""Prediction intervals as a second graph: y, lower, upper and leverage of each row.
+"""Prediction intervals as a second graph: y, lower, upper and leverage by row.
 
 With the R factor of the centred rows, RᵀR = Σw(x − μ)(x − μ)ᵀ, the leverage of a row is
-h = 1/Σw + ‖R⁻ᵀ(x − μ)‖² (without a bias ‖R⁻ᵀx‖², about 0), and a new observation lies within
-y ± q·s·√(1 + h), where s is the residual standard deviation and q the Student-t quantile at n − p
-degrees of freedom (Seber and Lee, Linear Regression Analysis, 2nd ed., section 5.3). It holds at
-the least-squares optimum only. The graph is float64 throughout, also beside a float32 model: the
-interval is about a small difference of large numbers.
+h = 1/Σw + ‖R⁻ᵀ(x − μ)‖² (without a bias ‖R⁻ᵀx‖²), and a new observation lies within
+y ± q·s·√(1 + h). Here s is the residual standard deviation and q the Student-t quantile at n − p
+degrees of freedom (Seber and Lee, Linear Regression Analysis, 2nd ed., section 5.3). This holds
+only at the least-squares optimum. The graph is always float64, because an interval is a small
+difference of large numbers.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from onnx import helper, numpy_helper
 
 from gradline.errors import RefusedError, needs_extra
 from gradline.model import open_session
-from gradline.package.graph import IR_VERSION, OPSET
 from gradline.package.rounding_bound import rounding_bound
+from gradline_export.freeze.formats import serialize
 from gradline_trainer.descent.problem import state_problem
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments.moments import Moments
@@ -36,14 +36,14 @@ U = 2.0**-53
 
 @dataclass(frozen=True)
 class Intervals:
-    """What the intervals of d features and k targets follow from.
+    """The figures behind the intervals of d features and k targets.
 
     Attributes:
         weights: W, shape (k, d), float64.
         bias: b, shape (k,).
         centre: μ, shape (d,); 0 without a bias.
-        whitening: R⁻ᵀ, shape (r, d); 0 for the features that have no weight of their own.
-        least: 1/Σw with a bias, else 0: the leverage at the centre.
+        whitening: R⁻ᵀ, shape (r, d); 0 for features without a weight of their own.
+        least: The leverage at the centre: 1/Σw with a bias, else 0.
         deviation: s, shape (k,).
         freedom: n − p.
     """
@@ -57,7 +57,7 @@ class Intervals:
     freedom: int
 
     def record(self, targets: list[str]) -> dict[str, Any]:
-        """Return the manifest's entry, with the quantiles of two-sided intervals by level."""
+        """Build the manifest's entry, with the quantiles of two-sided intervals by level."""
         with needs_extra():
             from scipy.special import stdtrit
         return {
@@ -67,7 +67,7 @@ class Intervals:
         }
 
     def to_onnx(self) -> bytes:
-        """Return the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N]."""
+        """Build the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N]."""
         d, k = self.weights.shape[1], len(self.bias)
         constants = {
             "W": self.weights,
@@ -106,34 +106,25 @@ class Intervals:
             ],
             [numpy_helper.from_array(array, name) for name, array in constants.items()],
         )
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="gradline",
-            model_version=1,
-        )
-        onnx.checker.check_model(model, full_check=True)
-        data: bytes = model.SerializeToString(deterministic=True)
-        return data
+        return serialize(graph, {})
 
 
 def refuse_intervals(ridge: float | str) -> None:
-    """Raise where a run can have no intervals, as its options tell before it starts."""
+    """Refuse intervals with a ridge penalty, before the run starts."""
     if ridge:
         raise RefusedError(
             f"--intervals with --ridge {ridge}: a penalty biases the weights by an unknown amount, "
-            "so that no interval has the level that it says",
+            "so no interval would have the stated level",
             code="no-intervals",
             hint="leave out one of the two",
         )
 
 
 def interval_terms(fit: Fit) -> Intervals:
-    """Return what the intervals of a fit follow from.
+    """Compute the figures behind a fit's intervals.
 
     Raises:
-        RefusedError: With a ridge penalty, before the optimum, for no more rows than coefficients,
+        RefusedError: With a ridge penalty, before the optimum, with no more rows than coefficients,
             and for wide tables.
     """
     refuse_intervals(fit.options.ridge)
@@ -150,8 +141,8 @@ def interval_terms(fit: Fit) -> Intervals:
     freedom = fit.moments.rows - len(active) - int(problem.bias)
     if freedom < 1:
         raise _refused(
-            f"{fit.moments.rows} rows leave nothing to judge "
-            f"{len(active) + int(problem.bias)} coefficients by",
+            f"{fit.moments.rows} rows leave no degree of freedom beside "
+            f"{len(active) + int(problem.bias)} coefficients",
             "give more rows",
         )
     total = problem.weight
@@ -172,14 +163,13 @@ def interval_terms(fit: Fit) -> Intervals:
 
 
 def prove_intervals(terms: Intervals, data: bytes, rows: NDArray[Any], quantile: float) -> None:
-    """Check that ONNX Runtime computes the graph, on rows of shape (n, d), within its rounding.
+    """Check ONNX Runtime's answers on rows of shape (n, d) against NumPy's widest float.
 
-    Both sides may be off: ONNX Runtime in float64, and NumPy in the widest float that it has. A
-    bound on either follows from those of sums (Higham, Accuracy and Stability, chapter 3), carried
-    through square and root.
+    Both round. The bound on each follows from those of sums (Higham, Accuracy and Stability,
+    chapter 3), carried through square and root.
 
     Raises:
-        RefusedError: Naming the output and row.
+        RefusedError: With the output and row that are outside the bound.
     """
     session = open_session(data)
     x = rows.astype(np.float64)

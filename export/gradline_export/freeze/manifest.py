@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradline.columns.encoding import dump_columns
 from gradline.errors import InputError, RefusedError
@@ -19,8 +20,16 @@ from gradline_export.freeze.float32 import Float32Certificate
 from gradline_export.freeze.parity import HostParity
 from gradline_export.publish.fingerprints import sha256
 from gradline_trainer.fitting import Fit
+from gradline_trainer.statistics.whitening import Whitening
 
-__all__ = ["build_manifest", "column_record", "leverage_record", "metrics_record"]
+__all__ = [
+    "build_manifest",
+    "column_record",
+    "exactness_record",
+    "leverage_factor",
+    "leverage_record",
+    "metrics_record",
+]
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 MOST_FEATURES = 300  # with statistics; a person would not look at more
@@ -63,7 +72,7 @@ def build_manifest(
         "certificates": {
             "float32": _finite(asdict(certificate)),
             "optimality": _optimality(fit),
-            **_exactness(fit),
+            **exactness_record(fit),
         },
     }
 
@@ -81,7 +90,7 @@ def _optimality(fit: Fit) -> dict[str, Any]:
     return {"converged": fit.converged, **asdict(fit.optimality), **supposed}
 
 
-def _exactness(fit: Fit) -> dict[str, Any]:
+def exactness_record(fit: Fit) -> dict[str, Any]:
     """Record which coefficients are correctly rounded, if the arithmetic was exact."""
     if fit.exact is None:
         return {}
@@ -216,13 +225,11 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     if fit.leverage is None or np.isnan(fit.moments.minimum).any():
         return {}
     whitening, d = fit.leverage.whitening, len(fit.features)
-    active = whitening.active
-    factor = np.zeros((d, d))
-    factor[np.ix_(active, active)] = np.linalg.qr(whitening.factor, mode="r")
+    factor = leverage_factor(whitening, d)
     if fit.leverage.largest is None:
         penalty = float(fit.options.ridge) * np.square(factor).sum()
         limit = 3 * (len(whitening.root) - penalty) / fit.moments.weight
-        limit += _largest_of_single_features(fit, active) + whitening.least
+        limit += _largest_of_single_features(fit, whitening.active) + whitening.least
     else:
         # Room for rounding a row to the graph's dtype, and for its leverage in float64.
         most = np.maximum(np.abs(fit.moments.minimum), np.abs(fit.moments.maximum))[:d]
@@ -238,6 +245,13 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
             "factor": [factor[j, j:].tolist() for j in range(d)],
         }
     }
+
+
+def leverage_factor(whitening: Whitening, d: int) -> NDArray[np.float64]:
+    """Make the whitening's factor upper triangular, shape (d, d); 0 for inactive features."""
+    factor = np.zeros((d, d))
+    factor[np.ix_(whitening.active, whitening.active)] = np.linalg.qr(whitening.factor, mode="r")
+    return factor
 
 
 def _largest_of_single_features(fit: Fit, active: list[int]) -> float:

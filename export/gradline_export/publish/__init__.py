@@ -1,1 +1,1 @@
-"""Publishing: a version built in a hidden folder and renamed into place."""
+"""Publish a version: build it in a hidden folder and rename it into place."""

@@ -1,7 +1,4 @@
-"""SHA-256 of the files that were read, begun while there is nothing else to do.
-
-Importing PyTorch keeps one core busy for a second: meanwhile another can hash.
-"""
+"""SHA-256 of the input files, computed in the background while PyTorch is imported."""
 
 from __future__ import annotations
 
@@ -21,22 +18,22 @@ _begun: dict[State, Future[str]] = {}
 
 
 def begin(data: str) -> None:
-    """Start to hash the files that `data` means, in the background; what can't be read is left."""
+    """Start to hash the files of `data` in the background; skip unreadable ones."""
     try:
         if is_remote(data):
             return
         files = {_state(path): path for path in table_files(data) if isinstance(path, Path)}
     except (GradlineError, OSError):
-        return  # whoever reads them says why
+        return  # training reads them and raises the error
     _begun.update({state: Future() for state in files})
     threading.Thread(target=_hash_all, args=[files], daemon=True).start()
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as it now is.
+    """Compute the SHA-256 of a file's present content.
 
     Raises:
-        OSError: Where it can't be read.
+        OSError: If the file can't be read.
     """
     known = _begun.get(_state(path))
     return known.result() if known else _hash(path)

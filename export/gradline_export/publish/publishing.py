@@ -34,10 +34,10 @@ PREFIX = ".building-"
 
 
 def check_name(name: str) -> str:
-    """Return `name` where it is a package name.
+    """Check that `name` can name a package, and return it.
 
     Raises:
-        InputError: Where it is not, suggesting one.
+        InputError: If it cannot, with a name that can.
     """
     if NAME.fullmatch(name):
         return name
@@ -51,10 +51,10 @@ def check_name(name: str) -> str:
 
 
 def check_place(root: str | Path, name: str) -> None:
-    """Check that a package could be published there, before anyone waits for its training.
+    """Check that a package can be published there, before training starts.
 
     Raises:
-        OutputError: Where a folder on the way is a file, or may not be written to.
+        OutputError: If the path leads through a file, or to a folder that is not writable.
     """
     place = Path(root) / name
     while not place.exists() and place != place.parent:
@@ -72,16 +72,16 @@ def publish(
     *,
     before_rename: Callable[[], object] = lambda: None,
 ) -> Path:
-    """Return the new version directory, root/<name>/<next number>, holding `files`.
+    """Publish `files` as root/<name>/<next number>, and return that directory.
 
     Args:
         files: Bytes by file name.
         root: The folder of packages.
-        name: The package's.
-        before_rename: Called when all is written and only the rename is left to do.
+        name: The package's name.
+        before_rename: Called when everything is written, just before the rename.
 
     Raises:
-        OutputError: Where it can't be written; nothing is left behind.
+        OutputError: If it can't be written; nothing is left behind.
     """
     folder = Path(root) / check_name(name)
     made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
@@ -93,19 +93,19 @@ def publish(
             flush_folder(building)
             before_rename()
             version = _take_next_number(building, folder)
-    except BaseException as error:  # an interrupt too
+    except BaseException as error:  # interrupts included
         _remove_empty(made)
         if isinstance(error, OSError) and not isinstance(error, OutputError):
             raise _unwritable(folder, error.strerror or str(error)) from error
         raise
-    # The version is complete already; this only writes its name and its folders' to the disk.
+    # The version is complete; this flushes the names of its folders to disk.
     for place in (folder, *(place.parent for place in made)):
         flush_folder(place)
     return version
 
 
 def _remove_empty(made: list[Path]) -> None:
-    """Remove the folders that an unfinished publication made and nobody else uses."""
+    """Remove folders that a failed publication made, if they are empty."""
     for place in made:
         with contextlib.suppress(OSError):
             place.rmdir()
@@ -123,7 +123,7 @@ def _take_next_number(building: Path, folder: Path) -> Path:
             # A network file system may report a failure for a rename that succeeded.
             if _is_same(version, own):
                 return version
-            # Another writer or a dangling link took that number; anything else is an error.
+            # Another writer or a dangling link has that number; anything else is an error.
             if not os.path.lexists(version):
                 raise
         else:
@@ -136,7 +136,7 @@ def _take_next_number(building: Path, folder: Path) -> Path:
 
 
 def _is_same(place: Path, own: os.stat_result) -> bool:
-    """Check that a folder exists and is the one that was built."""
+    """Tell whether `place` is the directory that was built."""
     try:
         found = place.lstat()
     except OSError:
@@ -160,11 +160,7 @@ def _write(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _building_directory(folder: Path) -> Iterator[Path]:
-    """Yield a new hidden directory in `folder`, locked, and remove it unless it was renamed.
-
-    Raises:
-        OSError: Where it can't be made.
-    """
+    """Make a hidden, locked directory in `folder`; remove it at the end unless it was renamed."""
     place, descriptor = _make(folder)
     try:
         yield place
@@ -176,10 +172,10 @@ def _building_directory(folder: Path) -> Iterator[Path]:
 
 
 def _remove_debris(folder: Path) -> None:
-    """Remove the hidden directories in `folder` whose publishers are dead, where that is allowed.
+    """Remove the hidden directories in `folder` whose publishers have ended.
 
-    Each is renamed first: should its publisher live after all, on another machine whose locks are
-    not seen here, then its own rename fails, and no version appears that lacks a file.
+    Each is renamed first. If its publisher is still alive, on a machine whose locks are invisible
+    here, the publisher's own rename then fails, so that no incomplete version appears.
     """
     if fcntl is None:
         return
@@ -194,7 +190,7 @@ def _remove_debris(folder: Path) -> None:
 
 
 def _make(folder: Path) -> tuple[Path, int | None]:
-    """Make a directory; return it and the descriptor that holds its lock, if there are locks."""
+    """Make a directory; return it with the descriptor of its lock, if there are locks."""
     while True:
         place = _unused(folder)
         place.mkdir(parents=True)
@@ -207,7 +203,7 @@ def _make(folder: Path) -> tuple[Path, int | None]:
             if place.exists():
                 return place, descriptor
             os.close(descriptor)
-        # Another publisher found it before it was locked, and took it for debris.
+        # Another publisher removed it as debris before it was locked.
 
 
 def _open(place: Path) -> int:

@@ -1,17 +1,15 @@
-"""The report's panel: a field for each column, and what the model predicts, as one types.
+"""The report's panel: a field for each column, and predictions as a person types.
 
-It is the server's component, `panel.html` of the runtime, with the frozen W and b beside it: the
-page computes x @ W.T + b in float64 from the values that the graph would take, well within the
-rounding bound of any host. Beside a prediction stands its interval where least squares has one:
-y ± q·s·√(1 + h), where s is the residual standard deviation, q the Student-t quantile and h the
-leverage (Seber and Lee, Linear Regression Analysis, 2nd ed., section 5.3), about the float64
-weights, as `gradline_export.freeze.intervals` has it.
+It is the server's component (`panel.html` of the runtime) with the frozen W and b. The page
+computes x @ W.T + b in float64 from inputs rounded as the graph's are, well within the rounding
+bound of any host. Least squares adds intervals around the float64 prediction, as in
+`gradline_export.freeze.intervals`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -25,31 +23,32 @@ from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
 from gradline.terminal.printable import for_page
+from gradline_export.freeze.manifest import leverage_factor
 from gradline_trainer.descent.problem import state_problem
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.statistics.whitening import Whitening
 
-__all__ = ["panel"]
+__all__ = ["panel", "render"]
 
-LEVEL = 0.95  # which the component says
-MOST_FEATURES = 100  # of an interval: the factor has a number for each two of them
+LEVEL = 0.95  # the component says so
+MOST_FEATURES = 100  # with intervals: the factor has a number for each pair of features
 INTERVAL = (
-    "Below each prediction stands its 95 % prediction interval: where a new row with these values "
-    "would lie, if its error is normal and like those of the training rows."
+    "Below each prediction is its 95 % prediction interval, for a row whose error is normal and "
+    "like those of the training rows."
 )
 MOST_NUMBERS = 40_000  # of W, about 0.8 MB
-MOST_LETTERS = 2_500_000  # of all that the panel is told
+MOST_LETTERS = 2_500_000  # of the panel's data
 
 
 def panel(
     fit: Fit, manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[Any]
 ) -> Markup:
-    """Return the section of the report that tries the model.
+    """Write the report's section in which people try the model.
 
     Args:
-        fit: Of the manifest.
-        manifest: All but its list of files.
+        fit: The fit.
+        manifest: The manifest; its list of files is not needed.
         weights: W as frozen, shape (k, d).
         bias: b as frozen, shape (k,).
     """
@@ -71,11 +70,19 @@ def panel(
     try:
         data |= _interval(fit, data)
     except RefusedError as refused:
-        return _section(data, f"No interval stands beside the predictions: {refused}.")
+        return _section(data, f"No prediction intervals: {refused}.")
     return _section(data, INTERVAL)
 
 
 def _section(data: dict[str, Any] | None, said: str) -> Markup:
+    component = files("gradline.presentation").joinpath("panel.html").read_text(encoding="utf-8")
+    model = data and htmlsafe_json_dumps(data, dumps=json.dumps, allow_nan=False)
+    page = render("panel.html.jinja", {}, said=said, model=model, component=Markup(component))  # noqa: S704
+    return Markup(page)  # noqa: S704
+
+
+def render(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
+    """Fill in a template of this folder with values, which are escaped."""
     environment = jinja2.Environment(
         autoescape=True,
         finalize=for_page,
@@ -83,34 +90,32 @@ def _section(data: dict[str, Any] | None, said: str) -> Markup:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = (
-        files("gradline_export.report").joinpath("panel.html.jinja").read_text(encoding="utf-8")
-    )
-    component = files("gradline.presentation").joinpath("panel.html").read_text(encoding="utf-8")
-    model = data and htmlsafe_json_dumps(data, dumps=json.dumps, allow_nan=False)
-    page = environment.from_string(template)
-    return Markup(page.render(said=said, model=model, component=Markup(component)))  # noqa: S704
+    environment.filters |= filters
+    text = files("gradline_export.report").joinpath(template).read_text(encoding="utf-8")
+    return environment.from_string(text).render(values)
 
 
 def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the intervals follow from.
+    """Compute what the page needs for intervals.
 
     Raises:
-        RefusedError: Where there are none.
+        RefusedError: If the fit has none.
     """
     d = len(fit.features)
     if d > MOST_FEATURES:
-        raise RefusedError(f"{count(d, 'feature')} would make the page large", code="no-intervals")
+        raise RefusedError(
+            f"{count(d, 'feature')} would make the page too large", code="no-intervals"
+        )
     if fit.options.robust is not None:
         raise RefusedError(
-            "with robust standard errors, the rows' variances are not taken to be alike",
+            "robust standard errors do not assume that all rows have the same variance",
             code="no-intervals",
         )
     summary = fit.summary(LEVEL)
     deviations = [found.residual_sd for found in summary.targets.values()]
     if summary.residual_dof < 1 or not any(deviations):
         raise RefusedError(
-            f"the {count(summary.rows, 'row')} are fitted without an error to judge by",
+            f"the {count(summary.rows, 'row')} leave no error to estimate from",
             code="no-intervals",
         )
     with needs_extra():
@@ -128,11 +133,10 @@ def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leverage(fit: Fit) -> dict[str, Any]:
-    """Return what a row's leverage follows from, as the manifest has it of few features."""
-    assert isinstance(fit.moments, Moments)  # noqa: S101 - or there were no statistics
+    """Compute a row's leverage factor, which the manifest has only for few features."""
+    assert isinstance(fit.moments, Moments)  # noqa: S101 - else there are no statistics
     d = len(fit.features)
     problem = state_problem(fit.moments, d, fit.options)
     whitening = Whitening.of(fit.moments, problem, fit.exact)
-    factor = np.zeros((d, d))
-    factor[np.ix_(whitening.active, whitening.active)] = np.linalg.qr(whitening.factor, mode="r")
+    factor = leverage_factor(whitening, d)
     return {"least": whitening.least, "factor": [factor[j, j:].tolist() for j in range(d)]}

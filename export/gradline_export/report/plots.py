@@ -1,4 +1,4 @@
-"""What a report shows of a fit in pictures."""
+"""The plots of a report."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-POINTS = 200  # rows; more are counted
-BINS = 24  # each way
-STEPS = 50  # shades of a correlation's colour
-SHADES = (0.12, 0.25, 0.4, 0.6, 0.85)  # of the counts, each twice as large a power
+POINTS = 200  # rows drawn as points; more are counted
+BINS = 24  # in each direction
+STEPS = 50  # shades of a correlation
+SHADES = (0.12, 0.25, 0.4, 0.6, 0.85)  # of counts, on a logarithmic scale
 LETTERS = 24  # of a name beside a plot
-FEW = 10  # columns of a map that has its numbers written in it
-FAINT = 0.45  # the strongest colour that text in it can be read on, in either theme
-PLAIN = range(-3, 6)  # decades whose numbers are written as they are
+FEW = 10  # columns of a map with written numbers
+FAINT = 0.45  # the strongest colour on which text is readable, in either theme
+PLAIN = range(-3, 6)  # decades written without an exponent
 
 
 def loss_plot(history: Sequence[float], optimum: float | None) -> Markup:
-    """Return the loss of each epoch on a logarithmic scale, with the least there is as a line."""
+    """Plot the loss by epoch on a logarithmic scale, with the lowest possible loss as a line."""
 
     def paint(axes: Axes) -> None:
         losses = _decades(history)
@@ -57,7 +57,7 @@ def loss_plot(history: Sequence[float], optimum: float | None) -> Markup:
 
 
 def prediction_plot(name: str, target: str, actual: Array, predicted: Array) -> Markup:
-    """Return predicted against actual values: points, or counts where they are many."""
+    """Plot predicted against actual values: points, or counts if there are many."""
 
     def paint(axes: Axes) -> None:
         decade = _decade(np.append(actual, predicted))
@@ -74,7 +74,7 @@ def prediction_plot(name: str, target: str, actual: Array, predicted: Array) -> 
 
 
 def residual_plot(name: str, target: str, actual: Array, predicted: Array) -> Markup:
-    """Return actual − predicted over predicted values: points, or counts where they are many."""
+    """Plot actual − predicted over predicted values: points, or counts if there are many."""
 
     def paint(axes: Axes) -> None:
         wide, high = _decade(predicted), _decade(actual - predicted)
@@ -92,14 +92,14 @@ def coefficient_plot(
     values: Sequence[float],
     reaches: Sequence[float | None],
 ) -> Markup:
-    """Return standardized coefficients, the first at the top, with their intervals.
+    """Plot standardized coefficients, the first at the top, with their intervals.
 
     Args:
-        name: Of the picture.
-        target: That they predict.
-        features: Their names.
-        values: Deviations of the target per deviation of the feature.
-        reaches: How far the interval goes either way; None where there is none.
+        name: The plot's, unique in the page.
+        target: The target's name.
+        features: The features' names.
+        values: In deviations of the target per deviation of the feature.
+        reaches: Half the width of each interval, or None.
     """
 
     def paint(axes: Axes) -> None:
@@ -110,7 +110,7 @@ def coefficient_plot(
         axes.set_yticks(places, [_short(feature) for feature in features])
         axes.set_ylim(-0.7, len(values) - 0.3)
         axes.tick_params(axis="y", length=0, labelcolor=TEXT)
-        # From its right end, that it leaves the picture on neither side.
+        # Aligned to the right, so that it stays inside the plot.
         axes.set_xlabel("deviations of the target per deviation", loc="right")
 
     known = any(reach is not None for reach in reaches)
@@ -119,7 +119,7 @@ def coefficient_plot(
 
 
 def correlation_plot(names: Sequence[str], correlations: Array) -> Markup:
-    """Return correlations as a map: strong ones dark, negative ones in the other colour."""
+    """Draw correlations as a map: strong ones dark, negative ones in the other colour."""
     p = len(names)
 
     def paint(axes: Axes) -> None:
@@ -149,7 +149,7 @@ def correlation_plot(names: Sequence[str], correlations: Array) -> Markup:
 
 
 def ridge_plot(path: Mapping[str, Any]) -> Markup:
-    """Return the cross-validated error over the penalty, with one standard error either way."""
+    """Plot the cross-validated error over the penalty, with a band of ± one standard error."""
 
     def paint(axes: Axes) -> None:
         penalties = np.log10(path["penalties"])
@@ -165,7 +165,7 @@ def ridge_plot(path: Mapping[str, Any]) -> Markup:
 
 
 def _cloud(axes: Axes, x: Array, y: Array) -> None:
-    """Draw few rows as points, and of many how many there are in each cell of a grid."""
+    """Draw few rows as points; count many in the cells of a grid."""
     if len(x) <= POINTS:
         axes.plot(x, y, "o", color=ACCENT, markersize=4, alpha=0.7)
         return
@@ -183,7 +183,7 @@ def _cloud(axes: Axes, x: Array, y: Array) -> None:
 def _cells(
     axes: Axes, across: tuple[Array, Array], up: tuple[Array, Array], *, color: str, alpha: float
 ) -> None:
-    """Draw rectangles between those ends as one path: each artist takes matplotlib long."""
+    """Draw rectangles between these ends as one path: matplotlib is slow with many artists."""
     if not len(across[0]):
         return
     from matplotlib.patches import PathPatch
@@ -191,12 +191,12 @@ def _cells(
 
     corners = [(across[a], up[b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
     cells = Path.make_compound_path_from_polys(np.transpose(corners, (2, 0, 1)))
-    # As a mere artist: of a patch, matplotlib would take the limits of each of its corners' curves.
+    # Not as a patch: matplotlib would compute the limits of every corner.
     axes.add_artist(PathPatch(cells, facecolor=color, alpha=alpha, linewidth=0))
 
 
 def _decades(values: Sequence[float]) -> Array:
-    """Return the decimal logarithms; what is 0 stands a decade below all that is not."""
+    """Take decimal logarithms; 0 is drawn a decade below the smallest positive value."""
     found = np.array(values, np.float64)
     positive = found[(found > 0) & np.isfinite(found)]
     least = positive.min() if len(positive) else 1.0
@@ -205,7 +205,7 @@ def _decades(values: Sequence[float]) -> Array:
 
 
 def _decade_ticks(axes: Axes, shown: Array, which: str = "y") -> None:
-    """Write decimal logarithms as the numbers that they are of."""
+    """Label an axis of decimal logarithms with the numbers themselves."""
     low, high = float(np.min(shown)), float(np.max(shown))
     if high - low < 0.05:
         low, high = low - 0.05, high + 0.05
@@ -221,7 +221,7 @@ def _decade_ticks(axes: Axes, shown: Array, which: str = "y") -> None:
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
-    """Return the decimal logarithms of a few round numbers between two of them."""
+    """List the decimal logarithms of a few round numbers between two limits."""
     step = math.ceil((high - low) / 6)
     digits = (1,) if high - low > 2 else (1, 3) if high - low > 1 else (1, 2, 5)
     decades = range(math.floor(low / step) * step, math.ceil(high) + 1, step)
@@ -230,7 +230,7 @@ def _round_numbers(low: float, high: float) -> list[float]:
 
 
 def _power(tick: float) -> str:
-    """Return the number of a decimal logarithm, even where it is none of float64's."""
+    """Format 10^tick, even beyond the range of float64."""
     decade = math.floor(tick + 1e-9)
     return f"{10 ** (tick - decade):.3g}e{decade}"
 
@@ -243,7 +243,7 @@ def _whole_ticks(axes: Axes, epochs: int) -> None:
 
 
 def _decade(values: Array) -> float:
-    """Return the power of ten to divide numbers by that are awkward to write."""
+    """Choose the power of ten to divide by if numbers are long to write."""
     most = float(np.abs(values).max(initial=0.0))
     place = math.floor(math.log10(most)) if most else 0
     return 1.0 if place in PLAIN else 10.0 ** max(place, -300)

@@ -1,15 +1,13 @@
-"""report.html: what came of a fit, for people, in one file that needs no network."""
+"""report.html: a fit for people, in one file that needs no network."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -28,11 +26,9 @@ from gradline.formatting import (
     reached,
     to_error,
 )
-from gradline.presentation.sections import UNKNOWN_MAE
 from gradline.presentation.selection import Shown, scales, worst_first
 from gradline.presentation.statistics import criterion
-from gradline.terminal.printable import for_page
-from gradline_export.report.panel import panel
+from gradline_export.report.panel import panel, render
 from gradline_export.report.plots import (
     POINTS,
     coefficient_plot,
@@ -49,20 +45,20 @@ from gradline_trainer.statistics.whitening import MOST_FEATURES
 
 __all__ = ["to_report"]
 
-LINES = 50  # of a table of metrics
+LINES = 50  # in a table of metrics
 SHOWN_FEATURES = 30  # in a table; the most important ones
-IN_PLOT = 20  # coefficients of a picture, columns of the map of correlations
-LISTED = 3_000  # coefficients that the list of them all may have
+IN_PLOT = 20  # coefficients in a plot, features in the map of correlations
+LISTED = 3_000  # coefficients in the list of all
 
 
 def to_report(
     manifest: Mapping[str, Any], fit: Fit, weights: NDArray[Any], bias: NDArray[Any]
 ) -> bytes:
-    """Return the page; the same run gives the same bytes.
+    """Write the page; the same run gives the same bytes.
 
     Args:
-        manifest: With the files that are there so far.
-        fit: What it is about.
+        manifest: The manifest, with the files made so far.
+        fit: The fit.
         weights: W as frozen, shape (k, d).
         bias: b as frozen, shape (k,).
     """
@@ -76,26 +72,10 @@ def to_report(
     training = manifest["training"]
     optimum = fit.optimality.rmse_at_optimum
     least = None if optimum is None else optimum**2
-    environment = jinja2.Environment(
-        autoescape=True,
-        finalize=for_page,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": number,
-        "to_error": to_error,
-        "label": _isolated,
-        "chance": chance,
-        "criterion": criterion,
-        "share": _share,
-    }
-    template = environment.from_string(
-        files("gradline_export.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    )
     tried = panel(fit, manifest, weights, bias)
-    page = template.render(
+    page = render(
+        "report.html.jinja",
+        FILTERS,
         policy=_policy(tried),
         manifest=manifest,
         name=manifest["name"],
@@ -117,9 +97,8 @@ def to_report(
         least=least,
         reached=reached(manifest["certificates"]["optimality"]),
         scored=_scored(manifest, fit.targets),
-        unknown_mae=UNKNOWN_MAE,
         ridged=fit.options.ridge != 0,
-        unmeasured=_unmeasured(fit),
+        unmeasured=_why_no_leverage(fit),
         clouds=_clouds(fit, shown),
         shown=[fit.targets[k] for k in shown],
         undefined=undefined,
@@ -140,9 +119,9 @@ def to_report(
 
 
 def _policy(panel: str) -> str:
-    """Return what the page may do: nothing may be loaded, and no script run but the panel's own.
+    """Make the page's policy: nothing is loaded, and only the panel's own scripts run.
 
-    Each of those is named by its hash (https://www.w3.org/TR/CSP3/).
+    Each script is named by its hash (https://www.w3.org/TR/CSP3/).
     """
     scripts = re.findall(r"<script>(.*?)</script>", panel, re.DOTALL)
     hashes = [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
@@ -154,7 +133,6 @@ def _policy(panel: str) -> str:
 
 
 def _by_size(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the places of the largest sizes first."""
     return np.argsort(-np.abs(values), kind="stable")
 
 
@@ -163,39 +141,36 @@ def _share(value: float | None) -> str:
 
 
 def _scored(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
-    """Return the targets in the tables of metrics: all, or those predicted worst, worst first."""
+    """Choose the targets in the tables of metrics: all, or those predicted worst, worst first."""
     if len(targets) <= LINES:
         return list(targets)
     return [targets[k] for k in worst_first(manifest, targets)[:LINES]]
 
 
-def _unmeasured(fit: Fit) -> str:
-    """Return why the manifest has no leverage; see `leverage_record`."""
+def _why_no_leverage(fit: Fit) -> str:
+    """Say why the manifest has no leverage; see `leverage_record`."""
     if fit.leverage is None:
-        return f"that is done for up to {MOST_FEATURES} features"
-    return "the features' ranges are not known, since rows were taken out of the moments"
+        return f"leverage is computed for up to {MOST_FEATURES} features"
+    return "the features' ranges are unknown, because rows were subtracted from the moments"
 
 
 def _isolated(name: str) -> Markup:
-    """Return a name that turns no text around it, whatever it is written in."""
+    """Isolate a name, so that one written from right to left keeps the text around it."""
     return Markup("<bdi>{}</bdi>").format(label(name))
 
 
 def _statistics(manifest: Mapping[str, Any], fit: Fit) -> tuple[dict[str, Any] | None, str]:
-    """Return the fit's statistics, or None and the reason."""
+    """Compute the fit's statistics, or None, and why they are incomplete."""
     if "statistics" in manifest:
         found = fit.summary().to_dict()
         if found["residual_dof"] > 0:
             return found, ""
-        return found, (
-            f"{count(found['rows'], 'row')} leave no degree of freedom: standard errors, tests and "
-            "intervals are not defined"
-        )
+        return found, f"{count(found['rows'], 'row')} leave no degree of freedom"
     try:
         fit.summary()
     except RefusedError as error:
         return None, str(error)
-    return None, "they are left out where there are too many coefficients to look at"
+    return None, "there are too many coefficients"
 
 
 def _sections(
@@ -205,7 +180,7 @@ def _sections(
     standardized: NDArray[np.float64],
     statistics: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
-    """Return for each target that is shown its coefficients, in a picture and a table."""
+    """Lay out each shown target's coefficients, as a plot and a table."""
     weights, bias = fit.weights.numpy(), fit.bias.numpy()
     sections = []
     for k in shown:
@@ -237,14 +212,14 @@ _BY_TERM = ("standard_error", "t", "p", "lower", "upper")
 
 
 def _reach(row: Mapping[str, Any], scale: float) -> float | None:
-    """Return how far a standardized coefficient's interval goes."""
+    """Compute half the width of a standardized coefficient's interval."""
     if row.get("upper") is None or not np.isfinite(scale):
         return None
     return float((row["upper"] - row["weight"]) * scale)
 
 
 def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
-    """Return the pictures of rows that were at hand, of those held out where there are some."""
+    """Plot the residuals that the fit kept: of the held-out rows if there are any."""
     which = "held_out" if fit.residuals["held_out"].rows else "training"
     residuals = fit.residuals[which]
     found: dict[str, Any] = {"which": which, "rows": residuals.rows, "plots": []}
@@ -264,10 +239,9 @@ def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
 
 
 def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) -> dict[str, Any]:
-    """Return the map of the columns' correlations, or None; and of which columns it is.
+    """Draw the map of correlations, or None, and list which columns it shows.
 
-    It has the most important features, and all targets where there is room for them, else those
-    that are shown.
+    It shows the most important features, and all targets if there is room, else the shown ones.
     """
     if not isinstance(fit.moments, Moments):
         return {"correlations": None}
@@ -296,4 +270,14 @@ def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) 
 def _float32(manifest: Mapping[str, Any]) -> str:
     found = manifest["certificates"]["float32"]
     said = float32_error(found["error"], found["target"], found["limit"], found["column"])
-    return f"The certificate of float32 {found['verdict']}: it {said}."
+    return f"The float32 certificate {found['verdict']}: {said}."
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "to_error": to_error,
+    "label": _isolated,
+    "chance": chance,
+    "criterion": criterion,
+    "share": _share,
+}

@@ -1,4 +1,4 @@
-"""Plots as SVG that stands in a page: in its colours, light or dark, and with its letters."""
+"""Draw plots as inline SVG in the page's own colours, light or dark, and fonts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACCENT", "LINE", "QUIET", "TEXT", "WARN", "draw"]
 
-# What stands for a colour of the page while matplotlib draws.
+# Placeholders that `_inline` replaces by the page's colours.
 TEXT, QUIET, LINE = "#010101", "#020202", "#030303"
 ACCENT, WARN = "#040404", "#050505"
 COLOURS = {
@@ -38,37 +38,35 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.facecolor": "none",
-    "font.family": "DejaVu Sans",  # matplotlib's own: text has the same width on any machine
+    "font.family": "DejaVu Sans",  # comes with matplotlib: same widths on every machine
     "font.size": 9,
     "lines.linewidth": 1.5,
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "gradline",  # the same names in every run
+    "svg.hashsalt": "gradline",  # same identifiers in every run
     "text.color": TEXT,
-    "text.parse_math": False,  # a dollar in a name is a dollar
+    "text.parse_math": False,  # a dollar sign is no formula
     "xtick.color": LINE,
     "xtick.labelcolor": QUIET,
     "ytick.color": LINE,
     "ytick.labelcolor": QUIET,
 }
-# matplotlib derives identifiers from the text of arrays and numbers.
+# matplotlib derives identifiers from printed arrays.
 PRINTED: dict[str, Any] = {"precision": 8, "floatmode": "maxprec", "legacy": False}
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-POINTS = 72  # to an inch
-DRAWING = Lock()  # matplotlib's settings are the whole process's
+POINTS = 72  # per inch
+DRAWING = Lock()  # matplotlib's settings are global
 
 
 def draw(
     name: str, title: str, paint: Callable[[Axes], None], width: float = 320, height: float = 230
 ) -> Markup:
-    """Return a plot as an element of a page.
-
-    The same plot gives the same bytes.
+    """Draw a plot as an element of a page; the same plot gives the same bytes.
 
     Args:
-        name: What makes the identifiers in this plot others than those in the page's other plots.
-        title: What it shows, for whoever can't see it.
-        paint: What draws it.
-        width: In the page's pixels, where it is not scaled.
+        name: Prefix of the plot's identifiers, unique in the page.
+        title: Description for screen readers.
+        paint: Draws into the axes.
+        width: In pixels, before scaling.
         height: Likewise.
     """
     with needs_extra():
@@ -77,21 +75,21 @@ def draw(
         from matplotlib.figure import Figure
     written = StringIO()
     with DRAWING, rc_context(), np.printoptions(**PRINTED), warnings.catch_warnings():
-        # matplotlib measures names with a font of its own, which has not every letter.
+        # matplotlib warns of letters that its own font lacks.
         warnings.simplefilter("ignore")
-        rcdefaults()  # whatever a matplotlibrc of the user's says
+        rcdefaults()  # ignore the user's matplotlibrc
         rcParams.update(STYLE)
         size = (width / POINTS, height / POINTS)
         figure = Figure(size, POINTS, layout="constrained")
         paint(figure.subplots())
-        # What `savefig` does as well is to draw it twice.
+        # `savefig` would draw twice.
         canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(written, metadata=NO_METADATA)
     return Markup(_inline(written.getvalue(), name, title, width))  # noqa: S704 - escaped by both
 
 
 def _inline(document: str, name: str, title: str, width: float) -> str:
-    """Return the SVG without what only a file of its own needs."""
+    """Strip from an SVG what only a separate file needs."""
     body = document[document.index("<svg") :].partition(">")[2]
     box = re.search(r'viewBox="([^"]*)"', document)
     assert box is not None  # noqa: S101 - matplotlib writes one

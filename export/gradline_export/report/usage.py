@@ -1,4 +1,4 @@
-"""How to predict with a package, in the words of each host that a report names."""
+"""Examples of use in a report: command line, Python, JavaScript, HTTP."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from gradline_trainer.fitting import Fit
 
 __all__ = ["examples_of_use"]
 
-WRITTEN = 40  # values that an example writes out
+WRITTEN = 40  # values in an example
 
 
 def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
-    """Return how to predict one row with this very model, in each language.
-
-    The row has the means, and of each category the first level.
+    """Write an example in each language: predict a row of means and first levels.
 
     Args:
-        manifest: Of the package.
-        fit: That it was made of.
+        manifest: The package's manifest.
+        fit: The fit.
     """
     name, columns = manifest["name"], fit.columns.inputs
     means = [0.0 if c.levels else _shown(manifest["columns"][c.name]) for c in columns]
@@ -58,10 +56,9 @@ def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
 
 
 def _visible(code: str) -> str:
-    """Return code of Python with the characters escaped that would not show, or turn the others."""
+    """Escape characters in Python code that are invisible or change the direction of text."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in code)
 
 
 def _shown(figures: Mapping[str, float]) -> float:
-    """Return a column's mean to four digits."""
     return float(f"{figures['mean']:.4g}")
