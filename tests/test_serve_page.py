@@ -129,7 +129,7 @@ def test_rows_of_csv_in_any_order_of_names(page: Page, root: Path) -> None:
     put(page, "#rows", "humidity,temperature\n43,73")
     page.evaluate("document.getElementById('go').click()")
     page.wait_for("document.getElementById('wrong').textContent === "
-                  "'the line of names lacks rainfall'")  # fmt: skip
+                  "'the header has no column rainfall'")  # fmt: skip
 
 
 def test_its_snippets_make_this_very_request(page: Page, root: Path) -> None:
@@ -188,10 +188,10 @@ def test_rows_of_csv_with_quotes_categories_and_gaps(page: Page, root: Path) -> 
     assert cells == pytest.approx(model.predict(given).ravel().tolist(), rel=1e-5)
     for wrong, said in {
         "nowhere,1": "nowhere",
-        "O'Hara,much": "row 1: area: much is no number",
+        "O'Hara,much": "row 1: area: much is not a number",
         "O'Hara": "row 1: 1 values, expected 2",
-        "region,area": "there is no row below the line of names",
-        "region,size\nO'Hara,1": "the line of names lacks area",
+        "region,area": "there are no rows below the header",
+        "region,size\nO'Hara,1": "the header has no column area",
         " ": "paste a row first",
     }.items():
         put(page, "#rows", wrong)
@@ -236,13 +236,13 @@ def test_without_a_clipboard_the_snippet_is_selected(page: Page) -> None:
 @pytest.mark.parametrize(
     ("pasted", "said"),
     [
-        ("NaN,1,1", "row 1: temperature: NaN is no number"),
-        ("NaN,n/a,-inf", "row 1: temperature: NaN is no number"),
-        ("73,5;67;43", "row 1: temperature: 73,5 is no number, 73.5 is"),
-        ("73;67,5;43,5", "row 1: rainfall: 67,5 is no number, 67.5 is"),
-        ("1,2,3\n4,,6", "row 2: rainfall: an empty value"),
-        ('"a;b;c",1,2', "row 1: temperature: a;b;c is no number"),
-        ("a,b,c", "the line of names lacks temperature"),
+        ("NaN,1,1", "row 1: temperature: NaN is not a number"),
+        ("NaN,n/a,-inf", "row 1: temperature: NaN is not a number"),
+        ("73,5;67;43", "row 1: temperature: 73,5 is not a number; write 73.5"),
+        ("73;67,5;43,5", "row 1: rainfall: 67,5 is not a number, 67.5 is"),
+        ("1,2,3\n4,,6", "row 2: rainfall: the value is missing"),
+        ('"a;b;c",1,2', "row 1: temperature: a;b;c is not a number"),
+        ("a,b,c", "the header has no column temperature"),
     ],
 )
 def test_pasted_rows_that_are_no_numbers_are_told_as_such(

@@ -39,7 +39,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 @click.option("--certificate", type=click.Path(path_type=Path), help="PEM file for TLS.")
 @click.option("--certificate-key", type=click.Path(path_type=Path), help="PEM file for TLS.")
 @click.option(
-    "--public-key", type=click.Path(path_type=Path), help="Serve only packages signed with its key."
+    "--public-key", type=click.Path(path_type=Path), help="Serve only packages that it verifies."
 )
 @expect_name
 @click.option(

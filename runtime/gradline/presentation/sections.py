@@ -20,7 +20,6 @@ __all__ = ["coefficients", "equations", "how_to_predict", "metrics", "ranges"]
 
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
-UNKNOWN_MAE = "it needs a second pass over the rows"
 FIGURES = ("minimum", "mean", "maximum", "deviation")
 SHOWN_INPUTS = 8  # in the example of a row
 
@@ -54,7 +53,7 @@ def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Part]:
             ]
             parts.append(Table([[TITLES[which], "RMSE", "MAE", "R²"], *rows]))
             if any(m["mae"] is None for m in shown):
-                parts.append(f"  MAE is not known: {UNKNOWN_MAE}")
+                parts.append("  MAE needs a second pass over the data and was not computed")
             parts.append("")
     return parts
 

@@ -30,7 +30,7 @@ class JoinedTransport:
         self._head = b""
 
     def write(self, data: bytes) -> None:
-        """Hold back the head until the body follows."""
+        """Send bytes, but hold back a head until its body follows."""
         if self._head:
             data, self._head = self._head + data, b""
         elif not data.startswith(CONTINUE):

@@ -29,13 +29,13 @@ from gradline.serve.protocol.openapi import document
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.replies import (
     JSON,
+    TEXT,
     Headers,
     Reply,
     error_reply,
     inference_reply,
     json_reply,
     page_reply,
-    text_reply,
 )
 from gradline.serve.repository import Repository
 
@@ -180,7 +180,7 @@ class Application:
             "/v2": lambda: json_reply(server_metadata()),
             "/v2/health/live": lambda: (200, JSON, b'{"live":true}'),
             "/v2/health/ready": lambda: (200, JSON, b'{"ready":true}'),
-            "/metrics": lambda: text_reply(self.metrics.text()),
+            "/metrics": lambda: (200, TEXT, self.metrics.text()),
             "/openapi.json": self._openapi,
             "/": page_reply,
         }

@@ -12,19 +12,12 @@ __all__ = ["Limits", "read_token"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What the application accepts.
+    """What the application accepts."""
 
-    Attributes:
-        body: The most bytes of a request's body, decompressed.
-        token: The token that requests must have; None for no token.
-        hosts: The names allowed in the Host header, in lower case; None for any.
-        access_log: Whether each request is logged on stderr as a line of JSON.
-    """
-
-    body: int = 16 << 20
-    token: bytes | None = None
-    hosts: frozenset[str] | None = None
-    access_log: bool = False
+    body: int = 16 << 20  # bytes of a request's body, decompressed
+    token: bytes | None = None  # that requests must have
+    hosts: frozenset[str] | None = None  # in the Host header, in lower case; None for any
+    access_log: bool = False  # whether each request is logged on stderr as a line of JSON
 
 
 def read_token(file: Path) -> bytes:

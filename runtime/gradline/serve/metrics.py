@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,39 +24,28 @@ class Metrics:
     """The metrics of one process, or of all workers."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "gradline_requests_total", "Requests, by answer.", ("model", "code"), registry=registry
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry, multiprocess_mode="mostrecent")
+        self._requests = counter(
+            "gradline_requests_total", "Requests, by answer.", ("model", "code")
         )
-        self._rows = Counter(
-            "gradline_rows_total", "Rows predicted.", ("model", "version"), registry=registry
-        )
+        self._rows = counter("gradline_rows_total", "Rows predicted.", ("model", "version"))
         self._seconds = Histogram(
             "gradline_request_seconds",
             "From a request's headers to its answer.",
             ("model",),
             buckets=BUCKETS,
-            registry=registry,
+            registry=self.registry,
         )
-        self._version = Gauge(
-            "gradline_model_version",
-            "The served version.",
-            ("model",),
-            registry=registry,
-            multiprocess_mode="mostrecent",
+        self._version = gauge("gradline_model_version", "The served version.", ("model",))
+        self._refused = counter(
+            "gradline_versions_refused_total", "Versions that failed to load.", ("model",)
         )
-        self._refused = Counter(
-            "gradline_versions_refused_total",
-            "Versions that failed to load.",
-            ("model",),
-            registry=registry,
-        )
-        self._damaged = Gauge(
+        self._damaged = gauge(
             "gradline_package_damaged",
             "1 if the files of the served version changed on disk.",
             ("model",),
-            registry=registry,
-            multiprocess_mode="mostrecent",
         )
         self._new_answers: dict[tuple[str, int], list[float]] = {}
         self._new_rows: dict[tuple[str, str], int] = {}

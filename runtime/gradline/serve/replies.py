@@ -10,8 +10,8 @@ from gradline.serve.protocol.errors import RequestError
 from gradline.serve.protocol.inference import Answer
 
 __all__ = [
-    "JSON", "Headers", "Reply", "error_reply", "inference_reply", "json_reply", "page_reply",
-    "text_reply",
+    "JSON", "TEXT", "Headers", "Reply", "error_reply", "inference_reply", "json_reply",
+    "page_reply",
 ]  # fmt: skip
 
 Headers = list[tuple[bytes, bytes]]
@@ -31,11 +31,6 @@ log = logging.getLogger("gradline.serve")
 def json_reply(value: object) -> Reply:
     """Encode a value as JSON."""
     return 200, JSON, json.dumps(value, ensure_ascii=False).encode()
-
-
-def text_reply(text: bytes) -> Reply:
-    """Send metrics in Prometheus's text format."""
-    return 200, TEXT, text
 
 
 def page_reply() -> Reply:

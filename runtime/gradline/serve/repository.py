@@ -30,29 +30,17 @@ log = logging.getLogger("gradline.serve")
 
 @dataclass
 class Entry:
-    """One model.
+    """One model."""
 
-    Attributes:
-        folder: artifacts/<name>, whose versions are followed; None for a single version or file.
-        current: The model that answers requests that name no version.
-        place: The version directory or file that `current` was loaded from.
-        stamp: The stamp of those files when they were last known to be what was loaded.
-        seen: Their stamp when they were last compared with what was loaded.
-        others: Other versions that requests have named, by number.
-        refused: Versions that failed to load, each with its files' stamp at that time.
-        damaged: Whether the files of `current` have changed since they were loaded.
-        pin_error: What is wrong with the pin; "" if nothing is.
-    """
-
-    folder: Path | None
-    current: ServedModel
-    place: Path
-    stamp: Stamp
-    others: dict[str, ServedModel] = field(default_factory=dict)
-    refused: dict[int, Stamp] = field(default_factory=dict)
-    seen: Stamp | None = None
-    damaged: bool = False
-    pin_error: str = ""
+    folder: Path | None  # artifacts/<name>, whose versions are followed; None for a single one
+    current: ServedModel  # answers the requests that name no version
+    place: Path  # the version directory or file that `current` was loaded from
+    stamp: Stamp  # of its files, when they were last known to be the loaded ones
+    others: dict[str, ServedModel] = field(default_factory=dict)  # that requests have named
+    refused: dict[int, Stamp] = field(default_factory=dict)  # versions that failed to load
+    seen: Stamp | None = None  # of the files, when they were last compared with the loaded ones
+    damaged: bool = False  # whether the files have changed since they were loaded
+    pin_error: str = ""  # what is wrong with the pin
 
 
 class Repository:
@@ -118,7 +106,7 @@ class Repository:
             for name, entry in self.models.items():
                 if entry.folder is not None:
                     self._follow(name, entry, entry.folder)
-                self._check_files(name, entry)
+                self._check_files(name, self.models[name])
 
     def _add_new_packages(self, root: Path) -> None:
         known = {entry.folder for entry in self.models.values()}
@@ -145,20 +133,23 @@ class Repository:
             raise InputError(
                 f"two models are named {name!r}", code="same-name", hint="serve one of them"
             )
+        self._serve(entry)
+
+    def _serve(self, entry: Entry) -> None:
+        name = entry.current.model.name
         self.models[name] = entry
         self._metrics.serving(name, entry.current.version)
 
     def _load_newest(self, folder: Path, versions: list[int]) -> Entry:
         """Load the pinned version, or else the newest that loads."""
-        pinned = pinned_version(folder, versions)
         refused: dict[int, Stamp] = {}
-        for number in [pinned] if pinned else reversed(versions):
-            place = folder / str(number)
+        for number in _candidates(folder, versions):
             try:
                 served = self._load(folder, number, refused)
             except GradlineError as error:
                 last = error
             else:
+                place = folder / str(number)
                 return Entry(folder, served, place, _stamp(place), refused=refused)
         raise last
 
@@ -176,20 +167,19 @@ class Repository:
 
     def _follow(self, name: str, entry: Entry, folder: Path) -> None:
         """Replace the current version if another one is pinned or newest now."""
-        versions = published_versions(folder)
         try:
-            pinned = pinned_version(folder, versions)
+            candidates = _candidates(folder, published_versions(folder))
         except PackageError as error:
             if entry.pin_error != str(error):
                 log.error("%s keeps serving version %s: %s", name, entry.current.version, error)
             entry.pin_error = str(error)
             return
         entry.pin_error = ""
-        for number in [pinned] if pinned else reversed(versions):
-            if str(number) == entry.current.version:
-                return
+        for number in candidates:
             place = folder / str(number)
             stamp = _stamp(place)
+            if str(number) == entry.current.version:
+                return
             if entry.refused.get(number) == stamp:
                 continue
             try:
@@ -199,9 +189,7 @@ class Repository:
             log.info("%s: version %s replaces version %s", name, number, entry.current.version)
             entry.refused.pop(number, None)
             entry.others.pop(str(number), None)
-            entry.current, entry.place, entry.stamp = served, place, stamp
-            entry.seen, entry.damaged = None, False
-            self._metrics.serving(name, served.version)
+            self._serve(Entry(folder, served, place, stamp, entry.others, entry.refused))
             return
 
     def _check_files(self, name: str, entry: Entry) -> None:
@@ -250,6 +238,12 @@ class Repository:
             entry.others.pop(next(iter(entry.others)))
         entry.others[version] = served
         return served
+
+
+def _candidates(folder: Path, versions: list[int]) -> list[int]:
+    """List the pinned version, or else all, the newest first."""
+    pinned = pinned_version(folder, versions)
+    return [pinned] if pinned else versions[::-1]
 
 
 def _is_root(path: Path) -> bool:

@@ -40,23 +40,14 @@ log = logging.getLogger("gradline.serve")
 
 @dataclass(frozen=True)
 class Listening:
-    """Where and how the server listens.
-
-    Attributes:
-        host: An address or name.
-        port: A port; 0 for a free one.
-        workers: The number of processes.
-        certificate: A PEM file for TLS.
-        key: The certificate's key, a PEM file.
-        connections: The most open connections per worker; further ones get 503.
-    """
+    """Where and how the server listens."""
 
     host: str = "127.0.0.1"
-    port: int = 8080
-    workers: int = 1
-    certificate: Path | None = None
-    key: Path | None = None
-    connections: int = 1000
+    port: int = 8080  # 0 for a free one
+    workers: int = 1  # processes
+    certificate: Path | None = None  # a PEM file for TLS
+    key: Path | None = None  # of the certificate, a PEM file
+    connections: int = 1000  # open at a time in each worker; further ones get 503
 
 
 def run(

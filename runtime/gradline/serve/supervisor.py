@@ -34,22 +34,15 @@ class Worker(multiprocess.Process):
     ready = False
     retry_at: float | None = None  # when to try again, if it did not start
 
-    @property
-    def server(self) -> Server:
-        """Return the server, created in the worker's own process."""
-        if self._server is None:
-            self._server = Server(self.config)
-        assert isinstance(self._server, Server)  # noqa: S101 - made above
-        return self._server
-
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, in the worker's own process."""
         log_to_stderr()
-        threading.Thread(target=_end_with_supervisor, args=(self.server,), daemon=True).start()
+        server = self._server = Server(self.config)
+        threading.Thread(target=_end_with_supervisor, args=(server,), daemon=True).start()
         try:
             super().target(sockets)
         except Exception as error:
-            if self.server.started:
+            if server.started:
                 raise
             log.error("a worker did not start: %s", error)
             sys.exit(NOT_STARTED)

@@ -44,17 +44,11 @@ _usual_request = msgspec.json.Decoder(UsualRequest)
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to an inference request.
+    """The answer to an inference request."""
 
-    Attributes:
-        body: JSON, perhaps followed by binary tensors.
-        json_length: The length of the JSON in bytes; None if no binary tensors follow.
-        rows: The number of predicted rows.
-    """
-
-    body: bytes
-    json_length: int | None
-    rows: int
+    body: bytes  # JSON, perhaps followed by binary tensors
+    json_length: int | None  # in bytes; None if no binary tensors follow
+    rows: int  # predicted
 
 
 def infer(served: ServedModel, body: bytes, json_length: int | None) -> Answer:

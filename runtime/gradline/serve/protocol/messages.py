@@ -3,6 +3,8 @@
 https://github.com/kserve/open-inference-protocol
 """
 
+# ruff: noqa: UP013 - the smallest messages fit on a line each
+
 from __future__ import annotations
 
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -124,37 +126,8 @@ class ModelMetadata(TypedDict):
     properties: dict[str, str]
 
 
-class ServerMetadata(TypedDict):
-    """The server's name, version and protocol extensions."""
-
-    name: str
-    version: str
-    extensions: list[str]
-
-
-class IndexEntry(TypedDict):
-    """A served model."""
-
-    name: str
-    version: str
-    state: str
-    reason: str
-
-
-class Ready(TypedDict):
-    """Whether the server, or a model, is ready."""
-
-    name: NotRequired[str]
-    ready: bool
-
-
-class Live(TypedDict):
-    """Whether the server runs."""
-
-    live: bool
-
-
-class Error(TypedDict):
-    """What is wrong with a request."""
-
-    error: str
+ServerMetadata = TypedDict("ServerMetadata", {"name": str, "version": str, "extensions": list[str]})
+IndexEntry = TypedDict("IndexEntry", {"name": str, "version": str, "state": str, "reason": str})
+Ready = TypedDict("Ready", {"name": NotRequired[str], "ready": bool})  # a server or a model
+Live = TypedDict("Live", {"live": bool})
+Error = TypedDict("Error", {"error": str})

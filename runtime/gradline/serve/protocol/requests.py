@@ -27,19 +27,12 @@ OUTPUTS_LIMIT = 1 << 16  # bytes of JSON about the one output
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded inference request.
-
-    Attributes:
-        id: The request's id, which the answer repeats.
-        rows: For `Model.predict`: a matrix, or columns by name.
-        with_output: Whether the answer contains the output.
-        binary: Whether the output is binary.
-    """
+    """A decoded inference request."""
 
     id: str | None
-    rows: Any
-    with_output: bool
-    binary: bool
+    rows: Any  # for `Model.predict`: a matrix, or columns by name
+    with_output: bool  # whether the answer contains the output
+    binary: bool  # whether the output is binary
 
 
 _request = msgspec.json.Decoder(InferenceRequest)
