@@ -88,7 +88,7 @@ def not_numbers(
     return InputError(
         f"the column {name!r} is text: {found.present - found.numbers} of {found.present} "
         f"values are not numbers, such as {examples}"
-        + (f"; the first stands in {found.first}" if found.first else ""),
+        + (f"; the first is in {found.first}" if found.first else ""),
         code="not-numeric",
         hint=_next_step(name, found, dialect, role),
     )
@@ -99,10 +99,8 @@ def _next_step(name: str, found: TextColumn, dialect: Dialect, role: str) -> str
         return "remove the thousands marks, or give --decimal-comma if 1,005 is about one"
     if any("," in value for value in found.odd) and not dialect.decimal_comma:
         return "give --decimal-comma if 1,5 means one and a half"
+    correct = "correct them, give texts that mean missing with --null TOKEN"
     if role != "feature":
-        return f"mend them, name what means missing with --null TOKEN, or choose another {role}"
+        return f"{correct}, or choose another {role}"
     category = "" if found.numbers else f"take it for a category with --one-hot {name!r}, "
-    return (
-        f"mend them, name what means missing with --null TOKEN, {category}or leave the column out "
-        f"with --exclude {name!r}"
-    )
+    return f"{correct}, {category}or leave the column out with --exclude {name!r}"

@@ -184,7 +184,7 @@ class FrameTable:
             having, lacking = (part, first) if odd[0] in part.names else (first, part)
             raise InputError(
                 f"the files differ: {having.label} has the column {odd[0]!r}, {lacking.label} "
-                "has not",
+                "does not",
                 code="mixed-schemas",
                 hint="give files with the same columns",
             )
