@@ -16,6 +16,7 @@ from typing import Any
 from gradline.columns.python_numbers import is_large_integer, large_integer
 from gradline.errors import InputError
 from gradline.tables.files import TableFile, file_format
+from gradline.tables.lazy_polars import pl
 from gradline.tables.objects import ObjectFile
 
 __all__ = ["RAGGED_HINT", "check_arrow", "default_separator", "odd_rows", "unreadable"]
@@ -181,8 +182,6 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
 def _lines(path: TableFile) -> Iterator[Iterable[str]]:
     """Open a text file, compressed or not, and yield its lines with their line ends."""
     if isinstance(path, ObjectFile) or path.name.endswith(".zst"):
-        import polars as pl
-
         # Python before 3.14 has no zstd. A separator that no text contains keeps lines whole.
         whole = pl.scan_csv(
             path if isinstance(path, Path) else str(path),

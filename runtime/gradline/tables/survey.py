@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
+from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import clean, first_large, parse
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
@@ -38,15 +39,12 @@ class TextColumn:
 
 def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
     """Count the values and numbers of a text column, over all the parts."""
-    import polars as pl
-    from polars import selectors
-
     present = odd_count = 0
     first = ""
     odd: list[str] = []
     large: InputError | None = None
     for part in parts:
-        frame = part.frame.select(selectors.by_name(column).cast(pl.String))
+        frame = part.frame.select(pl.selectors.by_name(column).cast(pl.String))
         rows = 0
         with readable(part.path, part.separator):
             for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
