@@ -14,8 +14,11 @@ else:
 
     class _Polars:
         def __getattr__(self, name: str) -> Any:
-            with needs_extra():
+            try:
                 import polars
+            except ImportError:  # needs_extra takes microseconds, too long for every access
+                with needs_extra():
+                    raise
             return getattr(polars, name)
 
     pl = _Polars()
