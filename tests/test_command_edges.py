@@ -261,7 +261,7 @@ def test_missing_and_infinite_values_are_told_apart(predict: Predict) -> None:
 @pytest.mark.parametrize(
     ("row", "hint"),
     [
-        ("67,43,hot", "mend them, or name what means missing with --null TOKEN"),
+        ("67,43,hot", "correct them, or give texts that mean missing with --null TOKEN"),
         ("67,43,1e39", "the graph computes in float32; the largest value is 3.4e+38"),
         ("67,43,9007199254740993", "divide it first (an identifier is no feature)"),
     ],

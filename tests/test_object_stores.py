@@ -196,7 +196,7 @@ def test_predictions_are_those_of_the_local_files(
         ("s3://shop/odd/short.csv", "short.csv is ragged: row 2 has 2 fields", "ragged"),
         (
             "s3://shop/odd/words.csv",
-            "'many'; the first stands in row 2 of words.csv",
+            "'many'; the first is in row 2 of words.csv",
             "not-numeric",
         ),
         ("s3://shop/odd/no.parquet", "no.parquet cannot be read", "unreadable-data"),

@@ -68,20 +68,20 @@ LINES = "".join(f"{a},{b},pipe\n" for a, b, _ in ROWS)
         (
             "t.ndjson",
             '{"a": 1, "y": 2}\n\n{"a": NaN, "y": 2}\n',
-            "the column 'a' holds NaN in row 2 of t.ndjson, which JSON has not",
+            "the column 'a' holds NaN in row 2 of t.ndjson, which JSON does not allow",
             "write null for a missing value",
         ),
         (
             "t.ndjson",
             '{"a": 1, "y": 2}\n{"a": 1, "y": -Infinity}\n',
-            "the column 'y' holds -Infinity in row 2 of t.ndjson, which JSON has not",
+            "the column 'y' holds -Infinity in row 2 of t.ndjson, which JSON does not allow",
             "write null for a missing value",
         ),
         (
             "t.ndjson",
             '{"a": 1, "y": 2}\n{"a": 1e400, "y": 2}\n',
             "the column 'a' holds 1e400 in row 2 of t.ndjson, outside the range of float64",
-            "mend it, or write null for a missing value",
+            "correct it, or write null for a missing value",
         ),
         (
             "t.ndjson",
@@ -117,7 +117,7 @@ def test_an_arrow_stream_and_feather_1_are_named_with_how_to_convert_them(
     assert (status, said) == (
         2,
         f"Error: {name} is an Arrow IPC stream, expected an Arrow IPC file (Feather version 2)\n"
-        "  write it anew in Python: pyarrow.feather.write_feather(pyarrow.ipc.open_stream("
+        "  rewrite it in Python: pyarrow.feather.write_feather(pyarrow.ipc.open_stream("
         f"{name!r}).read_all(), 'new-{name}')\n",
     )
     path.write_bytes(b"FEA1" + b"\0" * 60 + b"FEA1")

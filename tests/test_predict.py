@@ -274,7 +274,7 @@ def test_an_unknown_name_in_a_mapping_suggests_the_nearest_feature() -> None:
 )
 def test_a_duplicated_name_is_refused(frame: Any) -> None:
     error = refusal(frame)
-    assert str(error) == "the feature 'humidity' stands 2 times in the table"
+    assert str(error) == "the feature 'humidity' appears 2 times in the table"
     assert (error.code, error.hint) == ("duplicate-feature", "keep one column of that name")
 
 

@@ -94,7 +94,7 @@ def test_a_file_that_disappears_is_named(tmp_path: Path) -> None:
 def test_words_in_a_later_file_are_named_with_file_and_row(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,y\n1,2\n2,3\n3,5\n")
     (tmp_path / "b.csv").write_text("a,y\n1,2\nmany,3\n")
-    with pytest.raises(InputError, match=r"the first stands in row 2 of b\.csv"):
+    with pytest.raises(InputError, match=r"the first is in row 2 of b\.csv"):
         fit(tmp_path, "y", features="a")
 
 

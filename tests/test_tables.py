@@ -184,7 +184,7 @@ def test_a_text_column_that_is_nearly_all_numbers_is_refused(tmp_path: Path, lat
     lines = [f"{value},{i * i}" for i, value in enumerate(values)]
     error = refusal(write(tmp_path / "t.csv", "a,y\n" + "\n".join(lines)))
     assert str(error) == (
-        "the column 'a' is text: 1 of 3000 values are not numbers, such as '4o'; the first stands "
+        "the column 'a' is text: 1 of 3000 values are not numbers, such as '4o'; the first is "
         f"in row {2501 if late else 8} of t.csv"
     )
     assert "--exclude 'a'" in error.hint
@@ -336,7 +336,7 @@ def test_files_with_other_columns_or_types_are_refused(tmp_path: Path) -> None:
     FRAME.write_parquet(tmp_path / "1.parquet")
     FRAME.rename({"b": "c"}).write_parquet(tmp_path / "2.parquet")
     assert str(refusal(tmp_path)) == (
-        "the files differ: 1.parquet has the column 'b', 2.parquet has not"
+        "the files differ: 1.parquet has the column 'b', 2.parquet does not"
     )
     FRAME.with_columns(pl.col("b").cast(pl.String)).write_parquet(tmp_path / "2.parquet")
     assert str(refusal(tmp_path)) == (

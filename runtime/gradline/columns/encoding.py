@@ -113,7 +113,7 @@ def parse_columns(document: object, features: Sequence[str]) -> list[Column]:
         raise ValueError("it is not a list")
     columns = [_column(entry) for entry in document]
     if len({column.name for column in columns}) < len(columns):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name appears twice")
     if [name for column in columns for name in column.features] != list(features):
         raise ValueError("its columns do not make the graph's inputs")
     if dump_columns(columns) != document:

@@ -105,7 +105,7 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
     for name in wanted:
         if times[name] > 1:
             raise InputError(
-                f"the feature {name!r} stands {times[name]} times in the table",
+                f"the feature {name!r} appears {times[name]} times in the table",
                 code="duplicate-feature",
                 hint="keep one column of that name",
             )

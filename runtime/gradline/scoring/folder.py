@@ -23,6 +23,7 @@ from gradline.package.files import Package
 from gradline.scoring.engine import Engine
 from gradline.scoring.rows import Scoring
 from gradline.tables import BLOCK_ROWS, Dialect, FrameTable
+from gradline.tables.lazy_polars import pl
 from gradline.tables.opening import open_file, readable
 from gradline.tables.shards import shares
 from gradline.tables.writing import FORMATS, write_table
@@ -269,8 +270,6 @@ def _sweep(folder: Path) -> None:
 
 def _rows_of(path: Path, kind: str) -> int:
     """Count the rows of a file that an earlier run wrote."""
-    import polars as pl
-
     method, options = FORMATS[kind]
     with readable(path):
         if method == "sink_ndjson" and not path.stat().st_size:

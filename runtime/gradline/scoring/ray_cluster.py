@@ -109,7 +109,8 @@ def _connect(address: str | None) -> None:
 
 def _last_started() -> str:
     """Read the address that `ray start` wrote on this machine; empty if there is none."""
-    folder = os.environ.get("RAY_TMPDIR") or gettempdir()
+    default = "/tmp" if sys.platform == "darwin" else gettempdir()  # noqa: S108 - as Ray does
+    folder = os.environ.get("RAY_TMPDIR", default)
     with suppress(OSError):
         return Path(folder, "ray", "ray_current_cluster").read_text().strip()
     return ""

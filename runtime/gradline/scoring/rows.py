@@ -14,12 +14,11 @@ from gradline.columns.by_name import has_columns
 from gradline.columns.categories import place_finder
 from gradline.columns.encoding import Column, expand
 from gradline.columns.matrix import match_names
-from gradline.errors import InputError, nearest_column, needs_extra
+from gradline.errors import InputError, nearest_column
+from gradline.tables.lazy_polars import pl
 from gradline.tables.passthrough import as_kept, kept_types
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from gradline.explain.ranges import Outside
     from gradline.model import Model
     from gradline.tables import Block, FrameTable
@@ -90,8 +89,6 @@ class Scoring:
 
     def schema(self) -> dict[str, pl.DataType]:
         """List the result's columns with their types, kept ones first."""
-        with needs_extra():
-            import polars as pl
         number = pl.Float32() if self.model.dtype.itemsize == 4 else pl.Float64()
         made = dict.fromkeys(self.model.targets, number)
         explained = dict.fromkeys(_contributions(self.model) * self.explain, pl.Float64())
@@ -105,8 +102,6 @@ class Scoring:
             InputError: For a missing feature, a value that is not a number or too large, an
                 unknown category, or a kept value that the other files' type can't hold.
         """
-        import polars as pl
-
         schema = self.schema()
         model = self.model
         predicted = {target: schema[target] for target in model.targets}
@@ -147,8 +142,6 @@ class Scoring:
 
     def _further(self, inputs: NDArray[np.float64], outside: Outside | None) -> list[pl.Series]:
         """Compute the columns of `explain` and `check`."""
-        import polars as pl
-
         columns = []
         if self.explain:
             found = self.model.explain(inputs)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError
 from gradline.tables.faults import RAGGED_HINT, odd_rows
+from gradline.tables.lazy_polars import pl
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["SLICEABLE", "frames", "select_columns"]
 
@@ -36,8 +33,6 @@ def frames(
         InputError: For a text file with a row of another length than its header, or with a
             missing or odd value in a column that Polars parses as numbers.
     """
-    import polars as pl
-
     waiting: list[pl.DataFrame] = []
     rows = 0
     with readable(part.path, part.separator):
@@ -57,11 +52,9 @@ def _batches(
     part: Part, columns: Sequence[str], size: int, start: int, row_groups_ahead: int
 ) -> Iterator[pl.DataFrame]:
     """Yield frames of any length, without a text file's blank lines."""
-    from polars import selectors
-
     # A short row lacks the file's last field: read it too, to see such rows.
     last = part.frame.collect_schema().names()[-1:] if part.text else []
-    wanted = selectors.by_name(dict.fromkeys([*columns, *last]))
+    wanted = pl.selectors.by_name(dict.fromkeys([*columns, *last]))
     blank: NDArray[np.int64] | None = None
     frame = part.frame.select(wanted)
     rest = frame.slice(start) if start else frame

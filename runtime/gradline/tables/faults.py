@@ -16,6 +16,7 @@ from typing import Any
 from gradline.columns.python_numbers import is_large_integer, large_integer
 from gradline.errors import InputError
 from gradline.tables.files import TableFile, file_format
+from gradline.tables.lazy_polars import pl
 from gradline.tables.objects import ObjectFile
 
 __all__ = ["RAGGED_HINT", "check_arrow", "default_separator", "odd_rows", "unreadable"]
@@ -36,7 +37,7 @@ def unreadable(path: TableFile | None, name: str, reason: str, separator: str | 
         return InputError(
             f"{name} is not UTF-8 text",
             code="wrong-encoding",
-            hint="convert it from whatever it is, latin1 or utf-16 say: "
+            hint="convert it from its own encoding, such as latin1: "
             f"iconv -f latin1 -t utf-8 {name} > utf8-{name}",
         )
     if path is not None:
@@ -74,7 +75,7 @@ def check_arrow(path: TableFile) -> None:
         raise InputError(
             f"{path.name} is {what}, expected an Arrow IPC file (Feather version 2)",
             code="unreadable-data",
-            hint="write it anew in Python: pyarrow.feather.write_feather("
+            hint="rewrite it in Python: pyarrow.feather.write_feather("
             f"{read.replace('FILE', repr(path.name))}, {f'new-{path.name}'!r})",
         )
 
@@ -163,7 +164,7 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
             return large_integer(column, value.text, place)
         if value.text.endswith(("NaN", "Infinity")):
             return InputError(
-                f"the column {column!r} holds {value.text} in {place}, which JSON has not",
+                f"the column {column!r} holds {value.text} in {place}, which JSON does not allow",
                 code="unreadable-data",
                 hint="write null for a missing value",
             )
@@ -172,7 +173,7 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
                 f"the column {column!r} holds {value.text} in {place}, outside the range of "
                 "float64",
                 code="out-of-range",
-                hint="mend it, or write null for a missing value",
+                hint="correct it, or write null for a missing value",
             )
     return None
 
@@ -181,8 +182,6 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
 def _lines(path: TableFile) -> Iterator[Iterable[str]]:
     """Open a text file, compressed or not, and yield its lines with their line ends."""
     if isinstance(path, ObjectFile) or path.name.endswith(".zst"):
-        import polars as pl
-
         # Python before 3.14 has no zstd. A separator that no text contains keeps lines whole.
         whole = pl.scan_csv(
             path if isinstance(path, Path) else str(path),

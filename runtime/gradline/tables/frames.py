@@ -12,9 +12,10 @@ import numpy as np
 from gradline.columns.categories import is_missing
 from gradline.columns.matrix import column_labels, from_tensor, refuse_sparse
 from gradline.columns.python_numbers import as_float, digits, is_number
-from gradline.errors import InputError, needs_extra
+from gradline.errors import InputError
 from gradline.tables.files import Dialect
 from gradline.tables.forks import check_polars
+from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
 from gradline.tables.table import FrameTable
 
@@ -29,8 +30,6 @@ def open_frame(table: object) -> FrameTable:
     Raises:
         InputError: For another type, or columns of unequal length.
     """
-    with needs_extra():
-        import polars as pl
     check_polars()
     try:
         if isinstance(table, pl.LazyFrame):
@@ -38,10 +37,10 @@ def open_frame(table: object) -> FrameTable:
         if isinstance(table, pl.DataFrame):
             frame = table
         elif isinstance(table, Mapping):
-            frame = pl.DataFrame({str(k): _series(pl, v, k) for k, v in table.items()})
+            frame = pl.DataFrame({str(k): _series(v, k) for k, v in table.items()})
         elif (labels := column_labels(table)) is not None:
             _refuse_duplicates(map(str, labels))
-            frame = pl.DataFrame({str(n): _series(pl, table[n], n) for n in labels})  # type: ignore[index]
+            frame = pl.DataFrame({str(n): _series(table[n], n) for n in labels})  # type: ignore[index]
         else:
             raise InputError(
                 f"a table of type {type(table).__name__} is not known",
@@ -66,8 +65,8 @@ def _refuse_duplicates(names: Any) -> None:
             )
 
 
-def _series(pl: Any, column: Any, name: Any) -> Any:
-    # NumPy's view of a column is the one that pandas, lists and tensors share.
+def _series(column: Any, name: Any) -> pl.Series:
+    """Convert a column through NumPy, which pandas, pyarrow, lists and tensors all support."""
     if isinstance(column, pl.Series):
         return column
     refuse_sparse(column, "a column")
@@ -77,12 +76,12 @@ def _series(pl: Any, column: Any, name: Any) -> Any:
     array = np.asarray(column)
     if array.dtype.kind in "fiubM":
         return pl.Series(values=array, strict=False)
-    # NumPy makes text of the NaN in ["a", nan], and polars of that in an array of objects.
+    # NumPy turns the NaN in ["a", nan] into text, and Polars that in an array of objects.
     values = column if isinstance(column, list | tuple) else array.tolist()
-    return _series_of_objects(pl, [None if is_missing(v) else v for v in values])
+    return _series_of_objects([None if is_missing(v) else v for v in values])
 
 
-def _series_of_objects(pl: Any, values: list[Any]) -> Any:
+def _series_of_objects(values: list[Any]) -> pl.Series:
     """Build a column from Python values; convert numbers that Polars would drop.
 
     Integers beyond 128 bits are kept exactly as text; decimals and fractions become float64.

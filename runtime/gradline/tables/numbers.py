@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,8 @@ from gradline.columns.categories import WHOLE, PlaceOf, places_of, texts_of
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
+from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = [
     "clean",
@@ -42,8 +40,6 @@ def numbers_of(
         InputError: For a column of text or dates (built by `not_numbers` from its name), an integer
             that float64 can't hold, or an unknown category.
     """
-    import polars as pl
-
     values = _at_once(part, frame, dialect, place_of)
     if values is not None:
         return values
@@ -78,8 +74,6 @@ def _at_once(
     part: Part, frame: pl.DataFrame, dialect: Dialect, place_of: Mapping[str, PlaceOf]
 ) -> NDArray[Any] | None:
     """Convert all columns together, which is fast; return None if one needs a closer look."""
-    import polars as pl
-
     if any(name in place_of for name in frame.columns):
         return None
     if all(dtype in (pl.Float32, pl.Float64) for dtype in frame.dtypes):
@@ -98,8 +92,6 @@ def _at_once(
 
 def column_kind(dtype: Any) -> str:
     """Classify a column type: "number", "date", "text" or "other"."""
-    import polars as pl
-
     if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
         return "number"
     if dtype.is_temporal():
@@ -129,7 +121,6 @@ def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
 
 def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
     """Make text that is one of the dialect's nulls null, as Polars' CSV reader does."""
-    import polars as pl
 
     def read(column: pl.Series) -> pl.Series:
         if column.dtype != pl.String:
@@ -142,8 +133,6 @@ def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
 
 def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
     """Parse text as float64; null if it is missing or not a number."""
-    import polars as pl
-
     if dialect.decimal_comma:
         # With "_" for a thousands mark, text fails to parse rather than mean another number.
         text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
@@ -152,8 +141,6 @@ def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
 
 def guesses(frame: pl.DataFrame, dialect: Dialect) -> dict[str, str]:
     """Guess what columns of text hold, by name: "number", "date" or "text"."""
-    import polars as pl
-
     numbers: set[str] = set()
     if not dialect.decimal_comma:  # all at once: one by one takes a millisecond each
         parsed = frame.cast(pl.Float64, strict=False).get_columns()
@@ -179,8 +166,6 @@ def _category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | N
     A column of a text file has a dialect, a typed one has None. Return None if the values are
     neither text, numbers nor booleans.
     """
-    import polars as pl
-
     if dialect is not None:
         return clean(column, dialect).str.replace(WHOLE.pattern, "${1}")
     dtype = column.dtype

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from gradline.errors import InputError, needs_extra
 from gradline.tables.forks import check_polars
+from gradline.tables.lazy_polars import pl
 
 __all__ = ["FIRST_CONTACT", "ObjectFile", "is_glob", "is_remote", "list_objects", "reachable"]
 
@@ -116,8 +117,6 @@ def list_objects(url: str) -> list[ObjectFile]:
 @contextmanager
 def reachable(url: object) -> Iterator[None]:
     """Convert an object store's errors to an InputError that names the address."""
-    import polars as pl
-
     address = str(url)
     if not is_remote(address):
         yield

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradline.errors import InputError, needs_extra
+from gradline.errors import InputError
 from gradline.tables.faults import check_arrow, default_separator, unreadable
 from gradline.tables.files import FORMATS, Dialect, TableFile, file_format
 from gradline.tables.forks import check_polars
+from gradline.tables.lazy_polars import pl
 from gradline.tables.objects import ObjectFile, reachable
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["open_file", "readable"]
 
@@ -37,8 +35,6 @@ def open_file(
     Raises:
         InputError: For an unknown format, an empty file, or one that cannot be read.
     """
-    with needs_extra():
-        import polars as pl
     check_polars()
     kind = file_format(path) or ("csv" if dialect.separator else None)
     if kind is None:
@@ -73,8 +69,6 @@ def _open_text(
     numbers: Sequence[str],
     storage: dict[str, Any] | None,
 ) -> tuple[pl.LazyFrame, list[str], bool]:
-    import polars as pl
-
     separator = dialect.separator or default_separator(path)
     header = pl.scan_csv(
         source,
@@ -141,8 +135,6 @@ def _distinct(names: list[str]) -> list[str]:
 @contextmanager
 def readable(path: TableFile | None, separator: str | None = None) -> Iterator[None]:
     """Convert read errors to an InputError that names the file."""
-    import polars as pl
-
     name = path.name if path else "the table"
     try:
         with reachable(path):

@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError
 from gradline.tables.files import COMPRESSED, TableFile
+from gradline.tables.lazy_polars import pl
 from gradline.tables.objects import ObjectFile
 from gradline.tables.opening import readable
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["BLOCK_ROWS", "Block", "Part", "file_state"]
 
@@ -86,8 +84,6 @@ class Part:
 
     def expected_rows(self) -> float | None:
         """Estimate the number of rows; see `FrameTable.expected_rows`."""
-        import polars as pl
-
         if isinstance(self.path, ObjectFile):
             return None
         if self.path is None or self.path.suffix.lower() in COUNTED:

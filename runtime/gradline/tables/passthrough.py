@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from gradline.errors import InputError
+from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import column_kind
 from gradline.tables.parts import Part
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["as_kept", "kept_types"]
 
@@ -41,8 +38,6 @@ def kept_types(parts: Sequence[Part], names: Sequence[str]) -> dict[str, pl.Data
 
 def _common(types: list[pl.DataType]) -> pl.DataType | None:
     """Find a type that keeps the values of all these types unchanged, if there is one."""
-    import polars as pl
-
     typed = [dtype for dtype in types if dtype != pl.Null()]
     if len(typed) <= 1:
         return (typed or types)[0]
@@ -66,15 +61,11 @@ def as_kept(frame: pl.DataFrame, types: Mapping[str, pl.DataType], label: str) -
     """
     if frame.schema == dict(types):
         return frame
-    import polars as pl
-
     columns = zip(frame.get_columns(), types.values(), strict=True)
     return pl.DataFrame([_cast(column, dtype, label) for column, dtype in columns])
 
 
 def _cast(column: pl.Series, dtype: pl.DataType, label: str) -> pl.Series:
-    import polars as pl
-
     try:
         found = column.cast(dtype)
         if found.cast(column.dtype).equals(column, null_equal=True):

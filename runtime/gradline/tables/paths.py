@@ -9,17 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from gradline.tables.files import Dialect, TableFile, table_files
+from gradline.tables.lazy_polars import pl
 from gradline.tables.objects import FIRST_CONTACT, ObjectFile, is_glob
 from gradline.tables.opening import open_file
 from gradline.tables.parts import Part, file_state
 from gradline.tables.table import FrameTable
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["open_files"]
 
@@ -51,8 +48,6 @@ def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
 
 def _with_partitions(parts: list[Part], data: PurePath) -> list[Part]:
     """Put the columns named by the parts' folders before the parts' own columns."""
-    import polars as pl
-
     fixed = takewhile(lambda name: not is_glob(name), data.parts)
     root = data if isinstance(data, Path) and data.is_dir() else type(data)(*fixed)
     paths = [part.path.path if isinstance(part.path, ObjectFile) else part.path for part in parts]
@@ -81,8 +76,6 @@ def _partition_columns(
 
     The columns of text files stay strings.
     """
-    import polars as pl
-
     columns: dict[str, pl.Series] = {}
     for key in dict.fromkeys(key for of_file in values for key in of_file):
         strings = pl.Series([of_file.get(key) for of_file in values], dtype=pl.String)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gradline.tables.batches import SLICEABLE
+from gradline.tables.lazy_polars import pl
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
 from gradline.tables.table import FrameTable
@@ -101,8 +102,6 @@ def _bytes(part: Part) -> float:
 
 def _pieces(part: Part, rows: int) -> Iterator[Part]:
     """Cut a file into pieces of `rows` rows."""
-    import polars as pl
-
     with readable(part.path):
         total = part.frame.select(pl.len()).collect().item()
     for start in range(0, max(total, 1), rows):

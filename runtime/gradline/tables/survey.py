@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
+from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import clean, first_large, parse
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
@@ -38,15 +39,12 @@ class TextColumn:
 
 def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
     """Count the values and numbers of a text column, over all the parts."""
-    import polars as pl
-    from polars import selectors
-
     present = odd_count = 0
     first = ""
     odd: list[str] = []
     large: InputError | None = None
     for part in parts:
-        frame = part.frame.select(selectors.by_name(column).cast(pl.String))
+        frame = part.frame.select(pl.selectors.by_name(column).cast(pl.String))
         rows = 0
         with readable(part.path, part.separator):
             for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
@@ -88,7 +86,7 @@ def not_numbers(
     return InputError(
         f"the column {name!r} is text: {found.present - found.numbers} of {found.present} "
         f"values are not numbers, such as {examples}"
-        + (f"; the first stands in {found.first}" if found.first else ""),
+        + (f"; the first is in {found.first}" if found.first else ""),
         code="not-numeric",
         hint=_next_step(name, found, dialect, role),
     )
@@ -99,10 +97,8 @@ def _next_step(name: str, found: TextColumn, dialect: Dialect, role: str) -> str
         return "remove the thousands marks, or give --decimal-comma if 1,005 is about one"
     if any("," in value for value in found.odd) and not dialect.decimal_comma:
         return "give --decimal-comma if 1,5 means one and a half"
+    correct = "correct them, give texts that mean missing with --null TOKEN"
     if role != "feature":
-        return f"mend them, name what means missing with --null TOKEN, or choose another {role}"
+        return f"{correct}, or choose another {role}"
     category = "" if found.numbers else f"take it for a category with --one-hot {name!r}, "
-    return (
-        f"mend them, name what means missing with --null TOKEN, {category}or leave the column out "
-        f"with --exclude {name!r}"
-    )
+    return f"{correct}, {category}or leave the column out with --exclude {name!r}"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
@@ -20,13 +20,11 @@ from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
 from gradline.tables.batches import frames, select_columns
 from gradline.tables.files import Dialect, TableFile
+from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import column_kind, guesses, numbers_of, without_nulls
 from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part
 from gradline.tables.survey import TextColumn, not_numbers, survey
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["FrameTable"]
 
@@ -135,8 +133,6 @@ class FrameTable:
         return self._reopened(part, dialect, sorted(numbers))
 
     def _reopened(self, part: Part, dialect: Dialect, numbers: Sequence[str] = ()) -> Part:
-        import polars as pl
-
         assert part.path is not None  # noqa: S101 - a text part is a file
         frame, *_ = open_file(part.path, dialect, numbers)
         if part.partitions:
@@ -184,7 +180,7 @@ class FrameTable:
             having, lacking = (part, first) if odd[0] in part.names else (first, part)
             raise InputError(
                 f"the files differ: {having.label} has the column {odd[0]!r}, {lacking.label} "
-                "has not",
+                "does not",
                 code="mixed-schemas",
                 hint="give files with the same columns",
             )

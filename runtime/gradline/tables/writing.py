@@ -8,13 +8,11 @@ from itertools import chain, islice
 from pathlib import Path
 from queue import Full, Queue
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from gradline.atomic import write_named
 from gradline.errors import InputError
-
-if TYPE_CHECKING:
-    import polars as pl
+from gradline.tables.lazy_polars import pl
 
 __all__ = ["FORMATS", "check_types", "output_format", "table_bytes", "write_table"]
 
@@ -66,8 +64,6 @@ def check_types(schema: Mapping[str, pl.DataType], kind: str) -> None:
 
 
 def _holds(method: str, dtype: Any) -> bool:
-    import polars as pl
-
     if method == "sink_csv":
         return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration))
     if method == "sink_ndjson" and dtype.is_nested():
@@ -91,8 +87,6 @@ def table_bytes(
     frames: Iterator[pl.DataFrame], schema: Mapping[str, pl.DataType], kind: str
 ) -> Iterator[bytes]:
     """Yield a table's bytes in parts; formats that can't be streamed go through a file."""
-    import polars as pl
-
     method, options = FORMATS[kind]
     if method == "sink_ndjson":
         yield from (frame.write_ndjson().encode() for frame in frames)
