@@ -65,6 +65,12 @@ class Whitening:
         r = len(self.active)
         return self.root[:r, :r]
 
+    def triangular_factor(self, features: int) -> Array:
+        """Make the factor upper triangular, shape (d, d); 0 for features that are not active."""
+        factor = np.zeros((features, features))
+        factor[np.ix_(self.active, self.active)] = np.linalg.qr(self.factor, mode="r")
+        return factor
+
     @property
     def least(self) -> float:
         """The leverage at the centre: 1/Σw with a bias, else 0."""
