@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from gradline.serve.protocol.errors import RequestError, excerpt
@@ -158,7 +159,7 @@ def _rows(
         own = tensors[0].parameters.feature_names
         given = request.parameters.feature_names if own is None else own
         order = feature_order(given, served.model.features)
-        return arrays[INPUT] if order is None else arrays[INPUT][:, order]
+        return _narrow(served, arrays[INPUT] if order is None else arrays[INPUT][:, order])
     for given in (request.parameters.feature_names, *(t.parameters.feature_names for t in tensors)):
         feature_order(given, names)
     return {name: _column(array) for name, array in arrays.items()}
@@ -192,6 +193,23 @@ def feature_order(given: list[str] | None, names: Sequence[str]) -> list[int] | 
             400, f"parameters.feature_names: expected {excerpt(list(names))}, in any order"
         )
     return [places[name] for name in names]
+
+
+def _narrow(served: ServedModel, rows: NDArray[Any]) -> NDArray[Any]:
+    """Convert a matrix to the model's dtype; refuse values that overflow."""
+    dtype = served.model.dtype
+    if rows.dtype == dtype:
+        return np.ascontiguousarray(rows)
+    with np.errstate(over="ignore"):
+        narrow = rows.astype(dtype, order="C")
+    overflowed = np.isinf(narrow) & np.isfinite(rows)
+    if overflowed.any():
+        row, column = np.argwhere(overflowed)[0].tolist()
+        feature = excerpt(served.model.features[column])
+        raise RequestError(
+            400, f"input {INPUT!r}: row {row} has a value of {feature} outside the range of {dtype}"
+        )
+    return narrow
 
 
 def _column(values: NDArray[Any]) -> Any:
