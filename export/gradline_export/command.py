@@ -21,8 +21,6 @@ from gradline_trainer.options import MAX_CATEGORIES, ROBUST_KINDS, Accepted, Opt
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["command"]
-
 AT_LEAST_2 = Accepted("", "a whole number of 2 or more", number=int, least=2)
 FILE = click.Path(path_type=Path)
 

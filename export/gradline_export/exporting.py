@@ -7,9 +7,7 @@ from pathlib import Path
 
 from gradline_export.freeze.freezing import freeze
 from gradline_export.publish.publishing import check_name, publish
-from gradline_trainer.fitting import Fit
-
-__all__ = ["export_package"]
+from gradline_trainer.result import Fit
 
 
 def export_package(

@@ -7,8 +7,6 @@ records the module's path, so a move of this file would change the bytes of ever
 import torch
 from torch import Tensor
 
-__all__ = ["LinearModel"]
-
 
 class LinearModel(torch.nn.Module):
     """y = x @ W.T + b.

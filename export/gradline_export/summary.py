@@ -18,9 +18,7 @@ from gradline.terminal.layout import Facts, Heading, Part
 from gradline_export.freeze.freezing import Frozen
 from gradline_export.freeze.manifest import column_record, exactness_record, metrics_record
 from gradline_trainer.descent.diagnosis import Optimality
-from gradline_trainer.fitting import Fit
-
-__all__ = ["summary", "summary_record"]
+from gradline_trainer.result import Fit
 
 
 def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> list[Part]:

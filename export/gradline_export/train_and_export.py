@@ -24,12 +24,11 @@ from gradline.terminal.progress import Progress
 from gradline_export.freeze.freezing import freeze
 from gradline_export.publish.publishing import check_name, check_place, publish
 from gradline_export.summary import summary, summary_record
-from gradline_trainer.fitting import Fit, fit
+from gradline_trainer.fitting import fit
 from gradline_trainer.moments.saved_moments import PRIVATE, SavedMoments
 from gradline_trainer.orchard import TARGETS, orchard
+from gradline_trainer.result import Fit
 from gradline_trainer.saved.files import load_moments, save_moments
-
-__all__ = ["run"]
 
 DISTRIBUTIONS = ("scipy.special",)
 PLOTS = ("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg")

@@ -13,16 +13,6 @@ from typing import IO
 
 from gradline.errors import InputError, OutputError
 
-__all__ = [
-    "BUILDING",
-    "check_output",
-    "check_writable",
-    "flush_file",
-    "flush_folder",
-    "write_named",
-    "write_whole",
-]
-
 BUILDING = ".gradline-"  # begins the name of a file that is not complete yet
 
 

@@ -8,8 +8,6 @@ from typing import NoReturn
 
 from gradline.terminal.interrupts import handle_interrupts, ignore_interrupts, report_interrupt
 
-__all__ = ["main", "train_and_export"]
-
 
 def main(args: Sequence[str] | None = None, *, prog_name: str = "gradline") -> NoReturn:
     """Run a command and exit: 0 done, 1 the answer is no, 2 bad input, 130 interrupted.

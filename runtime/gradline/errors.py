@@ -14,19 +14,6 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = [
-    "GradlineError",
-    "GradlineWarning",
-    "InputError",
-    "MissingExtraError",
-    "OutputError",
-    "PackageError",
-    "RefusedError",
-    "nearest",
-    "nearest_column",
-    "needs_extra",
-]
-
 
 class GradlineError(Exception):
     """The base of every error that gradline raises on purpose.

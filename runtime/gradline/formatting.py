@@ -12,24 +12,6 @@ if TYPE_CHECKING:  # the commands' help needs no NumPy
 
     from gradline.columns.encoding import Column
 
-__all__ = [
-    "and_more",
-    "categories",
-    "chance",
-    "chosen_ridge",
-    "count",
-    "equation_lines",
-    "equation_sides",
-    "float32_error",
-    "in_doubt",
-    "isolated",
-    "label",
-    "number",
-    "reached",
-    "scientific",
-    "to_error",
-]
-
 TERMS = 8  # of an equation or a list that are shown; the rest are counted
 LETTERS = 40  # of a name that are shown
 LEAST = 1e-300  # smaller probabilities, and those that float64 rounds to 0, are only called smaller

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from gradline.explain.contributions import Explanation
     from gradline.explain.ranges import Outside, Ranges
 
-__all__ = ["Model", "load", "open_session"]
-
 
 @numpy_defaults()
 def load(

@@ -9,13 +9,14 @@ from gradline.errors import needs_extra
 
 if TYPE_CHECKING:
     from gradline_trainer.estimator import LinearRegression
-    from gradline_trainer.fitting import Fit, fit
+    from gradline_trainer.fitting import fit
+    from gradline_trainer.result import Fit
     from gradline_trainer.saved.files import load_moments, save_moments
 
 __all__ = ["Fit", "LinearRegression", "fit", "load_moments", "save_moments"]
 
 MODULES = {
-    "Fit": "fitting",
+    "Fit": "result",
     "LinearRegression": "estimator",
     "fit": "fitting",
     "load_moments": "saved.files",

@@ -26,8 +26,6 @@ from gradline_trainer.rows.columns import open_table
 from gradline_trainer.rows.passes import Walk
 from gradline_trainer.rows.rows import RowReader
 
-__all__ = ["LinearRegression"]
-
 SHARED = (  # options with the same name here
     "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
     "folds", "dtype", "dependent",

@@ -15,16 +15,14 @@ from gradline.tables.shards import uncut
 from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.learning import learn
 from gradline_trainer.moments.saved_moments import SavedMoments
-from gradline_trainer.options import Options, check_arguments
+from gradline_trainer.options import MAX_CATEGORIES, Options, check_arguments
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.columns import open_table
-from gradline_trainer.rows.encoding import MAX_CATEGORIES, learn_encoding
+from gradline_trainer.rows.encoding import learn_encoding
 from gradline_trainer.rows.passes import Progress, Walk, expect
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.sharding import check_shareable
 from gradline_trainer.saved.training import chosen_moments
-
-__all__ = ["Fit", "fit"]
 
 
 @known_state()

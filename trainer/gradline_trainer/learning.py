@@ -27,8 +27,6 @@ from gradline_trainer.statistics.measuring import measure
 from gradline_trainer.wide.loss import StreamedLoss
 from gradline_trainer.wide.streaming import stream
 
-__all__ = ["learn"]
-
 WIDE = 12_000  # features; a co-moment matrix of more and its factor take over 2 GB
 
 Source = Walk | SavedMoments

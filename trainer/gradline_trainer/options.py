@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 from gradline.errors import InputError, nearest
 
-__all__ = ["MAX_CATEGORIES", "ROBUST_KINDS", "Accepted", "Options", "accepted", "check_arguments"]
-
 ROBUST_KINDS = ("HC0", "HC1", "HC2", "HC3")
 NEWER = ("dependent",)  # options missing from the first packages of format 1
 FOLDS = 5

@@ -6,8 +6,6 @@ import numpy as np
 
 from gradline_trainer.rows.arrays import ArrayTable
 
-__all__ = ["FEATURES", "TARGETS", "orchard"]
-
 FEATURES = ["temperature", "rainfall", "humidity"]  # °F, mm, %
 TARGETS = ["apples", "oranges"]  # tons
 REGIONS = ["Kanto", "Johto", "Hoenn", "Sinnoh", "Unova"]

@@ -28,8 +28,6 @@ from gradline_trainer.wide.optimality import WideOptimality
 if TYPE_CHECKING:
     from gradline_trainer.statistics.summary import Summary
 
-__all__ = ["Fit"]
-
 
 @dataclass(frozen=True, eq=False)
 class Fit(SavedAsArrays):

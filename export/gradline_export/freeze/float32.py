@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 from gradline_trainer.moments.partial_sums import PartialSums
 
-__all__ = ["Float32Certificate", "certify_float32"]
-
 Array = NDArray[np.float64]
 U = 2.0**-24
 LARGEST = float(np.finfo(np.float32).max)

@@ -25,15 +25,6 @@ from gradline.errors import InputError
 from gradline.package.graph import FORMAT, IR_VERSION, OPSET
 from gradline_export.linear import LinearModel
 
-__all__ = [
-    "rounded",
-    "serialize",
-    "to_onnx",
-    "to_torch_export",
-    "to_torchscript",
-    "without_deprecation_notices",
-]
-
 
 def to_onnx(
     weights: NDArray[Any],

@@ -22,9 +22,7 @@ from gradline_export.freeze.golden_rows import golden_rows, parity_rows
 from gradline_export.freeze.manifest import build_manifest
 from gradline_export.freeze.parity import HostParity, check_parity, exact_outputs, frozen_hosts
 from gradline_trainer.descent.library_state import known_state
-from gradline_trainer.fitting import Fit
-
-__all__ = ["Frozen", "freeze"]
+from gradline_trainer.result import Fit
 
 
 @dataclass(frozen=True)

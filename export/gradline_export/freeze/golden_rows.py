@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from gradline.package.golden import row_count
 from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 
-__all__ = ["golden_rows", "parity_rows"]
-
 SMALLEST, LARGEST = 2.0**-60, 2.0**60
 WORK = 2_000_000  # multiply-adds of the exact evaluation of the parity rows
 

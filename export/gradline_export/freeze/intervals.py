@@ -23,11 +23,9 @@ from gradline.model import open_session
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import serialize
 from gradline_trainer.descent.problem import state_problem
-from gradline_trainer.fitting import Fit
 from gradline_trainer.moments.moments import Moments
+from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import Whitening
-
-__all__ = ["LEVELS", "Intervals", "interval_terms", "prove_intervals", "refuse_intervals"]
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 Array = NDArray[np.float64]

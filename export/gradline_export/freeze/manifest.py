@@ -18,15 +18,7 @@ from gradline.tables.objects import ObjectFile
 from gradline_export.freeze.float32 import Float32Certificate
 from gradline_export.freeze.parity import HostParity
 from gradline_export.publish.fingerprints import sha256
-from gradline_trainer.fitting import Fit
-
-__all__ = [
-    "build_manifest",
-    "column_record",
-    "exactness_record",
-    "leverage_record",
-    "metrics_record",
-]
+from gradline_trainer.result import Fit
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 MOST_FEATURES = 300  # with statistics; a person would not look at more

@@ -21,8 +21,6 @@ from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import without_deprecation_notices
 from gradline_export.linear import LinearModel
 
-__all__ = ["HostParity", "Predict", "check_parity", "exact_outputs", "frozen_hosts", "torch_hosts"]
-
 Predict = Callable[[NDArray[Any]], NDArray[Any]]
 BATCHES = (1, 7, None)  # one row, a few, all: they take different paths through the kernels
 

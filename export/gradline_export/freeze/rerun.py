@@ -14,8 +14,6 @@ from gradline.package.reading import read_member
 from gradline_export.freeze.formats import to_torch_export, to_torchscript
 from gradline_export.freeze.parity import torch_hosts
 
-__all__ = ["rerun"]
-
 WRITERS = {"model.pt": to_torchscript, "model.pt2": to_torch_export}
 
 

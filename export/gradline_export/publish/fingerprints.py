@@ -11,8 +11,6 @@ from gradline.errors import GradlineError
 from gradline.tables.files import table_files
 from gradline.tables.objects import is_remote
 
-__all__ = ["begin", "sha256"]
-
 State = tuple[Path, int, int]
 _begun: dict[State, Future[str]] = {}
 

@@ -28,8 +28,6 @@ try:
 except ImportError:
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["check_name", "check_place", "publish"]
-
 PREFIX = ".building-"
 
 

@@ -24,11 +24,9 @@ from gradline.explain.contributions import by_effect
 from gradline.formatting import count
 from gradline.terminal.printable import for_page
 from gradline_trainer.descent.problem import state_problem
-from gradline_trainer.fitting import Fit
 from gradline_trainer.moments.moments import Moments
+from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import Whitening
-
-__all__ = ["panel", "render"]
 
 LEVEL = 0.95  # the component says so
 MOST_FEATURES = 100  # with intervals: the factor has a number for each pair of features

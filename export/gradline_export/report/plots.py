@@ -16,16 +16,6 @@ from gradline_export.report.svg import ACCENT, LINE, TEXT, WARN, draw
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = [
-    "POINTS",
-    "coefficient_plot",
-    "correlation_plot",
-    "loss_plot",
-    "prediction_plot",
-    "residual_plot",
-    "ridge_plot",
-]
-
 Array = NDArray[np.float64]
 POINTS = 200  # rows drawn as points; more are counted
 BINS = 24  # in each direction

@@ -39,11 +39,9 @@ from gradline_export.report.plots import (
     ridge_plot,
 )
 from gradline_export.report.usage import examples_of_use
-from gradline_trainer.fitting import Fit
 from gradline_trainer.moments.moments import Moments
+from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import MOST_FEATURES
-
-__all__ = ["to_report"]
 
 LINES = 50  # in a table of metrics
 SHOWN_FEATURES = 30  # in a table; the most important ones

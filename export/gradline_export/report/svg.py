@@ -18,8 +18,6 @@ from gradline.terminal.printable import for_page
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ACCENT", "LINE", "QUIET", "TEXT", "WARN", "draw"]
-
 # Placeholders that `_inline` replaces by the page's colours.
 TEXT, QUIET, LINE = "#010101", "#020202", "#030303"
 ACCENT, WARN = "#040404", "#050505"

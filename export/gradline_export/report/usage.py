@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradline.columns.encoding import expand
-from gradline_trainer.fitting import Fit
-
-__all__ = ["examples_of_use"]
+from gradline_trainer.result import Fit
 
 WRITTEN = 40  # values in an example
 

@@ -11,8 +11,6 @@ from gradline.columns.categories import is_missing, place_finder, places_of, tex
 from gradline.columns.encoding import Column
 from gradline.columns.matrix import column_labels, match_names
 
-__all__ = ["as_inputs", "has_columns"]
-
 
 def has_columns(names: Sequence[str], columns: Sequence[Column], features: Sequence[str]) -> bool:
     """Check whether a table has the training table's columns rather than the graph's inputs."""

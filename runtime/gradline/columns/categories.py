@@ -17,17 +17,6 @@ from gradline.columns.encoding import Column
 from gradline.columns.python_numbers import digits
 from gradline.errors import InputError, nearest
 
-__all__ = [
-    "UNKNOWN",
-    "WHOLE",
-    "PlaceOf",
-    "UnknownCategoryError",
-    "is_missing",
-    "place_finder",
-    "places_of",
-    "texts_of",
-]
-
 #: A whole number with a fraction of zeros, as pandas writes integers in a column with gaps.
 WHOLE = re.compile(r"^(-?(?:0|[1-9][0-9]*))\.0+$")
 #: Values of the option unknown_category.

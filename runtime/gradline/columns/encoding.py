@@ -17,8 +17,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Column", "dump_columns", "expand", "fill_values", "in_order", "parse_columns"]
-
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
 

@@ -18,16 +18,6 @@ from numpy.typing import NDArray
 from gradline.columns.python_numbers import as_float, is_number, shown
 from gradline.errors import InputError, nearest
 
-__all__ = [
-    "column_labels",
-    "describe",
-    "from_tensor",
-    "is_sparse",
-    "match_names",
-    "refuse_sparse",
-    "to_matrix",
-]
-
 Matrix = NDArray[Any]
 
 

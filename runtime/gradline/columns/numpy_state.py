@@ -6,7 +6,5 @@ from functools import partial
 
 import numpy as np
 
-__all__ = ["numpy_defaults"]
-
 #: Resets NumPy's floating-point error handling; use a call as context manager or decorator.
 numpy_defaults = partial(np.errstate, divide="warn", over="warn", under="ignore", invalid="warn")

@@ -12,16 +12,6 @@ from typing import SupportsFloat
 
 from gradline.errors import InputError
 
-__all__ = [
-    "LARGEST_INTEGER",
-    "as_float",
-    "digits",
-    "is_large_integer",
-    "is_number",
-    "large_integer",
-    "shown",
-]
-
 LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
 SHOWN_DIGITS = 24
 

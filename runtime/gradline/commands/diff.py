@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from gradline.package.comparison import Difference
     from gradline.package.files import Package
 
-__all__ = ["command"]
-
 SHOWN = 12  # coefficients of each target, those that change predictions most
 Measured = dict[str, dict[str, float]]  # by target: rows, rms and largest change
 

@@ -13,8 +13,6 @@ from gradline.commands.suggestions import describe_misuse
 from gradline.errors import GradlineError, needs_extra
 from gradline.terminal.output import fail, prepare, silence, tell, unwritten
 
-__all__ = ["COMMANDS", "cli", "run"]
-
 COMMANDS = {
     "train-and-export": "gradline_export.command",
     "moments": "gradline_trainer.saved.command",

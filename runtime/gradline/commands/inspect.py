@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from gradline.package.files import Package
     from gradline.presentation.selection import Shown
 
-__all__ = ["command"]
-
 
 @click.command("inspect")
 @package_argument

@@ -13,8 +13,6 @@ from gradline.formatting import label, number
 from gradline.terminal.layout import Table
 from gradline.terminal.output import say, say_json, show
 
-__all__ = ["command"]
-
 
 @click.command("list")
 @click.argument("root", type=click.Path(path_type=Path), default=Path("artifacts"))

@@ -10,8 +10,6 @@ from gradline.commands import as_json, expect_name
 from gradline.errors import InputError
 from gradline.terminal.output import say, say_json
 
-__all__ = ["command"]
-
 
 @click.command("pin")
 @click.argument("package", type=click.Path(path_type=Path))

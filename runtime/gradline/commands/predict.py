@@ -17,8 +17,6 @@ from gradline.terminal.output import warn
 if TYPE_CHECKING:
     from gradline.tables import FrameTable
 
-__all__ = ["command"]
-
 OPTION = re.compile(r"(?<!ray start )--[a-z][a-z-]*")  # of gradline's own
 BETWEEN = re.compile(r",(?: or)? (?=(?:[^']*'[^']*')*[^']*$)")  # a hint's parts, quotations whole
 STREAM = "-"  # stdin, stdout

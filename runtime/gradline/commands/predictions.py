@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from gradline.scoring.engine import Engine
     from gradline.scoring.rows import Scoring
 
-__all__ = ["answer", "answer_in_files"]
-
 
 def answer(scoring: Scoring, output: Path | None, kind: str, *, as_json: bool, quiet: bool) -> None:
     """Predict in this process, to a file or to stdout."""

@@ -9,8 +9,6 @@ import click
 from gradline.commands import expect_name
 from gradline.errors import InputError, needs_extra
 
-__all__ = ["command"]
-
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 

@@ -9,8 +9,6 @@ import click
 from gradline.commands import as_json, package_argument
 from gradline.terminal.output import say, say_json
 
-__all__ = ["command"]
-
 
 @click.command("sign")
 @package_argument

@@ -7,8 +7,6 @@ from difflib import SequenceMatcher
 
 import click
 
-__all__ = ["describe_misuse", "similar"]
-
 LEAST = 0.66  # least share of letters in common, in the same order
 BEGINNING = 3  # letters that suffice if they begin a name
 LONGEST = 100  # letters that are compared, because that takes time

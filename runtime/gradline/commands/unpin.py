@@ -10,8 +10,6 @@ from gradline.commands import as_json
 from gradline.errors import InputError, OutputError
 from gradline.terminal.output import say, say_json
 
-__all__ = ["command"]
-
 
 @click.command("unpin")
 @click.argument("package", type=click.Path(path_type=Path))

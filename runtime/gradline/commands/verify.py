@@ -16,8 +16,6 @@ from gradline.terminal.output import say_json, show
 if TYPE_CHECKING:
     from gradline.package.files import Package
 
-__all__ = ["command"]
-
 
 @click.command("verify")
 @package_argument

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from gradline.columns.encoding import Column
 from gradline.errors import PackageError
 
-__all__ = ["Explanation", "by_effect", "column_figures", "explain"]
-
 Array = NDArray[np.float64]
 
 

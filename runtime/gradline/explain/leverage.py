@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from gradline.errors import PackageError
 from gradline.explain.contributions import column_figures
 
-__all__ = ["TILE", "LeverageLimit"]
-
 Array = NDArray[np.float64]
 TILE = 64  # rows handled as one long row, because short rows are slow
 ONE_THREAD = 1 << 18  # multiplications in a product for which OpenBLAS starts no thread

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from gradline.explain.contributions import column_figures
 from gradline.explain.leverage import TILE, LeverageLimit
 
-__all__ = ["Outside", "Ranges"]
-
 BLOCK = 1 << 17  # numbers that stay in the cache for two passes
 
 

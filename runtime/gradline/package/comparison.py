@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
 
-__all__ = ["Difference", "compare"]
-
 Array = NDArray[np.float64]
 
 

@@ -15,8 +15,6 @@ from gradline.errors import GET_AGAIN, PackageError
 from gradline.package.golden import Golden, row_count
 from gradline.package.graph import Graph
 
-__all__ = ["BARE_LIMIT", "MANIFEST_LIMIT", "Package", "file_limit", "read_file"]
-
 MANIFEST_LIMIT = 16 << 20
 BARE_LIMIT = 256 << 20  # for a bare ONNX file, which has no schema
 MODEL_LIMIT = 2 << 30  # protobuf's own limit

@@ -17,8 +17,6 @@ from gradline.package.manifest import parse_json
 from gradline.package.onnx_runtime import import_onnxruntime
 from gradline.package.rounding_bound import rounding_bound
 
-__all__ = ["Golden", "host_versions", "row_count"]
-
 ARRAYS = ("inputs", "outputs", "bounds")
 
 

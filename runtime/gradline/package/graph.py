@@ -21,8 +21,6 @@ from gradline.columns.encoding import Column, dump_columns, parse_columns
 from gradline.errors import PackageError
 from gradline.package.strict_json import parse_strict
 
-__all__ = ["FORMAT", "IR_VERSION", "OPSET", "Graph", "parse_graph"]
-
 FORMAT = 1  # the package format, also in the graph's metadata
 OPSET = 13  # with IR version 7, every ONNX Runtime since 1.6 loads the file
 IR_VERSION = 7

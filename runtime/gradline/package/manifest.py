@@ -13,8 +13,6 @@ from gradline.package.graph import FORMAT
 from gradline.package.schema import fault
 from gradline.package.strict_json import VALUES, parse_strict
 
-__all__ = ["FILES", "NAME", "dump_manifest", "file_record", "parse_json", "parse_manifest"]
-
 #: The files that a package may hold beside the manifest; others are ignored and never read.
 FILES = ("model.onnx", "model.pt", "model.pt2", "intervals.onnx", "golden.json", "report.html")
 #: The names that a package may have.

@@ -6,8 +6,6 @@ import os
 from importlib import import_module
 from typing import Any
 
-__all__ = ["import_onnxruntime"]
-
 
 def import_onnxruntime() -> Any:
     """Import ONNX Runtime without telemetry, unless the environment asks for it.

@@ -15,8 +15,6 @@ from gradline.package.graph import parse_graph
 from gradline.package.manifest import parse_manifest
 from gradline.package.versions import Location, locate
 
-__all__ = ["check_files", "read_manifest", "read_member", "read_package"]
-
 
 def read_package(
     path: str | Path, public_key: str | Path | None = None, name: str | None = None

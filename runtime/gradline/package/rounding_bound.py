@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["rounding_bound"]
-
 
 def rounding_bound(
     x: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any], dtype: np.dtype[Any]

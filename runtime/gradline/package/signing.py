@@ -21,8 +21,6 @@ from typing import Any
 from gradline.errors import InputError, PackageError, needs_extra
 from gradline.package.files import Package, read_file
 
-__all__ = ["check_signature", "sign", "signature_path"]
-
 SIGNATURE_LIMIT = 1 << 20
 
 

@@ -6,8 +6,6 @@ import json
 import math
 from typing import Any
 
-__all__ = ["VALUES", "parse_strict"]
-
 #: Enough for a manifest of 65,000 columns. Each value may take 300 bytes of memory.
 VALUES = 400_000
 

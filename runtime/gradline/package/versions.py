@@ -13,16 +13,6 @@ from pathlib import Path
 
 from gradline.errors import InputError, PackageError
 
-__all__ = [
-    "LAST_VERSION",
-    "PIN",
-    "Location",
-    "folder_name",
-    "locate",
-    "pinned_version",
-    "published_versions",
-]
-
 PIN = "pinned"
 # A Path keeps one slash of s3://bucket/model; one letter before the colon is a Windows drive.
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]+")

@@ -8,8 +8,6 @@ from typing import Any
 from gradline.formatting import chosen_ridge, count, float32_error, in_doubt, label, number, reached
 from gradline.terminal.layout import Facts, Heading, Part
 
-__all__ = ["descent", "origin", "proofs"]
-
 MOST = 8  # targets with an interval
 
 

@@ -16,8 +16,6 @@ from gradline.presentation.statistics import of_target, r_squared
 from gradline.presentation.t_quantile import half_width
 from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
 
-__all__ = ["coefficients", "equations", "how_to_predict", "metrics", "ranges"]
-
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
 FIGURES = ("minimum", "mean", "maximum", "deviation")

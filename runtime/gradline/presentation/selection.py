@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from gradline.package.graph import Graph
 
-__all__ = ["Shown", "scales", "standardized", "worst_first"]
-
 MOST_FEATURES = 20  # a model with no more shows all of them, in the table's order
 MOST_TARGETS = 8
 LINES = 40  # of coefficients of a larger model, over all targets

@@ -8,8 +8,6 @@ from typing import Any
 from gradline.formatting import chance, count, label, number, to_error
 from gradline.terminal.layout import Part, Table, as_text
 
-__all__ = ["criterion", "of_target", "r_squared", "statistics_lines"]
-
 
 def statistics_lines(found: Mapping[str, Any]) -> list[str]:
     """Tabulate each target's coefficients, with two lines on how well they fit.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["half_width"]
-
 NORMAL = 1.959963984540054  # the normal distribution's 97.5 % quantile
 MANY = 200  # degrees of freedom above which the series in 1/dof has all digits of a float64
 

@@ -14,8 +14,6 @@ from gradline.package.graph import Graph
 from gradline.scoring.rows import table_inputs
 from gradline.tables import FrameTable
 
-__all__ = ["measure"]
-
 Array = NDArray[np.float64]
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
-__all__ = ["Engine"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -28,8 +28,6 @@ from gradline.tables.opening import open_file, readable
 from gradline.tables.shards import shares
 from gradline.tables.writing import FORMATS, write_table
 
-__all__ = ["Scored", "score_files"]
-
 Pieces = list[tuple[str, FrameTable]]
 OPTIONS = ("keep", "unknown_category", "explain", "check")
 JOB = "gradline-job.json"  # describes the job that a folder's files belong to

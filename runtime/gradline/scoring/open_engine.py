@@ -10,8 +10,6 @@ from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables.objects import is_remote
 
-__all__ = ["open_engine", "path_for"]
-
 ENGINES = ("local", "ray")
 
 

@@ -25,8 +25,6 @@ from gradline.errors import GradlineError, InputError, RefusedError, needs_extra
 from gradline.scoring.engine import Engine, Item, Result
 from gradline.terminal.output import warn
 
-__all__ = ["cluster"]
-
 RETRIES = 5  # of a task that lost its worker or machine
 AHEAD = 4  # submitted tasks per core
 PATIENCE = 5.0  # seconds to wait for an answer, or for a machine to join

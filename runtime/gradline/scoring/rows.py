@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from gradline.model import Model
     from gradline.tables import Block, FrameTable
 
-__all__ = ["Scoring", "made_names", "table_inputs"]
-
 OUTSIDE = "outside"
 
 

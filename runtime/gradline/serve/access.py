@@ -9,8 +9,6 @@ from functools import lru_cache
 from gradline.serve.limits import Limits
 from gradline.serve.protocol.errors import RequestError
 
-__all__ = ["CHALLENGE", "check_access"]
-
 CHALLENGE = (b"www-authenticate", b"Bearer")
 PUBLIC = ("/v2/health/live", "/v2/health/ready")  # need no token
 

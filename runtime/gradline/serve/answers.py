@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-__all__ = ["JoinedTransport", "last_answer"]
-
 CONTINUE = b"HTTP/1.1 100 "
 
 

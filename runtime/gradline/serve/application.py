@@ -39,8 +39,6 @@ from gradline.serve.replies import (
 )
 from gradline.serve.repository import Repository
 
-__all__ = ["Application"]
-
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -28,8 +28,6 @@ from gradline.serve.protocol.errors import RequestError
 from gradline.serve.surplus import Surplus
 from gradline.serve.sweeping import Sweep
 
-__all__ = ["Connection", "connect"]
-
 CLOSE = (b"connection", b"close")
 MALFORMED = "malformed HTTP/1.1 request"
 

@@ -19,8 +19,6 @@ import uvicorn
 from gradline.serve.connections import Connection
 from gradline.serve.surplus import Surplus
 
-__all__ = ["MAX_SURPLUS", "Server"]
-
 ACCEPT_AT_ONCE = 32  # connections, before other work has a turn
 MAX_SURPLUS = 1000  # connections at a time that get 503; further ones are closed without an answer
 SURPLUS_PER_SECOND = 500  # accepted at most: each costs as much as a few inferences

@@ -6,8 +6,6 @@ import httptools
 
 from gradline.serve.protocol.errors import RequestError
 
-__all__ = ["check_head", "head_too_long"]
-
 
 def check_head(
     parser: httptools.HttpRequestParser,

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from gradline.errors import InputError
 
-__all__ = ["Limits", "read_token"]
-
 
 @dataclass(frozen=True)
 class Limits:

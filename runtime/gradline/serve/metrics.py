@@ -14,8 +14,6 @@ from prometheus_client import (
     multiprocess,
 )
 
-__all__ = ["SHARED_FOLDER", "Metrics"]
-
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)  # seconds
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: workers count in there
 

@@ -8,8 +8,6 @@ from base64 import b64encode
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["page"]
-
 INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 

@@ -9,11 +9,6 @@ from gradline.serve.page import page
 from gradline.serve.protocol.errors import RequestError
 from gradline.serve.protocol.inference import Answer
 
-__all__ = [
-    "JSON", "TEXT", "Headers", "Reply", "error_reply", "inference_reply", "json_reply",
-    "page_reply",
-]  # fmt: skip
-
 Headers = list[tuple[bytes, bytes]]
 Reply = tuple[int, Headers, bytes]
 

@@ -19,8 +19,6 @@ from gradline.package.versions import PIN, folder_name, pinned_version, publishe
 from gradline.serve.metrics import Metrics
 from gradline.serve.protocol.served_model import ServedModel
 
-__all__ = ["Entry", "Repository"]
-
 LOADED_FILES = ("manifest.json", "model.onnx", "golden.json")
 MAX_OTHERS = 8  # versions per model that stay loaded beside the current one
 Stamp = tuple[tuple[str, int, int], ...]

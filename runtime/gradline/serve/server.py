@@ -28,8 +28,6 @@ from gradline.serve.repository import Repository
 from gradline.serve.worker import Replica, log_to_stderr
 from gradline.terminal.output import tell
 
-__all__ = ["Listening", "run"]
-
 BACKLOG = 2048
 DRAIN_SECONDS = 10
 WORKER_START_SECONDS = 60  # at SIGHUP: uvicorn's 5 s are too few for many models on a busy machine

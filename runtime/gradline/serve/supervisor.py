@@ -18,8 +18,6 @@ from gradline.serve.draining import Server
 from gradline.serve.repository import Repository
 from gradline.serve.worker import log_to_stderr
 
-__all__ = ["Workers"]
-
 HUNG_SECONDS = 60.0  # without a sign of life: several large bodies may keep a worker busy
 NOT_STARTED = 3  # the exit status of a worker that was never ready, as in uvicorn
 LONGEST_WAIT = 60.0  # seconds before another try to start a worker

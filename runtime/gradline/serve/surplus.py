@@ -9,9 +9,6 @@ from gradline.serve.answers import last_answer
 from gradline.serve.application import Application
 from gradline.serve.sweeping import Sweep
 
-__all__ = ["Surplus"]
-
-
 FULL = last_answer(503, "too many connections", b"retry-after: 1\r\n")
 
 

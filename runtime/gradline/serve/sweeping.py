@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-__all__ = ["Sweep"]
-
 EVERY = 0.25  # seconds
 
 

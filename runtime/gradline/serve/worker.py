@@ -16,8 +16,6 @@ from gradline.serve.metrics import Metrics
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.repository import Repository
 
-__all__ = ["Replica", "log_to_stderr"]
-
 copyreg.pickle(ServedModel, lambda served: (ServedModel, (served.model,)))
 
 

@@ -15,8 +15,6 @@ from gradline.tables.lazy_polars import pl
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
 
-__all__ = ["SLICEABLE", "frames", "select_columns"]
-
 BATCH_ROWS = 16_384
 CSV_CHUNK = 1_000_000  # bytes
 SLICEABLE = (".parquet", ".pq")  # formats that can be read from any row on

@@ -19,8 +19,6 @@ from gradline.tables.files import TableFile, file_format
 from gradline.tables.lazy_polars import pl
 from gradline.tables.objects import ObjectFile
 
-__all__ = ["RAGGED_HINT", "check_arrow", "default_separator", "odd_rows", "unreadable"]
-
 RAGGED_HINT = "give every row the header's number of fields; quote fields that hold the separator"
 QUOTE_HINT = 'quote the whole field and double the marks in it, as "5"" pipe", or remove the mark'
 #: First bytes of files that have an Arrow file's extension but are not Arrow files.

@@ -12,8 +12,6 @@ from pathlib import Path
 from gradline.errors import InputError
 from gradline.tables.objects import ObjectFile, is_glob, is_remote, list_objects
 
-__all__ = ["COMPRESSED", "FORMATS", "Dialect", "TableFile", "file_format", "stem", "table_files"]
-
 FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",

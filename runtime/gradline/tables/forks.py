@@ -10,8 +10,6 @@ from pathlib import Path
 
 from gradline.errors import InputError
 
-__all__ = ["check_polars"]
-
 TASKS = Path("/proc/self/task")
 THREADS = re.compile(r"polars-\d|tokio-rt|async-exec")  # as Polars names them
 

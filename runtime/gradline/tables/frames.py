@@ -19,8 +19,6 @@ from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
 from gradline.tables.table import FrameTable
 
-__all__ = ["open_frame"]
-
 WIDEST = 2**127  # Polars has no larger integers
 
 

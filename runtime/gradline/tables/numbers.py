@@ -15,16 +15,6 @@ from gradline.tables.files import Dialect
 from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
 
-__all__ = [
-    "clean",
-    "column_kind",
-    "first_large",
-    "guesses",
-    "numbers_of",
-    "parse",
-    "without_nulls",
-]
-
 
 def numbers_of(
     part: Part,

@@ -20,8 +20,6 @@ from gradline.errors import InputError, needs_extra
 from gradline.tables.forks import check_polars
 from gradline.tables.lazy_polars import pl
 
-__all__ = ["FIRST_CONTACT", "ObjectFile", "is_glob", "is_remote", "list_objects", "reachable"]
-
 STORES = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and AWS_ENDPOINT_URL for a "
     "store that is not Amazon's",

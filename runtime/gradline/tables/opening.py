@@ -14,8 +14,6 @@ from gradline.tables.forks import check_polars
 from gradline.tables.lazy_polars import pl
 from gradline.tables.objects import ObjectFile, reachable
 
-__all__ = ["open_file", "readable"]
-
 
 def open_file(
     path: TableFile,

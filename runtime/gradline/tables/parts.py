@@ -17,8 +17,6 @@ from gradline.tables.lazy_polars import pl
 from gradline.tables.objects import ObjectFile
 from gradline.tables.opening import readable
 
-__all__ = ["BLOCK_ROWS", "Block", "Part", "file_state"]
-
 BLOCK_ROWS = 65_536
 COUNTED = (".parquet", ".pq", ".arrow", ".feather", ".ipc")  # formats that store a row count
 SAMPLE_BYTES = 1 << 16

@@ -9,8 +9,6 @@ from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import column_kind
 from gradline.tables.parts import Part
 
-__all__ = ["as_kept", "kept_types"]
-
 HINT = "store it as one type in every file, or leave it out of --keep"
 
 

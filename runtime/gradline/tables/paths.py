@@ -18,8 +18,6 @@ from gradline.tables.opening import open_file
 from gradline.tables.parts import Part, file_state
 from gradline.tables.table import FrameTable
 
-__all__ = ["open_files"]
-
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 OPEN_AT_ONCE = 32  # files of an object store
 

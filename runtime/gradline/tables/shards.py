@@ -17,8 +17,6 @@ from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
 from gradline.tables.table import FrameTable
 
-__all__ = ["SHARE_BLOCKS", "SHARE_BYTES", "Share", "shares", "uncut"]
-
 SHARE_BLOCKS = 128
 SHARE_BYTES = 1 << 26  # larger files are cut, smaller ones grouped up to this size
 MOST_FILES = 1 << 10  # of a share

@@ -12,8 +12,6 @@ from tempfile import TemporaryDirectory
 
 from gradline.errors import InputError
 
-__all__ = ["table_from_stdin"]
-
 #: The first bytes of binary formats.
 MAGIC = {
     b"PAR1": "parquet",

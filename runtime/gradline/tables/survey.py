@@ -13,8 +13,6 @@ from gradline.tables.numbers import clean, first_large, parse
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
 
-__all__ = ["TextColumn", "not_numbers", "survey"]
-
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 
 

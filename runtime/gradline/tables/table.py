@@ -26,8 +26,6 @@ from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part
 from gradline.tables.survey import TextColumn, not_numbers, survey
 
-__all__ = ["FrameTable"]
-
 SAMPLED_FILES = 100  # for the expected number of rows
 HEAD_ROWS = 1_000  # for a first guess of a text file's column kinds
 

@@ -14,8 +14,6 @@ from gradline.atomic import write_named
 from gradline.errors import InputError
 from gradline.tables.lazy_polars import pl
 
-__all__ = ["FORMATS", "check_types", "output_format", "table_bytes", "write_table"]
-
 #: Polars' method and its options for each extension.
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "csv": ("sink_csv", {}),

@@ -8,8 +8,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["ending_at_once", "handle_interrupts", "ignore_interrupts", "report_interrupt"]
-
 
 def handle_interrupts(handler: Callable[[int, Any], object]) -> None:
     """Call `handler` at an interrupt, unless the caller ignores interrupts (as `nohup` does)."""

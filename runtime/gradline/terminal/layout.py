@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from gradline.terminal.printable import printable
 
-__all__ = ["Facts", "Heading", "Part", "Table", "Verbatim", "aligned", "as_text"]
-
 
 class Heading(str):
     """A line above a group of others."""

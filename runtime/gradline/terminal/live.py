@@ -12,8 +12,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-__all__ = ["GRAPH", "LiveLine", "sparkline"]
-
 LEVELS = "▁▂▃▄▅▆▇█"
 GRAPH = 24  # columns of a bar or a curve
 ROOM = 60  # columns of the narrowest terminal that gets a graph

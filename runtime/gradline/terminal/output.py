@@ -26,8 +26,6 @@ from gradline.terminal.printable import as_json, for_terminal, printable_lines
 if TYPE_CHECKING:
     from gradline.terminal.layout import Part
 
-__all__ = ["fail", "prepare", "say", "say_json", "show", "silence", "tell", "unwritten", "warn"]
-
 # The commands' own signs, spelled for encodings that lack them.
 SPELLED = {
     "·": "*", "×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "→": "->", "≤": "<=",

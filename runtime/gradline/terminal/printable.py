@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["as_json", "for_page", "for_terminal", "printable", "printable_lines"]
-
 REPLACED = "�"
 #: In UTF-8: C0 except tab and line feed, DEL, C1, direction marks and overrides.
 CONTROLS = re.compile(

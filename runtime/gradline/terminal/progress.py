@@ -15,8 +15,6 @@ from gradline.terminal.output import before_printing, is_styled, tell
 if TYPE_CHECKING:
     from gradline.terminal.live import LiveLine
 
-__all__ = ["Progress"]
-
 PATIENCE = 1.0  # seconds before the first plain line
 LIVE_PATIENCE = 0.5  # before the live line
 PLAIN_EVERY = 5.0  # seconds between plain lines

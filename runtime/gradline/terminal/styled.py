@@ -18,8 +18,6 @@ from rich.text import Text
 from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
 from gradline.terminal.printable import printable
 
-__all__ = ["as_styled", "colored"]
-
 NARROWEST = 20  # columns; narrower terminals wrap lines by themselves
 NAMES = 12  # columns that a table's first column keeps if the table is too wide
 SPACE = re.compile(" (?!%)")  # at which a head is wrapped

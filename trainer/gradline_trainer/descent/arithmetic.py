@@ -10,8 +10,6 @@ from gradline_trainer.moments.gathering import too_small
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
 
-__all__ = ["Arithmetic", "choose_arithmetic", "exact_cost", "refuse_underflow"]
-
 # Limits of `exact_cost`, in nanoseconds on the machine that fitted it (docs/numerics.md).
 SMALL = 35_000_000  # "auto" is exact up to here
 LARGE = 5_000_000_000  # the same if float64 has too few digits

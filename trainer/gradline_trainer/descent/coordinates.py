@@ -19,8 +19,6 @@ from torch import Tensor
 
 from gradline_trainer.descent.problem import ColumnProblem, Problem
 
-__all__ = ["ColumnCoordinates", "Coordinates"]
-
 
 @dataclass(frozen=True)
 class ColumnCoordinates:

@@ -9,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Dependence", "Rank"]
-
 Array = NDArray[np.float64]
 
 

@@ -16,17 +16,6 @@ from gradline_trainer.descent.loop import Descent, gradient
 from gradline_trainer.descent.rounding import EPSILON, RESOLVED, Rounding
 from gradline_trainer.options import Options
 
-__all__ = [
-    "CONVERGED",
-    "Measurable",
-    "Optimality",
-    "certify",
-    "contraction",
-    "diverged",
-    "largest_stable_rate",
-    "root_gap",
-]
-
 CONVERGED = 1e-12  # share of the loss, for a run without a tolerance to stop at
 MOST_EPOCHS = 10**15
 

@@ -10,8 +10,6 @@ import torch
 from gradline.columns.numpy_state import numpy_defaults
 from gradline_trainer.rows.threads import one_thread_each
 
-__all__ = ["known_state"]
-
 
 @contextmanager
 def known_state() -> Iterator[None]:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Descent", "Momentum", "descend", "gradient"]
-
 #: Computes the loss at weights (k, r) and bias (k,). Its backward pass gives their gradients. A
 #: loss may keep a part of the parameters itself: it adds them to that part and sets them to 0.
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from gradline_trainer.exact.loss import ExactSolution
     from gradline_trainer.wide.optimality import WideOptimality
 
-__all__ = ["Loss", "MomentsLoss", "Quadratic", "RowsLoss", "Solution"]
-
 
 @dataclass(frozen=True)
 class Solution:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from gradline_trainer.descent.loop import Momentum
 
-__all__ = ["RestartingMomentum", "constant_momentum"]
-
 
 def constant_momentum(value: float) -> Momentum:
     """Use the same momentum in every epoch."""

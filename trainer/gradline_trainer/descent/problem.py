@@ -19,8 +19,6 @@ from gradline_trainer.descent.dependence import Dependence, Rank
 from gradline_trainer.moments.moments import Moments, one_value
 from gradline_trainer.options import Options
 
-__all__ = ["ColumnProblem", "Problem", "cholesky", "state_problem"]
-
 Array = NDArray[np.float64]
 EPSILON = 2.0**-53
 ITERATIONS = 8

@@ -20,8 +20,6 @@ from gradline.formatting import number
 from gradline_trainer.moments.folds import training_moments
 from gradline_trainer.moments.moments import Moments, one_value
 
-__all__ = ["RidgePath", "choose_ridge", "path_warnings"]
-
 Array = NDArray[np.float64]
 RATIOS = np.logspace(3, -9, 100)  # of a penalty to the features' mean second moment
 EPSILON = 2.0**-53

@@ -17,8 +17,6 @@ from torch import Tensor
 
 from gradline_trainer.descent.problem import Problem
 
-__all__ = ["EPSILON", "RESOLVED", "Rounding", "bound_rounding", "relative_noise"]
-
 EPSILON = 2.0**-53
 RESOLVED = 1e-6  # share of the loss: if rounding may exceed it, the minimum is unknown
 

@@ -23,8 +23,6 @@ from torch import Tensor
 from gradline_trainer.descent.problem import cholesky
 from gradline_trainer.exact.integers import Integers, ratio, to_float
 
-__all__ = ["Basis", "independent_basis"]
-
 Array = NDArray[np.float64]
 SEEN = 1e-10  # part of squared norms that float64 resolves for all features at once
 APART = 1e-6  # part it resolves for one feature beside vectors that far apart

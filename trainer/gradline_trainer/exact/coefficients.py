@@ -9,8 +9,6 @@ import numpy as np
 from gradline_trainer.exact.integers import Integers, align, ratio
 from gradline_trainer.exact.system import ExactSystem
 
-__all__ = ["Coefficient", "Unknowns"]
-
 # An enclosure that contains 0 and is below 2^−200 of the target's scale means 0. The limit is so
 # small that the coefficient itself, not a rounding of the factor, decides between 0 and a tiny
 # number.

@@ -20,8 +20,6 @@ from gradline_trainer.descent.dependence import Dependence
 from gradline_trainer.exact.coefficients import Unknowns
 from gradline_trainer.exact.integers import Integers, align
 
-__all__ = ["Folding"]
-
 ROOM = 64  # bits by which the projection is finer than C
 LARGE = 4  # an entry of C from which on sharing a weight makes its error much smaller
 

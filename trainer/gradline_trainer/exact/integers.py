@@ -16,19 +16,6 @@ from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
 
-__all__ = [
-    "SUMMED",
-    "Integers",
-    "SliceSums",
-    "align",
-    "cut",
-    "integer_product",
-    "nearest",
-    "ratio",
-    "to_float",
-    "whole",
-]
-
 Array = NDArray[np.float64]
 Integers = NDArray[Any]  # of Python's int
 BITS = 20

@@ -21,8 +21,6 @@ from gradline_trainer.exact.basis import Basis
 from gradline_trainer.exact.integers import Integers, align, integer_product, ratio, to_float, whole
 from gradline_trainer.exact.system import ExactSystem
 
-__all__ = ["MOST_INVERTED", "ExactNormal", "approximate_inverse", "inverse_root"]
-
 Array = NDArray[np.float64]
 T_BITS = 60  # fractional bits of T
 FEW_BITS = 36  # the same if T may be less accurate

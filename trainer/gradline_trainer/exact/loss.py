@@ -38,8 +38,6 @@ from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.pickling import SavedAsArrays
 from gradline_trainer.options import Options
 
-__all__ = ["ExactLoss", "ExactSolution"]
-
 Array = NDArray[np.float64]
 GRID = 320  # fractional bits of the scaled weights
 

@@ -20,8 +20,6 @@ from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
 
-__all__ = ["ExactMoments", "gather_exactly"]
-
 Array = NDArray[np.float64]
 TINY = 2.0**-960  # the rounding error of a smaller product may underflow
 LARGE = np.finfo(np.float64).max / 2**28  # for larger factors, Veltkamp's split may overflow

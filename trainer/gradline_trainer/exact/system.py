@@ -22,8 +22,6 @@ from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
 
-__all__ = ["ExactSystem", "state_exactly"]
-
 Array = NDArray[np.float64]
 ROOM = 128  # the fewest fractional bits of the scaled system
 

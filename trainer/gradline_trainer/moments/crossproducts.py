@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["CrossProducts", "cross_products"]
-
 Array = NDArray[np.float64]
 PIECE = 1 << 19  # numbers in a piece
 LEAST_ROWS = 1024  # in a piece of many columns: their products take longer than reading

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.rows import Rows
 
-__all__ = ["FoldedMoments", "training_moments"]
-
 
 @dataclass(frozen=True)
 class FoldedMoments:

@@ -16,8 +16,6 @@ from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Counts, Rows
 
-__all__ = ["gather", "nothing_varies", "refuse_unlearnable", "too_small"]
-
 # The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
 CHUNK = 1 << 22  # numbers
 LEAST_ROWS = 8192

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from gradline_trainer.moments.crossproducts import CrossProducts, cross_products
 
-__all__ = ["LOG_BITS", "ColumnMoments", "Moments", "extremes", "one_value", "two_sum"]
-
 Array = NDArray[np.float64]
 CHUNK = 16  # rows summed together, before sums are compensated
 LOG_BITS = 32  # after the binary point of a weight's logarithm

@@ -12,8 +12,6 @@ from torch import Tensor
 from gradline_trainer.moments.pickling import SavedAsArrays
 from gradline_trainer.rows.rows import Rows
 
-__all__ = ["PartialSums"]
-
 SLICE = 1 << 21  # values whose partial sums are in memory at a time
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["SavedAsArrays"]
-
 
 class SavedAsArrays:
     """A dataclass that saves its tensors as NumPy arrays, for skops and pickle alike."""

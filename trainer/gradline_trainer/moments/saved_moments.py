@@ -12,7 +12,6 @@ from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.rows import Counts
 
-__all__ = ["PRIVATE", "MomentsFile", "SavedMoments"]
 PRIVATE = (
     "the moments of so few rows that the rows can be computed from them; show the file only to "
     "people who may see the rows"

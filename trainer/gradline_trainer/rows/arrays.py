@@ -23,8 +23,6 @@ from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
 from gradline_trainer.rows.dealing import GROUP_ROWS
 
-__all__ = ["ArrayTable", "matrix_of", "table_of_arrays"]
-
 DENSE = 1 << 22  # how many numbers of a sparse matrix to convert to dense at a time
 
 

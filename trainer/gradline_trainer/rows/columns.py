@@ -15,8 +15,6 @@ from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 
-__all__ = ["Columns", "Table", "choose_columns", "open_table"]
-
 Table = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")

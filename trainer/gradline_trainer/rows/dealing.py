@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from gradline.tables import Block
 from gradline_trainer.options import Options
 
-__all__ = ["GROUP_ROWS", "dealt_folds", "held_out_rows"]
-
 GROUP_ROWS = 100  # the holdout is drawn within each consecutive group of this many rows
 FOLDS = 1  # salt: folds and holdout draw from different streams
 

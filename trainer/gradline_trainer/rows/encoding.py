@@ -17,13 +17,11 @@ from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import Column, in_order
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
-from gradline_trainer.options import MAX_CATEGORIES, Options
+from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, Table
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
 from gradline_trainer.rows.sharding import each_share
-
-__all__ = ["MAX_CATEGORIES", "learn_encoding"]
 
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 

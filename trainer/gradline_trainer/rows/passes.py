@@ -24,8 +24,6 @@ from gradline_trainer.rows.rows import Counts, RowReader, Rows
 from gradline_trainer.rows.sharding import each_share
 from gradline_trainer.rows.threads import in_order, one_thread_each
 
-__all__ = ["Pass", "Placed", "Progress", "Store", "Walk", "expect", "merge_all", "merge_subtrees"]
-
 Progress = Callable[[str, int], None]  # see `fit`
 Placed = tuple[int, int, Rows]  # the part, the place of the block's first row in it, some rows
 

@@ -18,8 +18,6 @@ from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, Table
 from gradline_trainer.rows.dealing import dealt_folds, held_out_rows
 
-__all__ = ["Counts", "RowReader", "Rows"]
-
 Array = NDArray[np.float64]
 
 

@@ -17,8 +17,6 @@ from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Table
 from gradline_trainer.rows.rows import Counts, RowReader
 
-__all__ = ["check_shareable", "each_share"]
-
 Result = TypeVar("Result")
 
 

@@ -15,8 +15,6 @@ from typing import Any, TypeVar
 import torch
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["in_order", "one_thread_each"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -21,8 +21,6 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.passes import merge_all
 from gradline_trainer.saved.check import is_semidefinite
 
-__all__ = ["merge_moments", "subtract_moments"]
-
 COUNTS = ("rows_read", "rows_dropped", "rows_held_out", "filled")
 SUMMED = 2.0**-50  # relative rounding of a variance that is summed from a table's blocks
 MOST = 2.0**-26  # the largest relative rounding of a difference: half of float64's digits

@@ -10,8 +10,6 @@ from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.threads import one_thread_each
 
-__all__ = ["check_moments", "is_semidefinite"]
-
 ROUNDING = 2.0**-40  # relative, of a co-moment: far more than any sum over blocks has
 
 

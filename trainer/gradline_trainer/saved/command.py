@@ -13,8 +13,6 @@ from gradline.terminal.output import say, say_json, warn
 if TYPE_CHECKING:
     from gradline_trainer.moments.saved_moments import SavedMoments
 
-__all__ = ["command"]
-
 HELP = {"help_option_names": ["-h", "--help"]}
 OUTPUT = click.option(
     "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path)

@@ -16,8 +16,6 @@ from gradline_trainer.saved.format import MAGIC, dump, parse
 if TYPE_CHECKING:
     from gradline_trainer.result import Fit
 
-__all__ = ["load_moments", "save_moments"]
-
 
 @numpy_defaults()
 def load_moments(path: str | Path) -> SavedMoments:

@@ -22,8 +22,6 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.saved.check import check_moments
 
-__all__ = ["MAGIC", "dump", "parse"]
-
 Array = NDArray[np.float64]
 FORMAT = 1
 MAGIC = b"gradline moments "

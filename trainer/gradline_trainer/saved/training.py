@@ -12,8 +12,6 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 
-__all__ = ["chosen_moments"]
-
 Names = Sequence[str] | str | None
 
 

@@ -14,8 +14,6 @@ from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.rows import Counts
 from gradline_trainer.wide.optimality import WideOptimality
 
-__all__ = ["advise", "advise_on_wide"]
-
 ROUNDED = 1e13  # from this condition number on, perhaps only rounding separates the features
 
 

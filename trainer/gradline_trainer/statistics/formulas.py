@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from gradline.errors import needs_extra
 from gradline_trainer.statistics.summary import TargetStatistics
 
-__all__ = ["Design", "target_statistics"]
-
 Array = NDArray[np.float64]
 
 

@@ -23,8 +23,6 @@ from gradline_trainer.statistics.metrics import (
 from gradline_trainer.statistics.robust import Robust, measure_robust, robust_warnings
 from gradline_trainer.statistics.whitening import Leverage, measure_leverage
 
-__all__ = ["Measured", "measure"]
-
 FEW = 1 << 22  # numbers; a further pass over so many takes little time
 
 

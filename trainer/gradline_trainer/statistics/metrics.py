@@ -14,15 +14,6 @@ from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
 
-__all__ = [
-    "Metrics",
-    "Residuals",
-    "metrics_from_moments",
-    "metrics_over_rows",
-    "step_among",
-    "unresolved",
-]
-
 Array = NDArray[np.float64]
 MOST_ROWS = 1 << 16
 MOST_NUMBERS = 1 << 19

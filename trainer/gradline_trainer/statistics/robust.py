@@ -27,8 +27,6 @@ from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
 from gradline_trainer.statistics.whitening import Whitening
 
-__all__ = ["Robust", "measure_robust", "refuse_robust", "robust_warnings"]
-
 Array = NDArray[np.float64]
 Kind = Literal["HC0", "HC1", "HC2", "HC3"]
 POWERS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}

@@ -31,8 +31,6 @@ from gradline_trainer.statistics.whitening import Whitening
 if TYPE_CHECKING:
     from gradline_trainer.result import Fit
 
-__all__ = ["summarize"]
-
 Array = NDArray[np.float64]
 NEAR = 1e-9  # a gap of this share of the loss changes no statistic by more
 

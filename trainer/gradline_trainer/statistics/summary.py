@@ -14,8 +14,6 @@ from gradline.presentation.statistics import statistics_lines
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Summary", "TargetStatistics"]
-
 BY_TERM = ("coefficient", "standard_error", "t", "p", "lower", "upper", "standardized")
 
 

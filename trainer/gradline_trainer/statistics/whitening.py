@@ -20,8 +20,6 @@ from gradline_trainer.exact.loss import ExactSolution
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.rows import Rows
 
-__all__ = ["Leverage", "Whitening", "measure_leverage"]
-
 Array = NDArray[np.float64]
 FEW = 1 << 21  # multiplications for the largest leverage: a fraction of a millisecond
 ALIKE = 1e13  # from this condition number on, float64 hardly separates the features

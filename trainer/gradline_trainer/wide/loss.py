@@ -24,8 +24,6 @@ from gradline_trainer.wide.optimality import WideOptimality, measure_wide_optima
 from gradline_trainer.wide.problem import state_column_problem
 from gradline_trainer.wide.spectrum import STEPS, largest_eigenvalue
 
-__all__ = ["StreamedLoss"]
-
 Gradient = tuple[Tensor, Tensor, Tensor]
 
 

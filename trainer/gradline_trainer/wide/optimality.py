@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["WideOptimality", "measure_wide_optimality"]
-
 UNSEEN = 2.0**-52
 
 

@@ -9,8 +9,6 @@ from gradline_trainer.descent.problem import ColumnProblem
 from gradline_trainer.moments.moments import ColumnMoments, one_value
 from gradline_trainer.options import Options
 
-__all__ = ["state_column_problem"]
-
 
 def state_column_problem(moments: ColumnMoments, features: int, options: Options) -> ColumnProblem:
     """State what the moments of the single columns [features, targets] tell of the problem.

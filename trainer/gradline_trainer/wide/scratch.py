@@ -15,8 +15,6 @@ from gradline.errors import OutputError
 from gradline_trainer.rows.passes import Placed
 from gradline_trainer.rows.rows import Rows
 
-__all__ = ["Scratch"]
-
 Array = NDArray[np.float64]
 Written = tuple[type[np.floating], tuple[int, ...]]
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["STEPS", "largest_eigenvalue"]
-
 STEPS = 16  # at most
 
 

@@ -17,8 +17,6 @@ from gradline_trainer.rows.dealing import GROUP_ROWS
 from gradline_trainer.rows.passes import Walk
 from gradline_trainer.wide.scratch import Scratch
 
-__all__ = ["stream"]
-
 BLOCK_BYTES = 1 << 24  # of a block in float64
 CHUNK_BYTES = 1 << 22  # that a thread takes; larger memory goes back to the system each time
 CHUNK_ROWS = 16  # at least: merging two chunks' sums costs as much as three rows or so

@@ -8,8 +8,6 @@ from typing import Any
 
 from gradline.serve.protocol.errors import RequestError
 
-__all__ = ["CONTENT_TYPES", "decompress", "read_body"]
-
 GZIP, DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
 WINDOW_BITS = {b"gzip": GZIP, b"x-gzip": GZIP, b"deflate": DEFLATE}
 MAX_MEMBERS = 1000  # of a gzip body: decompressing many empty ones would block other requests

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["RequestError", "excerpt"]
-
 
 class RequestError(Exception):
     """A request that gets the answer {"error": "…"}.

@@ -17,8 +17,6 @@ from gradline.serve.protocol.requests import decode_request
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.protocol.tensors import LIMITS
 
-__all__ = ["Answer", "infer"]
-
 LEAST_FLOAT32, LARGEST_FLOAT32 = LIMITS["FP32"]
 LARGE = 1 << 18  # bytes: a larger body is decoded in steps, so that other requests can run
 

@@ -13,12 +13,6 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Raw, Struct
 
-__all__ = [
-    "DTYPES", "Error", "IndexEntry", "InferenceRequest", "InferenceResponse", "InputTensor",
-    "Live", "ModelMetadata", "Ready", "RequestParameters", "RequestedOutput", "ServerMetadata",
-    "TensorParameters",
-]  # fmt: skip
-
 DTYPES = {
     "BOOL": np.dtype("?"),
     **{f"{sign}INT{bits}": np.dtype(f"<{sign.lower() or 'i'}{bits // 8}")

@@ -12,8 +12,6 @@ from gradline.errors import PackageError
 from gradline.serve.protocol.messages import ModelMetadata, ServerMetadata
 from gradline.serve.protocol.served_model import INPUT, OUTPUT, ServedModel
 
-__all__ = ["model_metadata", "server_metadata"]
-
 
 def server_metadata() -> ServerMetadata:
     """Build the server's metadata."""

@@ -12,8 +12,6 @@ from gradline.serve.protocol import messages
 from gradline.serve.protocol.bodies import WINDOW_BITS
 from gradline.serve.protocol.served_model import INPUT, ServedModel
 
-__all__ = ["Models", "document"]
-
 Models = Mapping[str, tuple[ServedModel, Sequence[str]]]  # each model with its versions
 MESSAGES = (
     messages.Error, messages.Live, messages.Ready, messages.ServerMetadata, messages.ModelMetadata,

@@ -21,8 +21,6 @@ from gradline.serve.protocol.messages import (
 from gradline.serve.protocol.served_model import INPUT, OUTPUT, ServedModel
 from gradline.serve.protocol.tensors import binary_size, from_binary, from_json
 
-__all__ = ["Decoded", "decode_request"]
-
 OUTPUTS_LIMIT = 1 << 16  # bytes of JSON about the one output
 
 

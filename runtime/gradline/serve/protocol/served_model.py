@@ -6,8 +6,6 @@ import msgspec
 
 from gradline.model import Model
 
-__all__ = ["INPUT", "OUTPUT", "ServedModel"]
-
 INPUT, OUTPUT = "x", "y"
 DATATYPES = {"float32": "FP32", "float64": "FP64"}
 

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from gradline.serve.protocol.errors import RequestError, excerpt
 from gradline.serve.protocol.messages import DTYPES, InputTensor
 
-__all__ = ["LIMITS", "binary_size", "from_binary", "from_json"]
-
 #: The range that rounds to finite values: for FP16 and FP32 up to half a step beyond the largest.
 LIMITS: dict[str, tuple[Any, Any]] = {
     **{name: (np.iinfo(d).min, np.iinfo(d).max) for name, d in DTYPES.items() if d.kind in "iu"},
