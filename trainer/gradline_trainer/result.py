@@ -13,7 +13,7 @@ from gradline_trainer.descent.dependence import Rank
 from gradline_trainer.descent.diagnosis import Optimality
 from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.descent.ridge_path import RidgePath
-from gradline_trainer.exact.loss import ExactSolution
+from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.moments.partial_sums import PartialSums
 from gradline_trainer.moments.pickling import SavedAsArrays

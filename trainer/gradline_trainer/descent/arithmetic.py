@@ -78,11 +78,7 @@ def _doubt(problem: Problem, moments: Moments) -> str | None:
 
 
 def refuse_underflow(moments: Moments, problem: Problem, features: list[str]) -> None:
-    """Raise for a feature whose squares are so small that they lose digits in float64.
-
-    Raises:
-        InputError: Naming the feature.
-    """
+    """Raise for a feature whose squares are so small that they lose digits in float64."""
     least = moments.rows * LEAST_NORMAL
     squares = moments.weight * problem.normal.diagonal().numpy()
     for j, square in zip(problem.active.tolist(), squares.tolist(), strict=True):

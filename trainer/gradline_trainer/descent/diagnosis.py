@@ -200,13 +200,7 @@ def contraction(steps: Tensor, momentum: float) -> Tensor:
 
 
 def diverged(losses: list[float], rate: float, stable: float) -> str | None:
-    """Say in which way a run diverged; None if it did not.
-
-    Args:
-        losses: The loss of each epoch and at the final weights.
-        rate: The learning rate.
-        stable: The largest stable rate.
-    """
+    """Say in which way a run diverged, from its losses up to the final one; None if it did not."""
     least, last = min(losses), losses[-1]
     if not math.isfinite(last):
         return f"the loss left the finite numbers at epoch {len(losses) - 1}"
@@ -223,18 +217,7 @@ def refuse_divergence(
     names: list[str],
     momentum: float = 0.0,
 ) -> None:
-    """Raise if a run diverged.
-
-    Args:
-        coordinates: The coordinates of the loop.
-        losses: The loss of each epoch and at the final weights.
-        learning_rate: The step size.
-        names: The r active features.
-        momentum: The momentum.
-
-    Raises:
-        RefusedError: With the largest stable rate and the column that dominates.
-    """
+    """Raise if a run diverged, with the largest stable rate and the column that dominates."""
     largest = largest_stable_rate(coordinates.steepest, momentum)
     event = diverged(losses, learning_rate, largest)
     if event is None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 #: Computes the loss at weights (k, r) and bias (k,). Its backward pass gives their gradients. A
 #: loss may keep a part of the parameters itself: it adds them to that part and sets them to 0.
-Loss = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 #: Chooses the momentum of the next step from the losses so far.
 Momentum = Callable[[list[float]], float]
@@ -35,7 +35,7 @@ class Descent:
 
 
 def descend(
-    loss: Loss,
+    loss: LossFunction,
     weights: Tensor,
     bias: Tensor,
     *,

@@ -28,7 +28,7 @@ from gradline_trainer.options import Options
 from gradline_trainer.rows.rows import Rows
 
 if TYPE_CHECKING:
-    from gradline_trainer.exact.loss import ExactSolution
+    from gradline_trainer.exact.solution import ExactSolution
     from gradline_trainer.wide.optimality import WideOptimality
 
 
@@ -79,20 +79,12 @@ class Loss(Protocol):
         """Check whether the run is done, from the gradients and the loss; never for tolerance 0."""
 
     def conclude(self, descent: Descent, options: Options, features: list[str]) -> Solution:
-        """Fold the loop's weights back to the table's units, and certify them.
-
-        Raises:
-            RefusedError: If the run diverged.
-        """
+        """Fold the loop's weights back to the table's units, and certify them."""
 
 
 @dataclass(frozen=True)
 class FastLoss:
-    """What the losses in float64 share.
-
-    Attributes:
-        coordinates: The coordinates of the weights.
-    """
+    """What the losses in float64 share."""
 
     coordinates: Coordinates
 
@@ -207,12 +199,7 @@ class RowsLoss(FastLoss):
 
 @dataclass(frozen=True)
 class MomentsLoss(FastLoss):
-    """The same loss from the moments: O(d²·k) an epoch, whatever the number of rows.
-
-    Attributes:
-        coordinates: The coordinates of the weights.
-        rows: The number of rows in the moments.
-    """
+    """The same loss from the moments: O(d²·k) an epoch, whatever the number of rows."""
 
     rows: int
 
@@ -259,14 +246,7 @@ def with_penalty(loss: Tensor, coordinates: Coordinates, raw: Tensor) -> Tensor:
 def _magnitudes(
     coordinates: Coordinates, weights: Tensor, bias: Tensor, *, centred: bool
 ) -> tuple[Tensor, Tensor]:
-    """Compute the size of the terms in the residuals (k,) and in the gradient (r,).
-
-    Args:
-        coordinates: The coordinates of the weights.
-        weights: Shape (k, r).
-        bias: Shape (k,).
-        centred: Whether the loss subtracts the targets' means.
-    """
+    """Compute the size of the terms in the residuals (k,) and in the gradient (r,)."""
     problem, raw = coordinates.problem, coordinates.weights(weights).double()
     shifted = coordinates.kind != "none"
     spread = problem.scale if shifted else torch.hypot(problem.scale, problem.centre)

@@ -111,13 +111,7 @@ class Problem(ColumnProblem):
 
 
 def state_problem(moments: Moments, features: int, options: Options) -> Problem:
-    """State the problem of the moments of [features, targets].
-
-    Args:
-        moments: Of p = d + k columns.
-        features: d.
-        options: For the bias and the ridge penalty, a number.
-    """
+    """State the problem of the moments of [features, targets]; the ridge penalty is a number."""
     d = features
     mean = moments.mean
     second = moments.comoment / moments.weight
@@ -230,15 +224,10 @@ def _factorise(
 def _dependence(
     factor: Tensor, cross: Array, scale: Array, scales: Array, mean: Array, means: Array
 ) -> Dependence:
-    """Compute how dependent features follow from the r active ones, in float64.
+    """Compute how q dependent features follow from the r active ones, in float64.
 
-    Args:
-        factor: The scaled Cholesky factor of the active ones, shape (r, r).
-        cross: Their scaled second moments with the q dependent ones, shape (r, q).
-        scale: The scales of the active ones, shape (r,).
-        scales: The scales of the dependent ones, shape (q,).
-        mean: The means of the active ones; 0 without a bias.
-        means: The means of the dependent ones; 0 without a bias.
+    `factor` (r, r), `scale` (r,) and `mean` (r,) belong to the active features, `scales` (q,) and
+    `means` (q,) to the dependent ones; `cross` (r, q) is their scaled second moment.
     """
     scaled = torch.cholesky_solve(torch.from_numpy(cross), factor).numpy().T
     combination = scaled * scales[:, None] / scale

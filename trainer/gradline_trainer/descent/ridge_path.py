@@ -54,15 +54,6 @@ def choose_ridge(
 
     The path is Σw·tr(S)/d times 10^3 … 10^-9 in 100 even steps of the exponent. S is the covariance
     of the features over all training rows, or without a bias their second moment about 0.
-
-    Args:
-        whole: The moments of [features, targets] of all training rows.
-        folds: The moments of each fold, at least two.
-        features: d.
-        bias: Whether there is a bias.
-
-    Raises:
-        InputError: If a penalty would exceed float64.
     """
     d = features
     # If every feature is constant, no penalty matters.

@@ -38,11 +38,7 @@ class Rounding:
     reach: float
 
     def largest_gap(self, gaps: Tensor) -> float:
-        """Bound the loss minus its minimum.
-
-        Args:
-            gaps: Each target's part of the computed gap, shape (k,).
-        """
+        """Bound the loss minus its minimum, from each target's part of the computed gap, (k,)."""
         if not self.matrix < 1 / 2:
             return math.inf
         k = len(gaps)
@@ -50,12 +46,7 @@ class Rounding:
         return float(steps.square().sum()) / k / (1 - self.matrix)
 
     def weights_error(self, gaps: Tensor, error: Tensor) -> float | None:
-        """Bound ‖W − W*‖ (Frobenius, raw units); None if rounding leaves it unknown.
-
-        Args:
-            gaps: As in `largest_gap`.
-            error: W − W* as computed, shape (k, r).
-        """
+        """Bound ‖W − W*‖ (Frobenius, raw units) from its computed value; None if it is unknown."""
         if not self.matrix < 1 / 2:
             return None
         moved = self.matrix * (gaps * len(gaps)).sqrt() + self.gradient

@@ -131,7 +131,7 @@ def whole(values: Array, bits: int) -> Integers:
     return np.array(integers, object).reshape(values.shape)
 
 
-def nearest(values: Array, bits: int) -> Integers:
+def nearest_whole(values: Array, bits: int) -> Integers:
     """Compute values · 2^bits, rounded to the nearest integers."""
     finer = whole(values, bits + 1)
     return (finer + 1) >> 1

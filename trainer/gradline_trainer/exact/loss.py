@@ -10,7 +10,7 @@ Stability, ch. 12) as gradient descent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,45 +30,16 @@ from gradline_trainer.descent.rounding import EPSILON, Rounding, relative_noise
 from gradline_trainer.exact.basis import Basis
 from gradline_trainer.exact.coefficients import Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
-from gradline_trainer.exact.integers import Integers, nearest, ratio, to_float, whole
+from gradline_trainer.exact.integers import Integers, nearest_whole, ratio, to_float, whole
 from gradline_trainer.exact.inverse import MOST_INVERTED, ExactNormal, approximate_inverse
 from gradline_trainer.exact.moments import ExactMoments
+from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.exact.system import ExactSystem, state_exactly
 from gradline_trainer.moments.moments import Moments
-from gradline_trainer.moments.pickling import SavedAsArrays
 from gradline_trainer.options import Options
 
 Array = NDArray[np.float64]
 GRID = 320  # fractional bits of the scaled weights
-
-
-@dataclass(frozen=True)
-class ExactSolution(SavedAsArrays):
-    """The correctly rounded solution, and what is known about it.
-
-    Attributes:
-        weights: W, shape (k, d), float64; features left out have weight 0.
-        bias: b, shape (k,), float64.
-        weights_rest: The rounding errors of W: W + weights_rest has about 106 bits.
-        bias_rest: The rounding errors of b.
-        uncertified: (target, feature) places of coefficients whose enclosure does not round to one
-            float64; the feature is d for the bias.
-        zeros: Places of coefficients that are 0 because a negligible enclosure contains 0.
-        residual_squares: Σw·residual² of each target at the exact solution, to about the last
-            bit, shape (k,), with the ridge penalty.
-        least: The loss at the exact solution; None if the rounding of the factor has no bound.
-        normal: Gives (XᵀWX)⁻¹; None above MOST_INVERTED features.
-    """
-
-    weights: Tensor
-    bias: Tensor
-    weights_rest: Tensor
-    bias_rest: Tensor
-    uncertified: list[tuple[int, int]]
-    zeros: list[tuple[int, int]]
-    residual_squares: Array
-    least: float | None
-    normal: ExactNormal | None
 
 
 class ExactLoss:
@@ -113,7 +84,7 @@ class ExactLoss:
         """Add weights (k, r) and bias (k,) to the exact ones, set them to 0; compute the loss."""
         with torch.no_grad():
             step = torch.linalg.solve_triangular(self._factor, weights, upper=False, left=False)
-            self.working = self.working + nearest(step.numpy().T / self._scale, GRID)
+            self.working = self.working + nearest_whole(step.numpy().T / self._scale, GRID)
             self._centre += bias
             weights.zero_()
             bias.zero_()
@@ -133,7 +104,7 @@ class ExactLoss:
         while left and (before is None or 2 * left < before):
             rounded = torch.from_numpy(self._rounded(residual, grid))
             step = torch.cholesky_solve(rounded, self._factor)
-            working = working + nearest(step.numpy(), grid)
+            working = working + nearest_whole(step.numpy(), grid)
             residual = right - system.matrix.dot(working)
             before, left = left, int(np.abs(residual).max(initial=0))
         return self._unknowns(system, working, residual, grid)

@@ -39,16 +39,7 @@ class ExactMoments:
 
     @classmethod
     def of(cls, values: Array, weights: Array | None, device: str = "cpu") -> ExactMoments:
-        """Compute the moments of rows.
-
-        Args:
-            values: Shape (n, p).
-            weights: Shape (n,); None if every row has weight 1.
-            device: The PyTorch device for the products; the bits are the same on any.
-
-        Raises:
-            RefusedError: If a column's values span too many bits.
-        """
+        """Compute the moments of rows, shape (n, p); refuse values that span too many bits."""
         left = right = _exponents(values)
         if weights is not None:  # they are multiplied into the right factors
             right = left + _exponents(weights[:, None])[1]
@@ -141,12 +132,7 @@ def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def gather_exactly(walk: Walk) -> ExactMoments:
-    """Compute the exact moments of the training rows; read them again if they are not in memory.
-
-    Raises:
-        InputError: If the table has changed since the last pass.
-        RefusedError: If a column's values span too many bits.
-    """
+    """Compute the exact moments of the training rows; read them again if they are not in memory."""
     found = walk.total(Pass(partial(_exact, device=walk.reader.options.torch_device)))
     assert found is not None  # noqa: S101 - tables without rows are refused earlier
     return found

@@ -41,10 +41,6 @@ def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
     """Gather the moments of a table that is not wide.
 
     The rows stay in memory if the loop needs them, or if one block holds them all.
-
-    Raises:
-        InputError: For rows that can't be trained on, if no row is left, if a fold has none, and
-            for columns whose squares overflow.
     """
     columns, options = walk.reader.columns, walk.reader.options
     size = max(LEAST_ROWS, CHUNK // (len(columns.features) + len(columns.targets)))

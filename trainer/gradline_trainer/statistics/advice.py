@@ -7,7 +7,7 @@ from gradline_trainer.descent.arithmetic import ILL_CONDITIONED
 from gradline_trainer.descent.diagnosis import Optimality
 from gradline_trainer.descent.losses import Solution
 from gradline_trainer.descent.problem import ColumnProblem, Problem
-from gradline_trainer.exact.loss import ExactSolution
+from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,13 +16,13 @@ from gradline_trainer.descent.coordinates import ColumnCoordinates
 from gradline_trainer.descent.diagnosis import CONVERGED, diverged, largest_stable_rate
 from gradline_trainer.descent.loop import Descent
 from gradline_trainer.descent.losses import Quadratic, Solution
+from gradline_trainer.descent.problem import ColumnProblem
 from gradline_trainer.moments.gathering import nothing_varies
-from gradline_trainer.moments.moments import ColumnMoments
+from gradline_trainer.moments.moments import ColumnMoments, one_value
 from gradline_trainer.options import Options
 from gradline_trainer.rows.passes import Pass, Progress, Walk, expect
 from gradline_trainer.rows.rows import Rows
 from gradline_trainer.wide.optimality import WideOptimality, measure_wide_optimality
-from gradline_trainer.wide.problem import state_column_problem
 from gradline_trainer.wide.spectrum import STEPS, largest_eigenvalue
 
 Gradient = tuple[Tensor, Tensor, Tensor]
@@ -95,18 +96,8 @@ class StreamedLoss:
     def of(
         cls, walk: Walk, moments: ColumnMoments, options: Options, report: Progress
     ) -> StreamedLoss:
-        """State the problem, and estimate λmax by passes over the rows.
-
-        Args:
-            walk: Over the rows.
-            moments: The moments of [features, targets].
-            options: The options of the run.
-            report: Called with ("passes", count).
-
-        Raises:
-            InputError: If every feature has one value only.
-        """
-        problem = state_column_problem(moments, len(walk.columns.features), options)
+        """State the problem, and estimate λmax by passes over the rows, which are reported."""
+        problem = _state_problem(moments, len(walk.columns.features), options)
         if not len(problem.active):
             raise nothing_varies()
         trace = float(len(problem.active))
@@ -221,4 +212,24 @@ def _refuse_divergence(losses: list[float], rate: float, stable: float) -> None:
         f"stable rate with this momentum, {scientific(stable)}",
         code="diverged",
         hint="use --learning-rate auto",
+    )
+
+
+def _state_problem(moments: ColumnMoments, features: int, options: Options) -> ColumnProblem:
+    """State what the moments of the single columns [features, targets] tell of the problem."""
+    d, penalty = features, float(options.ridge) / moments.weight
+    mean, second = moments.mean * options.bias, moments.squares / moments.weight
+    if not options.bias:
+        second = second + moments.mean**2
+    left_out = one_value(moments)[:d] & options.bias | (second[:d] == 0)
+    active = np.flatnonzero(~left_out)
+    return ColumnProblem(
+        active=torch.from_numpy(active),
+        constant=np.flatnonzero(left_out).tolist(),
+        weight=moments.weight,
+        centre=torch.from_numpy(mean[active]),
+        power=torch.from_numpy(second[d:]),
+        penalty=penalty,
+        scale=torch.from_numpy(np.sqrt(second[active] + penalty)),
+        bias=options.bias,
     )

@@ -59,14 +59,9 @@ class WideOptimality:
 def measure_wide_optimality(
     by_weights: Tensor, by_bias: Tensor, losses: Sequence[float], *, steepest: float, most: float
 ) -> WideOptimality:
-    """Measure how far from the optimum a loss is.
+    """Measure how far from the optimum the last of the losses is.
 
-    Args:
-        by_weights: The gradient by the loop's weights, shape (k, r).
-        by_bias: The gradient by the bias, shape (k,); 0 without a bias.
-        losses: The loss at this point, and before it those of earlier epochs, for extrapolation.
-        steepest: The Hessian's largest eigenvalue.
-        most: An upper bound on the distance from the least loss.
+    `most` bounds that distance from above; the earlier losses serve extrapolation.
     """
     squares = float(by_weights.square().sum() + by_bias.square().sum())
     least = squares / (2 * steepest)

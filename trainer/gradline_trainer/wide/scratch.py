@@ -25,9 +25,6 @@ class Scratch:
 
     An array takes 4 bytes a value if all its values are float32, else 8. The file has no name, and
     the end of the `with` block deletes it.
-
-    Attributes:
-        block_rows: The most rows to read back at a time.
     """
 
     block_rows: int
@@ -42,11 +39,7 @@ class Scratch:
             self.file.close()
 
     def append(self, placed: Placed) -> None:
-        """Write a block's rows.
-
-        Raises:
-            OutputError: If the disk is full.
-        """
+        """Write a block's rows."""
         number, first, rows = placed
         arrays = [rows.features, rows.targets, *([] if rows.weights is None else [rows.weights])]
         for start in range(0, len(rows), self.block_rows):

@@ -25,15 +25,7 @@ FILE_BLOCK_BYTES = 1 << 26  # of a parsed block: more columns make each block mo
 
 @contextmanager
 def stream(asked: Walk, *, keep_moments: bool) -> Iterator[tuple[Walk, Options]]:
-    """Prepare passes over a wide table: options, sizes of blocks and chunks, a scratch file.
-
-    Args:
-        asked: Over the table's rows.
-        keep_moments: See `fit`; refused.
-
-    Raises:
-        InputError: For an option that needs a co-moment matrix.
-    """
+    """Prepare passes over a wide table: options, sizes of blocks and chunks, a scratch file."""
     options, columns = asked.reader.options, asked.reader.columns
     _refuse_options(options, len(columns.features), keep_moments)
     whiten = options.preconditioning == "whiten"
