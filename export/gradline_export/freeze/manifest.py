@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradline.columns.encoding import dump_columns
 from gradline.errors import InputError, RefusedError
@@ -20,13 +19,11 @@ from gradline_export.freeze.float32 import Float32Certificate
 from gradline_export.freeze.parity import HostParity
 from gradline_export.publish.fingerprints import sha256
 from gradline_trainer.fitting import Fit
-from gradline_trainer.statistics.whitening import Whitening
 
 __all__ = [
     "build_manifest",
     "column_record",
     "exactness_record",
-    "leverage_factor",
     "leverage_record",
     "metrics_record",
 ]
@@ -225,11 +222,13 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     if fit.leverage is None or np.isnan(fit.moments.minimum).any():
         return {}
     whitening, d = fit.leverage.whitening, len(fit.features)
-    factor = leverage_factor(whitening, d)
+    active = whitening.active
+    factor = np.zeros((d, d))
+    factor[np.ix_(active, active)] = np.linalg.qr(whitening.factor, mode="r")
     if fit.leverage.largest is None:
         penalty = float(fit.options.ridge) * np.square(factor).sum()
         limit = 3 * (len(whitening.root) - penalty) / fit.moments.weight
-        limit += _largest_of_single_features(fit, whitening.active) + whitening.least
+        limit += _largest_of_single_features(fit, active) + whitening.least
     else:
         # Room for rounding a row to the graph's dtype, and for its leverage in float64.
         most = np.maximum(np.abs(fit.moments.minimum), np.abs(fit.moments.maximum))[:d]
@@ -245,13 +244,6 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
             "factor": [factor[j, j:].tolist() for j in range(d)],
         }
     }
-
-
-def leverage_factor(whitening: Whitening, d: int) -> NDArray[np.float64]:
-    """Make the whitening's factor upper triangular, shape (d, d); 0 for inactive features."""
-    factor = np.zeros((d, d))
-    factor[np.ix_(whitening.active, whitening.active)] = np.linalg.qr(whitening.factor, mode="r")
-    return factor
 
 
 def _largest_of_single_features(fit: Fit, active: list[int]) -> float:

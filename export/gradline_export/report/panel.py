@@ -23,7 +23,6 @@ from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
 from gradline.terminal.printable import for_page
-from gradline_export.freeze.manifest import leverage_factor
 from gradline_trainer.descent.problem import state_problem
 from gradline_trainer.fitting import Fit
 from gradline_trainer.moments.moments import Moments
@@ -138,5 +137,7 @@ def _leverage(fit: Fit) -> dict[str, Any]:
     d = len(fit.features)
     problem = state_problem(fit.moments, d, fit.options)
     whitening = Whitening.of(fit.moments, problem, fit.exact)
-    factor = leverage_factor(whitening, d)
+    active = np.ix_(whitening.active, whitening.active)
+    factor = np.zeros((d, d))
+    factor[active] = np.linalg.qr(whitening.factor, mode="r")
     return {"least": whitening.least, "factor": [factor[j, j:].tolist() for j in range(d)]}
