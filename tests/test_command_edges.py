@@ -177,7 +177,7 @@ def test_an_interrupt_during_an_import_has_no_traceback(module: str, tmp_path: P
 def test_from_the_rename_on_an_interrupt_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object) -> list[str]:
+    def interrupted(*_: object, **__: object) -> list[str]:
         os.kill(os.getpid(), signal.SIGINT)
         return ["said"]
 
