@@ -239,7 +239,7 @@ def test_without_a_clipboard_the_snippet_is_selected(page: Page) -> None:
         ("NaN,1,1", "row 1: temperature: NaN is not a number"),
         ("NaN,n/a,-inf", "row 1: temperature: NaN is not a number"),
         ("73,5;67;43", "row 1: temperature: 73,5 is not a number; write 73.5"),
-        ("73;67,5;43,5", "row 1: rainfall: 67,5 is not a number, 67.5 is"),
+        ("73;67,5;43,5", "row 1: rainfall: 67,5 is not a number; write 67.5"),
         ("1,2,3\n4,,6", "row 2: rainfall: the value is missing"),
         ('"a;b;c",1,2', "row 1: temperature: a;b;c is not a number"),
         ("a,b,c", "the header has no column temperature"),
