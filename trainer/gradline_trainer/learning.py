@@ -56,12 +56,15 @@ def learn(
     """
     features = source.columns.features
     with _open(source, options, keep_moments) as (source, options):
+        # Gather: one pass over the rows.
         moments, folds = gather(source)
         if refuse_trivial or isinstance(moments, ColumnMoments):
             refuse_unlearnable(moments, source.columns, source.counts)
         gathered = _keep(source, moments, folds) if keep_moments else None
+        # State the problem: penalty, rank, arithmetic, coordinates.
         options, ridge_path = _choose_penalty(moments, folds, len(features), options)
         loss, moments, arithmetic = _choose_loss(source, moments, options, report, refuse_trivial)
+        # Descend: the tutorial's loop.
         weights, bias = loss.coordinates.start(len(features), options.seed, loss.dtype)
         rate = options.learning_rate
         descent = descend(
@@ -75,7 +78,9 @@ def learn(
             progress=_report_epochs(report, options.epochs),
             momentum=_choose_momentum(options, wide=isinstance(moments, ColumnMoments)),
         )
+        # Fold back to the table's units, and certify how far from the optimum that is.
         solution = loss.conclude(descent, options, features)
+        # Measure on the training rows and the rows held out.
         problem = loss.coordinates.problem
         measured = measure(source, moments, problem, solution, options, ridge_path)
         return Fit(

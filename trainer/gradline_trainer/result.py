@@ -1,4 +1,4 @@
-"""Fit: what training gives."""
+"""Fit: the result of a training run."""
 
 from __future__ import annotations
 
@@ -39,28 +39,29 @@ class Fit(SavedAsArrays):
         features: The d input names.
         targets: The k output names.
         history: The loss of each epoch, before its step.
-        metrics: "training" and "held_out" (None without a holdout): Metrics by target name.
-        residuals: The same keys: of rows that were at hand, what the metrics were computed from.
+        metrics: `Metrics` by target name, under "training" and "held_out" (None without a holdout).
+        residuals: Targets and residuals of some rows, under the same keys; empty if no pass over
+            the rows computed them.
         converged: Whether the loss gap is within the tolerance, the loss can't be told from 0, or
             every coefficient is certified.
         optimality: How far from the optimum the run ended.
-        learning_rate: The step that was taken.
-        largest_stable_rate: 2/λmax, from which on the loop diverges.
+        learning_rate: The step size.
+        largest_stable_rate: The learning rate from which on the loop diverges.
         arithmetic: Fast or exact, and why.
         exact: What exact arithmetic knows of the weights and bias; None in fast arithmetic.
-        moments: Of the training rows of [features, targets]; of a wide table's columns alone.
+        moments: The moments of the training rows of [features, targets]; for a wide table of each
+            column alone.
         rows_read, rows_dropped, rows_held_out: Counts.
         paths: The files that were read.
-        options: What the run was asked for; where the ridge penalty was to be chosen, the choice.
-        ridge_path: How it was chosen, with ridge "auto"; else None.
+        options: The options of the run; the chosen ridge penalty replaces "auto".
+        ridge_path: How "auto" chose the ridge penalty; else None.
         columns: What the table's columns were used for.
-        warnings: What a person should know before they trust the model.
-        robust: The covariances behind robust standard errors, where those were asked for.
-        gathered: What `save_moments` writes: the moments of the first pass, where they were to be
-            kept, or those given in the table's place; else None.
+        warnings: What to know before trusting the model.
+        robust: The covariances of robust standard errors, if the run was asked for them.
+        gathered: What `save_moments` writes, if the run was asked to keep it or learned from it.
         leverage: How far the training rows are from their centre; None for many features.
         rank: Which features are linearly independent; None for a wide table.
-        partial_sums: Of a wide table, what the float32 certificate has the moments for otherwise.
+        partial_sums: Sums that the float32 certificate of a wide table needs.
     """
 
     weights: Tensor
@@ -97,24 +98,23 @@ class Fit(SavedAsArrays):
         return [] if self.rank is None else [self.features[j] for j in self.rank.supposed]
 
     def names_of(self, places: list[tuple[int, int]]) -> list[list[str]]:
-        """Return [target, feature] names for places in W; the feature d is the bias."""
+        """Name places in W as [target, feature]; the feature d is the bias."""
         inputs = [*self.features, "bias"]
         return [[self.targets[t], inputs[j]] for t, j in places]
 
     @known_state()
     def summary(self, level: float = 0.95) -> Summary:
-        """Return standard errors, tests, confidence intervals and statistics of the fit.
+        """Compute standard errors, tests, confidence intervals and statistics of the fit.
 
-        Standard errors, tests, intervals and covariances are robust where the fit was asked for
-        that with the option `robust`.
+        With the option `robust`, the standard errors, tests, intervals and covariances are robust.
 
         Args:
-            level: Of the confidence intervals, above 0 and below 1.
+            level: The level of the confidence intervals, above 0 and below 1.
 
         Raises:
-            InputError: For a level that is none.
-            RefusedError: For a wide table, a ridge penalty, and a run that ended before the
-                optimum: their standard errors are not those of least squares.
+            InputError: If the level is not between 0 and 1.
+            RefusedError: For a wide table, a ridge penalty, or a run that ended before the optimum:
+                least squares' standard errors do not hold there.
         """
         from gradline_trainer.statistics.summarize import summarize
 
