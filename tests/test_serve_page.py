@@ -312,7 +312,7 @@ def test_a_person_enters_the_token_that_the_server_asks_for(root: Path, tmp_path
     with served(root, *options) as address, Page(need("chromium"), tmp_path / "profile") as page:
         page.call("Page.enable")
         page.open(f"{address}/")
-        for typed, said in (("", "This server asks"), ("x", "This is not the server's")):
+        for typed, said in (("", "This server requires"), ("x", "Wrong token")):
             if typed:
                 put(page, "#token", typed)
                 page.evaluate("document.querySelector('#entry button').click()")
