@@ -55,7 +55,7 @@ def learn(
         RefusedError: If the run diverged.
     """
     features = source.columns.features
-    with _open(source, options, keep_moments) as (source, options):
+    with _prepare(source, options, keep_moments) as (source, options):
         # Gather: one pass over the rows.
         moments, folds = gather(source)
         if refuse_trivial or isinstance(moments, ColumnMoments):
@@ -84,13 +84,19 @@ def learn(
         problem = loss.coordinates.problem
         measured = measure(source, moments, problem, solution, options, ridge_path)
         return Fit(
-            **vars(solution),
-            **vars(measured),
+            weights=solution.weights,
+            bias=solution.bias,
             features=features,
             targets=source.columns.targets,
+            history=solution.history,
+            metrics=measured.metrics,
+            residuals=measured.residuals,
+            converged=solution.converged,
+            optimality=solution.optimality,
             learning_rate=descent.learning_rate,
             largest_stable_rate=loss.stable_rate(options),
             arithmetic=arithmetic,
+            exact=solution.exact,
             moments=moments,
             rows_read=source.counts.read,
             rows_dropped=source.counts.dropped,
@@ -99,15 +105,19 @@ def learn(
             options=options,
             ridge_path=ridge_path,
             columns=source.columns,
+            warnings=measured.warnings,
+            robust=measured.robust,
             gathered=source if isinstance(source, SavedMoments) else gathered,
+            leverage=measured.leverage,
+            partial_sums=measured.partial_sums,
             rank=problem.rank if isinstance(problem, Problem) else None,
         )
 
 
-def _open(
+def _prepare(
     source: Source, options: Options, keep_moments: bool
 ) -> AbstractContextManager[tuple[Source, Options]]:
-    """Refuse options that don't go together; prepare a wide table to be read again and again."""
+    """Check that the options go together; prepare the repeated reading of a wide table."""
     columns = source.columns
     asked = options.gradient == "moments" or options.arithmetic == "exact"
     if isinstance(source, Walk) and len(columns.features) > WIDE and not asked:
@@ -160,13 +170,7 @@ def _choose_loss(
         arithmetic = replace(arithmetic, reason="from saved moments, without the rows")
     elif arithmetic.used == "exact":
         try:
-            exact = gather_exactly(source)
-            moments = exact.rounded(moments)
-            exact_loss = ExactLoss.of(exact, moments, len(features), options)
-            if problem.dependent:  # float64's condition number excludes them
-                condition = exact_loss.coordinates.problem.condition
-                arithmetic = replace(arithmetic, condition=condition)
-            return exact_loss, moments, arithmetic
+            return _state_exactly(source, moments, problem, arithmetic, options)
         except RefusedError as error:
             if options.arithmetic == "exact":
                 raise
@@ -175,8 +179,21 @@ def _choose_loss(
     coordinates = Coordinates(problem, options.preconditioning)
     if isinstance(source, SavedMoments) or options.gradient_source == "moments":
         return MomentsLoss(coordinates, moments.rows), moments, arithmetic
-    rows_loss = RowsLoss.over(source.in_memory or [], coordinates, in_float32=options.in_float32)
-    return rows_loss, moments, arithmetic
+    rows = source.in_memory
+    assert rows is not None  # noqa: S101 - `gather` keeps them for this loss
+    return RowsLoss.over(rows, coordinates, in_float32=options.in_float32), moments, arithmetic
+
+
+def _state_exactly(
+    walk: Walk, moments: Moments, problem: Problem, arithmetic: Arithmetic, options: Options
+) -> tuple[Loss, Moments, Arithmetic]:
+    """State the problem again in exact arithmetic, from a further pass over the rows."""
+    exact = gather_exactly(walk)
+    moments = exact.rounded(moments)
+    loss = ExactLoss.of(exact, moments, len(walk.columns.features), options)
+    if problem.dependent:  # float64's condition number excludes them
+        arithmetic = replace(arithmetic, condition=loss.coordinates.problem.condition)
+    return loss, moments, arithmetic
 
 
 def _choose_momentum(options: Options, *, wide: bool) -> Momentum | None:

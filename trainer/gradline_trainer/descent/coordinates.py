@@ -1,4 +1,4 @@
-"""The coordinates that the loop runs in, and the exact way back to the user's units.
+"""The coordinates that the loop runs in, and the way back to the table's units.
 
 A preconditioning is a linear change of variables: predictions are (x − shift) @ W.T + bias, and
 W comes from the loop's own weights V. Whatever V is, `fold` gives the same function in raw units.

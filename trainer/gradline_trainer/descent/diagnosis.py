@@ -72,9 +72,7 @@ def certify(
     loss: Measurable,
     descent: Descent,
     options: Options,
-    features: list[str],
     resolution: float,
-    last: float | None = None,
 ) -> tuple[Optimality, bool]:
     """Measure how far from the optimum a run ended, and decide whether that is near enough.
 
@@ -82,12 +80,7 @@ def certify(
         loss: In float64 or exact arithmetic.
         descent: Where the loop ended.
         options: The options of the run.
-        features: The d input names.
         resolution: The smallest loss that can be told from 0.
-        last: The loop's own loss at the end, if it runs in another arithmetic than `loss`.
-
-    Raises:
-        RefusedError: If the run diverged.
     """
     coordinates, rate = loss.coordinates, descent.learning_rate
     tolerance, momentum = options.tolerance or CONVERGED, options.fixed_momentum
@@ -116,11 +109,6 @@ def certify(
     if known:
         target = tolerance * max(now - gap, resolution)
         to_go = _epochs_to_go(coordinates, everything, rate, momentum, target, gap)
-    names = [features[j] for j in coordinates.problem.active.tolist()]
-    losses = descent.history
-    if math.isfinite(losses[-1]):
-        losses = [*losses, now if last is None else last]
-    refuse_divergence(coordinates, losses, rate, names, momentum)
     smallest, largest = coordinates.extremes
     found = Optimality(
         loss=now,
@@ -212,12 +200,17 @@ def diverged(losses: list[float], rate: float, stable: float) -> str | None:
 
 def refuse_divergence(
     coordinates: Coordinates,
-    losses: list[float],
-    learning_rate: float,
-    names: list[str],
-    momentum: float = 0.0,
+    descent: Descent,
+    last: float,
+    options: Options,
+    features: list[str],
 ) -> None:
-    """Raise if a run diverged, with the largest stable rate and the column that dominates."""
+    """Raise if a run diverged, given its loss at the final weights.
+
+    The error names the largest stable rate and the column that dominates.
+    """
+    learning_rate, momentum = descent.learning_rate, options.fixed_momentum
+    losses = [*descent.history, last] if math.isfinite(descent.history[-1]) else descent.history
     largest = largest_stable_rate(coordinates.steepest, momentum)
     event = diverged(losses, learning_rate, largest)
     if event is None:
@@ -231,7 +224,8 @@ def refuse_divergence(
     way = ""
     if coordinates.kind != "whiten":  # whitened, no direction is steeper than another
         _, vectors = coordinates.curvature
-        column = [*map(repr, names), "the bias"][int(vectors[:, -1].abs().argmax())]
+        names = [repr(features[j]) for j in coordinates.problem.active.tolist()]
+        column = [*names, "the bias"][int(vectors[:, -1].abs().argmax())]
         why += f"; the column that dominates is {column}"
     if coordinates.kind == "none":
         way = "--preconditioning standardize or "

@@ -2,7 +2,7 @@
 
 `RowsLoss` and `MomentsLoss` are the same function: the (weighted) mean over rows and the plain mean
 over targets of the squared residual, plus ridge/(k·Σw)·‖W‖². `ExactLoss` (in `exact/`) computes it
-without rounding, `StreamedLoss` (in `wide/`) from blocks of rows. The loop cannot tell them apart.
+without rounding, `StreamedLoss` (in `wide/`) from blocks of rows. The loop treats them alike.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gradline_trainer.descent.diagnosis import (
     Optimality,
     certify,
     largest_stable_rate,
+    refuse_divergence,
 )
 from gradline_trainer.descent.loop import Descent
 from gradline_trainer.descent.rounding import Rounding, bound_rounding, relative_noise
@@ -79,7 +80,11 @@ class Loss(Protocol):
         """Check whether the run is done, from the gradients and the loss; never for tolerance 0."""
 
     def conclude(self, descent: Descent, options: Options, features: list[str]) -> Solution:
-        """Fold the loop's weights back to the table's units, and certify them."""
+        """Fold the loop's weights back to the table's units, and certify them.
+
+        Raises:
+            RefusedError: If the run diverged.
+        """
 
 
 @dataclass(frozen=True)
@@ -120,8 +125,13 @@ class FastLoss:
         features: list[str],
         last: float | None = None,
     ) -> Solution:
-        """Fold the weights back, and certify them by `judge`."""
-        optimality, converged = certify(judge, descent, options, features, self.resolution, last)
+        """Certify the weights by `judge`, refuse a diverged run, and fold back.
+
+        `last` is the loop's own loss at the end, if it runs in another arithmetic than `judge`.
+        """
+        optimality, converged = certify(judge, descent, options, self.resolution)
+        last = optimality.loss if last is None else last
+        refuse_divergence(self.coordinates, descent, last, options, features)
         if self.coordinates.problem.dependent:  # the bound covers only the active features
             optimality = replace(optimality, weights_error=None)
         folded = self.coordinates.fold(descent.weights, descent.bias, len(features))

@@ -22,6 +22,7 @@ from gradline_trainer.descent.diagnosis import (
     Optimality,
     certify,
     largest_stable_rate,
+    refuse_divergence,
     root_gap,
 )
 from gradline_trainer.descent.loop import Descent
@@ -132,7 +133,9 @@ class ExactLoss:
 
     def conclude(self, descent: Descent, options: Options, features: list[str]) -> Solution:
         """See `descent.losses.Loss`."""
-        found, converged = certify(self, descent, options, features, resolution=0.0)
+        # Measuring the final loss also adds the loop's last step to the weights that `self` holds.
+        found, converged = certify(self, descent, options, resolution=0.0)
+        refuse_divergence(self.coordinates, descent, found.loss, options, features)
         exact, history = self.solution(len(features)), descent.history
         if exact.least is not None:
             # float64 resolves the remaining gap only to a share of the starting loss.

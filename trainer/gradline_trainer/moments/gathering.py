@@ -1,4 +1,4 @@
-"""The pass that training takes over the table: rows in, moments out, with what refuses them."""
+"""The first pass over the table: gather its moments and check them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gather(source: Walk | SavedMoments) -> tuple[Moments | ColumnMoments, list[M
         return gather_moments(source)
     found = source.gather(Pass(_column_moments, 4 * source.chunk_rows))
     source.report = lambda stage, count: None  # each epoch passes over all the rows again
-    return _useful(found, source), []
+    return _checked(found, source), []
 
 
 def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
@@ -48,10 +48,10 @@ def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
     walk.most = 1 if options.gradient_source == "moments" else math.inf
     if not options.folds:
         whole = walk.gather(Pass(partial(_moments, device=options.torch_device), size))
-        return _useful(whole, walk), []
+        return _checked(whole, walk), []
     of = partial(FoldedMoments.of, folds=options.folds, device=options.torch_device)
     merged = walk.gather(Pass(of, size))
-    whole = _useful(merged.whole if merged else None, walk)
+    whole = _checked(merged.whole if merged else None, walk)
     folds = [fold for fold in merged.folds if fold is not None] if merged else []
     if len(folds) < options.folds:
         raise InputError(
@@ -74,7 +74,7 @@ def _column_moments(rows: Rows) -> ColumnMoments:
 AnyMoments = TypeVar("AnyMoments", Moments, ColumnMoments)
 
 
-def _useful(merged: AnyMoments | None, walk: Walk) -> AnyMoments:
+def _checked(merged: AnyMoments | None, walk: Walk) -> AnyMoments:
     """Return the moments; raise for no row, an empty holdout, and overflowing squares."""
     reader = walk.reader
     if merged is None:

@@ -206,7 +206,7 @@ def _down(reduction: np.ufunc, values: Array) -> Array:
 
 
 def _are_float32(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Find the columns whose every value is a float32; most others show it in a few rows."""
+    """Find the columns whose every value is a float32; a few rows rule out most others."""
     if values.dtype == np.float32:
         return np.ones(values.shape[1], np.bool_)
     head = values[:CHUNK]

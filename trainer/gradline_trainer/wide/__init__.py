@@ -1,1 +1,1 @@
-"""Tables with more features than a co-moment matrix has room for: streamed, never held whole."""
+"""Tables with too many features for a co-moment matrix: streamed in blocks."""

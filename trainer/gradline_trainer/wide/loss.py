@@ -216,7 +216,7 @@ def _refuse_divergence(losses: list[float], rate: float, stable: float) -> None:
 
 
 def _state_problem(moments: ColumnMoments, features: int, options: Options) -> ColumnProblem:
-    """State what the moments of the single columns [features, targets] tell of the problem."""
+    """Build the problem from the moments of each column of [features, targets]."""
     d, penalty = features, float(options.ridge) / moments.weight
     mean, second = moments.mean * options.bias, moments.squares / moments.weight
     if not options.bias:

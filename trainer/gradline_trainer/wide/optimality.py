@@ -50,9 +50,9 @@ class WideOptimality:
         """Describe where the run stopped, in one clause."""
         guess = "" if self.gap_estimate is None else f", by extrapolation {self.gap_estimate:.3g}"
         return (
-            f"how far above its least value the loss of {self.loss:.4g} stopped is unknown: at "
-            f"least {self.gap_at_least:.3g} and at most {self.gap_at_most:.3g}{guess}; gradient "
-            f"norm {self.gradient_norm:.3g}"
+            f"stopped at a loss of {self.loss:.4g}, between {self.gap_at_least:.3g} and "
+            f"{self.gap_at_most:.3g} above the minimum{guess}; gradient norm "
+            f"{self.gradient_norm:.3g}"
         )
 
 

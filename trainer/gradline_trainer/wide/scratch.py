@@ -59,7 +59,7 @@ class Scratch:
             raise OutputError(
                 f"no room for a wide table's rows in {tempfile.gettempdir()}: {error.strerror}",
                 code="no-scratch-space",
-                hint="set TMPDIR to a folder with room for the table in memory format",
+                hint="set TMPDIR to a folder with 8 bytes of free space for each value",
             ) from error
         return (np.float32 if exact else np.float64), array.shape
 
