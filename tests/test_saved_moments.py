@@ -507,7 +507,7 @@ def test_the_report_says_why_it_has_no_leverage_of_what_is_left() -> None:
     values = RNG.normal(size=(90, 4))
     left = subtract_moments(saved_of(values), saved_of(values[:30]))
     page = freeze(fit(left), "model").files["report.html"].decode()
-    told = "Not measured: the features' ranges are not known, since rows were taken"
+    told = "Not measured: the features' ranges are unknown, because rows were subtracted"
     assert told in html.unescape(page)
 
 
@@ -712,16 +712,18 @@ def test_few_rows_come_with_a_warning(run: Run) -> None:
     for name in ("few", "many"):
         options = (f"{name}.csv", "-t", "y", "--save-moments", name)
         told = run("train-and-export", *options)[2]
-        assert ("can be worked out" in told) == (name == "few")
+        assert ("can be computed from them" in told) == (name == "few")
         status, out, told = run("train-and-export", *options, "--json")
         assert (status, told) == (0, "")
-        warned = any("can be worked out" in warning for warning in json.loads(out)["warnings"])
+        warned = any(
+            "can be computed from them" in warning for warning in json.loads(out)["warnings"]
+        )
         assert warned == (name == "few")
         noted = load(f"artifacts/{name}").manifest["training"]["warnings"]
         assert not any("worked out" in warning for warning in noted)
     status, _, told = run("moments", "merge", "few", "-o", "same")
     assert status == 0
-    assert "can be worked out" in told
+    assert "can be computed from them" in told
 
 
 def test_nothing_is_written_where_it_is_refused(run: Run) -> None:
