@@ -42,8 +42,8 @@ class Fit(SavedAsArrays):
         metrics: `Metrics` by target name, under "training" and "held_out" (None without a holdout).
         residuals: Targets and residuals of some rows, under the same keys; empty if no pass over
             the rows computed them.
-        converged: Whether the loss gap is within the tolerance, the loss can't be told from 0, or
-            every coefficient is certified.
+        converged: Whether the loss gap is within the tolerance, the loss can't be distinguished
+            from 0, or every coefficient is certified.
         optimality: How far from the optimum the run ended.
         learning_rate: The step size.
         largest_stable_rate: The learning rate from which on the loop diverges.

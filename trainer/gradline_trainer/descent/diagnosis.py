@@ -28,7 +28,7 @@ class Optimality:
         loss: At those weights.
         gap: ½·gᵀH⁻¹g, the loss minus its minimum. It is 0 if subtracting it from the loss changes
             no digit, and None if rounding may hide a millionth of the loss, and more than the
-            smallest loss that can be told from 0.
+            smallest loss that can be distinguished from 0.
         gradient_norm: With respect to the loop's own weights and bias; 0 if the gap is 0.
         epochs_to_go: Estimated further epochs until the gap is below tolerance · loss; None if the
             rate is too large ever to get there, or if the gap is None.
@@ -80,7 +80,7 @@ def certify(
         loss: In float64 or exact arithmetic.
         descent: Where the loop ended.
         options: The options of the run.
-        resolution: The smallest loss that can be told from 0.
+        resolution: The smallest loss that can be distinguished from 0.
     """
     coordinates, rate = loss.coordinates, descent.learning_rate
     tolerance, momentum = options.tolerance or CONVERGED, options.fixed_momentum

@@ -43,7 +43,7 @@ class Solution:
         history: The loss of each epoch; not below the loss's resolution.
         optimality: How far from the optimum it is.
         converged: Whether every coefficient is certified, or the loss gap is known and either the
-            gap is within the tolerance or the loss can't be told from 0.
+            gap is within the tolerance or the loss can't be distinguished from 0.
         exact: What exact arithmetic knows of the weights and bias; None in fast arithmetic.
     """
 
@@ -109,7 +109,7 @@ class FastLoss:
 
     @property
     def resolution(self) -> float:
-        """The smallest loss that the moments can tell from 0: a difference of rounded numbers."""
+        """The smallest loss that the moments, which are rounded, can distinguish from 0."""
         return float(self.coordinates.problem.resolution.mean())
 
     def enough(self, by_weights: Tensor, by_bias: Tensor, value: float, tolerance: float) -> bool:

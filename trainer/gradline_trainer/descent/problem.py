@@ -72,8 +72,8 @@ class Problem(ColumnProblem):
         normal: N without the penalty, shape (r, r).
         cross: The features' second moment with the targets, shape (r, k).
         factor: Lower Cholesky factor of N with its penalty, scaled to a unit diagonal, (r, r).
-        resolution: A target's mean squared residual below this can't be told from 0 by the moments,
-            shape (k,).
+        resolution: The smallest mean squared residual of each target that the moments can
+            distinguish from 0, shape (k,).
         rounding: The relative rounding of N, beyond the rounding of its sums.
         supposed: Those of the dependent features that a threshold judged, without proof.
         dependence: How the dependent ones follow from the active ones if they share the weights;

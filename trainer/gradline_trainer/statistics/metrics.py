@@ -171,7 +171,7 @@ def metrics_from_moments(
 
 
 def unresolved(moments: Moments, weights: Array, resolution: Array) -> Array:
-    """Compute the smallest mean squared residual that can be told from 0, shape (k,).
+    """Compute the smallest mean squared residual that can be distinguished from 0, shape (k,).
 
     The residual is a difference of squares. If features nearly cancel, the squares of W·x may be
     far larger than the target's own. `resolution` is the limit for weights of 0.
