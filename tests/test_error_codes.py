@@ -180,7 +180,7 @@ class Twice:
 @raises("not-at-once")
 def _(w: World) -> None:
     from gradline.tables import open_files
-    from gradline.tables.batches import frames
+    from gradline.tables.parts import frames
 
     part = open_files(w.file("t.csv", "x,y\n1,2\nz,4\n")).parts[0]
     frame = part.frame.with_columns(pl.lit(None).alias("x"))
@@ -189,9 +189,9 @@ def _(w: World) -> None:
 
 @raises("forked")
 def _(w: World) -> None:
-    from gradline.tables import forks
+    from gradline.tables import lazy_polars
 
-    w.monkeypatch.setattr(forks, "_lost", True)
+    w.monkeypatch.setattr(lazy_polars, "_lost", True)
     fit(TABLE, "y")
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import gradline
-from gradline.tables import forks
+from gradline.tables import lazy_polars
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
 
@@ -152,7 +152,7 @@ def test_what_counts_is_whether_polars_has_worked(what: str, told: str) -> None:
 def test_where_threads_have_no_names_an_imported_polars_counts_as_working(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(forks, "TASKS", tmp_path / "none")
-    assert forks._has_threads()
+    monkeypatch.setattr(lazy_polars, "TASKS", tmp_path / "none")
+    assert lazy_polars._has_threads()
     monkeypatch.delitem(sys.modules, "polars")
-    assert not forks._has_threads()
+    assert not lazy_polars._has_threads()

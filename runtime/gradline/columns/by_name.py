@@ -26,9 +26,6 @@ def as_inputs(
     """Encode rows with the training table's columns as the graph's inputs, by name.
 
     Rows without names, or with the names of the graph's inputs, are returned unchanged.
-
-    Raises:
-        InputError: For a missing column or an unknown category.
     """
     labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
     if labels is None or not has_columns(list(map(str, labels)), columns, features):

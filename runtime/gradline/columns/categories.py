@@ -26,18 +26,11 @@ PlaceOf = Callable[[str], int]
 
 
 class UnknownCategoryError(InputError):
-    """A category that is not in the training rows.
-
-    Attributes:
-        column: The column's name.
-        text: The category.
-        row: The first row that has it, from 0.
-        known: The categories of the training rows.
-    """
+    """A category that is not among the `known` ones of the training rows."""
 
     column: str
     text: str
-    row: int
+    row: int  # the first that has it, from 0
     known: Sequence[str]
 
 
@@ -49,21 +42,15 @@ def is_missing(value: object) -> bool:
 
 
 def texts_of(values: object, name: str) -> list[str | None]:
-    """Convert a column's values to text, None if missing.
-
-    Raises:
-        InputError: For values that are neither text, numbers nor booleans.
-    """
+    """Convert a column's values to text, None if missing."""
     if hasattr(values, "to_pylist"):  # pyarrow: NumPy's view of a dictionary array has no nulls
         values = values.to_pylist()
     # NumPy would turn the NaN in ["a", nan] into text.
     array = np.asarray(values, object if isinstance(values, list | tuple) else None)
     if array.ndim != 1:
-        raise InputError(
-            f"the column {name!r} has {array.ndim} dimensions, expected one value per row",
-            code="wrong-shape",
-            hint="give a list of values, one per row, even for a single row",
-        )
+        what = f"the column {name!r} has {array.ndim} dimensions, expected one value per row"
+        hint = "give a list of values, one per row, even for a single row"
+        raise InputError(what, code="wrong-shape", hint=hint)
     if array.dtype.kind in "iufb":  # few values, many rows
         distinct, rows = np.unique(array, return_inverse=True)
         texts = [_text(value, name) for value in distinct.tolist()]
@@ -82,11 +69,8 @@ def _text(value: Any, name: str) -> str | None:
         return digits(int(value))
     if isinstance(value, float | np.floating):
         return str(int(value)) if float(value).is_integer() else repr(float(value))
-    raise InputError(
-        f"the column {name!r} holds {type(value).__name__}: {value!r}, expected categories",
-        code="not-a-category",
-        hint="give text, integers or booleans",
-    )
+    what = f"the column {name!r} holds {type(value).__name__}: {value!r}, expected categories"
+    raise InputError(what, code="not-a-category", hint="give text, integers or booleans")
 
 
 def places_of(
@@ -99,10 +83,7 @@ def places_of(
     """Look up each text's place, NaN for None, shape (n,).
 
     `place_of` is called once for each distinct text, in the order of the rows, which begin at the
-    row `start` of the table.
-
-    Raises:
-        UnknownCategoryError: If `place_of` raises KeyError; names the first such row.
+    row `start` of the table. Its KeyError becomes an UnknownCategoryError.
     """
     places: dict[str | None, float] = {}
     for text in dict.fromkeys(texts):
@@ -125,17 +106,11 @@ def places_of(
 def place_finder(column: Column, unknown: str) -> PlaceOf:
     """Build the function that maps a category's text to its place in the column's levels.
 
-    For an unknown text the function raises KeyError with the levels (`unknown` "error"), or gives
-    -1, for which all indicators are 0 ("zero").
-
-    Raises:
-        InputError: For another value of `unknown`.
+    For an unknown text it raises KeyError with the levels ("error"), or gives -1 ("zero").
     """
     if unknown not in UNKNOWN:
-        raise InputError(
-            f"unknown_category = {unknown!r}, expected one of {', '.join(UNKNOWN)}",
-            code="bad-option",
-        )
+        what = f"unknown_category = {unknown!r}, expected one of {', '.join(UNKNOWN)}"
+        raise InputError(what, code="bad-option")
     places = {level: place for place, level in enumerate(column.levels)}
 
     def place_of(text: str) -> int:

@@ -46,11 +46,9 @@ class Column:
         return [f"{self.name}={level}" for level in self.levels if level != self.reference]
 
     def indicators(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Encode a category, shape (n, m).
+        """Encode each value's place in `levels`, shape (n,), as indicators, shape (n, m).
 
-        Args:
-            places: Each value's place in `levels`, shape (n,); for -1 (an unknown level) every
-                indicator is 0, for NaN (a missing value) every indicator is NaN.
+        For -1 (an unknown level) every indicator is 0, for NaN (a missing value) NaN.
         """
         own = [place for place, level in enumerate(self.levels) if level != self.reference]
         block: NDArray[np.float64] = (np.array(own)[:, None] == places).astype(np.float64)
@@ -65,12 +63,7 @@ def in_order(levels: Sequence[str]) -> tuple[str, ...]:
 
 
 def expand(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
-    """Encode columns as the graph's inputs, shape (n, d).
-
-    Args:
-        values: Shape (n, columns): numbers, and each category's place in its levels.
-        columns: Their descriptions.
-    """
+    """Encode numbers and categories' places, shape (n, columns), as inputs, shape (n, d)."""
     inputs = values
     if any(column.levels for column in columns):
         parts = zip(values.T, columns, strict=True)
@@ -102,11 +95,7 @@ def dump_columns(columns: Sequence[Column]) -> list[dict[str, Any]] | None:
 
 
 def parse_columns(document: object, features: Sequence[str]) -> list[Column]:
-    """Parse what `dump_columns` built for a graph with the inputs `features`.
-
-    Raises:
-        ValueError: If `dump_columns` cannot have built it for these inputs.
-    """
+    """Parse what `dump_columns` built for the inputs `features`; raise ValueError otherwise."""
     if not isinstance(document, list):
         raise ValueError("it is not a list")
     columns = [_column(entry) for entry in document]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.python_numbers import as_float, is_number, shown
+from gradline.columns.python_numbers import as_float, brief, is_number
 from gradline.errors import InputError, nearest
 
 Matrix = NDArray[Any]
@@ -24,14 +24,8 @@ Matrix = NDArray[Any]
 def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Matrix:
     """Convert rows to a C-contiguous (n, d) array of `dtype`, columns in `features` order.
 
-    Args:
-        rows: An array-like of shape (n, d) in feature order, a mapping from feature name to
-            column, or a dataframe (pandas, polars, pyarrow), which may have further columns.
-        features: The names of the graph's d inputs.
-        dtype: float32 or float64.
-
-    Raises:
-        InputError: Naming the column, shape or dtype at fault.
+    `rows` is an array-like of shape (n, d), a mapping from feature name to column, or a dataframe
+    (pandas, polars, pyarrow), which may have further columns.
     """
     if isinstance(rows, Mapping):
         match_names(list(rows), features, extra="refuse")
@@ -50,16 +44,11 @@ def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Ma
 
 
 def column_labels(table: object) -> list[Any] | None:
-    """List a dataframe's column labels in order; return None for anything else.
-
-    Raises:
-        InputError: For a lazy frame, which has no values yet.
-    """
+    """List a dataframe's column labels in order; return None for anything else."""
     kind = type(table)  # not the frame itself: pandas has columns as attributes
     if hasattr(kind, "collect_schema") and not hasattr(kind, "get_column"):
-        raise InputError(
-            "a lazy frame has no values yet", code="not-numeric", hint="collect it first"
-        )
+        what = "a lazy frame has no values yet"
+        raise InputError(what, code="not-numeric", hint="collect it first")
     for attribute in ("column_names", "columns"):  # pyarrow; pandas and polars
         if hasattr(kind, attribute) and hasattr(kind, "__getitem__"):
             return list(getattr(table, attribute))
@@ -67,82 +56,53 @@ def column_labels(table: object) -> list[Any] | None:
 
 
 def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> None:
-    """Check that each wanted name is given exactly once.
-
-    Args:
-        given: The caller's column names.
-        wanted: The model's feature names.
-        extra: "ignore" or "refuse" names that the model does not know.
-
-    Raises:
-        InputError: For a missing, duplicated or (with extra="refuse") unknown name.
-    """
+    """Check that each wanted name is given once; `extra`: "ignore" or "refuse" other names."""
     known, times = set(wanted), Counter(given)
     for name in times if extra == "refuse" else ():
         if name not in known:
-            raise InputError(
-                f"unknown feature {name!r}",
-                code="unknown-feature",
-                hint=nearest(str(name), wanted, given) or "leave it out: all are there",
-            )
+            hint = nearest(str(name), wanted, given) or "leave it out: all are there"
+            raise InputError(f"unknown feature {name!r}", code="unknown-feature", hint=hint)
     for name in wanted:
         if name not in times:
-            raise InputError(
-                f"the feature {name!r} is missing",
-                code="missing-feature",
-                hint=nearest(name, given, wanted) or f"add the column {name!r}",
-            )
+            what = f"the feature {name!r} is missing"
+            hint = nearest(name, given, wanted) or f"add the column {name!r}"
+            raise InputError(what, code="missing-feature", hint=hint)
     for name in wanted:
         if times[name] > 1:
-            raise InputError(
-                f"the feature {name!r} appears {times[name]} times in the table",
-                code="duplicate-feature",
-                hint="keep one column of that name",
-            )
+            what = f"the feature {name!r} appears {times[name]} times in the table"
+            hint = "keep one column of that name"
+            raise InputError(what, code="duplicate-feature", hint=hint)
 
 
 def _stack(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
     """Stack columns side by side, shape (n, d); errors name the column."""
-    matrix: Matrix | None = None
-    first = ""
+    matrix = np.empty((0, 0), dtype)
     for j, (name, column) in enumerate(columns.items()):
         values = _to_numbers(column, f"the column {name!r}", dtype)
         if values.ndim != 1:
-            raise InputError(
-                f"the column {name!r} has {values.ndim} dimensions, expected one value per row",
-                code="wrong-shape",
-                hint="give a list of values, one per row, even for a single row: [73.0]",
-            )
-        if matrix is None:
+            what = f"the column {name!r} has {values.ndim} dimensions, expected one value per row"
+            hint = "give a list of values, one per row, even for a single row: [73.0]"
+            raise InputError(what, code="wrong-shape", hint=hint)
+        if j == 0:
             matrix = np.empty((len(values), len(columns)), dtype)
-            first = name
         if len(values) != len(matrix):
-            raise InputError(
-                f"the column {name!r} has {len(values)} values, {first!r} has {len(matrix)}",
-                code="wrong-shape",
-                hint="give columns of one length",
-            )
+            first = next(iter(columns))
+            what = f"the column {name!r} has {len(values)} values, {first!r} has {len(matrix)}"
+            raise InputError(what, code="wrong-shape", hint="give columns of one length")
         matrix[:, j] = values
-    assert matrix is not None  # noqa: S101 - a graph has at least one input
     return matrix
 
 
 def _to_numbers(
     values: object, what: str, dtype: np.dtype[Any], names: Sequence[str] = ()
 ) -> Matrix:
-    """Convert numbers to a C-contiguous array of `dtype` in native byte order.
-
-    Messages call the values `what`, and a matrix's columns by `names`.
-    """
+    """Convert numbers to a C-contiguous array; messages call it `what`, its columns by `names`."""
     # Importing numpy.ma takes 7 ms; if nothing has, there is no masked array.
     masked = sys.modules.get("numpy.ma")
     parts = [values, *values] if isinstance(values, list | tuple) else [values]
     if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):
-        raise InputError(
-            f"{what}: masked arrays are not accepted, since a graph has no mask",
-            code="masked-array",
-            hint="fill it first: rows.filled(value)",
-        )
+        found = f"{what}: masked arrays are not accepted, since a graph has no mask"
+        raise InputError(found, code="masked-array", hint="fill it first: rows.filled(value)")
     refuse_sparse(values, what)
     values = from_tensor(values, what)
     try:
@@ -151,17 +111,12 @@ def _to_numbers(
     except OverflowError:
         raise _out_of_range(array, what, dtype, names) from None
     except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"{what}: rows of unequal length, or values that are not numbers ({error})",
-            code="not-numeric",
-            hint="give numbers, the same count in every row",
-        ) from error
+        found = f"{what}: rows of unequal length, or values that are not numbers ({error})"
+        hint = "give numbers, the same count in every row"
+        raise InputError(found, code="not-numeric", hint=hint) from error
     if numbers.dtype.kind not in "fiub" and numbers.size:
-        raise InputError(
-            f"{what}: expected numbers, got {describe(numbers)}",
-            code="not-numeric",
-            hint="convert to numbers first",
-        )
+        found = f"{what}: expected numbers, got {describe(numbers)}"
+        raise InputError(found, code="not-numeric", hint="convert to numbers first")
     if numbers.dtype == dtype:
         return np.ascontiguousarray(numbers) if numbers.ndim else numbers
     try:
@@ -178,11 +133,7 @@ def is_sparse(values: object) -> bool:
 
 
 def refuse_sparse(values: object, what: str) -> None:
-    """Refuse a SciPy sparse matrix, which NumPy would treat as a single object.
-
-    Raises:
-        InputError: For a sparse matrix; the hint says what to pass instead.
-    """
+    """Refuse a SciPy sparse matrix, which NumPy would treat as a single object."""
     if is_sparse(values):
         raise InputError(
             f"{what}: a scipy sparse matrix ({type(values).__name__}) is not accepted, expected a "
@@ -196,9 +147,6 @@ def from_tensor(values: Any, what: str) -> Any:
     """Convert a PyTorch tensor to a NumPy array; return anything else unchanged.
 
     NumPy refuses a tensor that requires its gradient, a lazily negated one, and bfloat16.
-
-    Raises:
-        InputError: For a sparse tensor, and one without values.
     """
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(values, torch.Tensor):
@@ -209,28 +157,22 @@ def from_tensor(values: Any, what: str) -> Any:
     except (RuntimeError, TypeError) as error:
         kind = f"{values.layout} tensor on {values.device}".removeprefix("torch.")
         dense = values.layout == torch.strided
-        raise InputError(
-            f"{what}: a {kind}, expected a dense tensor that holds values",
-            code="not-numeric",
-            hint="fill it with values first" if dense else "make it dense: tensor.to_dense()",
-        ) from error
+        found = f"{what}: a {kind}, expected a dense tensor that holds values"
+        hint = "fill it with values first" if dense else "make it dense: tensor.to_dense()"
+        raise InputError(found, code="not-numeric", hint=hint) from error
 
 
 def _out_of_range(
     array: Matrix, what: str, dtype: np.dtype[Any], names: Sequence[str]
 ) -> InputError:
     """Build the error for the first finite value that overflows `dtype`."""
-    place, value = next(
-        (place, value) for place, value in np.ndenumerate(array) if _is_beyond(value, dtype)
-    )
+    place, value = next(found for found in np.ndenumerate(array) if _is_beyond(found[1], dtype))
     row, column = (*place, 0, 0)[:2]
     if len(place) == 2:
         what = f"the column {names[column]!r}" if column < len(names) else f"column {column + 1}"
-    return InputError(
-        f"{what} holds {shown(value)} in row {row + 1}, outside the range of {dtype}",
-        code="out-of-range",
-        hint=f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}",
-    )
+    found = f"{what} holds {brief(value)} in row {row + 1}, outside the range of {dtype}"
+    hint = f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}"
+    return InputError(found, code="out-of-range", hint=hint)
 
 
 def _is_beyond(value: Any, dtype: np.dtype[Any]) -> bool:

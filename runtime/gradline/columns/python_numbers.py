@@ -22,11 +22,7 @@ def is_number(value: object) -> bool:
 
 
 def as_float(value: SupportsFloat) -> float:
-    """Convert a number to float64.
-
-    Raises:
-        OverflowError: For a finite number beyond the range of float64.
-    """
+    """Convert a number to float64; raise OverflowError for a finite number beyond its range."""
     number = float(value)  # raises OverflowError for a large integer or fraction
     if math.isinf(number) and value != number:
         raise OverflowError(f"{type(value).__name__} beyond float64")
@@ -51,14 +47,14 @@ def is_large_integer(value: object) -> bool:
 def large_integer(name: str, value: object, place: str) -> InputError:
     """Build the error for an integer that float64 cannot hold, at a place like "row 3 of t.csv"."""
     return InputError(
-        f"the column {name!r} holds the integer {shown(value)} in {place}: float64 is exact only "
-        "up to 2^53",
+        f"the column {name!r} holds the integer {brief(value)} in {place}: float64 is exact "
+        "only up to 2^53",
         code="large-integer",
         hint=f"--exclude {name!r}, or divide it first (an identifier is no feature)",
     )
 
 
-def shown(value: object) -> str:
+def brief(value: object) -> str:
     """Format a number for messages; shorten a long one to its first digits and their count."""
     try:
         text = digits(value) if isinstance(value, int) else str(value).strip()

@@ -20,16 +20,10 @@ Array = NDArray[np.float64]
 def measure(
     first: Package, second: Package, table: FrameTable, targets: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Measure each target's change from the first model to the second, in float64.
+    """Measure each target's change between two models: `rms`, `largest` (absolute) and `rows`.
 
     All indicators of an unknown category are 0. Rows without an answer from both models are left
     out.
-
-    Returns:
-        For each target `rms` (root mean square), `largest` (absolute change) and `rows`.
-
-    Raises:
-        InputError: For a table that lacks a column or has no complete row.
     """
     rows = 0
     squares, largest = np.zeros((2, len(targets)))
@@ -42,11 +36,8 @@ def measure(
             squares += (change**2).sum(axis=0)
             largest = np.maximum(largest, np.abs(change).max(axis=0))
     if not rows:
-        raise InputError(
-            "no row of the table has every value that the models take",
-            code="no-data",
-            hint="give --data a table with complete rows",
-        )
+        what = "no row of the table has every value that the models take"
+        raise InputError(what, code="no-data", hint="give --data a table with complete rows")
     rms = np.sqrt(squares / rows)
     return {
         target: {"rms": float(rms[j]), "largest": float(largest[j]), "rows": rows}

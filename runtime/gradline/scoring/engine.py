@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 class Engine(Protocol):
     """An ordered map."""
 
-    def __call__(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def __call__(self, work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
         """Yield work(item) for each item, in order."""

@@ -23,6 +23,7 @@ from gradline.package.files import Package
 from gradline.scoring.engine import Engine
 from gradline.scoring.rows import Scoring
 from gradline.tables import BLOCK_ROWS, Dialect, FrameTable
+from gradline.tables.files import absolute
 from gradline.tables.lazy_polars import pl
 from gradline.tables.opening import open_file, readable
 from gradline.tables.shards import shares
@@ -35,18 +36,11 @@ JOB = "gradline-job.json"  # describes the job that a folder's files belong to
 
 @dataclass
 class Scored:
-    """Counts over a folder's files.
-
-    Attributes:
-        rows: Rows in all files.
-        files: All files.
-        before: Files that existed before.
-        missing, infinite, outside: Counts over the rows predicted now; see `Scoring`.
-    """
+    """Counts over a folder's files, and over the rows predicted now; see `Scoring`."""
 
     rows: int = 0
     files: int = 0
-    before: int = 0
+    before: int = 0  # files that existed before
     missing: int = 0
     infinite: int = 0
     outside: int = 0
@@ -59,30 +53,17 @@ class Scored:
 
 @dataclass(frozen=True)
 class Work:
-    """The task of predicting some files, on any machine.
+    """The task of predicting some files, on any machine."""
 
-    Attributes:
-        package: The model's bytes; other machines need not read the package.
-        digest: Their SHA-256.
-        folder: The output folder; every machine reaches it by this path.
-        kind: One of `writing.FORMATS`.
-        options: Options of `Scoring`.
-        kept: The kept columns' types, the same for all files.
-    """
-
-    package: Package
+    package: Package  # its bytes: other machines need not read it from a disk
     digest: str
     folder: Path
-    kind: str
-    options: dict[str, Any]
-    kept: dict[str, Any]
+    kind: str  # one of `writing.FORMATS`
+    options: dict[str, Any]  # of `Scoring`
+    kept: dict[str, Any]  # the kept columns' types, the same for all files
 
     def __call__(self, pieces: Pieces) -> Scored:
-        """Predict files one by one.
-
-        Raises:
-            GradlineError: When all are done, the error of the first that failed.
-        """
+        """Predict files one by one; raise the first error of gradline's own when all are done."""
         scored = Scored()
         errors: list[GradlineError] = []
         for name, table in pieces:
@@ -115,14 +96,7 @@ _opened: dict[str, Model] = {}
 def score_files(
     scoring: Scoring, folder: Path, kind: str, engine: Engine, report: Callable[[str, int], None]
 ) -> Scored:
-    """Predict a table's files into a folder; report ("rows", the count so far).
-
-    Raises:
-        InputError: If the folder holds other files than this job's or predictions of a file that
-            has changed, or another run writes to it; and, when all others are done, for a file of
-            the table that can't be predicted.
-        OutputError: If the folder can't be written to.
-    """
+    """Predict a table's files into a folder; report ("rows", the count so far)."""
     package = scoring.model.package
     manifest = json.dumps(package.manifest, sort_keys=True).encode()
     digest = hashlib.sha256(package.onnx + manifest).hexdigest()
@@ -160,8 +134,8 @@ def _describe(work: Work, dialect: Dialect, pieces: list[Pieces]) -> dict[str, A
     files = {}
     for name, table in chain.from_iterable(pieces):
         (part,) = table.parts
-        path = part.path.absolute() if isinstance(part.path, Path) else part.path
-        files[name] = hashlib.sha256(f"{path}\0{part.state}".encode()).hexdigest()[:16]
+        source = f"{part.path and absolute(part.path)}\0{part.state}"
+        files[name] = hashlib.sha256(source.encode()).hexdigest()[:16]
     job = {
         "model": work.digest,
         "format": work.kind,
@@ -193,11 +167,9 @@ def _alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(
-                f"another run is writing to {folder}",
-                code="busy-folder",
-                hint="wait until it ends, or give another folder",
-            ) from error
+            what = f"another run is writing to {folder}"
+            hint = "wait until it ends, or give another folder"
+            raise InputError(what, code="busy-folder", hint=hint) from error
         except OSError:
             pass
         yield
@@ -210,11 +182,8 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            f"cannot write to the folder {folder}: {error.strerror or error}",
-            code="cannot-write",
-            hint="give another folder",
-        ) from error
+        what = f"cannot write to the folder {folder}: {error.strerror or error}"
+        raise OutputError(what, code="cannot-write", hint="give another folder") from error
 
 
 def _claim(folder: Path, job: dict[str, Any]) -> None:
@@ -223,26 +192,18 @@ def _claim(folder: Path, job: dict[str, Any]) -> None:
         found = {path.name for path in folder.iterdir() if not path.name.startswith(BUILDING)}
         earlier = _earlier(folder / JOB) if JOB in found else {**job, "files": {}}
     if {**earlier, "files": {}} != {**job, "files": {}}:
-        raise InputError(
-            f"{folder} holds the predictions of another model or of other options",
-            code="foreign-files",
-            hint="give an empty folder",
-        )
+        what = f"{folder} holds the predictions of another model or of other options"
+        raise InputError(what, code="foreign-files", hint="give an empty folder")
     if foreign := sorted(found - set(job["files"] if JOB in found else ()) - {JOB}):
         others = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-        raise InputError(
-            f"the folder {folder} holds {foreign[0]!r}{others}, which this job did not write",
-            code="foreign-files",
-            hint="give an empty folder, or the folder of an earlier run of the same job",
-        )
+        what = f"the folder {folder} holds {foreign[0]!r}{others}, which this job did not write"
+        hint = "give an empty folder, or the folder of an earlier run of the same job"
+        raise InputError(what, code="foreign-files", hint=hint)
     for name in sorted(found - {JOB}):
         if earlier["files"].get(name) != job["files"][name]:
-            raise InputError(
-                f"the file that {folder / name} was predicted from is another file now, or has "
-                "changed",
-                code="changed-data",
-                hint="remove the prediction to make it again, or give an empty folder",
-            )
+            what = f"the source of {folder / name} is another file now, or has changed"
+            hint = "remove the prediction to make it again, or give an empty folder"
+            raise InputError(what, code="changed-data", hint=hint)
     if JOB in found:
         _sweep(folder)
     if JOB not in found or earlier != job:

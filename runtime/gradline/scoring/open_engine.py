@@ -20,17 +20,10 @@ def path_for(engine: str, data: str | Path) -> str | Path:
 
 @contextmanager
 def open_engine(name: str, address: str | None) -> Iterator[Engine | None]:
-    """Open an engine; yield None for this process.
+    """Open one of `ENGINES`; yield None for this process.
 
-    Args:
-        name: One of `ENGINES`.
-        address: A Ray cluster's HOST:PORT; None for RAY_ADDRESS, else the last cluster started on
-            this machine, else a new one that ends with the job.
-
-    Raises:
-        InputError: For an unknown name, an unusable address, an unreachable cluster, or a
-            connection to another cluster.
-        MissingExtraError: If Ray is not installed.
+    `address` is a Ray cluster's HOST:PORT; None for RAY_ADDRESS, else the last cluster started on
+    this machine, else a new one that ends with the job.
     """
     if name == "ray":
         from gradline.scoring.ray_cluster import cluster
@@ -39,13 +32,10 @@ def open_engine(name: str, address: str | None) -> Iterator[Engine | None]:
             yield engine
         return
     if name != "local":
-        raise InputError(
-            f"engine = {name!r}, expected one of {', '.join(ENGINES)}", code="bad-option"
-        )
+        what = f"engine = {name!r}, expected one of {', '.join(ENGINES)}"
+        raise InputError(what, code="bad-option")
     if address is not None:
-        raise InputError(
-            f"address = {address!r} without engine 'ray': there is nothing to connect to",
-            code="bad-option",
-            hint="give --engine ray, or leave --address out",
-        )
+        what = f"address = {address!r} without engine 'ray': there is nothing to connect to"
+        hint = "give --engine ray, or leave --address out"
+        raise InputError(what, code="bad-option", hint=hint)
     yield None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from gradline.columns.encoding import Column, expand
 from gradline.columns.matrix import match_names
 from gradline.errors import InputError, nearest_column
 from gradline.tables.lazy_polars import pl
-from gradline.tables.passthrough import as_kept, kept_types
+from gradline.tables.numbers import column_kind
+from gradline.tables.parts import Part, mixed_schemas
 
 if TYPE_CHECKING:
     from gradline.explain.ranges import Outside
@@ -24,66 +26,47 @@ if TYPE_CHECKING:
     from gradline.tables import Block, FrameTable
 
 OUTSIDE = "outside"
+ONE_TYPE = "store it as one type in every file, or leave it out of --keep"
 
 
 @dataclass
 class Scoring:
-    """A lazy prediction of a table's rows, and counts over the rows predicted so far.
-
-    Attributes:
-        model: The model.
-        table: The table.
-        keep: Columns of the table to put before the predictions.
-        unknown_category: See `Model.predict`.
-        explain: Whether to add each feature's contribution to each prediction.
-        check: Whether to add a column `outside` that names values outside the training ranges.
-        kept: The types of `keep`; by default types that can hold all of the table's values.
-        outside: Rows with a value outside the training ranges.
-        rows: Rows predicted.
-        missing: Rows with a missing value and without a prediction.
-        infinite: Other rows with a prediction that is not finite.
-    """
+    """A lazy prediction of a table's rows, and counts over the rows predicted so far."""
 
     model: Model
     table: FrameTable
-    keep: Sequence[str] = ()
+    keep: Sequence[str] = ()  # columns of the table to put before the predictions
     unknown_category: str = "error"
-    explain: bool = False
-    check: bool = False
-    kept: dict[str, pl.DataType] | None = None
-    outside: int = 0
+    explain: bool = False  # adds each feature's contribution to each prediction
+    check: bool = False  # adds a column that names values outside the training ranges
+    kept: dict[str, pl.DataType] | None = None  # types of `keep`; None: hold all of its values
+    outside: int = 0  # rows with a value outside the training ranges
     rows: int = 0
-    missing: int = 0
-    infinite: int = 0
+    missing: int = 0  # rows with a missing value and without a prediction
+    infinite: int = 0  # other rows with a prediction that is not finite
 
     def __post_init__(self) -> None:
         made = Counter(made_names(self.model, explain=self.explain, check=self.check))
         there = Counter(self.table.names)
         for name, times in made.items():
             if times > 1:
-                raise InputError(
-                    f"two columns of the answer would be named {name!r}",
-                    code="same-name",
-                    hint=f"leave out --{'check' if name == OUTSIDE else 'explain'}",
-                )
+                what = f"two columns of the answer would be named {name!r}"
+                hint = f"leave out --{'check' if name == OUTSIDE else 'explain'}"
+                raise InputError(what, code="same-name", hint=hint)
         for name in self.keep:
             if name not in there:
                 hint = nearest_column(name, self.table.names)
                 raise InputError(f"no column {name!r} to keep", code="unknown-column", hint=hint)
             if name in made:
-                raise InputError(
-                    f"the column {name!r} can't be kept: a column of the answer has the same name",
-                    code="same-name",
-                    hint="leave it out of --keep, or rename it",
-                )
+                what = f"the column {name!r} can't be kept: the answer has one of that name"
+                hint = "leave it out of --keep, or rename it"
+                raise InputError(what, code="same-name", hint=hint)
             if there[name] > 1:
-                raise InputError(
-                    f"the table has {there[name]} columns named {name!r}: which is to be kept?",
-                    code="duplicate-column",
-                    hint="rename them in the table, or keep others by name",
-                )
+                what = f"the table has {there[name]} columns named {name!r}: which is to be kept?"
+                hint = "rename them in the table, or keep others by name"
+                raise InputError(what, code="duplicate-column", hint=hint)
         if self.kept is None:
-            self.kept = kept_types(self.table.parts, self.keep) if self.keep else {}
+            self.kept = _kept_types(self.table.parts, self.keep) if self.keep else {}
 
     def schema(self) -> dict[str, pl.DataType]:
         """List the result's columns with their types, kept ones first."""
@@ -94,12 +77,7 @@ class Scoring:
         return {**(self.kept or {}), **made, **explained, **flags}
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield kept columns and predictions; a NaN prediction becomes null.
-
-        Raises:
-            InputError: For a missing feature, a value that is not a number or too large, an
-                unknown category, or a kept value that the other files' type can't hold.
-        """
+        """Yield kept columns and predictions; a NaN prediction becomes null."""
         schema = self.schema()
         model = self.model
         predicted = {target: schema[target] for target in model.targets}
@@ -117,11 +95,10 @@ class Scoring:
             self._count(inputs, answers)
             found = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
             found = found.hstack(self._further(inputs, outside))
-            if block.kept is None:
-                yield found
-            else:
+            if block.kept is not None:
                 label = self.table.label(block.part)
-                yield as_kept(block.kept, self.kept or {}, label).hstack(found)
+                found = _as_kept(block.kept, self.kept or {}, label).hstack(found)
+            yield found
 
     def _located(self, error: InputError, inputs: NDArray[np.float64], block: Block) -> InputError:
         """Add the value's place to an out-of-range error."""
@@ -160,12 +137,10 @@ class Scoring:
 
     def _count(self, inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> None:
         self.rows += len(answers)
-        if np.isfinite(answers).all():
-            return
-        finite = np.isfinite(answers).all(axis=1)
-        lacking = np.isnan(inputs).any(axis=1) & ~finite
-        self.missing += int(lacking.sum())
-        self.infinite += int((~lacking & ~finite).sum())
+        odd = ~np.isfinite(answers).all(axis=1)
+        missing = int(np.isnan(inputs[odd]).any(axis=1).sum())
+        self.missing += missing
+        self.infinite += int(odd.sum()) - missing
 
 
 def made_names(model: Model, *, explain: bool, check: bool) -> list[str]:
@@ -179,6 +154,55 @@ def _contributions(model: Model) -> list[str]:
     ]
 
 
+def _kept_types(parts: Sequence[Part], names: Sequence[str]) -> dict[str, pl.DataType]:
+    """Find for each column a type that can hold the values of all the parts."""
+    schemas = [part.frame.collect_schema() for part in parts]
+    types = {}
+    for name in names:
+        labels = {s[name]: part.label for s, part in zip(schemas, parts, strict=True)}
+        common = _common_type(list(labels))
+        if common is None:
+            found = " and ".join(f"{kind} in {label}" for kind, label in list(labels.items())[:2])
+            raise mixed_schemas(f"the column {name!r}, to be kept, is {found}", ONE_TYPE)
+        types[name] = common
+    return types
+
+
+def _common_type(types: list[pl.DataType]) -> pl.DataType | None:
+    """Find a type that keeps the values of all these types unchanged, if there is one."""
+    typed = [dtype for dtype in types if dtype != pl.Null()]
+    if len(typed) <= 1:
+        return (typed or types)[0]
+    kinds = {"boolean" if dtype == pl.Boolean() else column_kind(dtype) for dtype in typed}
+    if len(kinds) > 1:
+        return None
+    if kinds == {"text"}:
+        return pl.String()
+    try:
+        empty = [pl.DataFrame(schema={"": dtype}) for dtype in typed]
+        return pl.concat(empty, how="vertical_relaxed").schema[""]
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _as_kept(frame: pl.DataFrame, types: Mapping[str, pl.DataType], label: str) -> pl.DataFrame:
+    """Cast a part's kept columns to the types from `_kept_types`, every value unchanged."""
+    if frame.schema == dict(types):
+        return frame
+    columns = zip(frame.get_columns(), types.values(), strict=True)
+    return pl.DataFrame([_cast(column, dtype, label) for column, dtype in columns])
+
+
+def _cast(column: pl.Series, dtype: pl.DataType, label: str) -> pl.Series:
+    with suppress(pl.exceptions.PolarsError):  # for a value beyond the type's range
+        kept = column.cast(dtype)
+        if kept.cast(column.dtype).equals(column, null_equal=True):
+            return kept
+    found = f"the column {column.name!r}, to be kept, is {column.dtype} in {label}, and not all of "
+    found += f"its values are the same in {dtype}, which the other files need"
+    raise mixed_schemas(found, ONE_TYPE)
+
+
 def table_inputs(
     table: FrameTable,
     columns: Sequence[Column],
@@ -189,9 +213,6 @@ def table_inputs(
     """Yield the graph's inputs, shape (rows, d), NaN if missing, and their block.
 
     The table has the training table's `columns` or the graph's inputs, named `features`.
-
-    Raises:
-        InputError: For a missing column, values that are not numbers, or an unknown category.
     """
     by_columns = has_columns(table.names, columns, features)
     read = columns if by_columns else [Column(name) for name in features]

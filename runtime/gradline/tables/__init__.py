@@ -1,7 +1,7 @@
 """Tables: files, object stores and dataframes, read as blocks of numbers.
 
-`paths` and `frames` open a table, `table` reads it part by part (`batches`, `numbers`), and
-`shards` divides it among workers. Polars is imported when a table is opened.
+`paths` and `frames` open a table, `table` reads it part by part (`parts`, `numbers`), and `shards`
+divides it among workers. Polars is imported when a table is opened.
 """
 
 from gradline.tables.files import Dialect, TableFile

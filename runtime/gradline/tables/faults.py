@@ -32,12 +32,9 @@ SHOWN = 40  # letters of a line
 def unreadable(path: TableFile | None, name: str, reason: str, separator: str | None) -> InputError:
     """Build the error for a file that Polars could not read; `reason` is Polars' own message."""
     if "utf-8" in reason.lower() or "utf8" in reason.lower():
-        return InputError(
-            f"{name} is not UTF-8 text",
-            code="wrong-encoding",
-            hint="convert it from its own encoding, such as latin1: "
-            f"iconv -f latin1 -t utf-8 {name} > utf8-{name}",
-        )
+        hint = "convert it from its own encoding, such as latin1: "
+        hint += f"iconv -f latin1 -t utf-8 {name} > utf8-{name}"
+        return InputError(f"{name} is not UTF-8 text", code="wrong-encoding", hint=hint)
     if path is not None:
         with suppress(OSError):  # the file may be gone
             if error := _fault_in(path, name, reason, separator):
@@ -59,23 +56,17 @@ def _fault_in(path: TableFile, name: str, reason: str, separator: str | None) ->
 
 
 def check_arrow(path: TableFile) -> None:
-    """Check that a file named as an Arrow file is one.
-
-    Raises:
-        InputError: For a stream or a Feather V1 file; the hint says how to convert it.
-    """
+    """Check that a file named as an Arrow file is one."""
     if not isinstance(path, Path):
         return
     with path.open("rb") as file:
         head = file.read(4)
     if head in OTHER_ARROW:
         what, read = OTHER_ARROW[head]
-        raise InputError(
-            f"{path.name} is {what}, expected an Arrow IPC file (Feather version 2)",
-            code="unreadable-data",
-            hint="rewrite it in Python: pyarrow.feather.write_feather("
-            f"{read.replace('FILE', repr(path.name))}, {f'new-{path.name}'!r})",
-        )
+        found = f"{path.name} is {what}, expected an Arrow IPC file (Feather version 2)"
+        call = f"write_feather({read.replace('FILE', repr(path.name))}, {f'new-{path.name}'!r})"
+        hint = f"rewrite it in Python: pyarrow.feather.{call}"
+        raise InputError(found, code="unreadable-data", hint=hint)
 
 
 def odd_rows(path: TableFile | None, separator: str | None = None) -> tuple[str | None, list[int]]:
@@ -160,19 +151,15 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
             continue
         if is_large_integer(value.text):
             return large_integer(column, value.text, place)
+        found_there = f"the column {column!r} holds {value.text} in {place}"
         if value.text.endswith(("NaN", "Infinity")):
-            return InputError(
-                f"the column {column!r} holds {value.text} in {place}, which JSON does not allow",
-                code="unreadable-data",
-                hint="write null for a missing value",
-            )
+            fault = f"{found_there}, which JSON does not allow"
+            hint = "write null for a missing value"
+            return InputError(fault, code="unreadable-data", hint=hint)
         if math.isinf(float(value.text)):
-            return InputError(
-                f"the column {column!r} holds {value.text} in {place}, outside the range of "
-                "float64",
-                code="out-of-range",
-                hint="correct it, or write null for a missing value",
-            )
+            fault = f"{found_there}, outside the range of float64"
+            hint = "correct it, or write null for a missing value"
+            return InputError(fault, code="out-of-range", hint=hint)
     return None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from gradline.errors import InputError
 from gradline.tables.objects import ObjectFile, is_glob, is_remote, list_objects
 
-FORMATS = {
+EXTENSIONS = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".parquet": "parquet",
@@ -34,37 +34,24 @@ def absolute(path: TableFile) -> TableFile:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to read numbers from a text file.
+    """How to read numbers from a text file."""
 
-    Attributes:
-        separator: One character, or \\t for a tab, which is hard to type in a shell; None for the
-            default of the extension (tab for .tsv, else a comma).
-        decimal_comma: Whether 1,5 means one and a half.
-        nulls: Texts that mean a missing value, beside an empty field.
-    """
-
-    separator: str | None = None
-    decimal_comma: bool = False
-    nulls: tuple[str, ...] = ("NA", "N/A", "NaN", "null")
+    separator: str | None = None  # by default a tab for .tsv, else a comma
+    decimal_comma: bool = False  # whether 1,5 means one and a half
+    nulls: tuple[str, ...] = ("NA", "N/A", "NaN", "null")  # missing, like an empty field
 
     def __post_init__(self) -> None:
-        if self.separator == r"\t":
+        if self.separator == r"\t":  # a tab is hard to type in a shell
             object.__setattr__(self, "separator", "\t")
         separator = self.separator
         if separator is None:
             return
         if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-            raise InputError(
-                f"separator = {separator!r}, expected one ASCII character that is no quote",
-                code="bad-option",
-                hint="such as ';' or a tab",
-            )
+            what = f"separator = {separator!r}, expected one ASCII character that is no quote"
+            raise InputError(what, code="bad-option", hint="such as ';' or a tab")
         if self.decimal_comma and separator == ",":
-            raise InputError(
-                "a comma can't be both the separator and the decimal sign",
-                code="bad-option",
-                hint="--separator ';'",
-            )
+            what = "a comma can't be both the separator and the decimal sign"
+            raise InputError(what, code="bad-option", hint="--separator ';'")
 
     @property
     def numeric_nulls(self) -> bool:
@@ -84,9 +71,6 @@ def table_files(data: str | Path) -> Sequence[TableFile]:
 
     A folder means the files in it and in its subfolders named KEY=VALUE. A file with several links
     counts once.
-
-    Raises:
-        InputError: If there is no file.
     """
     if is_remote(data):
         return _remote_files(str(data))
@@ -184,11 +168,8 @@ def _no_file(data: object) -> InputError:
 
 
 def _no_table(folder: object) -> InputError:
-    return InputError(
-        f"no table in the folder {folder}",
-        code="no-data",
-        hint=f"expected files named *{', *'.join(FORMATS)}",
-    )
+    hint = f"expected files named *{', *'.join(EXTENSIONS)}"
+    return InputError(f"no table in the folder {folder}", code="no-data", hint=hint)
 
 
 def stem(data: str | Path) -> str:
@@ -208,6 +189,6 @@ def file_format(path: TableFile) -> str | None:
     """Look up the format of a file's extension; return None if it is unknown."""
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
-        inner = FORMATS.get(suffixes[-2]) if len(suffixes) > 1 else None
+        inner = EXTENSIONS.get(suffixes[-2]) if len(suffixes) > 1 else None
         return inner if inner in ("csv", "tsv") else None
-    return FORMATS.get(suffixes[-1]) if suffixes else None
+    return EXTENSIONS.get(suffixes[-1]) if suffixes else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,20 +13,19 @@ from gradline.columns.matrix import column_labels, from_tensor, refuse_sparse
 from gradline.columns.python_numbers import as_float, digits, is_number
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
-from gradline.tables.forks import check_polars
-from gradline.tables.lazy_polars import pl
+from gradline.tables.lazy_polars import check_polars, pl
 from gradline.tables.parts import Part
 from gradline.tables.table import FrameTable
 
+KNOWN = (
+    "give a path, a polars, pandas or pyarrow table, a mapping of columns, or a pair (X, Y) of "
+    "arrays"
+)
 WIDEST = 2**127  # Polars has no larger integers
 
 
 def open_frame(table: object) -> FrameTable:
-    """Open a dataframe (polars, pandas, pyarrow) or a mapping of columns as a table.
-
-    Raises:
-        InputError: For another type, or columns of unequal length.
-    """
+    """Open a dataframe (polars, pandas, pyarrow) or a mapping of columns as a table."""
     check_polars()
     try:
         if isinstance(table, pl.LazyFrame):
@@ -37,15 +35,11 @@ def open_frame(table: object) -> FrameTable:
         elif isinstance(table, Mapping):
             frame = pl.DataFrame({str(k): _series(v, k) for k, v in table.items()})
         elif (labels := column_labels(table)) is not None:
-            _refuse_duplicates(map(str, labels))
+            _refuse_duplicates(list(map(str, labels)))
             frame = pl.DataFrame({str(n): _series(table[n], n) for n in labels})  # type: ignore[index]
         else:
-            raise InputError(
-                f"a table of type {type(table).__name__} is not known",
-                code="unknown-table",
-                hint="give a path, a polars, pandas or pyarrow table, a mapping of columns, or a "
-                "pair (X, Y) of arrays",
-            )
+            what = f"a table of type {type(table).__name__} is not known"
+            raise InputError(what, code="unknown-table", hint=KNOWN)
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -53,14 +47,10 @@ def open_frame(table: object) -> FrameTable:
     return FrameTable([Part(None, frame.lazy(), frame.columns, False)], Dialect())
 
 
-def _refuse_duplicates(names: Any) -> None:
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise InputError(
-                f"the table has the column {name!r} twice",
-                code="duplicate-column",
-                hint="rename one of them",
-            )
+def _refuse_duplicates(names: list[str]) -> None:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        what = f"the table has the column {twice!r} twice"
+        raise InputError(what, code="duplicate-column", hint="rename one of them")
 
 
 def _series(column: Any, name: Any) -> pl.Series:

@@ -1,8 +1,10 @@
-"""Conversion of columns, of text too, to numbers."""
+"""Conversion of columns, of text too, to numbers; surveys of text that holds none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,10 @@ from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, l
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
 from gradline.tables.lazy_polars import pl
-from gradline.tables.parts import Part
+from gradline.tables.opening import readable
+from gradline.tables.parts import BLOCK_ROWS, Part
+
+THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 
 
 def numbers_of(
@@ -24,12 +29,7 @@ def numbers_of(
     place_of: Mapping[str, PlaceOf],
     not_numbers: Callable[[str], InputError],
 ) -> NDArray[Any]:
-    """Convert the rows of a part from `start` on to a matrix, float32 or float64, NaN if missing.
-
-    Raises:
-        InputError: For a column of text or dates (built by `not_numbers` from its name), an integer
-            that float64 can't hold, or an unknown category.
-    """
+    """Convert a part's rows from `start` on to a matrix, float32 or float64, NaN if missing."""
     values = _at_once(part, frame, dialect, place_of)
     if values is not None:
         return values
@@ -44,10 +44,10 @@ def numbers_of(
             columns.append(pl.Series(name, places))
             continue
         if part.text:
-            numbers = parse(column, dialect)
+            numbers = parse_numbers(column, dialect)
             if numbers.null_count() > column.null_count():
                 column = clean(column, dialect)
-                numbers = parse(column, dialect)
+                numbers = parse_numbers(column, dialect)
                 if numbers.null_count() > column.null_count():
                     raise not_numbers(name)
         else:
@@ -109,19 +109,7 @@ def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
     return text.set(text.is_in(["", *dialect.nulls]), None)
 
 
-def without_nulls(frame: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
-    """Make text that is one of the dialect's nulls null, as Polars' CSV reader does."""
-
-    def read(column: pl.Series) -> pl.Series:
-        if column.dtype != pl.String:
-            return column
-        text = column.alias("")  # an expression takes ^b$ for a pattern
-        return text.set(text.is_in(dialect.nulls), None).alias(column.name)
-
-    return pl.DataFrame([read(column) for column in frame.get_columns()])
-
-
-def parse(text: pl.Series, dialect: Dialect) -> pl.Series:
+def parse_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
     """Parse text as float64; null if it is missing or not a number."""
     if dialect.decimal_comma:
         # With "_" for a thousands mark, text fails to parse rather than mean another number.
@@ -144,17 +132,16 @@ def guesses(frame: pl.DataFrame, dialect: Dialect) -> dict[str, str]:
 
 def _guess(text: pl.Series, dialect: Dialect) -> str:
     text = clean(text, dialect)
-    if parse(text, dialect).null_count() == text.null_count():
+    if parse_numbers(text, dialect).null_count() == text.null_count():
         return "number"
     dates = text.str.to_date(strict=False)
     return "date" if dates.null_count() == text.null_count() else "text"
 
 
 def _category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | None:
-    """Convert a column's values to the texts of `gradline.columns.categories.texts_of`.
+    """Convert a column's values to the texts of `texts_of`; None if they can't be categories.
 
-    A column of a text file has a dialect, a typed one has None. Return None if the values are
-    neither text, numbers nor booleans.
+    A column of a text file has a dialect, a typed one has None.
     """
     if dialect is not None:
         return clean(column, dialect).str.replace(WHOLE.pattern, "${1}")
@@ -167,3 +154,64 @@ def _category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | N
         return None
     texts = column.cast(pl.String).str.strip_chars().str.replace(WHOLE.pattern, "${1}")
     return texts.set(texts == "", None)
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """The content of a text column."""
+
+    present: int  # values that are not missing
+    numbers: int
+    odd: list[str]  # some values that are not numbers
+    first: str  # the place of the first of them
+    large: InputError | None = None  # the error for the first integer that float64 can't hold
+
+    def not_numbers(self, name: str, dialect: Dialect, role: str) -> InputError:
+        """Build the error for the column, chosen as `role`, which should hold numbers."""
+        if self.numbers == self.present:
+            what = f"the column {name!r} is text, though all of its values are numbers"
+            cast = InputError(what, code="not-numeric", hint="cast it to numbers first")
+            return self.large or cast
+        examples = ", ".join(map(repr, self.odd)) or "text"
+        what = (
+            f"the column {name!r} is text: {self.present - self.numbers} of {self.present} values "
+            f"are not numbers, such as {examples}"
+        )
+        if self.first:
+            what += f"; the first is in {self.first}"
+        return InputError(what, code="not-numeric", hint=self._next_step(name, dialect, role))
+
+    def _next_step(self, name: str, dialect: Dialect, role: str) -> str:
+        if self.odd and all(map(THOUSANDS.fullmatch, self.odd)):
+            return "remove the thousands marks, or give --decimal-comma if 1,005 is about one"
+        if any("," in value for value in self.odd) and not dialect.decimal_comma:
+            return "give --decimal-comma if 1,5 means one and a half"
+        correct = "correct them, give texts that mean missing with --null TOKEN"
+        if role != "feature":
+            return f"{correct}, or choose another {role}"
+        category = "" if self.numbers else f"take it for a category with --one-hot {name!r}, "
+        return f"{correct}, {category}or leave the column out with --exclude {name!r}"
+
+
+def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
+    """Count the values and numbers of a text column, over all the parts."""
+    present = odd_count = 0
+    first = ""
+    odd: list[str] = []
+    large: InputError | None = None
+    for part in parts:
+        frame = part.frame.select(pl.selectors.by_name(column).cast(pl.String))
+        rows = 0
+        with readable(part.path, part.separator):
+            for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
+                text = clean(batch.to_series().alias(""), dialect)
+                parsed = parse_numbers(text, dialect)
+                large = large or first_large(part, column, text, parsed, rows)
+                is_odd = text.is_not_null() & parsed.is_null()
+                if is_odd.any():
+                    first = first or f"row {rows + is_odd.arg_true()[0] + 1} of {part.label}"
+                    odd += text.filter(is_odd).head(3).to_list()
+                present += len(text) - text.null_count()
+                odd_count += int(is_odd.sum())
+                rows += len(text)
+    return TextColumn(present, present - odd_count, odd[:3], first, large)

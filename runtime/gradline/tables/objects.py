@@ -17,8 +17,7 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 
 from gradline.errors import InputError, needs_extra
-from gradline.tables.forks import check_polars
-from gradline.tables.lazy_polars import pl
+from gradline.tables.lazy_polars import check_polars, pl
 
 STORES = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and AWS_ENDPOINT_URL for a "
@@ -41,13 +40,9 @@ WILD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class ObjectFile:
-    """A file in an object store, with the members of a Path that readers of tables need.
+    """A file in an object store, with the members of a Path that readers of tables need."""
 
-    Attributes:
-        url: An address such as s3://bucket/folder/part.parquet.
-    """
-
-    url: str
+    url: str  # such as s3://bucket/folder/part.parquet
 
     def __str__(self) -> str:
         return self.url
@@ -89,11 +84,7 @@ def is_glob(url: str) -> bool:
 
 
 def list_objects(url: str) -> list[ObjectFile]:
-    """List the files of a glob or a folder, in sorted order; see `table_files`.
-
-    Raises:
-        InputError: If the store does not answer or has no such bucket.
-    """
+    """List the files of a glob or a folder, in sorted order; see `table_files`."""
     with needs_extra():
         # Polars has no public way to list. obstore has one, but it does not read ~/.aws, so
         # that it would list with other credentials than those that Polars then reads with.
@@ -105,9 +96,8 @@ def list_objects(url: str) -> list[ObjectFile]:
         with reachable(url):
             listed = _expand_paths(pattern, storage_options=dict(FIRST_CONTACT)).collect()
     except PolarsError as error:
-        raise InputError(
-            f"{url} cannot be listed: {str(error).partition(chr(10))[0]}", code="unreadable-data"
-        ) from error
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{url} cannot be listed: {reason}", code="unreadable-data") from error
     paths = (path for path in listed.to_series().to_list() if not path.endswith("/"))
     return [ObjectFile(path) for path in sorted(paths, key=PurePosixPath)]
 
@@ -147,11 +137,8 @@ def _refusal(url: str, reason: str, missing: bool) -> InputError | None:
     if "NoSuchBucket" in reason or "ContainerNotFound" in reason:
         return InputError(f"there is no {bucket}", code="no-data", hint=hint)
     if missing or "404 Not Found" in reason:
-        return InputError(
-            f"there is no {url}",
-            code="no-data",
-            hint="check the name; a folder named as a file ends in /",
-        )
+        hint = "check the name; a folder named as a file ends in /"
+        return InputError(f"there is no {url}", code="no-data", hint=hint)
     if re.search(NO_CREDENTIALS, reason):
         return InputError(f"no credentials for {bucket}", code="no-credentials", hint=hint)
     if re.search("40[13] |AccessDenied|Unauthenticated", reason):

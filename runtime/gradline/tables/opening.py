@@ -9,9 +9,8 @@ from typing import Any
 
 from gradline.errors import InputError
 from gradline.tables.faults import check_arrow, default_separator, unreadable
-from gradline.tables.files import FORMATS, Dialect, TableFile, file_format
-from gradline.tables.forks import check_polars
-from gradline.tables.lazy_polars import pl
+from gradline.tables.files import EXTENSIONS, Dialect, TableFile, file_format
+from gradline.tables.lazy_polars import check_polars, pl
 from gradline.tables.objects import ObjectFile, reachable
 
 
@@ -23,24 +22,15 @@ def open_file(
 ) -> tuple[pl.LazyFrame, list[str], bool]:
     """Open a file as a lazy frame; return it, its column names and whether the file is text.
 
-    Args:
-        path: The file.
-        dialect: The dialect of text files.
-        numbers: Columns of a text file to read as float64, null for anything but a number; all
-            others are read as strings.
-        storage: Polars' storage options for an object store.
-
-    Raises:
-        InputError: For an unknown format, an empty file, or one that cannot be read.
+    A text file's columns are strings; `numbers` are float64, null for anything but a number.
+    `storage` are Polars' options for an object store.
     """
     check_polars()
     kind = file_format(path) or ("csv" if dialect.separator else None)
     if kind is None:
-        raise InputError(
-            f"{path.name}: unknown file format {path.suffix!r}",
-            code="unknown-format",
-            hint=f"expected one of {', '.join(FORMATS)}, or --separator for another text file",
-        )
+        what = f"{path.name}: unknown file format {path.suffix!r}"
+        hint = f"expected one of {', '.join(EXTENSIONS)}, or --separator for another text file"
+        raise InputError(what, code="unknown-format", hint=hint)
     source = path if isinstance(path, Path) else str(path)
     with readable(path):
         if kind in ("csv", "tsv"):
@@ -52,9 +42,7 @@ def open_file(
             frame = pl.scan_ipc(source, glob=False, storage_options=storage)
         else:
             if isinstance(path, Path) and path.stat().st_size == 0:
-                raise InputError(
-                    f"{path.name} is empty", code="empty-file", hint="give a file with rows"
-                )
+                raise _empty(path.name)
             # The schema needs every line: a column's first decimal may be in the last one.
             frame = pl.scan_ndjson(source, infer_schema_length=None, storage_options=storage)
         return frame, frame.collect_schema().names(), False
@@ -108,17 +96,13 @@ def _check_header(path: TableFile, names: list[str]) -> None:
         return
     (name,) = names
     if not name.strip():
-        raise InputError(
-            f"{path.name} begins with a blank line, expected the names of the columns",
-            code="no-header",
-            hint="remove the blank lines above the header",
-        )
+        what = f"{path.name} begins with a blank line, expected the names of the columns"
+        hint = "remove the blank lines above the header"
+        raise InputError(what, code="no-header", hint=hint)
     if other := next((c for c in ";\t|," if c in name), None):
-        raise InputError(
-            f"{path.name} has a single column, named {name!r}",
-            code="wrong-separator",
-            hint=f"is the separator another one? --separator {other!r}",
-        )
+        what = f"{path.name} has a single column, named {name!r}"
+        hint = f"is the separator another one? --separator {other!r}"
+        raise InputError(what, code="wrong-separator", hint=hint)
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -130,6 +114,11 @@ def _distinct(names: list[str]) -> list[str]:
     ]
 
 
+def _empty(name: str) -> InputError:
+    hint = "give a file with a header and rows"
+    return InputError(f"{name} is empty", code="empty-file", hint=hint)
+
+
 @contextmanager
 def readable(path: TableFile | None, separator: str | None = None) -> Iterator[None]:
     """Convert read errors to an InputError that names the file."""
@@ -138,8 +127,6 @@ def readable(path: TableFile | None, separator: str | None = None) -> Iterator[N
         with reachable(path):
             yield
     except pl.exceptions.NoDataError as error:
-        raise InputError(
-            f"{name} is empty", code="empty-file", hint="give a file with a header and rows"
-        ) from error
+        raise _empty(name) from error
     except (pl.exceptions.PolarsError, OSError) as error:
         raise unreadable(path, name, str(error), separator) from error

@@ -23,11 +23,7 @@ OPEN_AT_ONCE = 32  # files of an object store
 
 
 def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
-    """Open a file, a glob or a folder as a table.
-
-    Raises:
-        InputError: For a path, format, encoding or schema that does not fit; names the file.
-    """
+    """Open a file, a glob or a folder as a table."""
     dialect = dialect or Dialect()
     files = table_files(data)
 

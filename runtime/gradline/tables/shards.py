@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gradline.tables.batches import SLICEABLE
 from gradline.tables.lazy_polars import pl
 from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
@@ -24,18 +23,11 @@ MOST_FILES = 1 << 10  # of a share
 
 @dataclass(frozen=True)
 class Share:
-    """A part of a table for one worker.
-
-    Attributes:
-        table: Some files, or some rows of a file.
-        level: The group has 2^level files, or fewer at the table's end; 0 for rows of a file.
-        first: The first file's place in the whole table.
-        piece: Whether the share is rows of a file.
-    """
+    """A part of a table for one worker: some files, or some rows of a file (a `piece`)."""
 
     table: FrameTable
-    level: int
-    first: int
+    level: int  # 2^level files, or fewer at the table's end; 0 for a piece
+    first: int  # the first file's place in the whole table
     piece: bool = False
 
 
@@ -55,7 +47,7 @@ def shares(
     place = 0
     while place < len(parts):
         part = parts[place]
-        if _bytes(part) > together and _can_be_cut(part):
+        if _bytes(part) > together and part.is_sliceable:
             for piece in _pieces(part, blocks * block_rows):
                 yield Share(table.with_parts([piece], place), 0, place, piece=True)
             place += 1
@@ -69,13 +61,9 @@ def shares(
 def uncut(table: FrameTable) -> str | None:
     """Build a note on a large file that only one task can read, if there is one."""
     for part in table.parts:
-        if SHARE_BYTES < _bytes(part) < math.inf and not _can_be_cut(part):
+        if SHARE_BYTES < _bytes(part) < math.inf and not part.is_sliceable:
             return f"{part.label} is read by one task: only Parquet files can be cut"
     return None
-
-
-def _can_be_cut(part: Part) -> bool:
-    return part.path is not None and part.path.suffix.lower() in SLICEABLE
 
 
 def _level(parts: list[Part], place: int, together: int) -> int:

@@ -25,11 +25,7 @@ MAGIC = {
 
 @contextmanager
 def table_from_stdin() -> Iterator[Path]:
-    """Copy stdin to a temporary file with its format's extension; yield the path.
-
-    Raises:
-        InputError: If stdin is closed or empty, or holds a JSON array.
-    """
+    """Copy stdin to a temporary file with its format's extension; yield the path."""
     with TemporaryDirectory(prefix="gradline-") as folder:
         path = Path(folder) / "stdin"
         with path.open("wb") as file:
@@ -50,11 +46,8 @@ def _text_kind(head: bytes) -> str:
     if start.startswith(b"{"):
         return "ndjson"
     if re.match(rb"\[\s*[\[{]", start):
-        raise InputError(
-            "stdin holds a JSON array",
-            code="unreadable-data",
-            hint="expected a table: CSV with a header, NDJSON with one object a line, Parquet or "
-            "Arrow (jq -c '.[]' makes lines of an array of objects)",
-        )
+        hint = "expected a table: CSV with a header, NDJSON with one object a line, Parquet or "
+        hint += "Arrow (jq -c '.[]' makes lines of an array of objects)"
+        raise InputError("stdin holds a JSON array", code="unreadable-data", hint=hint)
     header = head.partition(b"\n")[0]
     return "tsv" if header.count(b"\t") > header.count(b",") else "csv"

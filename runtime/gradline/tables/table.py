@@ -18,40 +18,30 @@ from numpy.typing import NDArray
 from gradline.columns.categories import PlaceOf
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
-from gradline.tables.batches import frames, select_columns
 from gradline.tables.files import Dialect, TableFile
 from gradline.tables.lazy_polars import pl
-from gradline.tables.numbers import column_kind, guesses, numbers_of, without_nulls
+from gradline.tables.numbers import TextColumn, column_kind, guesses, numbers_of, survey
 from gradline.tables.opening import open_file, readable
-from gradline.tables.parts import BLOCK_ROWS, Block, Part
-from gradline.tables.survey import TextColumn, not_numbers, survey
+from gradline.tables.parts import BLOCK_ROWS, Block, Part, frames, mixed_schemas
 
 SAMPLED_FILES = 100  # for the expected number of rows
 HEAD_ROWS = 1_000  # for a first guess of a text file's column kinds
+_Read = tuple[NDArray[Any], "pl.DataFrame | None"]  # numbers, and kept columns
 
 
 class FrameTable:
-    """Files or a dataframe, read in blocks as often as needed.
+    """Files or a dataframe, read in blocks as often as needed."""
 
-    Attributes:
-        parts: The files in sorted order, or one frame.
-        names: The column names as written, duplicates included.
-        kinds: For each name "number", "text", "date" or "other".
-        place_of: For each category column, the function from its text to its number.
-        row_groups_ahead: Row groups of a Parquet file to read ahead; 2 let two cores read, in up
-            to twice the memory.
-        first_part: The first part's place in the whole table, if this is a share of one.
-    """
-
+    #: For each category column, the function from its text to its number.
     place_of: Mapping[str, PlaceOf] = MappingProxyType({})
-    row_groups_ahead = 1
-    first_part = 0
+    row_groups_ahead = 1  # of a Parquet file; 2 let two cores read, in up to twice the memory
+    first_part = 0  # the first part's place in the whole table, if this is a share of one
 
     def __init__(self, parts: list[Part], dialect: Dialect) -> None:
-        self.parts = parts
+        self.parts = parts  # the files in sorted order, or one frame
         self.dialect = dialect
         self.names = parts[0].names
-        self.kinds = self._kinds(parts[0])
+        self.kinds = self._kinds(parts[0])  # "number", "text", "date" or "other" by name
         self._odd: set[TableFile] = set()  # text files that Polars cannot parse as numbers
         for part in parts[1:]:
             self._check_same(part)
@@ -80,16 +70,9 @@ class FrameTable:
     def blocks(
         self, columns: Sequence[str], rows: int | None = None, keep: Sequence[str] = ()
     ) -> Iterator[Block]:
-        """Yield the table in blocks, part by part.
+        """Yield `columns` as numbers in blocks, by default of BLOCK_ROWS rows, part by part.
 
-        Args:
-            columns: Columns to read as numbers.
-            rows: Rows of a block, by default BLOCK_ROWS.
-            keep: Columns to pass through unchanged, a text file's as text.
-
-        Raises:
-            InputError: For text or dates in a column, integers beyond 2^53, or a file that cannot
-                be read.
+        The columns `keep` are passed through unchanged, a text file's as text.
         """
         for number, part in enumerate(self.parts, self.first_part):
             start = part.start
@@ -100,7 +83,7 @@ class FrameTable:
 
     def _rows(
         self, part: Part, columns: Sequence[str], size: int, keep: Sequence[str]
-    ) -> Iterator[tuple[NDArray[Any], pl.DataFrame | None]]:
+    ) -> Iterator[_Read]:
         """Yield the numbers and the kept columns, `size` rows at a time."""
         done = 0
         if keep and part.text:  # keep a missing value's text, too
@@ -139,15 +122,16 @@ class FrameTable:
 
     def _read(
         self, part: Part, columns: Sequence[str], size: int, keep: Sequence[str], start: int = 0
-    ) -> Iterator[tuple[NDArray[Any], pl.DataFrame | None]]:
+    ) -> Iterator[_Read]:
         """Yield what `_rows` yields, from the row `start` on."""
         both = list(dict.fromkeys([*columns, *keep]))
         for frame in frames(part, both, size, start, row_groups_ahead=self.row_groups_ahead):
-            wanted, first = select_columns(frame, columns), part.start + start
-            if keep and part.text:
-                wanted = without_nulls(wanted, self.dialect)
+            wanted, first = frame[list(columns)], part.start + start
+            if keep and part.text:  # Polars' CSV reader has kept the dialect's nulls
+                nulls = list(self.dialect.nulls)
+                wanted = wanted.with_columns(pl.selectors.string().replace(nulls, None))
             values = numbers_of(part, wanted, first, self.dialect, self.place_of, self.not_numbers)
-            yield values, select_columns(frame, keep) if keep else None
+            yield values, frame[list(keep)] if keep else None
             start += len(frame)
 
     def expected_rows(self) -> int | None:
@@ -176,21 +160,14 @@ class FrameTable:
         first = self.parts[0]
         if odd := sorted(set(part.names) ^ set(self.names)):
             having, lacking = (part, first) if odd[0] in part.names else (first, part)
-            raise InputError(
-                f"the files differ: {having.label} has the column {odd[0]!r}, {lacking.label} "
-                "does not",
-                code="mixed-schemas",
-                hint="give files with the same columns",
-            )
+            found = f"{having.label} has the column {odd[0]!r}, {lacking.label} does not"
+            raise mixed_schemas(found, "give files with the same columns")
         kinds = {} if part.text else self._kinds(part)
         for name, kind in kinds.items():
             if kind != self.kinds[name]:
-                raise InputError(
-                    f"the files differ: the column {name!r} is {self.kinds[name]} in "
-                    f"{first.label} and {kind} in {part.label}",
-                    code="mixed-schemas",
-                    hint="give files whose columns have the same types",
-                )
+                found = f"the column {name!r} is {self.kinds[name]} in {first.label} and {kind} in "
+                hint = "give files whose columns have the same types"
+                raise mixed_schemas(found + part.label, hint)
 
     def survey(self, column: str) -> TextColumn:
         """Count the values and numbers of a text column, over all the parts."""
@@ -198,4 +175,10 @@ class FrameTable:
 
     def not_numbers(self, name: str, role: str = "feature") -> InputError:
         """Build the error for a column, chosen as `role`, that does not hold numbers."""
-        return not_numbers(name, self.kinds[name], lambda: self.survey(name), self.dialect, role)
+        kind = self.kinds[name]
+        if kind in ("date", "other"):
+            what = "dates" if kind == "date" else "values that are not numbers"
+            found = f"the column {name!r} holds {what}, expected numbers"
+            hint = "convert it to numbers first, or choose other columns"
+            return InputError(found, code="not-numeric", hint=hint)
+        return self.survey(name).not_numbers(name, self.dialect, role)

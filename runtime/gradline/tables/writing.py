@@ -33,19 +33,13 @@ COPIED = 1 << 20  # bytes at a time
 
 
 def output_format(path: Path) -> str:
-    """Look up the format of a file's extension.
-
-    Raises:
-        InputError: If it is none of `FORMATS`.
-    """
+    """Look up the format of a file's extension."""
     name = path.name.lower()
     found = [kind for kind in FORMATS if name.endswith(f".{kind}")]
     if not found:
-        raise InputError(
-            f"{path.name}: unknown output format {path.suffix!r}",
-            code="unknown-format",
-            hint=f"name the output *.{', *.'.join(FORMATS)}, or give --format",
-        )
+        what = f"{path.name}: unknown output format {path.suffix!r}"
+        hint = f"name the output *.{', *.'.join(FORMATS)}, or give --format"
+        raise InputError(what, code="unknown-format", hint=hint)
     return max(found, key=len)
 
 
@@ -54,11 +48,9 @@ def check_types(schema: Mapping[str, pl.DataType], kind: str) -> None:
     method, _ = FORMATS[kind]
     for name, dtype in schema.items():
         if not _holds(method, dtype):
-            raise InputError(
-                f"the column {name!r} holds {dtype}, which {kind} can't",
-                code="bad-type",
-                hint="write parquet or arrow, or leave it out of --keep",
-            )
+            what = f"the column {name!r} holds {dtype}, which {kind} can't"
+            hint = "write parquet or arrow, or leave it out of --keep"
+            raise InputError(what, code="bad-type", hint=hint)
 
 
 def _holds(method: str, dtype: Any) -> bool:
@@ -73,11 +65,7 @@ def _holds(method: str, dtype: Any) -> bool:
 def write_table(
     frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], path: Path, kind: str
 ) -> None:
-    """Write a table, given in consecutive frames, to a path; see `write_named`.
-
-    Raises:
-        OutputError: If it can't be written; any error of `frames` is raised too.
-    """
+    """Write a table, given in consecutive frames, to a path; see `write_named`."""
     write_named(path, lambda file: _sink(frames, schema, file, kind))
 
 

@@ -18,7 +18,7 @@ from gradline.columns.matrix import (
     is_sparse,
     refuse_sparse,
 )
-from gradline.columns.python_numbers import as_float, is_large_integer, is_number, shown
+from gradline.columns.python_numbers import as_float, brief, is_large_integer, is_number
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
 from gradline_trainer.rows.dealing import GROUP_ROWS
@@ -214,7 +214,7 @@ def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
             numbers[place] = as_float(value)
         except OverflowError:
             raise InputError(
-                f"{what} holds {shown(value)} in {_described(place)}, outside the range of float64",
+                f"{what} holds {brief(value)} in {_described(place)}, outside the range of float64",
                 code="out-of-range",
                 hint="correct it, or leave the row out",
             ) from None
@@ -225,7 +225,7 @@ def _check_integer(value: Any, place: Sequence[Any], what: str) -> None:
     """Refuse an integer beyond 2^53."""
     if is_large_integer(value):
         raise InputError(
-            f"{what} holds the integer {shown(value)} in {_described(place)}: float64 is exact "
+            f"{what} holds the integer {brief(value)} in {_described(place)}: float64 is exact "
             "only up to 2^53",
             code="large-integer",
             hint="leave the column out, or divide it first",
