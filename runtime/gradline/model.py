@@ -190,11 +190,7 @@ class Model:
 
 
 def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
-    """Open an ONNX Runtime session on the CPU for a graph that was already checked.
-
-    Raises:
-        PackageError: If ONNX Runtime cannot load it.
-    """
+    """Open an ONNX Runtime session on the CPU for a graph that was already checked."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

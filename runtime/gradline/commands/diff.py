@@ -10,7 +10,7 @@ import click
 from gradline.commands import as_json
 from gradline.errors import InputError, RefusedError, nearest
 from gradline.formatting import count, label, number
-from gradline.terminal.layout import Heading, Part, Table
+from gradline.terminal.layout import Element, Grid, Heading
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def command(
 
 
 def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
-    """Parse the largest allowed change of each target."""
     allowed: dict[str, float] = {}
     for text in texts:
         name, sign, number = text.rpartition("=")
@@ -94,7 +93,6 @@ def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
 
 
 def _judge(found: Difference, measured: Measured | None, allowed: dict[str, float]) -> None:
-    """Raise a RefusedError if a target changes, or may change, by more than is allowed."""
     if not allowed:
         return
     if found.only_first or found.only_second:
@@ -127,8 +125,8 @@ def _judge(found: Difference, measured: Measured | None, allowed: dict[str, floa
 
 def _parts(
     packages: tuple[Package, Package], found: Difference, measured: Measured | None
-) -> list[Part]:
-    parts: list[Part] = [Heading(" → ".join(str(package.path) for package in packages))]
+) -> list[Element]:
+    parts: list[Element] = [Heading(" → ".join(str(package.path) for package in packages))]
     for names, package in zip((found.only_first, found.only_second), packages, strict=True):
         if names:
             parts.append(f"  only in {package.path}: {', '.join(map(label, names))}")
@@ -147,7 +145,6 @@ def _parts(
 
 
 def _largest_shares(found: Difference, target: int) -> str:
-    """Name the features that contribute most to the bound."""
     import numpy as np
 
     assert found.shares is not None  # noqa: S101 - a bound has shares
@@ -157,7 +154,7 @@ def _largest_shares(found: Difference, target: int) -> str:
     return f": {named}" if named else ""
 
 
-def _coefficients(found: Difference, target: int) -> list[Part]:
+def _coefficients(found: Difference, target: int) -> list[Element]:
     """Tabulate a target's coefficients, those first that change predictions most."""
     import numpy as np
 
@@ -167,7 +164,7 @@ def _coefficients(found: Difference, target: int) -> list[Part]:
     pairs = [(label(found.features[j]), before[j], after[j]) for j in order[:SHOWN]]
     pairs.append(("bias", *found.bias[:, target]))
     rows = [[name, *map(number, (old, new, new - old))] for name, old, new in pairs]
-    table = Table([[label(found.targets[target]), "first", "second", "change"], *rows])
+    table = Grid([[label(found.targets[target]), "first", "second", "change"], *rows])
     more = len(order) - SHOWN
     return [table, f"  … ({count(more, 'more feature')})"] if more > 0 else [table]
 

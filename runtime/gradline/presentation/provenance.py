@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradline.formatting import chosen_ridge, count, float32_error, in_doubt, label, number, reached
-from gradline.terminal.layout import Facts, Heading, Part
+from gradline.terminal.layout import Element, Facts, Heading
 
 MOST = 8  # targets with an interval
 
 
-def descent(manifest: Mapping[str, Any]) -> list[Part]:
+def descent(manifest: Mapping[str, Any]) -> list[Element]:
     """List the epochs, the loss from first to last, its optimum and the learning rate."""
     training = manifest["training"]
     options = training["options"]
@@ -43,7 +43,7 @@ def _optimum(found: Mapping[str, Any]) -> str:
     return said
 
 
-def proofs(manifest: Mapping[str, Any]) -> list[Part]:
+def proofs(manifest: Mapping[str, Any]) -> list[Element]:
     """List what parity and the certificates prove."""
     parity, certificates = manifest["parity"], manifest["certificates"]
     verdict = certificates["float32"]
@@ -66,7 +66,6 @@ def proofs(manifest: Mapping[str, Any]) -> list[Part]:
 
 
 def _leverage(found: Mapping[str, Any]) -> str:
-    """Say up to which leverage a prediction is no hidden extrapolation."""
     said = "the largest of a training row" if found["rule"] == "largest" else found["rule"]
     return f"up to {number(found['limit'])}, {said}"
 
@@ -81,7 +80,7 @@ def _intervals(found: Mapping[str, Any]) -> str:
     return f"at 95 % at least {shown} ({found['degrees_of_freedom']:,} degrees of freedom)"
 
 
-def origin(manifest: Mapping[str, Any]) -> list[Part]:
+def origin(manifest: Mapping[str, Any]) -> list[Element]:
     """List how the model was made, its warnings last."""
     training = manifest["training"]
     rows = training["rows"]

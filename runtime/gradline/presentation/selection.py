@@ -20,16 +20,7 @@ LEAST_FEATURES = 8
 def scales(
     columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Divide the features' deviations by the targets': what W is multiplied by to standardize it.
-
-    Args:
-        columns: The manifest's columns, with the deviation of each.
-        features: The d input names.
-        targets: The k output names.
-
-    Returns:
-        Shape (k, d); not finite for a target without deviation.
-    """
+    """Divide the features' deviations by the targets' (k, d): W is multiplied by them."""
     across = np.array([columns[name]["deviation"] for name in features], dtype=np.float64)
     along = np.array([columns[name]["deviation"] for name in targets], dtype=np.float64)
     with np.errstate(all="ignore"):
@@ -43,17 +34,14 @@ def standardized(
     features: Sequence[str],
     targets: Sequence[str],
 ) -> NDArray[np.float64]:
-    """Express W, shape (k, d), in target deviations per feature deviation; see `scales`."""
+    """Express W (k, d) in target deviations per feature deviation; see `scales`."""
     with np.errstate(all="ignore"):
         found: NDArray[np.float64] = weights.astype(np.float64) * scales(columns, features, targets)
     return found
 
 
 def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:
-    """Order the targets' indices by R², the worst first; a constant target has none and is first.
-
-    The R² is of the held-out rows if there are any.
-    """
+    """Order the targets' indices by R² on held-out rows, if any; the worst, or constant, first."""
     found = manifest["metrics"]
     scores = found["held_out"] or found["training"]
     r2 = [scores[target]["r2"] for target in targets]
@@ -62,18 +50,11 @@ def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int
 
 @dataclass(frozen=True)
 class Shown:
-    """The part of a model that is shown.
+    """The part of a model that is shown."""
 
-    Attributes:
-        standardized: W in target deviations per feature deviation, shape (k, d); not finite for
-            columns without deviation.
-        targets: Indices: all, or those that the model predicts worst.
-        most: Features shown for each target.
-    """
-
-    standardized: NDArray[np.float64]
-    targets: list[int]
-    most: int
+    standardized: NDArray[np.float64]  # (k, d); not finite for columns without deviation
+    targets: list[int]  # all, or those that the model predicts worst
+    most: int  # features shown for each target
 
     @classmethod
     def of(cls, graph: Graph, manifest: Mapping[str, Any], *, everything: bool) -> Shown:

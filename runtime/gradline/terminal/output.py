@@ -24,7 +24,7 @@ from gradline.terminal.layout import as_text
 from gradline.terminal.printable import as_json, for_terminal, printable_lines
 
 if TYPE_CHECKING:
-    from gradline.terminal.layout import Part
+    from gradline.terminal.layout import Element
 
 # The commands' own signs, spelled for encodings that lack them.
 SPELLED = {
@@ -61,7 +61,7 @@ def _spell_or(other: Handler) -> Handler:
     return handle
 
 
-def show(parts: Sequence[Part]) -> None:
+def show(parts: Sequence[Element]) -> None:
     """Print text for people on stdout: styled on a terminal if rich is installed, else plain."""
     if is_styled(sys.stdout):
         with contextlib.suppress(ImportError):
@@ -74,17 +74,10 @@ def show(parts: Sequence[Part]) -> None:
 
 
 def say(answer: str | bytes, *, styled: bool = False) -> None:
-    """Print text in the terminal's encoding, or data unchanged, on stdout.
+    """Print text in the terminal's encoding, or data unchanged, on stdout; end if its reader left.
 
-    Characters that could move a terminal's cursor are replaced, in data only on a terminal.
-
-    Args:
-        answer: Text, or data.
-        styled: Keep the escape codes in the text.
-
-    Raises:
-        OutputError: If stdout is closed or full.
-        click.exceptions.Exit: If stdout's reader has left; the status is 0.
+    Characters that could move a terminal's cursor are replaced, in data only on a terminal. Text
+    that is `styled` keeps its escape codes.
     """
     if sys.stdout is None:
         raise unwritten("it is closed")
@@ -132,7 +125,6 @@ def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
 
 
 def _tell_marked(mark: str, color: str, text: str) -> None:
-    """Print a mark such as "Error: " in a color, if there is one, and text on stderr."""
     _make_room()
     if color and _may_color() and sys.stderr.isatty() and is_styled(sys.stderr):
         with contextlib.suppress(ImportError):
