@@ -125,20 +125,6 @@ def float32_error(error: float | None, target: str, limit: float, column: str) -
     return f"adds up to {number(error)} to {label(target)} ({reason})"
 
 
-def equation_lines(
-    weights: NDArray[Any],
-    bias: NDArray[Any],
-    features: Sequence[str],
-    targets: Sequence[str],
-    importance: NDArray[Any] | None = None,
-    written: Callable[[str], str] = label,
-) -> list[str]:
-    """Write one equation for each target, the equals signs aligned; see `equation_sides`."""
-    both = equation_sides(weights, bias, features, targets, importance, written)
-    width = max(len(left) for left, _ in both)
-    return [f"{left:<{width}} = {right}" for left, right in both]
-
-
 def equation_sides(
     weights: NDArray[Any],
     bias: NDArray[Any],
@@ -151,12 +137,17 @@ def equation_sides(
 
     Of many features, those with the largest `importance` (k, d) are shown, or the first.
     """
+    rows = zip(targets, weights, bias, _terms(weights, importance), strict=True)
     return [
         (written(target), _right_side(row, offset, features, chosen, written))
-        for target, row, offset, chosen in zip(
-            targets, weights, bias, _terms(weights, importance), strict=True
-        )
+        for target, row, offset, chosen in rows
     ]
+
+
+def equation_lines(sides: Sequence[tuple[str, str]]) -> list[str]:
+    """Write the sides of equations as lines, their equals signs below each other."""
+    width = max(len(left) for left, _ in sides)
+    return [f"{left:<{width}} = {right}" for left, right in sides]
 
 
 def _terms(weights: NDArray[Any], importance: NDArray[Any] | None) -> list[list[int]]:

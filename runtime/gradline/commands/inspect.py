@@ -56,15 +56,14 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
         parts = describe(read, everything=everything)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise PackageError(
-            f"manifest.json is incomplete ({error!r})",
-            code="bad-manifest",
-            hint="get the package again from where it was published",
+            f"manifest.json is incomplete ({error!r})", code="bad-manifest"
         ) from error
     show(parts)
 
 
 def describe(package: Package, *, everything: bool) -> list[Element]:
     """List what a package says, in the order of its report."""
+    from gradline.explain.contributions import column_figures
     from gradline.presentation import provenance, sections
     from gradline.presentation.selection import Shown
 
@@ -81,6 +80,7 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
     targets = [graph.targets[j] for j in shown.targets]
     weights, bias = graph.weights[shown.targets], graph.bias[shown.targets]
     standardized = shown.standardized[shown.targets]
+    means, path = column_figures(manifest, graph.features, "mean"), str(package.path)
     return [
         *_title(package),
         *sections.equation_facts(weights, bias, graph.features, targets, standardized),
@@ -92,7 +92,8 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
         *sections.ranges(manifest["columns"], features, targets),
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
-        *_use(package),
+        *sections.how_to_predict(path, graph.columns, graph.features, means, "new.csv"),
+        Verbatim(f"               over HTTP:  gradline serve {shlex.quote(path)}"),
     ]
 
 
@@ -121,15 +122,3 @@ def _columns(package: Package) -> list[Element]:
     if fills:
         pairs.append(("missing", f"filled with {'; '.join(fills[:8])}{'; …' * (len(fills) > 8)}"))
     return [Facts(pairs, width=7), ""] if pairs else []
-
-
-def _use(package: Package) -> list[Element]:
-    from gradline.explain.contributions import column_figures
-    from gradline.presentation.sections import how_to_predict
-
-    graph, path = package.graph, str(package.path)
-    means = column_figures(package.manifest, graph.features, "mean")
-    return [
-        *how_to_predict(path, graph.columns, graph.features, means, "new.csv"),
-        Verbatim(f"               over HTTP:  gradline serve {shlex.quote(path)}"),
-    ]

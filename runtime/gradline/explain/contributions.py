@@ -33,12 +33,6 @@ class Explanation:
     contributions: Array
 
 
-def explain(rows: NDArray[Any], weights: Array, bias: Array, means: Array) -> Explanation:
-    """Compute the contributions for rows of shape (n, d)."""
-    steps = rows.astype(np.float64) - means
-    return Explanation(weights @ means + bias, steps[:, None, :] * weights)
-
-
 def by_effect(
     weights: NDArray[Any], manifest: Mapping[str, Any], columns: Sequence[Column]
 ) -> list[int]:
