@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.encoding import Column, dump_columns, parse_columns
-from gradline.errors import PackageError
+from gradline.errors import GET_AGAIN, PackageError
 from gradline.package.strict_json import parse_strict
 
 FORMAT = 1  # the package format, also in the graph's metadata
@@ -67,7 +67,7 @@ def parse_graph(data: bytes, file: str = "model.onnx") -> Graph:
     raise PackageError(
         f"{file} is not the graph y = x @ W.T + b: {what}",
         code="not-the-graph",
-        hint="export it with gradline, or get the package again from where it was published",
+        hint=f"export it with gradline, or {GET_AGAIN}",
     )
 
 

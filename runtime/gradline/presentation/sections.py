@@ -57,15 +57,14 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
     parts: list[Element] = [Heading("Coefficients")]
     if not statistics:
         parts += [f"  {_why_bare(manifest)}", ""]
-    d = len(graph.features)
     terms = statistics.get("terms", [*graph.features, "bias"])
     training = manifest["training"]
-    common = {
+    found = {
         **statistics,
         "terms": terms,
         "bias": training["options"]["bias"],
         "weighted": training["sample_weight"] is not None,
-        **({"level": 0.95} if statistics else {}),
+        "level": 0.95,
     }
     for j in shown.targets:
         target = graph.targets[j]
@@ -76,8 +75,8 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
         if statistics:
             known |= statistics["targets"][target]
             known |= _interval(known, statistics["residual_dof"])
-        places = [*shown.features_of(j), *range(d, len(terms))]
-        parts += [*of_target(target, {**common, "targets": {target: known}}, places), ""]
+        places = [*shown.features_of(j), *range(len(graph.features), len(terms))]
+        parts += [*of_target(target, known, found, places), ""]
     return parts
 
 

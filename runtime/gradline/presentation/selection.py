@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 
 from gradline.package.graph import Graph
 
+Array = NDArray[np.float64]
 MOST_FEATURES = 20  # a model with no more shows all of them, in the table's order
 MOST_TARGETS = 8
 LINES = 40  # of coefficients of a larger model, over all targets
 LEAST_FEATURES = 8
 
 
-def scales(
-    columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
-) -> NDArray[np.float64]:
+def scales(columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]) -> Array:
     """Divide the features' deviations by the targets' (k, d): W is multiplied by them."""
     across = np.array([columns[name]["deviation"] for name in features], dtype=np.float64)
     along = np.array([columns[name]["deviation"] for name in targets], dtype=np.float64)
     with np.errstate(all="ignore"):
-        found: NDArray[np.float64] = across / along[:, None]
+        found: Array = across / along[:, None]
     return found
 
 
@@ -33,10 +32,10 @@ def standardized(
     columns: Mapping[str, Any],
     features: Sequence[str],
     targets: Sequence[str],
-) -> NDArray[np.float64]:
+) -> Array:
     """Express W (k, d) in target deviations per feature deviation; see `scales`."""
     with np.errstate(all="ignore"):
-        found: NDArray[np.float64] = weights.astype(np.float64) * scales(columns, features, targets)
+        found: Array = weights.astype(np.float64) * scales(columns, features, targets)
     return found
 
 
@@ -52,7 +51,7 @@ def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int
 class Shown:
     """The part of a model that is shown."""
 
-    standardized: NDArray[np.float64]  # (k, d); not finite for columns without deviation
+    standardized: Array  # (k, d); not finite for columns without deviation
     targets: list[int]  # all, or those that the model predicts worst
     most: int  # features shown for each target
 
@@ -82,7 +81,7 @@ class Shown:
         """Select the model's features by their largest weight for any shown target."""
         return self._largest(np.abs(self.standardized[self.targets]).max(axis=0))
 
-    def _largest(self, size: NDArray[np.float64]) -> list[int]:
+    def _largest(self, size: Array) -> list[int]:
         if self.most >= len(size):
             return list(range(len(size)))
         order = np.argsort(-np.nan_to_num(size, posinf=0.0), kind="stable")

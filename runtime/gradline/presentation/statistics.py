@@ -11,20 +11,22 @@ from gradline.terminal.layout import Element, Grid, as_text
 
 def statistics_lines(found: Mapping[str, Any]) -> list[str]:
     """Tabulate each target's coefficients, with two lines on how well they fit; see `of_target`."""
-    terms = range(len(found["terms"]))
-    parts = [part for target in found["targets"] for part in (*of_target(target, found, terms), "")]
+    parts: list[Element] = []
+    for target, known in found["targets"].items():
+        parts += [*of_target(target, known, found, range(len(found["terms"]))), ""]
     return as_text(parts[:-1]).split("\n")
 
 
-def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> list[Element]:
+def of_target(
+    target: str, known: Mapping[str, Any], found: Mapping[str, Any], terms: Sequence[int]
+) -> list[Element]:
     """Tabulate a target's coefficients, with two lines on how well they fit if that is known.
 
-    `found` holds model_dof, residual_dof, terms, and by target the lists coefficient,
-    standard_error, t, p and the fit's statistics. Optional: level, with the lists lower and upper;
-    robust, the name of robust standard errors; vif by term; bias (default True) and weighted
-    (default False). `terms` are the indices of the terms to show, in this order.
+    `known` holds the lists coefficient, standard_error, t, p and the fit's statistics; `found`
+    holds model_dof, residual_dof, terms. Optional: level, with the lists lower and upper; robust,
+    the name of robust standard errors; vif by term; bias (default True) and weighted (default
+    False). `terms` are the indices of the terms to show, in this order.
     """
-    known = found["targets"][target]
     known = {**known, "vif": found["vif"]} if found.get("vif") else known
     columns = _columns(found, known)
     rows = [

@@ -106,25 +106,8 @@ def say_json(record: Mapping[str, Any]) -> None:
     say(f"{text}\n".encode(errors="backslashreplace"))
 
 
-def tell(text: str) -> None:
-    """Print text on stderr, with any names and values; do nothing if stderr can't be written."""
-    _tell_marked("", "", text)
-
-
-def warn(text: str) -> None:
-    """Print a warning on stderr."""
-    _tell_marked("Warning: ", "yellow", text)
-
-
-def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
-    """Print an error on stderr; as JSON if --json is among the command's arguments."""
-    if "--json" in arguments:
-        tell(as_json({"error": code, "message": message, "hint": hint}))
-    else:
-        _tell_marked("Error: ", "red", message + (f"\n  {hint}" if hint else ""))
-
-
-def _tell_marked(mark: str, color: str, text: str) -> None:
+def tell(text: str, mark: str = "", color: str = "") -> None:
+    """Print text on stderr, behind a mark in a color; do nothing if stderr can't be written."""
     _make_room()
     if color and _may_color() and sys.stderr.isatty() and is_styled(sys.stderr):
         with contextlib.suppress(ImportError):
@@ -135,6 +118,19 @@ def _tell_marked(mark: str, color: str, text: str) -> None:
         click.echo(mark + printable_lines(text), sys.stderr)
     except OSError:
         silence(sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    tell(text, "Warning: ", "yellow")
+
+
+def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
+    """Print an error on stderr; as JSON if --json is among the command's arguments."""
+    if "--json" in arguments:
+        tell(as_json({"error": code, "message": message, "hint": hint}))
+    else:
+        tell(message + (f"\n  {hint}" if hint else ""), "Error: ", "red")
 
 
 def silence(stream: TextIO | None) -> None:
