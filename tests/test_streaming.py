@@ -13,7 +13,7 @@ import pytest
 
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, open_files
-from gradline.terminal.progress import Progress
+from gradline.terminal.progress import ProgressDisplay
 from gradline_trainer import Fit, fit
 
 RNG = np.random.default_rng(4)
@@ -121,7 +121,7 @@ def test_progress_says_how_long_it_takes(
 ) -> None:
     now = iter([100.0, 104.0])
     monkeypatch.setattr("gradline.terminal.progress.time.monotonic", lambda: next(now))
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.expect("rows", 3000)
         progress("rows", 0)
         progress("rows", 1000)

@@ -18,7 +18,7 @@ import pytest
 import scipy.stats
 
 from gradline.presentation.t_quantile import half_width
-from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim, as_text
+from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim, as_text
 from gradline.terminal.live import GRAPH, sparkline
 from gradline.terminal.styled import as_styled
 from gradline_export import export_package
@@ -253,11 +253,11 @@ def test_every_pass_of_a_wide_table_is_told_of(monkeypatch: pytest.MonkeyPatch) 
 def test_a_pass_that_begins_anew_has_a_rate_of_its_own(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradline.terminal.progress import Progress
+    from gradline.terminal.progress import ProgressDisplay
 
     now = iter([0.0, 10.0, 10.5, 18.0])
     monkeypatch.setattr("gradline.terminal.progress.time.monotonic", lambda: next(now))
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.expect("passes", 16)
         for passes in (1, 4, 1, 4):
             progress("passes", passes)
@@ -268,10 +268,10 @@ def test_a_pass_that_begins_anew_has_a_rate_of_its_own(
 
 
 def test_what_waits_for_the_first_count_is_done_once() -> None:
-    from gradline.terminal.progress import Progress
+    from gradline.terminal.progress import ProgressDisplay
 
     done: list[str] = []
-    with Progress(quiet=True, at_first=lambda: done.append("at first")) as progress:
+    with ProgressDisplay(quiet=True, at_first=lambda: done.append("at first")) as progress:
         assert not done
         progress("rows", 1)
         progress("rows", 2)
@@ -377,7 +377,7 @@ def test_the_intervals_are_students(dof: int) -> None:
 def test_a_table_that_is_too_wide_goes_on_below() -> None:
     names = ["a", "long name of a feature", "表の名前"]
     head = ["terms", *(f"column{j}" for j in range(9))]
-    table = Table([head, *([name, *(f"{j}.25" for j in range(9))] for name in names)])
+    table = Grid([head, *([name, *(f"{j}.25" for j in range(9))] for name in names)])
     text = as_styled([table], 40, color=False)
     assert max(map(len, text.splitlines())) <= 40
     assert [word for word in words(text) if "column" in word] == head[1:]
@@ -387,14 +387,14 @@ def test_a_table_that_is_too_wide_goes_on_below() -> None:
 
 def test_names_are_neither_markup_nor_emoji_codes() -> None:
     name = "[bold]x[/bold] :smile: https://a.b"
-    parts: list[Part] = [Heading(name), Table([[name, "1"], [name, "2"]]), Facts([(name, name)])]
+    parts: list[Element] = [Heading(name), Grid([[name, "1"], [name, "2"]]), Facts([(name, name)])]
     assert as_styled(parts, 120, color=False).count(name) == as_text(parts).count(name) == 5
 
 
 def test_nothing_in_a_package_moves_the_cursor() -> None:
     hostile = "a\x1b[2J\r\nb\u202ec\xa0d"
-    parts: list[Part] = [
-        Heading(hostile), Table([[hostile], [hostile]]), Facts([("note", hostile)]), hostile,
+    parts: list[Element] = [
+        Heading(hostile), Grid([[hostile], [hostile]]), Facts([("note", hostile)]), hostile,
         Verbatim(hostile),
     ]  # fmt: skip
     for text in (as_text(parts), as_styled(parts, 120, color=False)):
@@ -403,7 +403,7 @@ def test_nothing_in_a_package_moves_the_cursor() -> None:
 
 
 def test_lines_are_broken_behind_their_label_and_paths_never() -> None:
-    parts: list[Part] = [
+    parts: list[Element] = [
         Facts([("package", "artifacts/" + "x" * 60), ("note", "one two three four five six")]),
         "  prose of some more words",
         Verbatim("  gradline predict artifacts/orchard new.csv"),

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gradline.formatting import chance, count, equation_lines, label, number, scientific, to_error
+from gradline.formatting import (
+    chance,
+    count,
+    equation_lines,
+    equation_sides,
+    label,
+    number,
+    scientific,
+    to_error,
+)
 from gradline.terminal.layout import aligned
+
+
+def equations(*arguments: Any) -> list[str]:
+    return equation_lines(equation_sides(*arguments))
 
 
 @pytest.mark.parametrize(
@@ -46,21 +60,21 @@ def test_an_amount_agrees_with_its_noun() -> None:
 
 def test_equations_are_in_the_columns_own_names() -> None:
     weights = np.array([[-0.388, 0.0, 2.0], [1.0, -1.0, 0.0]])
-    lines = equation_lines(weights, np.array([-1.5, 0.0]), ["a", "b", "c"], ["y", "long"])
+    lines = equations(weights, np.array([-1.5, 0.0]), ["a", "b", "c"], ["y", "long"])
     assert lines == ["y    = -0.388·a + 2·c - 1.5", "long = 1·a - 1·b"]
-    assert equation_lines(np.zeros((1, 1)), np.zeros(1), ["a"], ["y"]) == ["y = 0"]
+    assert equations(np.zeros((1, 1)), np.zeros(1), ["a"], ["y"]) == ["y = 0"]
 
 
 def test_a_long_equation_counts_the_rest() -> None:
     names = [f"x{j}" for j in range(300)]
-    (line,) = equation_lines(np.ones((1, 300)), np.ones(1), names, ["y"])
+    (line,) = equations(np.ones((1, 300)), np.ones(1), names, ["y"])
     assert line.endswith("1·x7 + 1 + … (292 more features)")
 
 
 def test_names_are_shown_short_and_without_control_characters() -> None:
     assert label("rain\nfall\x1b[31m \u202e") == "rain�fall�[31m �"
     assert label("x" * 500) == "x" * 39 + "…"
-    (line,) = equation_lines(np.ones((1, 1)), np.zeros(1), ["a\nb"], ["y" * 500])
+    (line,) = equations(np.ones((1, 1)), np.zeros(1), ["a\nb"], ["y" * 500])
     assert line == "y" * 39 + "… = 1·a�b"
 
 
@@ -111,12 +125,10 @@ def test_a_probability_of_nearly_0_is_no_0() -> None:
 def test_a_long_equation_keeps_the_most_telling_features_in_order() -> None:
     weights = np.array([np.arange(1.0, 10), np.arange(9.0, 0, -1)])
     telling = weights * [1, *[10] * 7, np.nan]
-    lines = equation_lines(weights, np.zeros(2), [f"x{j}" for j in range(9)], ["y", "z"], telling)
+    lines = equations(weights, np.zeros(2), [f"x{j}" for j in range(9)], ["y", "z"], telling)
     assert "x8" not in lines[0]
     assert lines[0].startswith("y = 1·x0 + 2·x1 + ")
     assert lines[0].endswith("8·x7 + … (1 more feature)")
-    swapped = equation_lines(
-        weights[:1], np.zeros(1), [f"x{j}" for j in range(9)], ["y"], weights[:1]
-    )
+    swapped = equations(weights[:1], np.zeros(1), [f"x{j}" for j in range(9)], ["y"], weights[:1])
     assert swapped[0].startswith("y = 2·x1 + 3·x2 + ")
     assert "9·x8 + …" in swapped[0]

@@ -11,17 +11,17 @@ from typing import Any
 from gradline.errors import PackageError
 from gradline.formatting import categories, chosen_ridge, count, float32_error, in_doubt, number
 from gradline.package.versions import locate
-from gradline.presentation.sections import equations, how_to_predict, metrics
+from gradline.presentation.sections import equation_facts, how_to_predict, metrics
 from gradline.presentation.selection import standardized
 from gradline.tables import TableFile
-from gradline.terminal.layout import Facts, Heading, Part
+from gradline.terminal.layout import Element, Facts, Heading
 from gradline_export.freeze.freezing import Frozen
 from gradline_export.freeze.manifest import column_record, exactness_record, metrics_record
 from gradline_trainer.descent.diagnosis import Optimality
 from gradline_trainer.result import Fit
 
 
-def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> list[Part]:
+def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> list[Element]:
     """Lay out the closing summary, which fits a terminal of 80 columns and 24 lines.
 
     Args:
@@ -59,7 +59,7 @@ def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> l
     ]
 
 
-def _model(fit: Fit, frozen: Frozen, package: str) -> list[Part]:
+def _model(fit: Fit, frozen: Frozen, package: str) -> list[Element]:
     """Lay out equations and metrics, of the first targets if there are many."""
     found = metrics_record(fit)
     targets = fit.targets[: 2 if found["held_out"] else 4]
@@ -67,7 +67,7 @@ def _model(fit: Fit, frozen: Frozen, package: str) -> list[Part]:
     scaled = standardized(frozen.weights[:k], column_record(fit), fit.features, targets)
     left = len(fit.targets) - k
     return [
-        *equations(frozen.weights[:k], frozen.bias[:k], fit.features, targets, scaled),
+        *equation_facts(frozen.weights[:k], frozen.bias[:k], fit.features, targets, scaled),
         *metrics(found, targets),
         *([f"  {_more(left, package)}", ""] if left else []),
     ]

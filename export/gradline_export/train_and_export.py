@@ -20,7 +20,7 @@ from gradline.tables.files import stem, table_files
 from gradline.tables.objects import is_remote
 from gradline.terminal.interrupts import ignore_interrupts
 from gradline.terminal.output import say, say_json, show, warn
-from gradline.terminal.progress import Progress
+from gradline.terminal.progress import ProgressDisplay
 from gradline_export.freeze.freezing import freeze
 from gradline_export.publish.publishing import check_name, check_place, publish
 from gradline_export.summary import summary, summary_record
@@ -85,7 +85,7 @@ def run(
     for_programs = as_json and not sys.stderr.isatty()  # stderr then holds nothing but an error
     later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
     ahead = partial(_import_ahead, later)
-    with Progress(quiet=quiet or for_programs, at_first=ahead if data else None) as progress:
+    with ProgressDisplay(quiet=quiet or for_programs, at_first=ahead if data else None) as progress:
         table = data if from_moments is None else load_moments(from_moments)
         options["keep_moments"] = save_moments is not None
         trained = _train(table, targets, progress, options)
@@ -118,7 +118,7 @@ def run(
 def _train(
     table: str | SavedMoments | None,
     targets: tuple[str, ...],
-    progress: Progress,
+    progress: ProgressDisplay,
     options: dict[str, Any],
 ) -> Fit:
     return fit(

@@ -17,11 +17,7 @@ BUILDING = ".gradline-"  # begins the name of a file that is not complete yet
 
 
 def check_output(path: Path, inputs: Sequence[object]) -> None:
-    """Check that the output is none of the input files.
-
-    Raises:
-        InputError: If it is.
-    """
+    """Refuse an output that is one of the input files."""
     if path.exists() and any(path.samefile(f) for f in inputs if isinstance(f, Path)):
         raise InputError(
             f"{path} is both input and output", code="same-file", hint="give another output"
@@ -29,11 +25,7 @@ def check_output(path: Path, inputs: Sequence[object]) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Check that a file can be written to `path`, before its content is computed.
-
-    Raises:
-        OutputError: If `path` is a folder, or if its folder is missing or can't be written to.
-    """
+    """Check that a file can be written to `path`, before its content is computed."""
     if path.is_dir():
         raise _unwritable(path, "it is a folder")
     if _is_special(path):
@@ -46,13 +38,7 @@ def check_writable(path: Path) -> None:
 
 
 def write_named(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that a user named, whole or not at all: a link's target, not the link.
-
-    A device or a pipe is written to directly, because a file in its place would destroy it.
-
-    Raises:
-        OutputError: If it can't be written.
-    """
+    """Write a file that a user named: through a link, and directly to a device or a pipe."""
     if not _is_special(path):
         write_whole(_link_target(path), write)
         return
@@ -63,11 +49,7 @@ def write_named(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Replace the file at `path` with one that `write` fills, or change nothing.
 
-    Even after a power loss, either the old or the new file is there. The new file has the old
-    one's permissions.
-
-    Raises:
-        OutputError: If it can't be written.
+    Even after a power loss, either the old or the new file is there.
     """
     building = path.with_name(f"{BUILDING}{secrets.token_hex(8)}")
     with _as_output_error(path):
@@ -99,7 +81,6 @@ def _link_target(path: Path) -> Path:
 
 @contextmanager
 def _as_output_error(path: Path) -> Iterator[None]:
-    """Turn a failure to write `path` into an OutputError."""
     try:
         yield
     except OSError as error:
@@ -117,21 +98,13 @@ def _unwritable(path: Path, reason: str) -> OutputError:
 
 
 def flush_file(file: IO[bytes]) -> None:
-    """Wait until an open file's bytes are on the disk.
-
-    Raises:
-        OSError: If they can't be written.
-    """
+    """Wait until an open file's bytes are on the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def flush_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, if the system supports that.
-
-    Windows can't open folders, and some file systems can't flush them; the files are still
-    complete.
-    """
+    """Wait until the names in a folder are on the disk, if the system supports that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -10,12 +10,7 @@ from gradline.terminal.interrupts import handle_interrupts, ignore_interrupts, r
 
 
 def main(args: Sequence[str] | None = None, *, prog_name: str = "gradline") -> NoReturn:
-    """Run a command and exit: 0 done, 1 the answer is no, 2 bad input, 130 interrupted.
-
-    Args:
-        args: The words after the program's name. Default: the process's own.
-        prog_name: "gradline", or the name of a command that is installed as a program.
-    """
+    """Run a command and exit: 0 done, 1 the answer is no, 2 bad input, 130 interrupted."""
     arguments = list(sys.argv[1:] if args is None else args)
     interrupted = False
 

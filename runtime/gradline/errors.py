@@ -121,14 +121,7 @@ def _in_python(hint: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
-    """Write a hint about an unknown name: the known name closest to it, or a list of some.
-
-    Args:
-        name: The unknown name.
-        known: The known names.
-        taken: Names that are already in use and so never suggested. If no other name is left,
-            the hint is empty.
-    """
+    """Write a hint about an unknown name: the closest known name, or a list of some."""
     from difflib import get_close_matches
 
     given = set(taken)

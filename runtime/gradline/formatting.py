@@ -31,10 +31,7 @@ def number(value: float | None) -> str:
 
 
 def to_error(value: float | None, error: float | None) -> str:
-    """Write a number to the second digit of its standard error, and at least three digits.
-
-    This keeps an estimate apart from the ends of its interval, however many rows there are.
-    """
+    """Write a number to the second digit of its standard error, and at least three digits."""
     if not value or not error or not math.isfinite(error) or not math.isfinite(value):
         return number(value)
     first, last = math.floor(math.log10(abs(value))), math.floor(math.log10(error)) - 1
@@ -56,10 +53,9 @@ def label(name: str) -> str:
 
 
 def isolated(name: str) -> str:
-    """Write a name's label so that a right-to-left one does not reorder the text around it.
+    """Write a label between Unicode's isolates (UAX #9) if it is a right-to-left text.
 
-    Such a name is put between Unicode's isolates (UAX #9, FSI and PDI). Browsers respect them,
-    most terminals do not.
+    Otherwise it would reorder the text around it. Browsers respect isolates, most terminals do not.
     """
     shown = label(name)
     turns = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown)
@@ -78,11 +74,7 @@ def and_more(names: Sequence[str]) -> str:
 
 
 def in_doubt(supposed: Sequence[str] | None) -> str:
-    """Name the features that a claim about an optimum excludes; return "" if there are none.
-
-    Args:
-        supposed: The features that a threshold judged to be linearly dependent.
-    """
+    """Name the features, judged dependent by a threshold, that a claim of an optimum excludes."""
     if not supposed:
         return ""
     return f" of all features but {and_more([label(name) for name in supposed])}"
@@ -126,32 +118,11 @@ def reached(optimality: Mapping[str, Any]) -> str:
 
 
 def float32_error(error: float | None, target: str, limit: float, column: str) -> str:
-    """Describe the error that float32 adds to the target that it affects most.
-
-    Args:
-        error: Estimated root mean square; None or infinite beyond float32's range.
-        target: The target with the largest error for its limit.
-        limit: The largest error that is accepted.
-        column: The column that causes most of it.
-    """
+    """Describe the error (RMS) that float32 adds to the target that it affects most."""
     if error is None or not math.isfinite(error):
         return f"the column {label(column)} is outside the range of float32"
     reason = f"limit {number(limit)}, most from {label(column)}"
     return f"adds up to {number(error)} to {label(target)} ({reason})"
-
-
-def equation_lines(
-    weights: NDArray[Any],
-    bias: NDArray[Any],
-    features: Sequence[str],
-    targets: Sequence[str],
-    importance: NDArray[Any] | None = None,
-    written: Callable[[str], str] = label,
-) -> list[str]:
-    """Write one equation for each target in the columns' own names; see `equation_sides`."""
-    both = equation_sides(weights, bias, features, targets, importance, written)
-    width = max(len(left) for left, _ in both)
-    return [f"{left:<{width}} = {right}" for left, right in both]
 
 
 def equation_sides(
@@ -162,23 +133,21 @@ def equation_sides(
     importance: NDArray[Any] | None = None,
     written: Callable[[str], str] = label,
 ) -> list[tuple[str, str]]:
-    """Write the two sides of each target's equation.
+    """Write both sides of each target's equation from W (k, d) and b (k,).
 
-    Args:
-        weights: W, shape (k, d).
-        bias: b, shape (k,).
-        features: The d input names.
-        targets: The k output names.
-        importance: Importance of each weight, shape (k, d), such as the standardized ones. If there
-            are many features, the most important are shown; if None, the first.
-        written: Formats a name.
+    Of many features, those with the largest `importance` (k, d) are shown, or the first.
     """
+    rows = zip(targets, weights, bias, _terms(weights, importance), strict=True)
     return [
         (written(target), _right_side(row, offset, features, chosen, written))
-        for target, row, offset, chosen in zip(
-            targets, weights, bias, _terms(weights, importance), strict=True
-        )
+        for target, row, offset, chosen in rows
     ]
+
+
+def equation_lines(sides: Sequence[tuple[str, str]]) -> list[str]:
+    """Write the sides of equations as lines, their equals signs below each other."""
+    width = max(len(left) for left, _ in sides)
+    return [f"{left:<{width}} = {right}" for left, right in sides]
 
 
 def _terms(weights: NDArray[Any], importance: NDArray[Any] | None) -> list[list[int]]:

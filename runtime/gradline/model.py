@@ -158,12 +158,13 @@ class Model:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If the package has no record of the features' means.
         """
-        from gradline.explain.contributions import column_figures, explain
+        from gradline.explain.contributions import Explanation, column_figures
 
         means = column_figures(self.manifest, self.features, "mean")
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
-        return explain(self._inputs(rows, unknown_category), weights, bias, means)
+        steps = self._inputs(rows, unknown_category).astype(np.float64) - means
+        return Explanation(weights @ means + bias, steps[:, None, :] * weights)
 
     def by_effect(self) -> list[int]:
         """Sort the table's columns by their effect, largest first; return their positions.
@@ -190,11 +191,7 @@ class Model:
 
 
 def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
-    """Open an ONNX Runtime session on the CPU for a graph that was already checked.
-
-    Raises:
-        PackageError: If ONNX Runtime cannot load it.
-    """
+    """Open an ONNX Runtime session on the CPU for a graph that was already checked."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

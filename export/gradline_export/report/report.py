@@ -18,6 +18,7 @@ from gradline.formatting import (
     chosen_ridge,
     count,
     equation_lines,
+    equation_sides,
     float32_error,
     in_doubt,
     isolated,
@@ -81,12 +82,14 @@ def to_report(
         targets=fit.targets,
         count=count,
         equations=equation_lines(
-            weights[shown],
-            bias[shown],
-            fit.features,
-            [fit.targets[k] for k in shown],
-            standardized[shown],
-            isolated,
+            equation_sides(
+                weights[shown],
+                bias[shown],
+                fit.features,
+                [fit.targets[k] for k in shown],
+                standardized[shown],
+                isolated,
+            )
         ),
         panel=tried,
         loss=loss_plot(fit.history, least),

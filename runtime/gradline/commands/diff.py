@@ -10,10 +10,13 @@ import click
 from gradline.commands import as_json
 from gradline.errors import InputError, RefusedError, nearest
 from gradline.formatting import count, label, number
-from gradline.terminal.layout import Heading, Part, Table
+from gradline.terminal.layout import Element, Grid, Heading
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gradline.package.comparison import Difference
     from gradline.package.files import Package
 
@@ -69,7 +72,6 @@ def command(
 
 
 def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
-    """Parse the largest allowed change of each target."""
     allowed: dict[str, float] = {}
     for text in texts:
         name, sign, number = text.rpartition("=")
@@ -94,7 +96,6 @@ def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
 
 
 def _judge(found: Difference, measured: Measured | None, allowed: dict[str, float]) -> None:
-    """Raise a RefusedError if a target changes, or may change, by more than is allowed."""
     if not allowed:
         return
     if found.only_first or found.only_second:
@@ -127,16 +128,17 @@ def _judge(found: Difference, measured: Measured | None, allowed: dict[str, floa
 
 def _parts(
     packages: tuple[Package, Package], found: Difference, measured: Measured | None
-) -> list[Part]:
-    parts: list[Part] = [Heading(" → ".join(str(package.path) for package in packages))]
+) -> list[Element]:
+    parts: list[Element] = [Heading(" → ".join(str(package.path) for package in packages))]
     for names, package in zip((found.only_first, found.only_second), packages, strict=True):
         if names:
             parts.append(f"  only in {package.path}: {', '.join(map(label, names))}")
     for j, target in enumerate(found.targets):
         parts += ["", *_coefficients(found, j)]
-        if found.bound is not None:
-            bound = f"{number(float(found.bound[j]))} (root mean square){_largest_shares(found, j)}"
-            parts.append(f"  predictions change by at most {bound}")
+        if found.bound is not None and found.shares is not None:
+            bound = number(float(found.bound[j]))
+            most = _largest(found.shares[j], found.features)
+            parts.append(f"  predictions change by at most {bound} (root mean square){most}")
         if measured is not None:
             change = measured[target]
             parts.append(
@@ -146,28 +148,21 @@ def _parts(
     return parts
 
 
-def _largest_shares(found: Difference, target: int) -> str:
-    """Name the features that contribute most to the bound."""
-    import numpy as np
-
-    assert found.shares is not None  # noqa: S101 - a bound has shares
-    shares = found.shares[target]
-    most = [j for j in np.argsort(-shares, kind="stable")[:3] if shares[j] > 0]
-    named = ", ".join(f"{label(found.features[j])} {number(shares[j])}" for j in most)
+def _largest(shares: NDArray[np.float64], features: list[str]) -> str:
+    most = [j for j in (-shares).argsort(kind="stable")[:3] if shares[j] > 0]
+    named = ", ".join(f"{label(features[j])} {number(shares[j])}" for j in most)
     return f": {named}" if named else ""
 
 
-def _coefficients(found: Difference, target: int) -> list[Part]:
+def _coefficients(found: Difference, target: int) -> list[Element]:
     """Tabulate a target's coefficients, those first that change predictions most."""
-    import numpy as np
-
     before, after = found.weights[:, target]
-    effect = np.abs(after - before) if found.shares is None else found.shares[target]
-    order = np.argsort(-effect, kind="stable")
+    effect = abs(after - before) if found.shares is None else found.shares[target]
+    order = (-effect).argsort(kind="stable")
     pairs = [(label(found.features[j]), before[j], after[j]) for j in order[:SHOWN]]
     pairs.append(("bias", *found.bias[:, target]))
     rows = [[name, *map(number, (old, new, new - old))] for name, old, new in pairs]
-    table = Table([[label(found.targets[target]), "first", "second", "change"], *rows])
+    table = Grid([[label(found.targets[target]), "first", "second", "change"], *rows])
     more = len(order) - SHOWN
     return [table, f"  … ({count(more, 'more feature')})"] if more > 0 else [table]
 
@@ -177,18 +172,14 @@ def _record(
 ) -> dict[str, Any]:
     targets = {}
     for j, target in enumerate(found.targets):
-        before, after = found.weights[:, j]
-        weights = {
-            name: {
-                "first": float(before[i]),
-                "second": float(after[i]),
-                "change": float(after[i] - before[i]),
-                "share": None if found.shares is None else float(found.shares[j, i]),
-            }
-            for i, name in enumerate(found.features)
-        }
+        before, after = found.weights[:, j].tolist()
+        shares = [None] * len(before) if found.shares is None else found.shares[j].tolist()
+        figures = zip(found.features, before, after, shares, strict=True)
         targets[target] = {
-            "weights": weights,
+            "weights": {
+                name: {"first": old, "second": new, "change": new - old, "share": share}
+                for name, old, new, share in figures
+            },
             "bias": {"first": float(found.bias[0, j]), "second": float(found.bias[1, j])},
             "bound": None if found.bound is None else float(found.bound[j]),
             "measured": None if measured is None else measured[target],

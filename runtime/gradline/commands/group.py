@@ -65,11 +65,7 @@ def cli() -> None:
 
 
 def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
-    """Run `gradline`, or one of its commands on its own, and return the exit status.
-
-    Raises:
-        KeyboardInterrupt: If it was interrupted.
-    """
+    """Run `gradline`, or one of its commands on its own, and return the exit status."""
     prepare()
     try:
         with needs_extra():

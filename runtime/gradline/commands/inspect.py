@@ -10,7 +10,7 @@ import click
 from gradline.commands import as_json, expect_name, package_argument
 from gradline.errors import PackageError
 from gradline.formatting import categories, count, label, number
-from gradline.terminal.layout import Facts, Heading, Part, Verbatim
+from gradline.terminal.layout import Element, Facts, Heading, Verbatim
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
@@ -56,15 +56,14 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
         parts = describe(read, everything=everything)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise PackageError(
-            f"manifest.json is incomplete ({error!r})",
-            code="bad-manifest",
-            hint="get the package again from where it was published",
+            f"manifest.json is incomplete ({error!r})", code="bad-manifest"
         ) from error
     show(parts)
 
 
-def describe(package: Package, *, everything: bool) -> list[Part]:
+def describe(package: Package, *, everything: bool) -> list[Element]:
     """List what a package says, in the order of its report."""
+    from gradline.explain.contributions import column_figures
     from gradline.presentation import provenance, sections
     from gradline.presentation.selection import Shown
 
@@ -72,7 +71,7 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
     if not manifest:
         return [
             *_title(package),
-            *sections.equations(graph.weights, graph.bias, graph.features, graph.targets),
+            *sections.equation_facts(graph.weights, graph.bias, graph.features, graph.targets),
             *_columns(package),
             "  a bare ONNX file: no seal, no golden rows, no training record",
         ]
@@ -81,9 +80,10 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
     targets = [graph.targets[j] for j in shown.targets]
     weights, bias = graph.weights[shown.targets], graph.bias[shown.targets]
     standardized = shown.standardized[shown.targets]
+    means, path = column_figures(manifest, graph.features, "mean"), str(package.path)
     return [
         *_title(package),
-        *sections.equations(weights, bias, graph.features, targets, standardized),
+        *sections.equation_facts(weights, bias, graph.features, targets, standardized),
         *_left_out(shown, package),
         *_columns(package),
         *sections.metrics(manifest["metrics"], targets),
@@ -92,18 +92,19 @@ def describe(package: Package, *, everything: bool) -> list[Part]:
         *sections.ranges(manifest["columns"], features, targets),
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
-        *_use(package),
+        *sections.how_to_predict(path, graph.columns, graph.features, means, "new.csv"),
+        Verbatim(f"               over HTTP:  gradline serve {shlex.quote(path)}"),
     ]
 
 
-def _title(package: Package) -> list[Part]:
+def _title(package: Package) -> list[Element]:
     graph = package.graph
     version = "" if package.version is None else f" version {package.version}"
     size = f"{count(len(graph.features), 'feature')}, {count(len(graph.targets), 'target')}"
     return [Heading(f"{graph.name}{version}: {size}, {graph.dtype}"), ""]
 
 
-def _left_out(shown: Shown, package: Package) -> list[Part]:
+def _left_out(shown: Shown, package: Package) -> list[Element]:
     """Say which part of a large model is shown, and how to see the rest."""
     features, targets = len(package.graph.features), len(package.graph.targets)
     chosen = []
@@ -114,24 +115,10 @@ def _left_out(shown: Shown, package: Package) -> list[Part]:
     return [f"  Shown are {', and '.join(chosen)}; --all shows every one.", ""] if chosen else []
 
 
-def _columns(package: Package) -> list[Part]:
-    """List the categories and the fill values."""
+def _columns(package: Package) -> list[Element]:
     columns = package.graph.columns
     pairs = categories(columns)
     fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]
     if fills:
         pairs.append(("missing", f"filled with {'; '.join(fills[:8])}{'; …' * (len(fills) > 8)}"))
     return [Facts(pairs, width=7), ""] if pairs else []
-
-
-def _use(package: Package) -> list[Part]:
-    """Show the lines to copy that use the package."""
-    from gradline.explain.contributions import column_figures
-    from gradline.presentation.sections import how_to_predict
-
-    graph, path = package.graph, str(package.path)
-    means = column_figures(package.manifest, graph.features, "mean")
-    return [
-        *how_to_predict(path, graph.columns, graph.features, means, "new.csv"),
-        Verbatim(f"               over HTTP:  gradline serve {shlex.quote(path)}"),
-    ]

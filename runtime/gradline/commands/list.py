@@ -10,7 +10,7 @@ import click
 from gradline.commands import as_json
 from gradline.errors import InputError, PackageError
 from gradline.formatting import label, number
-from gradline.terminal.layout import Table
+from gradline.terminal.layout import Grid
 from gradline.terminal.output import say, say_json, show
 
 
@@ -43,7 +43,7 @@ def command(root: Path, as_json: bool) -> None:
     head = ["package", "version", "rows", "features", "targets", "dtype", "R²", "signed"]
     rows = [_row(package, found) for package in packages for found in package["versions"]]
     problems = [f"Error: {p['problem']}" for p in packages if p["problem"]]
-    show([Table([head, *rows], indent=0), *problems])
+    show([Grid([head, *rows], indent=0), *problems])
 
 
 def _package(folder: Path) -> dict[str, Any]:
@@ -65,7 +65,6 @@ def _package(folder: Path) -> dict[str, Any]:
 
 
 def _version(path: Path, name: str) -> dict[str, Any]:
-    """Summarize a version's manifest, or say what is wrong with it."""
     from gradline.package.reading import read_manifest
     from gradline.package.signing import signature_path
 

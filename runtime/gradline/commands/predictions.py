@@ -12,7 +12,7 @@ from gradline.scoring.folder import Scored, score_files
 from gradline.tables.shards import uncut
 from gradline.tables.writing import COPIED, table_bytes, write_table
 from gradline.terminal.output import say, say_json, tell, warn
-from gradline.terminal.progress import Progress
+from gradline.terminal.progress import ProgressDisplay
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,7 +46,7 @@ def answer_in_files(
     scoring: Scoring, folder: Path, kind: str, engine: Engine, *, as_json: bool, quiet: bool
 ) -> None:
     """Let an engine predict into a folder, a file for each file or piece of a large one."""
-    with Progress(quiet=quiet or as_json) as progress:
+    with ProgressDisplay(quiet=quiet or as_json) as progress:
         progress.expect("rows", scoring.table.expected_rows() or 0)
         if note := uncut(scoring.table):
             progress.note(note)
@@ -70,7 +70,7 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def _with_progress(scoring: Scoring, *, quiet: bool) -> Iterator[pl.DataFrame]:
-    with Progress(quiet=quiet) as progress:
+    with ProgressDisplay(quiet=quiet) as progress:
         progress.expect("rows", scoring.table.expected_rows() or 0)
         for frame in scoring.frames():
             yield frame

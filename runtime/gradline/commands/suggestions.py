@@ -30,7 +30,7 @@ def _bare(name: str) -> str:
 
 
 def _similarity(word: str, name: str) -> float:
-    """Return a score; 0 for words that are not similar."""
+    """Score how similar two words are; 0 if they are not."""
     if not word or not name:
         return 0.0
     share = SequenceMatcher(None, word, name).ratio()
@@ -42,7 +42,7 @@ def _similarity(word: str, name: str) -> float:
 
 
 def describe_misuse(error: click.UsageError) -> tuple[str, str]:
-    """Return the message and the hint for a wrong call."""
+    """Describe a wrong call: its message and its hint."""
     context = error.ctx
     if context is None:
         return error.format_message(), ""

@@ -33,27 +33,13 @@ class Explanation:
     contributions: Array
 
 
-def explain(rows: NDArray[Any], weights: Array, bias: Array, means: Array) -> Explanation:
-    """Compute the contributions for rows of shape (n, d)."""
-    steps = rows.astype(np.float64) - means
-    return Explanation(weights @ means + bias, steps[:, None, :] * weights)
-
-
 def by_effect(
     weights: NDArray[Any], manifest: Mapping[str, Any], columns: Sequence[Column]
 ) -> list[int]:
     """Sort the table's columns by effect, largest first; return their positions.
 
     A feature's effect on a target is |W|·σ_feature/σ_target. A column's effect is the largest of
-    its features on any target.
-
-    Args:
-        weights: W, shape (k, d).
-        manifest: The model's manifest.
-        columns: The table's columns; empty if they are the features.
-
-    Raises:
-        PackageError: If the manifest has no standard deviations.
+    its features on any target. Without `columns`, the features are the columns.
     """
     schema = manifest.get("schema", {"features": [], "targets": []})
     of_features, of_targets = (
@@ -70,11 +56,7 @@ def by_effect(
 
 
 def column_figures(manifest: Mapping[str, Any], names: Sequence[str], figure: str) -> Array:
-    """Read a figure ("mean", "deviation", "minimum", "maximum") of each named column.
-
-    Raises:
-        PackageError: If the manifest lacks it, as for a bare ONNX file.
-    """
+    """Read a figure ("mean", "deviation", "minimum", "maximum") of each named column."""
     try:
         found = [manifest["columns"][name][figure] for name in names]
         if None in found:

@@ -31,27 +31,16 @@ ONE_THREAD = 1 << 18  # multiplications in a product for which OpenBLAS starts n
 
 @dataclass(frozen=True)
 class LeverageLimit:
-    """Computes the leverage of rows and compares it with a limit.
+    """Computes the leverage of rows and compares it with a limit."""
 
-    Attributes:
-        limit: The largest leverage that is no extrapolation.
-        least: The leverage at the centre.
-        centre: μ, shape (d,); 0 without a bias.
-        factor: Rᵀ, lower triangular, shape (d, d); 0 for features without their own weight.
-    """
-
-    limit: float
-    least: float
-    centre: Array
-    factor: Array
+    limit: float  # the largest leverage that is no extrapolation
+    least: float  # the leverage at the centre
+    centre: Array  # μ (d,); 0 without a bias
+    factor: Array  # Rᵀ (d, d), lower triangular; 0 for features without their own weight
 
     @classmethod
     def of(cls, manifest: dict[str, Any], features: list[str]) -> Self | None:
-        """Read the leverage of d features from a manifest; return None if it has none.
-
-        Raises:
-            PackageError: If it cannot be used.
-        """
+        """Read the leverage of d features from a manifest; return None if it has none."""
         found, d = manifest.get("leverage"), len(features)
         if found is None:
             return None
@@ -69,10 +58,7 @@ class LeverageLimit:
 
     @cached_property
     def _bound(self) -> tuple[Array, float]:
-        """Scales s, shape (d,), and c, so that c·‖s·(x − μ)‖ ≥ 1 for every row at the limit.
-
-        For features with little correlation c is near 1.
-        """
+        """Compute s (d,) and c so that c·‖s·(x − μ)‖ ≥ 1 at the limit; c is mostly near 1."""
         # After a division by 0 or an overflow the bound decides for no row.
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             norms = np.linalg.norm(self.factor, axis=1)

@@ -51,32 +51,21 @@ class Outside:
 
 @dataclass(frozen=True)
 class Ranges:
-    """The training ranges of each feature, and the limit for all features together.
-
-    Attributes:
-        features: The d names.
-        minimum, maximum: Shape (d,).
-        deviation: The standard deviations, shape (d,).
-        lower, upper: Minimum and maximum in the graph's dtype. Rounding keeps the order, so a
-            training value stays inside, and the next value of the dtype is outside.
-        leverage: The limit on the leverage, if the package has one.
-    """
+    """The training ranges of d features, and the limit for all of them together."""
 
     features: list[str]
     minimum: NDArray[np.float64]
     maximum: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    # Minimum and maximum in the graph's dtype. Rounding keeps the order, so a training value stays
+    # inside, and the next value of the dtype is outside.
     lower: NDArray[Any]
     upper: NDArray[Any]
     leverage: LeverageLimit | None = None
 
     @classmethod
     def of(cls, manifest: dict[str, Any], features: list[str], dtype: np.dtype[Any]) -> Ranges:
-        """Read the ranges in a manifest.
-
-        Raises:
-            PackageError: If it has none, or a leverage that cannot be used.
-        """
+        """Read the ranges in a manifest."""
         figures = ("minimum", "maximum", "deviation")
         least, most, deviation = (column_figures(manifest, features, f) for f in figures)
         with np.errstate(over="ignore"):

@@ -26,37 +26,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Difference:
-    """The second model minus the first.
+    """The second model minus the first, over their k common targets and all d features."""
 
-    Attributes:
-        targets: The k targets that both models have, in the first one's order.
-        features: The d features of either model, the first one's first.
-        weights: Both models' weights, shape (2, k, d); 0 for a feature that a model lacks.
-        bias: Both models' bias, shape (2, k).
-        bound: Bounds the root mean square of each target's change over either model's training
-            rows, shape (k,); None if a model has no manifest.
-        shares: |ΔW_j|·σ_j, shape (k, d), for the table with the larger bound: the part of the
-            bound that comes from each feature's spread. None if there is no bound.
-        only_first, only_second: The targets that the other model lacks.
-    """
-
-    targets: list[str]
-    features: list[str]
-    weights: Array
-    bias: Array
-    bound: Array | None
-    shares: Array | None
-    only_first: list[str]
+    targets: list[str]  # in the first model's order
+    features: list[str]  # of either model, the first one's first
+    weights: Array  # of both models, (2, k, d); 0 for a feature that a model lacks
+    bias: Array  # (2, k)
+    bound: Array | None  # of the root mean square change (k,); None if a manifest is missing
+    shares: Array | None  # |ΔW_j|·σ_j (k, d), for the table with the larger bound
+    only_first: list[str]  # targets that the other model lacks
     only_second: list[str]
 
 
 def compare(first: Package, second: Package) -> Difference:
-    """Compare the second model with the first.
-
-    Raises:
-        InputError: If they have no target in common.
-        PackageError: If a manifest lacks the columns' means or standard deviations.
-    """
+    """Compare the second model with the first."""
     graphs = first.graph, second.graph
     targets = [name for name in graphs[0].targets if name in graphs[1].targets]
     if not targets:

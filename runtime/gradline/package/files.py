@@ -23,36 +23,18 @@ DIGITS = 26  # -2.2250738585072014e-308, a comma and a space
 
 @dataclass(frozen=True)
 class Package:
-    """A version whose seal, hashes and graph were checked.
+    """A version, or a bare ONNX file, whose seal, hashes and graph were checked."""
 
-    Attributes:
-        path: The version directory, or the bare ONNX file.
-        version: The directory's number, or None.
-        onnx: The bytes of model.onnx.
-        graph: The model in those bytes.
-        manifest: The manifest; empty for a bare ONNX file.
-        golden: The golden rows; None for a bare ONNX file.
-    """
-
-    path: Path
-    version: int | None
-    onnx: bytes
+    path: Path  # the version directory, or the ONNX file
+    version: int | None  # the directory's number
+    onnx: bytes  # of model.onnx
     graph: Graph
-    manifest: dict[str, Any]
-    golden: Golden | None
+    manifest: dict[str, Any]  # empty for a bare ONNX file
+    golden: Golden | None  # None for a bare ONNX file
 
 
 def read_file(path: Path, limit: int, hint: str = GET_AGAIN) -> bytes:
-    """Read a file of at most `limit` bytes; a larger file is not read at all.
-
-    Args:
-        path: The file.
-        limit: The largest size allowed, in bytes.
-        hint: The next step if the file is larger.
-
-    Raises:
-        PackageError: If the file is missing, not a regular file, or larger than `limit`.
-    """
+    """Read a file of at most `limit` bytes; a larger file is not read at all."""
     try:
         if not path.is_file():
             raise FileNotFoundError

@@ -27,17 +27,11 @@ def row_count(d: int) -> int:
 
 @dataclass(frozen=True)
 class Golden:
-    """Synthetic rows with the exact answers of the graph.
+    """Synthetic rows (n, d) with the exact answers of the graph (n, k)."""
 
-    Attributes:
-        inputs: Shape (n, d), in the graph's dtype.
-        outputs: The exact x @ W.T + b, correctly rounded to float64, shape (n, k).
-        bounds: The largest distance of a correct evaluation from `outputs`, shape (n, k).
-    """
-
-    inputs: NDArray[Any]
-    outputs: NDArray[np.float64]
-    bounds: NDArray[np.float64]
+    inputs: NDArray[Any]  # in the graph's dtype
+    outputs: NDArray[np.float64]  # the exact x @ W.T + b, correctly rounded to float64
+    bounds: NDArray[np.float64]  # the largest distance of a correct evaluation from them
 
     def dump(self) -> bytes:
         """Write golden.json's bytes: decimal numbers that read back to the same bits."""
@@ -50,16 +44,7 @@ class Golden:
 
     @classmethod
     def parse(cls, data: bytes, shape: tuple[int, int], dtype: np.dtype[Any]) -> Golden:
-        """Read golden.json's bytes.
-
-        Args:
-            data: The file's bytes.
-            shape: The shape of W, (k, d).
-            dtype: The graph's dtype.
-
-        Raises:
-            PackageError: If the rows do not fit the graph.
-        """
+        """Read golden.json's bytes for a graph whose W has shape (k, d)."""
         k, d = shape
         # Each row has d + 2k values and 3 brackets; 20 more are for the object's members.
         document = parse_json(data, "golden.json", row_count(d) * (d + 2 * k + 3) + 20)
@@ -82,17 +67,7 @@ class Golden:
         graph: Graph,
         host: str = "this machine",
     ) -> float:
-        """Check predictions of the golden rows; return the largest error as a share of its bound.
-
-        Args:
-            predict: Maps (n, d) to (n, k), in the graph's dtype.
-            graph: The graph of these rows.
-            host: The name in messages of what predicts.
-
-        Raises:
-            PackageError: If a prediction is outside its bound (this host computes wrongly), or if
-                the bounds are not the graph's (they prove nothing).
-        """
+        """Check a host's predictions; return the largest error as a share of its bound."""
         answers = predict(self.inputs).astype(np.float64)
         errors = np.abs(answers - self.outputs)
         wrong = ~(errors <= self.bounds)  # a NaN is wrong too

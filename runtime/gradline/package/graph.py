@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.encoding import Column, dump_columns, parse_columns
-from gradline.errors import PackageError
+from gradline.errors import GET_AGAIN, PackageError
 from gradline.package.strict_json import parse_strict
 
 FORMAT = 1  # the package format, also in the graph's metadata
@@ -36,23 +36,13 @@ class _GraphError(Exception):
 
 @dataclass(frozen=True)
 class Graph:
-    """The linear model in an ONNX file.
+    """The linear model in an ONNX file."""
 
-    Attributes:
-        weights: W, shape (k, d), float32 or float64.
-        bias: b, shape (k,), same dtype.
-        features: The d input names.
-        targets: The k output names.
-        columns: The table's columns, if any is a category or has a fill value. Otherwise empty:
-            the features are the table's columns.
-        metadata: The file's metadata properties.
-    """
-
-    weights: NDArray[Any]
-    bias: NDArray[Any]
+    weights: NDArray[Any]  # W (k, d), float32 or float64
+    bias: NDArray[Any]  # b (k,), of the same dtype
     features: list[str]
     targets: list[str]
-    columns: list[Column]
+    columns: list[Column]  # the table's, if any is a category or has a fill value
     metadata: dict[str, str]
 
     @property
@@ -67,12 +57,7 @@ class Graph:
 
 
 def parse_graph(data: bytes, file: str = "model.onnx") -> Graph:
-    """Read the linear model in the bytes of an ONNX file; messages call it `file`.
-
-    Raises:
-        PackageError: If it is anything but the one-node graph with inline float32 or float64
-            initializers and gradline's metadata.
-    """
+    """Read the model in an ONNX file's bytes; refuse anything but the one-node graph."""
     try:
         return _model(data)
     except _GraphError as found:
@@ -82,7 +67,7 @@ def parse_graph(data: bytes, file: str = "model.onnx") -> Graph:
     raise PackageError(
         f"{file} is not the graph y = x @ W.T + b: {what}",
         code="not-the-graph",
-        hint="export it with gradline, or get the package again from where it was published",
+        hint=f"export it with gradline, or {GET_AGAIN}",
     )
 
 

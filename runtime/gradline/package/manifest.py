@@ -38,11 +38,7 @@ def dump_manifest(document: Mapping[str, Any]) -> bytes:
 
 
 def parse_manifest(data: bytes) -> dict[str, Any]:
-    """Read a manifest and check its seal and its members.
-
-    Raises:
-        PackageError: If the format is newer, the seal is broken, or members are missing or wrong.
-    """
+    """Read a manifest and check its seal and its members."""
     document = parse_json(data, "manifest.json")
     if not isinstance(document, dict):
         raise _broken("it is not an object")
@@ -64,11 +60,7 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
 
 
 def parse_json(data: bytes, what: str, most: int = VALUES) -> Any:
-    """Read strict JSON of at most `most` values from the file called `what`.
-
-    Raises:
-        PackageError: If it cannot be read.
-    """
+    """Read strict JSON of at most `most` values from the file called `what`."""
     try:
         return parse_strict(data.decode(), most)
     except (ValueError, RecursionError) as error:

@@ -19,19 +19,7 @@ from gradline.package.versions import Location, locate
 def read_package(
     path: str | Path, public_key: str | Path | None = None, name: str | None = None
 ) -> Package:
-    """Read the package at `path` and check everything that needs no computation.
-
-    Args:
-        path: artifacts/<name>, artifacts/<name>/<version>, or a bare ONNX file.
-        public_key: A PEM file. If given, the package must be signed with its private key.
-        name: The name that the package must have. By default <name> if `path` is
-            artifacts/<name>, and any name if `path` is a version or a file.
-
-    Raises:
-        InputError: If nothing is there, or the key cannot be used.
-        PackageError: If a file is missing, changed, or does not belong in a package, if the
-            signature is missing or by another key, or if the package has another name.
-    """
+    """Read the package at `path` and check everything that needs no computation; see `load`."""
     place = locate(path)
     if place.path.is_file():
         package = _read_bare(place.path, public_key is not None)
@@ -92,7 +80,6 @@ def _read_version(place: Location, public_key: str | Path | None) -> Package:
 
 
 def _check_name(found: str, asked: str | None, place: Location) -> None:
-    """Check that the package has the requested name, or the name of its folder."""
     expected = place.name if asked is None else asked
     if expected is None or found == expected:
         return
@@ -108,20 +95,12 @@ def _check_name(found: str, asked: str | None, place: Location) -> None:
 
 
 def read_manifest(version: Path) -> dict[str, Any]:
-    """Read the manifest of a version directory and check its seal; read no other file.
-
-    Raises:
-        PackageError: If it is missing, changed or invalid.
-    """
+    """Read the manifest of a version directory and check its seal; read no other file."""
     return parse_manifest(read_file(version / "manifest.json", MANIFEST_LIMIT))
 
 
 def check_files(package: Package) -> list[str]:
-    """Check size and hash of every file in the manifest; return their names.
-
-    Raises:
-        PackageError: If a file is missing or changed.
-    """
+    """Check size and hash of every file in the manifest; return their names."""
     names = list(package.manifest.get("files", {}))
     for name in names:
         read_member(package.path, package.manifest, name)
@@ -129,11 +108,7 @@ def check_files(package: Package) -> list[str]:
 
 
 def read_member(version: Path, manifest: Mapping[str, Any], name: str) -> bytes:
-    """Read one of the manifest's files and check its size and hash.
-
-    Raises:
-        PackageError: If it is missing or changed.
-    """
+    """Read one of the manifest's files and check its size and hash."""
     record = manifest["files"][name]
     data = read_file(version / name, min(record["bytes"], file_limit(name, manifest["schema"])))
     if len(data) != record["bytes"] or hashlib.sha256(data).hexdigest() != record["sha256"]:

@@ -18,14 +18,7 @@ from numpy.typing import NDArray
 def rounding_bound(
     x: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any], dtype: np.dtype[Any]
 ) -> NDArray[np.float64]:
-    """Bound |computed − exact| of every prediction, shape (n, k).
-
-    Args:
-        x: Rows, shape (n, d). These, weights and bias are already values of `dtype`.
-        weights: W, shape (k, d).
-        bias: b, shape (k,).
-        dtype: The dtype in which a host evaluates the graph.
-    """
+    """Bound |computed − exact| (n, k) for x (n, d), W (k, d) and b (k,), values of `dtype`."""
     u = float(np.finfo(dtype).eps) / 2  # the unit roundoff
     m = weights.shape[1] + 2
     gamma = m * u / (1 - m * u)

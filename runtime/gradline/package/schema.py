@@ -100,13 +100,7 @@ MEMBERS = {
 
 
 def fault(value: Any, expected: Any = MEMBERS, place: str = "") -> str | None:
-    """Find the first wrong value in a manifest or a part of it; return None if all are right.
-
-    Args:
-        value: The manifest or the part.
-        expected: A ValueType, Maybe, Each, a list of one type, or a dict of types by name.
-        place: The value's place in the manifest, such as "training.rows".
-    """
+    """Find the first wrong value at a place of a manifest; return None if all are right."""
     if isinstance(expected, ValueType):
         return None if expected.holds(value) else _not(expected.name, place)
     if isinstance(expected, Maybe):

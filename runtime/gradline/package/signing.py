@@ -31,17 +31,7 @@ def signature_path(version: Path) -> Path:
 
 
 def sign(package: Package, key: str | Path) -> Path:
-    """Sign a package, replacing an older signature; return the signature's path.
-
-    Args:
-        package: A version, already checked.
-        key: A PEM file with an unencrypted private key on P-256, P-384 or P-521.
-
-    Raises:
-        InputError: If the package is a bare ONNX file, or the key cannot be used.
-        PackageError: If the version holds anything but files.
-        OutputError: If the signature cannot be written.
-    """
+    """Sign a checked package, replacing an older signature; return the signature's path."""
     from gradline.atomic import write_whole
 
     if package.path.is_file():
@@ -69,15 +59,6 @@ def check_signature(version: Path, manifest: bytes, public_key: str | Path) -> N
 
     The manifest holds the hash of every other file. So code that continues with these bytes uses
     what was signed, even if files change in the meantime.
-
-    Args:
-        version: The version directory.
-        manifest: The bytes of its manifest.json.
-        public_key: A PEM file.
-
-    Raises:
-        InputError: If the key cannot be used.
-        PackageError: If the signature is missing, by another key, or of other files.
     """
     path = signature_path(version)
     if not path.exists():
@@ -105,14 +86,12 @@ def check_signature(version: Path, manifest: bytes, public_key: str | Path) -> N
 
 
 def _every_file() -> Any:
-    """Configure the library to hash all files, including Git's."""
     from model_signing.hashing import Config
 
     return Config().set_ignored_paths(paths=[], ignore_git_paths=False)
 
 
 def _signed_manifest(signature: bytes) -> str:
-    """Read the SHA-256 of manifest.json from a verified signature."""
     statement = json.loads(base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"]))
     resources = statement["predicate"]["resources"]
     found: str = next(r["digest"] for r in resources if r["name"] == "manifest.json")

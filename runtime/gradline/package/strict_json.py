@@ -11,17 +11,10 @@ VALUES = 400_000
 
 
 def parse_strict(text: str, most: int = VALUES) -> Any:
-    """Read a JSON text (RFC 8259).
+    """Read a JSON text (RFC 8259) with at most `most` commas and opening brackets.
 
-    Args:
-        text: The JSON.
-        most: The largest number of commas and opening brackets, and so of values.
-
-    Raises:
-        ValueError: If it is not JSON, has too many values, or has something that readers
-            understand differently: a repeated key, NaN, a number beyond float64, half a
-            surrogate pair.
-        RecursionError: If it is nested too deeply.
+    Refuse, with a ValueError, what readers understand differently: a repeated key, NaN, a number
+    beyond float64, half a surrogate pair. Deep nesting raises a RecursionError.
     """
     if sum(map(text.count, "[{,")) > most:
         raise ValueError(f"it has more than {most} values")

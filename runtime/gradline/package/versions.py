@@ -21,18 +21,11 @@ LAST_VERSION = 2**63 - 1  # other servers store versions in 64 bits
 
 @dataclass(frozen=True)
 class Location:
-    """The place of a model.
+    """The place of a model."""
 
-    Attributes:
-        path: The version directory, or the bare ONNX file.
-        version: The directory's number; None for a bare file or a directory of another name.
-        name: The package's name if artifacts/<name> was asked for; None if the version itself
-            was, which may be a mount or a copy.
-    """
-
-    path: Path
-    version: int | None
-    name: str | None = None
+    path: Path  # the version directory, or the bare ONNX file
+    version: int | None  # the directory's number, if its name is one
+    name: str | None = None  # if artifacts/<name> was asked for; a version may be a mount or copy
 
 
 def published_versions(folder: Path) -> list[int]:
@@ -43,16 +36,7 @@ def published_versions(folder: Path) -> list[int]:
 
 
 def locate(path: str | Path) -> Location:
-    """Find the version at `path`.
-
-    Args:
-        path: artifacts/<name> (its pinned version, else its newest), artifacts/<name>/<version>,
-            or a bare ONNX file.
-
-    Raises:
-        InputError: If nothing is there.
-        PackageError: If the pin cannot be read or names a version that is not there.
-    """
+    """Find a version: artifacts/<name> (pinned or newest), artifacts/<name>/<version> or a file."""
     path = Path(path)
     if path.is_file():
         return Location(path, None)
@@ -89,15 +73,7 @@ def _is_version(name: str) -> bool:
 
 
 def pinned_version(folder: Path, versions: list[int]) -> int | None:
-    """Read the version that artifacts/<name> is pinned to, or None.
-
-    Args:
-        folder: artifacts/<name>.
-        versions: The versions published there.
-
-    Raises:
-        PackageError: If the pin cannot be read or names a version that is not there.
-    """
+    """Read which of the published versions artifacts/<name> is pinned to, or None."""
     pin = folder / PIN
     if not os.path.lexists(pin):
         return None
@@ -124,7 +100,6 @@ def pinned_version(folder: Path, versions: list[int]) -> int | None:
 
 
 def _neighbours(folder: Path) -> str:
-    """Write a hint that lists the packages in a folder."""
     packages = sorted(
         str(p) for p in folder.glob("*") if published_versions(p) or (p / "manifest.json").is_file()
     )

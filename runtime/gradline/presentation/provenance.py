@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradline.formatting import chosen_ridge, count, float32_error, in_doubt, label, number, reached
-from gradline.terminal.layout import Facts, Heading, Part
+from gradline.terminal.layout import Element, Facts, Heading
 
 MOST = 8  # targets with an interval
 
 
-def descent(manifest: Mapping[str, Any]) -> list[Part]:
+def descent(manifest: Mapping[str, Any]) -> list[Element]:
     """List the epochs, the loss from first to last, its optimum and the learning rate."""
     training = manifest["training"]
     options = training["options"]
-    most, how = f"{options['epochs']:,}", f"{options['preconditioning']}, {training['gradient']}"
+    most, how = options["epochs"], f"{options['preconditioning']}, {training['gradient']}"
     rate, largest = number(training["learning_rate"]), number(training["largest_stable_rate"])
     pairs = [
-        ("epochs", f"{count(training['epochs'], 'epoch')} of at most {most} ({how})"),
+        ("epochs", f"{count(training['epochs'], 'epoch')} of at most {most:,} ({how})"),
         ("loss", f"{number(training['first_loss'])} → {number(training['last_loss'])}"),
         ("optimum", _optimum(manifest["certificates"]["optimality"])),
         ("rate", f"{rate}, the largest stable rate is {largest}"),
@@ -43,7 +43,7 @@ def _optimum(found: Mapping[str, Any]) -> str:
     return said
 
 
-def proofs(manifest: Mapping[str, Any]) -> list[Part]:
+def proofs(manifest: Mapping[str, Any]) -> list[Element]:
     """List what parity and the certificates prove."""
     parity, certificates = manifest["parity"], manifest["certificates"]
     verdict = certificates["float32"]
@@ -61,27 +61,21 @@ def proofs(manifest: Mapping[str, Any]) -> list[Part]:
     if found := manifest.get("intervals"):
         pairs.append(("intervals", _intervals(found)))
     if leverage := manifest.get("leverage"):
-        pairs.append(("leverage", _leverage(leverage)))
+        rule = leverage["rule"]
+        said = "the largest of a training row" if rule == "largest" else rule
+        pairs.append(("leverage", f"up to {number(leverage['limit'])}, {said}"))
     return [Heading("Proofs"), Facts(pairs), ""]
-
-
-def _leverage(found: Mapping[str, Any]) -> str:
-    """Say up to which leverage a prediction is no hidden extrapolation."""
-    said = "the largest of a training row" if found["rule"] == "largest" else found["rule"]
-    return f"up to {number(found['limit'])}, {said}"
 
 
 def _intervals(found: Mapping[str, Any]) -> str:
     quantile = found["quantiles"]["0.95"]
-    half = [
-        f"{label(name)} ± {number(value * quantile)}"
-        for name, value in found["residual_deviation"].items()
-    ]
+    deviations = found["residual_deviation"].items()
+    half = [f"{label(name)} ± {number(value * quantile)}" for name, value in deviations]
     shown = "; ".join(half[:MOST]) + "; …" * (len(half) > MOST)
     return f"at 95 % at least {shown} ({found['degrees_of_freedom']:,} degrees of freedom)"
 
 
-def origin(manifest: Mapping[str, Any]) -> list[Part]:
+def origin(manifest: Mapping[str, Any]) -> list[Element]:
     """List how the model was made, its warnings last."""
     training = manifest["training"]
     rows = training["rows"]

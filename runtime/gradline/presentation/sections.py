@@ -14,7 +14,7 @@ from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown
 from gradline.presentation.statistics import of_target, r_squared
 from gradline.presentation.t_quantile import half_width
-from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
+from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
@@ -22,26 +22,21 @@ FIGURES = ("minimum", "mean", "maximum", "deviation")
 SHOWN_INPUTS = 8  # in the example of a row
 
 
-def equations(
+def equation_facts(
     weights: Array,
     bias: Array,
     features: Sequence[str],
     targets: Sequence[str],
     importance: Array | None = None,
-) -> list[Part]:
+) -> list[Element]:
     """Write one equation for each target; see `gradline.formatting.equation_sides`."""
     both = equation_sides(weights, bias, features, targets, importance)
     return [Facts([(left, f"= {right}") for left, right in both], width=0, gap=1), ""]
 
 
-def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Part]:
-    """Tabulate the metrics of the training rows, and of the held-out rows if there are any.
-
-    Args:
-        found: By "training" and "held_out", then target: rmse, mae and r2; see the manifest.
-        targets: Targets to show.
-    """
-    parts: list[Part] = []
+def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
+    """Tabulate the targets' metrics on the training rows, and on the held-out rows if any."""
+    parts: list[Element] = []
     for which, by_target in found.items():
         if by_target:
             shown = [by_target[target] for target in targets]
@@ -49,31 +44,27 @@ def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Part]:
                 [label(target), number(m["rmse"]), number(m["mae"]), r_squared(m["r2"])]
                 for target, m in zip(targets, shown, strict=True)
             ]
-            parts.append(Table([[TITLES[which], "RMSE", "MAE", "R²"], *rows]))
+            parts.append(Grid([[TITLES[which], "RMSE", "MAE", "R²"], *rows]))
             if any(m["mae"] is None for m in shown):
                 parts.append("  MAE needs a second pass over the data and was not computed")
             parts.append("")
     return parts
 
 
-def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> list[Part]:
-    """Tabulate each target's coefficients, plain and standardized.
-
-    Standard errors and 95 % intervals are added if the manifest has the former.
-    """
+def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> list[Element]:
+    """Tabulate each target's coefficients, with errors and 95 % intervals if these are known."""
     statistics = manifest.get("statistics", {})
-    parts: list[Part] = [Heading("Coefficients")]
+    parts: list[Element] = [Heading("Coefficients")]
     if not statistics:
         parts += [f"  {_why_bare(manifest)}", ""]
-    d = len(graph.features)
     terms = statistics.get("terms", [*graph.features, "bias"])
     training = manifest["training"]
-    common = {
+    found = {
         **statistics,
         "terms": terms,
         "bias": training["options"]["bias"],
         "weighted": training["sample_weight"] is not None,
-        **({"level": 0.95} if statistics else {}),
+        "level": 0.95,
     }
     for j in shown.targets:
         target = graph.targets[j]
@@ -84,8 +75,8 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
         if statistics:
             known |= statistics["targets"][target]
             known |= _interval(known, statistics["residual_dof"])
-        places = [*shown.features_of(j), *range(d, len(terms))]
-        parts += [*of_target(target, {**common, "targets": {target: known}}, places), ""]
+        places = [*shown.features_of(j), *range(len(graph.features), len(terms))]
+        parts += [*of_target(target, known, found, places), ""]
     return parts
 
 
@@ -106,7 +97,6 @@ def _finite(values: Array) -> list[float | None]:
 
 
 def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None]]:
-    """Compute the ends of each coefficient's 95 % interval."""
     half = half_width(dof) if dof > 0 else 0.0  # otherwise no error is known
     pairs = list(zip(known["coefficient"], known["standard_error"], strict=True))
     return {
@@ -117,7 +107,7 @@ def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None
 
 def ranges(
     columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
-) -> list[Part]:
+) -> list[Element]:
     """Tabulate the ranges of the training rows, from the manifest's columns."""
     rows = [
         [label(name), *(number(columns[name][figure]) for figure in FIGURES)]
@@ -125,21 +115,13 @@ def ranges(
     ]
     more = len(columns) - len(rows)
     rest = [f"  … ({count(more, 'more column')})"] if more else []
-    return [Heading("Ranges"), Table([["trained on", *FIGURES], *rows]), *rest, ""]
+    return [Heading("Ranges"), Grid([["trained on", *FIGURES], *rows]), *rest, ""]
 
 
 def how_to_predict(
     package: str, inputs: Sequence[Column], features: Sequence[str], means: Array, table: str
-) -> list[Part]:
-    """Write lines to copy that predict a table, and in Python a row of means.
-
-    Args:
-        package: Path of the package.
-        inputs: The columns that a table must have; empty if they are the features.
-        features: The graph's d inputs.
-        means: Mean of each feature, shape (d,).
-        table: Path of a table.
-    """
+) -> list[Element]:
+    """Write lines to copy that predict a table, and in Python a row of the features' means (d,)."""
     import shlex
 
     shown = [f"{mean:.4g}" for mean in means]

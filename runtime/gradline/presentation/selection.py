@@ -11,29 +11,19 @@ from numpy.typing import NDArray
 
 from gradline.package.graph import Graph
 
+Array = NDArray[np.float64]
 MOST_FEATURES = 20  # a model with no more shows all of them, in the table's order
 MOST_TARGETS = 8
 LINES = 40  # of coefficients of a larger model, over all targets
 LEAST_FEATURES = 8
 
 
-def scales(
-    columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
-) -> NDArray[np.float64]:
-    """Divide the features' deviations by the targets': what W is multiplied by to standardize it.
-
-    Args:
-        columns: The manifest's columns, with the deviation of each.
-        features: The d input names.
-        targets: The k output names.
-
-    Returns:
-        Shape (k, d); not finite for a target without deviation.
-    """
+def scales(columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]) -> Array:
+    """Divide the features' deviations by the targets' (k, d): W is multiplied by them."""
     across = np.array([columns[name]["deviation"] for name in features], dtype=np.float64)
     along = np.array([columns[name]["deviation"] for name in targets], dtype=np.float64)
     with np.errstate(all="ignore"):
-        found: NDArray[np.float64] = across / along[:, None]
+        found: Array = across / along[:, None]
     return found
 
 
@@ -42,18 +32,15 @@ def standardized(
     columns: Mapping[str, Any],
     features: Sequence[str],
     targets: Sequence[str],
-) -> NDArray[np.float64]:
-    """Express W, shape (k, d), in target deviations per feature deviation; see `scales`."""
+) -> Array:
+    """Express W (k, d) in target deviations per feature deviation; see `scales`."""
     with np.errstate(all="ignore"):
-        found: NDArray[np.float64] = weights.astype(np.float64) * scales(columns, features, targets)
+        found: Array = weights.astype(np.float64) * scales(columns, features, targets)
     return found
 
 
 def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:
-    """Order the targets' indices by R², the worst first; a constant target has none and is first.
-
-    The R² is of the held-out rows if there are any.
-    """
+    """Order the targets' indices by R² on held-out rows, if any; the worst, or constant, first."""
     found = manifest["metrics"]
     scores = found["held_out"] or found["training"]
     r2 = [scores[target]["r2"] for target in targets]
@@ -62,18 +49,11 @@ def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int
 
 @dataclass(frozen=True)
 class Shown:
-    """The part of a model that is shown.
+    """The part of a model that is shown."""
 
-    Attributes:
-        standardized: W in target deviations per feature deviation, shape (k, d); not finite for
-            columns without deviation.
-        targets: Indices: all, or those that the model predicts worst.
-        most: Features shown for each target.
-    """
-
-    standardized: NDArray[np.float64]
-    targets: list[int]
-    most: int
+    standardized: Array  # (k, d); not finite for columns without deviation
+    targets: list[int]  # all, or those that the model predicts worst
+    most: int  # features shown for each target
 
     @classmethod
     def of(cls, graph: Graph, manifest: Mapping[str, Any], *, everything: bool) -> Shown:
@@ -101,7 +81,7 @@ class Shown:
         """Select the model's features by their largest weight for any shown target."""
         return self._largest(np.abs(self.standardized[self.targets]).max(axis=0))
 
-    def _largest(self, size: NDArray[np.float64]) -> list[int]:
+    def _largest(self, size: Array) -> list[int]:
         if self.most >= len(size):
             return list(range(len(size)))
         order = np.argsort(-np.nan_to_num(size, posinf=0.0), kind="stable")

@@ -6,32 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradline.formatting import chance, count, label, number, to_error
-from gradline.terminal.layout import Part, Table, as_text
+from gradline.terminal.layout import Element, Grid, as_text
 
 
 def statistics_lines(found: Mapping[str, Any]) -> list[str]:
-    """Tabulate each target's coefficients, with two lines on how well they fit.
-
-    Args:
-        found: model_dof, residual_dof, terms, and by target the lists coefficient, standard_error,
-            t, p and the fit's statistics. Optional: level, with the lists lower and upper; robust,
-            the name of robust standard errors; vif by term; bias (default True) and weighted
-            (default False), whether the model has a bias and its rows have weights.
-    """
-    terms = range(len(found["terms"]))
-    parts = [part for target in found["targets"] for part in (*of_target(target, found, terms), "")]
+    """Tabulate each target's coefficients, with two lines on how well they fit; see `of_target`."""
+    parts: list[Element] = []
+    for target, known in found["targets"].items():
+        parts += [*of_target(target, known, found, range(len(found["terms"]))), ""]
     return as_text(parts[:-1]).split("\n")
 
 
-def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> list[Part]:
+def of_target(
+    target: str, known: Mapping[str, Any], found: Mapping[str, Any], terms: Sequence[int]
+) -> list[Element]:
     """Tabulate a target's coefficients, with two lines on how well they fit if that is known.
 
-    Args:
-        target: The target's name.
-        found: See `statistics_lines`; terms and coefficients are enough.
-        terms: Indices of the terms to show, in this order.
+    `known` holds the lists coefficient, standard_error, t, p and the fit's statistics; `found`
+    holds model_dof, residual_dof, terms. Optional: level, with the lists lower and upper; robust,
+    the name of robust standard errors; vif by term; bias (default True) and weighted (default
+    False). `terms` are the indices of the terms to show, in this order.
     """
-    known = found["targets"][target]
     known = {**known, "vif": found["vif"]} if found.get("vif") else known
     columns = _columns(found, known)
     rows = [
@@ -41,7 +36,7 @@ def of_target(target: str, found: Mapping[str, Any], terms: Sequence[int]) -> li
     more = len(found["terms"]) - len(rows)
     rest = [f"  … ({count(more, 'more feature')})"] if more else []
     fit = ["", *_undetermined(known, found), *_fit(known, found)] if "residual_dof" in found else []
-    return [Table([[label(target), *columns], *rows]), *rest, *fit]
+    return [Grid([[label(target), *columns], *rows]), *rest, *fit]
 
 
 def _undetermined(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
@@ -83,7 +78,7 @@ def criterion(value: float | None) -> str:
     return "–" if value is None else f"{value:,.1f}"
 
 
-def _fit(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[Part]:
+def _fit(known: Mapping[str, Any], found: Mapping[str, Any]) -> list[Element]:
     model, dof = found["model_dof"], found["residual_dof"]
     r2, adjusted = r_squared(known["r2"]), r_squared(known["adjusted_r2"])
     share = "R²" if found.get("bias", True) else "R² about 0, as there is no bias,"

@@ -13,9 +13,6 @@ def half_width(dof: int) -> float:
 
     From Abramowitz and Stegun (1964): for many degrees of freedom 26.7.5, an expansion about the
     normal quantile; otherwise bisection of 26.7.3 and 26.7.4, finite sums for whole degrees.
-
-    Args:
-        dof: Degrees of freedom, 1 or more.
     """
     if dof > MANY:
         return _expanded(NORMAL, dof)

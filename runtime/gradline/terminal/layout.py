@@ -17,31 +17,20 @@ class Verbatim(str):
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows of cells, the head first: the first column to the left, the others to the right.
-
-    Attributes:
-        rows: All of the same length.
-        indent: Spaces before each line.
-    """
+class Grid:
+    """Rows of cells, the head first: the first column to the left, the others to the right."""
 
     rows: Sequence[Sequence[str]]
-    indent: int = 2
+    indent: int = 2  # spaces before each line
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Lines of a label and a text.
-
-    Attributes:
-        pairs: Label and text.
-        width: Least width of the labels.
-        gap: Spaces between label and text.
-    """
+    """Lines of a label and a text."""
 
     pairs: Sequence[tuple[str, str]]
-    width: int = 9
-    gap: int = 2
+    width: int = 9  # the least one of the labels
+    gap: int = 2  # between label and text
 
     @property
     def start(self) -> int:
@@ -49,16 +38,16 @@ class Facts:
         return 2 + max([self.width, *(len(name) for name, _ in self.pairs)]) + self.gap
 
 
-Part = str | Heading | Verbatim | Table | Facts  # a plain str is a line of prose
+Element = str | Heading | Verbatim | Grid | Facts  # a plain str is a line of prose
 
 
-def as_text(parts: Sequence[Part]) -> str:
+def as_text(parts: Sequence[Element]) -> str:
     """Write the parts as plain text, without wrapping any line."""
     return "\n".join(line for part in parts for line in _lines(part))
 
 
-def _lines(part: Part) -> list[str]:
-    if isinstance(part, Table):
+def _lines(part: Element) -> list[str]:
+    if isinstance(part, Grid):
         return aligned([[*map(printable, row)] for row in part.rows], " " * part.indent)
     if isinstance(part, Facts):
         pairs = [(printable(name), printable(text)) for name, text in part.pairs]

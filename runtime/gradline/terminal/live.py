@@ -24,14 +24,8 @@ class LiveLine:
         self._console = _Console(file=sys.stderr)
         self._live: Live | None = None
 
-    def draw(self, facts: str, share: float | None = None, curve: Sequence[float] = ()) -> None:
-        """Draw the facts behind a graph, if there is room for one.
-
-        Args:
-            facts: Text, the most important first; what does not fit is cut off.
-            share: How much is done, 0 to 1, shown as a bar; None if unknown.
-            curve: Evenly spaced heights, shown instead of the bar if there are any.
-        """
+    def redraw(self, facts: str, share: float | None = None, curve: Sequence[float] = ()) -> None:
+        """Draw the facts behind a bar of the share done (0 to 1), or a curve, if there is room."""
         text = Text(facts, no_wrap=True, overflow="ellipsis")
         graph = self._graph(share, curve)
         line: RenderableType = text

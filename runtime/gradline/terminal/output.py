@@ -24,7 +24,7 @@ from gradline.terminal.layout import as_text
 from gradline.terminal.printable import as_json, for_terminal, printable_lines
 
 if TYPE_CHECKING:
-    from gradline.terminal.layout import Part
+    from gradline.terminal.layout import Element
 
 # The commands' own signs, spelled for encodings that lack them.
 SPELLED = {
@@ -61,7 +61,7 @@ def _spell_or(other: Handler) -> Handler:
     return handle
 
 
-def show(parts: Sequence[Part]) -> None:
+def show(parts: Sequence[Element]) -> None:
     """Print text for people on stdout: styled on a terminal if rich is installed, else plain."""
     if is_styled(sys.stdout):
         with contextlib.suppress(ImportError):
@@ -74,17 +74,10 @@ def show(parts: Sequence[Part]) -> None:
 
 
 def say(answer: str | bytes, *, styled: bool = False) -> None:
-    """Print text in the terminal's encoding, or data unchanged, on stdout.
+    """Print text in the terminal's encoding, or data unchanged, on stdout; end if its reader left.
 
-    Characters that could move a terminal's cursor are replaced, in data only on a terminal.
-
-    Args:
-        answer: Text, or data.
-        styled: Keep the escape codes in the text.
-
-    Raises:
-        OutputError: If stdout is closed or full.
-        click.exceptions.Exit: If stdout's reader has left; the status is 0.
+    Characters that could move a terminal's cursor are replaced, in data only on a terminal. Text
+    that is `styled` keeps its escape codes.
     """
     if sys.stdout is None:
         raise unwritten("it is closed")
@@ -113,26 +106,8 @@ def say_json(record: Mapping[str, Any]) -> None:
     say(f"{text}\n".encode(errors="backslashreplace"))
 
 
-def tell(text: str) -> None:
-    """Print text on stderr, with any names and values; do nothing if stderr can't be written."""
-    _tell_marked("", "", text)
-
-
-def warn(text: str) -> None:
-    """Print a warning on stderr."""
-    _tell_marked("Warning: ", "yellow", text)
-
-
-def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
-    """Print an error on stderr; as JSON if --json is among the command's arguments."""
-    if "--json" in arguments:
-        tell(as_json({"error": code, "message": message, "hint": hint}))
-    else:
-        _tell_marked("Error: ", "red", message + (f"\n  {hint}" if hint else ""))
-
-
-def _tell_marked(mark: str, color: str, text: str) -> None:
-    """Print a mark such as "Error: " in a color, if there is one, and text on stderr."""
+def tell(text: str, mark: str = "", color: str = "") -> None:
+    """Print text on stderr, behind a mark in a color; do nothing if stderr can't be written."""
     _make_room()
     if color and _may_color() and sys.stderr.isatty() and is_styled(sys.stderr):
         with contextlib.suppress(ImportError):
@@ -143,6 +118,19 @@ def _tell_marked(mark: str, color: str, text: str) -> None:
         click.echo(mark + printable_lines(text), sys.stderr)
     except OSError:
         silence(sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    tell(text, "Warning: ", "yellow")
+
+
+def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
+    """Print an error on stderr; as JSON if --json is among the command's arguments."""
+    if "--json" in arguments:
+        tell(as_json({"error": code, "message": message, "hint": hint}))
+    else:
+        tell(message + (f"\n  {hint}" if hint else ""), "Error: ", "red")
 
 
 def silence(stream: TextIO | None) -> None:

@@ -26,15 +26,11 @@ NAMES = {  # singular and plural
 }
 
 
-class Progress:
+class ProgressDisplay:
     """Show how many rows, passes or epochs are done, their rate, and the loss.
 
-    Use it as a context manager and call it with (stage, count). A terminal gets a line that is
-    redrawn, if rich is installed; anything else gets plain lines.
-
-    Args:
-        quiet: Show nothing.
-        at_first: Called once, before the first count is shown.
+    A terminal gets a line that is redrawn, if rich is installed; anything else gets plain lines.
+    `at_first` is called once, before the first count is shown.
     """
 
     def __init__(self, *, quiet: bool = False, at_first: Callable[[], None] | None = None) -> None:
@@ -85,14 +81,12 @@ class Progress:
             tell(facts)
 
     def _begin(self, stage: str, count: int, now: float) -> None:
-        """Start a stage: the first one now, a later one at the end of the one before."""
         is_first, self._stage = not self._stage, stage
         self._started, self._before = (now, count) if is_first else (self._last_call, 0)
         if is_first or not self._is_live:  # a live line just goes on
             self._due = now + (LIVE_PATIENCE if self._is_live else PATIENCE)
 
     def _facts(self, count: int, seconds: float) -> list[str]:
-        """List what there is to report, the most important first."""
         facts = [f"{count:,} {NAMES[self._stage][count != 1]}"]
         if self._stage == "epochs" and not math.isnan(self._loss):
             facts.append(f"loss {number(self._loss)}")
@@ -113,13 +107,13 @@ class Progress:
             before_printing.append(self._line.wipe)
         if self._stage != "epochs":
             expected = self._expected.get(self._stage, 0)
-            self._line.draw(facts, share=min(self._count / expected, 1.0) if expected else None)
+            self._line.redraw(facts, share=min(self._count / expected, 1.0) if expected else None)
             return
         if 0 < self._loss < math.inf:
             self._curve.append(math.log(self._loss))
-        self._line.draw(facts, curve=self._curve)
+        self._line.redraw(facts, curve=self._curve)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,10 +12,10 @@ from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.style import Style
-from rich.table import Table as Grid
+from rich.table import Table
 from rich.text import Text
 
-from gradline.terminal.layout import Facts, Heading, Part, Table, Verbatim
+from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 from gradline.terminal.printable import printable
 
 NARROWEST = 20  # columns; narrower terminals wrap lines by themselves
@@ -28,14 +28,8 @@ def colored(text: str, color: str) -> str:
     return Style(color=color, bold=True).render(text, color_system=ColorSystem.STANDARD)
 
 
-def as_styled(parts: Sequence[Part], width: int, *, color: bool) -> str:
-    """Render the parts as text with a terminal's escape codes.
-
-    Args:
-        parts: What to print.
-        width: Columns of the terminal.
-        color: Allow colours and bold letters.
-    """
+def as_styled(parts: Sequence[Element], width: int, *, color: bool) -> str:
+    """Render the parts as text with a terminal's escape codes, `width` columns wide."""
     out = io.StringIO()
     console = Console(
         file=out,
@@ -51,9 +45,9 @@ def as_styled(parts: Sequence[Part], width: int, *, color: bool) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _renderables(part: Part, console: Console) -> Iterator[RenderableType]:
-    if isinstance(part, Table):
-        yield from _grids(part, console.width - part.indent)
+def _renderables(part: Element, console: Console) -> Iterator[RenderableType]:
+    if isinstance(part, Grid):
+        yield from _tables(part, console.width - part.indent)
     elif isinstance(part, Facts):
         for name, text in part.pairs:
             style = "yellow" if name == "warning" else "cyan"
@@ -92,12 +86,12 @@ def _lines(text: str, room: int) -> list[str]:
     return lines
 
 
-def _grids(table: Table, room: int) -> Iterator[RenderableType]:
-    """Yield the table, split by columns if it is too wide; each part repeats the first column.
+def _tables(grid: Grid, room: int) -> Iterator[RenderableType]:
+    """Yield tables: one, or several with the same first column if the grid is too wide.
 
     Before that, columns move closer, heads are wrapped and the first column is narrowed.
     """
-    columns = [[printable(cell) for cell in column] for column in zip(*table.rows, strict=True)]
+    columns = [[printable(cell) for cell in column] for column in zip(*grid.rows, strict=True)]
     widths = [max(map(cell_len, column)) for column in columns]
     gap = 2
     groups = [range(1, len(columns))]
@@ -111,12 +105,12 @@ def _grids(table: Table, room: int) -> Iterator[RenderableType]:
         if group.start > 1:
             yield Text()
         places = (0, *group)
-        grid = _grid([columns[j] for j in places], [widths[j] for j in places], gap)
-        yield Padding(grid, (0, 0, 0, table.indent))
+        table = _table([columns[j] for j in places], [widths[j] for j in places], gap)
+        yield Padding(table, (0, 0, 0, grid.indent))
 
 
 def _groups(widths: Sequence[int], room: int) -> list[range]:
-    """Deal the columns after the first to grids, in order and as many to each as fit."""
+    """Deal the columns after the first to tables, in order and as many to each as fit."""
     groups, start, used = [], 1, widths[0]
     for column, width in enumerate(widths[1:], 1):
         if column > start and used + width > room:
@@ -126,8 +120,8 @@ def _groups(widths: Sequence[int], room: int) -> list[range]:
     return [*groups, range(start, len(widths))]
 
 
-def _grid(columns: Sequence[Sequence[str]], widths: Sequence[int], gap: int) -> Grid:
-    grid = Grid(
+def _table(columns: Sequence[Sequence[str]], widths: Sequence[int], gap: int) -> Table:
+    table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -135,7 +129,7 @@ def _grid(columns: Sequence[Sequence[str]], widths: Sequence[int], gap: int) -> 
         header_style="bold",
     )
     for place, ((head, *_), width) in enumerate(zip(columns, widths, strict=True)):
-        grid.add_column(
+        table.add_column(
             Text(head),
             overflow="fold",
             justify="right" if place else "left",
@@ -143,5 +137,5 @@ def _grid(columns: Sequence[Sequence[str]], widths: Sequence[int], gap: int) -> 
             max_width=width,
         )
     for row in zip(*(cells for _, *cells in columns), strict=True):
-        grid.add_row(*map(Text, row))
-    return grid
+        table.add_row(*map(Text, row))
+    return table
