@@ -76,7 +76,7 @@ def test_without_data_the_orchard_is_trained_and_published(run: Run) -> None:
 
 def test_verbose_adds_training_and_proofs(run: Run) -> None:
     added = (
-        "RMSE of the last epoch 0.6951, the optimum",
+        "RMSE of the last epoch 0.6951, reached the optimum",
         "every coefficient certified as the correctly rounded optimum",
         "PyTorch, TorchScript and ONNX Runtime each within the rounding bound",
         "float32, which adds up to",
@@ -118,7 +118,7 @@ def test_the_tutorials_run_reports_its_last_rmse_and_the_distance_to_the_optimum
     tutorial = "--preconditioning none --learning-rate 1e-4 --epochs 100 --seed 1337 --tolerance 0"
     done = run("train-and-export", "--verbose", *tutorial.split())
     assert done.status == 0
-    assert "RMSE of the last epoch 2.3694, not yet the optimum" in done.out
+    assert "RMSE of the last epoch 2.3694, stopped before the optimum" in done.out
     assert "RMSE at the optimum 0.6951" in done.err
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,10 +19,6 @@ from gradline.terminal.interrupts import ending_at_once
 from gradline_export.publish.fingerprints import begin
 from gradline_trainer.options import MAX_CATEGORIES, ROBUST_KINDS, Accepted, Options, accepted
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
-AT_LEAST_2 = Accepted("", "a whole number of 2 or more", number=int, least=2)
 FILE = click.Path(path_type=Path)
 
 
@@ -32,10 +29,6 @@ class Number(click.ParamType["float | str"]):
 
     def __init__(self, values: Accepted) -> None:
         self.values = values
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """Name the value in the help."""
-        return "|".join(["NUMBER", *self.values.words])
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -54,14 +47,6 @@ class Number(click.ParamType["float | str"]):
             self.fail(f"{value!r} is not {values.expected}", param, ctx)
         return number
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Complete the words."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(w) for w in self.values.words if w.startswith(incomplete)]
-
 
 class _TrainingCommand(click.Command):
     """A command whose flag --robust takes no value."""
@@ -78,17 +63,25 @@ class _TrainingCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-def training_option(name: str) -> Callable[[Any], Any]:
-    """Declare a command's option from the field of `Options` with that name."""
-    values, default = accepted()[name], getattr(Options, name)
-    numeric = values.number is not None
-    return click.option(
-        f"--{name.replace('_', '-')}",
-        default=default,
-        show_default=default is not None,
-        type=Number(values) if numeric else click.Choice(values.words),
-        help=values.help,
-    )
+def training_options(command: Any) -> Any:
+    """Add an option for each field of `Options` that declares its values, in their order."""
+    for name, values in reversed(accepted().items()):
+        default = getattr(Options, name)
+        numeric = values.number is not None
+        command = click.option(
+            f"--{name.replace('_', '-')}",
+            default=default,
+            show_default=default is not None,
+            type=Number(values) if numeric else click.Choice(values.words),
+            metavar="|".join(["NUMBER", *values.words]) if numeric else None,
+            shell_complete=partial(_complete, values.words),
+            help=values.help,
+        )(command)
+    return command
+
+
+def _complete(words: tuple[str, ...], _ctx: object, _param: object, typed: str) -> list[str]:
+    return [word for word in words if word.startswith(typed)]
 
 
 def repeated(*names: str, metavar: str, help: str) -> Callable[[Any], Any]:
@@ -123,7 +116,8 @@ def repeated(*names: str, metavar: str, help: str) -> Callable[[Any], Any]:
     "--max-categories",
     default=MAX_CATEGORIES,
     show_default=True,
-    type=Number(AT_LEAST_2),
+    type=click.IntRange(2),
+    metavar="NUMBER",
     help="Most values that a --one-hot column may have.",
 )
 @click.option("--sample-weight", metavar="NAME", help="Column of row weights, 0 or more.")
@@ -136,29 +130,15 @@ def repeated(*names: str, metavar: str, help: str) -> Callable[[Any], Any]:
     type=FILE,
     help="Folder of packages.",
 )
-@training_option("epochs")
-@training_option("learning_rate")
-@training_option("momentum")
-@training_option("tolerance")
-@training_option("seed")
-@training_option("preconditioning")
-@training_option("gradient")
-@training_option("arithmetic")
-@training_option("dependent")
-@training_option("ridge")
-@training_option("folds")
+@training_options
 @click.option("--no-bias", is_flag=True, help="Learn y = x @ W.T.")
-@training_option("dtype")
-@training_option("missing")
 @repeated(
-    *("--null", "nulls"),
+    "--null",
     metavar="TOKEN",
     help="Text that also means missing, beside empty, NA, N/A, NaN and null; repeat.",
 )
 @click.option("--separator", metavar="C", help="Separator of CSV files. Default: by extension.")
 @click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
-@training_option("holdout")
-@training_option("device")
 @click.option(
     "--engine",
     default="local",
@@ -241,8 +221,8 @@ def command(**options: Any) -> None:
         begin(options["data"])
     try:
         with ending_at_once(["--json"] if options["as_json"] else []):
-            from gradline_export.train_and_export import run
+            from gradline_export.train_and_export import train_and_export
     finally:
         gc.freeze()
         gc.enable()
-    run(notes=notes, **options)
+    train_and_export(notes=notes, **options)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from gradline.atomic import check_output, check_writable
@@ -25,7 +23,7 @@ from gradline_export.freeze.freezing import freeze
 from gradline_export.publish.publishing import check_name, check_place, publish
 from gradline_export.summary import summary, summary_record
 from gradline_trainer.fitting import fit
-from gradline_trainer.moments.saved_moments import PRIVATE, SavedMoments
+from gradline_trainer.moments.saved_moments import PRIVATE
 from gradline_trainer.orchard import TARGETS, orchard
 from gradline_trainer.result import Fit
 from gradline_trainer.saved.files import load_moments, save_moments
@@ -34,45 +32,36 @@ DISTRIBUTIONS = ("scipy.special",)
 PLOTS = ("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg")
 
 
-def run(
+def train_and_export(
     *,
     data: str | None,
     name: str | None,
     output: Path,
     targets: tuple[str, ...],
+    features: tuple[str, ...],
     notes: dict[str, str],
-    from_moments: Path | None = None,
-    save_moments: Path | None = None,
+    from_moments: Path | None,
+    save_moments: Path | None,
     torch_export: bool,
-    intervals: bool = False,
+    intervals: bool,
+    no_bias: bool,
     no_report: bool,
     no_fingerprint: bool,
     as_json: bool,
     quiet: bool,
-    verbose: bool = False,
+    verbose: bool,
     **options: Any,
 ) -> None:
-    """Train on `data` (None: the built-in orchard table), publish the package, print the summary.
+    """Train on `data`, saved moments or the built-in orchard table; publish, and print a summary.
 
     Raises:
         GradlineError: With nothing published.
     """
-    if data is not None and from_moments is not None:
-        raise InputError(
-            f"both DATA {data!r} and --from-moments {from_moments}: expected one of them",
-            code="bad-option",
-            hint="leave out one of the two",
-        )
-    if data is not None and not targets:
-        raise InputError(
-            "no target: which columns of DATA to predict?",
-            code="no-target",
-            hint="--target NAME, repeated for several",
-        )
+    _check_source(data, from_moments, targets)
     if intervals:
         from gradline_export.freeze.intervals import refuse_intervals
 
-        refuse_intervals(options.get("ridge", 0))
+        refuse_intervals(options["ridge"])
     source = data or from_moments
     package = check_name(name or (stem(source) if source else "orchard"))
     check_place(output, package)
@@ -82,15 +71,26 @@ def run(
         check_writable(save_moments)
     # If matplotlib finds no folder for its cache, it makes a temporary one, and a warning.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    for_programs = as_json and not sys.stderr.isatty()  # stderr then holds nothing but an error
     later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
-    ahead = partial(_import_ahead, later)
-    with ProgressDisplay(quiet=quiet or for_programs, at_first=ahead if data else None) as progress:
-        table = data if from_moments is None else load_moments(from_moments)
-        options["keep_moments"] = save_moments is not None
-        trained = _train(table, targets, progress, options)
+    ahead = Thread(target=_import_all, args=[later])
+    for_programs = as_json and not sys.stderr.isatty()  # stderr then holds nothing but an error
+    with ProgressDisplay(
+        quiet=quiet or for_programs, at_first=ahead.start if data else None
+    ) as progress:
+        table: Any = data or orchard()
+        if from_moments is not None:
+            table = load_moments(from_moments)
+        trained = fit(
+            table,
+            targets or (TARGETS if source is None else None),
+            features or None,
+            bias=not no_bias,
+            keep_moments=save_moments is not None,
+            progress=progress,
+            **options,
+        )
     for warning in trained.warnings * (not as_json):
-        warn(f"{warning}")
+        warn(warning)
     frozen = freeze(
         trained,
         package,
@@ -115,21 +115,19 @@ def run(
         warn(f"{error}; the package is published as {path}")
 
 
-def _train(
-    table: str | SavedMoments | None,
-    targets: tuple[str, ...],
-    progress: ProgressDisplay,
-    options: dict[str, Any],
-) -> Fit:
-    return fit(
-        orchard() if table is None else table,
-        targets or (TARGETS if table is None else None),
-        options.pop("features") or None,
-        null=options.pop("nulls"),
-        bias=not options.pop("no_bias"),
-        progress=progress,
-        **options,
-    )
+def _check_source(data: str | None, from_moments: Path | None, targets: tuple[str, ...]) -> None:
+    if data is not None and from_moments is not None:
+        raise InputError(
+            f"both DATA {data!r} and --from-moments {from_moments}: expected one of them",
+            code="bad-option",
+            hint="leave out one of the two",
+        )
+    if data is not None and not targets:
+        raise InputError(
+            "no target: which columns of DATA to predict?",
+            code="no-target",
+            hint="--target NAME, repeated for several",
+        )
 
 
 def _save(fit: Fit, path: Path, as_json: bool) -> Fit:
@@ -143,11 +141,7 @@ def _save(fit: Fit, path: Path, as_json: bool) -> Fit:
     return replace(fit, warnings=[*fit.warnings, warning])
 
 
-def _import_ahead(modules: Sequence[str]) -> None:
-    threading.Thread(target=_import_all, args=[modules]).start()
-
-
-def _import_all(modules: Sequence[str]) -> None:
+def _import_all(modules: tuple[str, ...]) -> None:
     with suppress(Exception):  # the code that needs them will raise it
         for module in modules:
             import_module(module)

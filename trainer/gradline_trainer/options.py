@@ -19,28 +19,17 @@ MOST_FOLDS = 1_000  # each one's moments are held in memory
 
 @dataclass(frozen=True)
 class Accepted:
-    """The values that an option takes, and its help.
-
-    Attributes:
-        help: For the command line.
-        expected: Completes the message "… expected".
-        words: Accepted texts, such as "auto".
-        number: int or float if numbers from `least` to below `below` are accepted.
-    """
+    """The values that an option takes, and its help."""
 
     help: str
-    expected: str
-    words: tuple[str, ...] = ()
-    number: type[int | float] | None = None
+    expected: str  # ends the message "NAME = VALUE, expected …"
+    words: tuple[str, ...] = ()  # such as "auto"
+    number: type[int | float] | None = None  # also from `least` to below `below`
     least: float = 0
     below: float = math.inf
 
     def checked(self, name: str, value: Any) -> Any:
-        """Return an accepted value, with NumPy's numbers as Python's own.
-
-        Raises:
-            InputError: For any other value.
-        """
+        """Check a value, and turn NumPy's numbers into Python's own."""
         if isinstance(value, str) and value in self.words:
             return value
         convert: Any = self.number
@@ -213,17 +202,12 @@ class Options:
 
     @classmethod
     def of(cls, **given: Any) -> Options:
-        """Make options of keywords.
-
-        Raises:
-            InputError: For an unknown keyword, with the nearest one, or a value out of range.
-        """
+        """Make options of keywords; suggest the nearest option for an unknown one."""
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                raise InputError(
-                    f"unknown option {name!r}", code="unknown-option", hint=nearest(name, known)
-                )
+                hint = nearest(name, known)
+                raise InputError(f"unknown option {name!r}", code="unknown-option", hint=hint)
         return cls(**given)
 
     @property
@@ -255,42 +239,25 @@ def accepted() -> dict[str, Accepted]:
     return {f.name: f.metadata["accepted"] for f in fields(Options) if f.metadata}
 
 
-def _bad(name: str, value: object, expected: str) -> InputError:
-    return InputError(f"{name} = {value!r}, expected {expected}", code="bad-option")
-
-
 def check_arguments(
     table: Any, sample_weight: Any, separator: Any, max_categories: Any, **names: Any
 ) -> None:
-    """Check that names are text, and that weights come in the same form as the table.
-
-    Args:
-        table: What `fit` learns from; a tuple is a pair (X, Y).
-        sample_weight: A column's name; for a pair an array.
-        separator: One character, or None.
-        max_categories: A whole number.
-        **names: By argument: a name, several, or None.
-
-    Raises:
-        InputError: With the argument's name and what was expected.
-    """
+    """Check the arguments of `fit` that are no options; `names` are those that name columns."""
     for role, given in names.items():
         if not (given is None or isinstance(given, str) or _all_text(given)):
-            raise _unexpected(
-                role, given, "text, or a list of texts", "a column labelled 0 is called '0'"
-            )
+            hint = "a column labelled 0 is called '0'"
+            raise _bad(role, given, "text, or a list of texts", hint)
     if type(max_categories) is not int or max_categories < 2:
         raise _bad("max_categories", max_categories, "2 or more")
     if not (separator is None or isinstance(separator, str)):
-        raise _unexpected("separator", separator, "one character", "such as ';'")
+        raise _bad("separator", separator, "one character", "such as ';'")
     if isinstance(table, tuple):
         if isinstance(sample_weight, str):
-            expected, hint = "an array of shape (n,)", "a pair (X, Y) has no named columns"
-            raise _unexpected("sample_weight", sample_weight, expected, hint)
+            hint = "a pair (X, Y) has no named columns"
+            raise _bad("sample_weight", sample_weight, "an array of shape (n,)", hint)
     elif not (sample_weight is None or isinstance(sample_weight, str)):
-        expected = "the name of a column of the table"
         hint = "put the weights into the table, or give arrays: fit((X, Y), sample_weight=w)"
-        raise _unexpected("sample_weight", sample_weight, expected, hint)
+        raise _bad("sample_weight", sample_weight, "the name of a column of the table", hint)
 
 
 def _all_text(names: object) -> bool:
@@ -298,6 +265,6 @@ def _all_text(names: object) -> bool:
     return several and all(isinstance(name, str) for name in names)  # type: ignore[attr-defined]
 
 
-def _unexpected(role: str, given: object, expected: str, hint: str) -> InputError:
-    shown = repr(given) if len(repr(given)) <= 60 else f"a {type(given).__name__}"
-    return InputError(f"{role} = {shown}, expected {expected}", code="bad-option", hint=hint)
+def _bad(name: str, value: object, expected: str, hint: str = "") -> InputError:
+    shown = repr(value) if len(repr(value)) <= 60 else f"a {type(value).__name__}"
+    return InputError(f"{name} = {shown}, expected {expected}", code="bad-option", hint=hint)

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.formatting import float32_error
 from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 from gradline_trainer.moments.partial_sums import PartialSums
 
@@ -24,21 +25,16 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Float32Certificate:
-    """The verdict on float32, with the figures of the target that it suits least.
-
-    Attributes:
-        verdict: "holds" or "fails".
-        target: The target's name.
-        error: Three times the estimated RMS error that float32 adds, in the target's units.
-        limit: The largest error allowed.
-        column: The feature that contributes most to the error.
-    """
+    """The verdict on float32, with the figures of the target that it suits least."""
 
     verdict: Literal["holds", "fails"]
     target: str
-    error: float
-    limit: float
-    column: str
+    error: float  # three times the estimated RMS error that float32 adds, in the target's units
+    limit: float  # the largest error allowed
+    column: str  # the feature that contributes most to the error
+
+    def __str__(self) -> str:
+        return float32_error(self.error, self.target, self.limit, self.column)
 
 
 def certify_float32(
@@ -52,14 +48,8 @@ def certify_float32(
 ) -> Float32Certificate:
     """Certify a graph with float64 weights W (k, d) and bias b (k,).
 
-    Args:
-        moments: Moments of the training rows of [features, targets].
-        weights: W.
-        bias: b.
-        residual_deviation: RMSE of each target, shape (k,).
-        features: The d input names.
-        targets: The k output names.
-        sums: Sums over the rows, if the moments are of single columns.
+    `residual_deviation` is the RMSE of each target, shape (k,); `sums` are given if the moments are
+    of single columns.
     """
     d = len(features)
     mean = moments.mean[:d]
@@ -119,13 +109,13 @@ def _errors(
 ) -> Array:
     """Split one target's mean squared error among the features, shape (d,).
 
-    The error of rounding W and b is shared in proportion to the columns' own parts. The error of a
-    partial sum belongs to its last column; the sum with the bias belongs to the last feature.
+    Rounding W and b is shared in proportion to the columns' own parts. A partial sum belongs to its
+    last column, the sum with the bias to the last feature.
     """
     change = weights - weights.astype(np.float32)
     own = (change * mean) ** 2 + change**2 * variance + np.finfo(np.float64).tiny
     inputs = U**2 * weights**2 * (variance + mean**2) * ~float32
     accumulation = U**2 * partial
     accumulation[-1] += U**2 * (partial[-1] + 2 * bias * (weights @ mean) + bias**2)
-    result: Array = rounding * own / own.sum() + inputs + accumulation
-    return result
+    shares: Array = rounding * own / own.sum() + inputs + accumulation
+    return shares

@@ -10,7 +10,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
+from gradline.columns.encoding import Column, dump_columns
 from gradline.errors import InputError
 from gradline.package.graph import FORMAT, IR_VERSION, OPSET
 from gradline_export.linear import LinearModel
@@ -29,29 +30,19 @@ from gradline_export.linear import LinearModel
 def to_onnx(
     weights: NDArray[Any],
     bias: NDArray[Any],
-    *,
     name: str,
     features: list[str],
     targets: list[str],
-    columns: list[dict[str, Any]] | None = None,
+    inputs: Sequence[Column] = (),
 ) -> bytes:
-    """Write the ONNX model y = Gemm(x, W, b, transB=1), checked by onnx.
-
-    Args:
-        weights: W, shape (k, d), float32 or float64.
-        bias: b, shape (k,), same dtype.
-        name: The model's name.
-        features: The d input names.
-        targets: The k output names.
-        columns: Categories and fill values, from `gradline.columns.encoding.dump_columns`.
-    """
+    """Write y = Gemm(x, W, b, transB=1) as a model, for W (k, d) and b (k,) of one dtype."""
     element = helper.np_dtype_to_tensor_dtype(weights.dtype)
-    targets_count, features_count = weights.shape
+    k, d = weights.shape
     graph = helper.make_graph(
         [helper.make_node("Gemm", ["x", "W", "b"], ["y"], transB=1)],
         "gradline",
-        [helper.make_tensor_value_info("x", element, ["N", features_count])],
-        [helper.make_tensor_value_info("y", element, ["N", targets_count])],
+        [helper.make_tensor_value_info("x", element, ["N", d])],
+        [helper.make_tensor_value_info("y", element, ["N", k])],
         [numpy_helper.from_array(weights, "W"), numpy_helper.from_array(bias, "b")],
     )
     properties = {
@@ -61,6 +52,7 @@ def to_onnx(
         "gradline.name": name,
         "gradline.targets": json.dumps(targets, ensure_ascii=False),
     }
+    columns = dump_columns(inputs)
     if columns is not None:
         properties["gradline.columns"] = json.dumps(columns, ensure_ascii=False)
     return serialize(graph, dict(sorted(properties.items())))
@@ -82,11 +74,7 @@ def serialize(graph: onnx.GraphProto, properties: dict[str, str]) -> bytes:
 
 
 def to_torchscript(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
-    """Build the TorchScript archive of W (k, d) and b (k,).
-
-    Raises:
-        InputError: If the environment switches TorchScript off.
-    """
+    """Build the TorchScript archive of W (k, d) and b (k,)."""
     model = LinearModel(torch.from_numpy(weights), torch.from_numpy(bias))
     buffer = io.BytesIO()
     with without_deprecation_notices():
@@ -127,10 +115,7 @@ def to_torch_export(weights: NDArray[Any], bias: NDArray[Any]) -> bytes:
 
 
 def _reproducible(archive: bytes) -> bytes:
-    """Rewrite a PyTorch archive uncompressed, sorted and undated.
-
-    Debug records hold source paths, and the serialization id is random: both are left out.
-    """
+    """Rewrite a PyTorch archive uncompressed, sorted, undated, without source paths or its id."""
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
         for name in sorted(source.namelist()):

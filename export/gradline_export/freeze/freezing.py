@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import dump_columns
 from gradline.errors import PackageError, RefusedError
-from gradline.formatting import float32_error
 from gradline.package.golden import Golden
 from gradline.package.graph import parse_graph
 from gradline.package.manifest import dump_manifest, file_record, parse_manifest
@@ -27,28 +25,14 @@ from gradline_trainer.result import Fit
 
 @dataclass(frozen=True)
 class Frozen:
-    """A package's files, proved and sealed, not yet published.
+    """A package's files, proved and sealed, not yet published."""
 
-    Attributes:
-        name: The package's name.
-        files: Bytes by file name, the manifest last.
-        weights: W as frozen, shape (k, d), in the graph's dtype.
-        bias: b as frozen, shape (k,).
-        certificate: Whether float32 is accurate enough.
-        parity: Each host's distance from the exact values.
-    """
-
-    name: str
-    files: dict[str, bytes]
-    weights: NDArray[Any]
-    bias: NDArray[Any]
+    files: dict[str, bytes]  # by name, the manifest last
+    manifest: dict[str, Any]
+    weights: NDArray[Any]  # W as frozen, shape (k, d), in the graph's dtype
+    bias: NDArray[Any]  # b as frozen, shape (k,)
     certificate: Float32Certificate
     parity: list[HostParity]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The graph's dtype."""
-        return self.weights.dtype
 
 
 @known_state()
@@ -73,7 +57,8 @@ def freeze(
         fit.partial_sums,
     )
     dtype = _choose_dtype(fit, certificate)
-    weights, bias = _rounded(fit, dtype)
+    rests = (fit.exact.weights_rest, fit.exact.bias_rest) if fit.exact else (None, None)
+    weights, bias = rounded(fit.weights, dtype, rests[0]), rounded(fit.bias, dtype, rests[1])
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
         raise RefusedError(
             f"a weight is outside the range of {dtype}",
@@ -81,14 +66,7 @@ def freeze(
             hint="rescale the target or the features",
         )
     files = {
-        "model.onnx": to_onnx(
-            weights,
-            bias,
-            name=name,
-            features=fit.features,
-            targets=fit.targets,
-            columns=dump_columns(fit.columns.inputs),
-        ),
+        "model.onnx": to_onnx(weights, bias, name, fit.features, fit.targets, fit.columns.inputs),
         "model.pt": to_torchscript(weights, bias),
     }
     if torch_export:
@@ -97,65 +75,37 @@ def freeze(
     golden = golden_rows(fit.moments, weights, bias, fit.options.seed)
     rows = parity_rows(golden, weights, bias)
     parity = check_parity(frozen_hosts(weights, bias, files), rows, weights, bias)
-    files["golden.json"] = Golden(
-        golden,
-        exact_outputs(golden, weights, bias),
-        rounding_bound(golden, weights, bias, dtype),
-    ).dump()
-    document = build_manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
+    outputs = exact_outputs(golden, weights, bias)
+    bounds = rounding_bound(golden, weights, bias, dtype)
+    files["golden.json"] = Golden(golden, outputs, bounds).dump()
+    manifest = build_manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
     if intervals:
-        document["intervals"], files["intervals.onnx"] = _intervals(fit, golden)
-    document["files"] = {file: file_record(data) for file, data in files.items()}
+        from gradline_export.freeze.intervals import freeze_intervals
+
+        manifest["intervals"], files["intervals.onnx"] = freeze_intervals(fit, golden)
+    manifest["files"] = {file: file_record(data) for file, data in files.items()}
     if report:
         from gradline_export.report.report import to_report
 
-        files["report.html"] = page = to_report(document, fit, weights, bias)
-        document["files"]["report.html"] = file_record(page)
-    files["manifest.json"] = _loadable(dump_manifest(document))
-    return Frozen(name, files, weights, bias, certificate, parity)
-
-
-def _intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
-    """Make the manifest's entry on intervals and their graph, proved on these rows."""
-    from gradline_export.freeze.intervals import interval_terms, prove_intervals
-
-    terms = interval_terms(fit)
-    record, data = terms.record(fit.targets), terms.to_onnx()
-    prove_intervals(terms, data, rows, record["quantiles"]["0.95"])
-    return record, data
-
-
-def _loadable(manifest: bytes) -> bytes:
-    """Check that the runtime would load the manifest; return its bytes."""
+        files["report.html"] = page = to_report(manifest, fit, weights, bias)
+        manifest["files"]["report.html"] = file_record(page)
+    files["manifest.json"] = dump_manifest(manifest)
     try:
-        parse_manifest(manifest)
+        parse_manifest(files["manifest.json"])
     except PackageError as error:
         raise RefusedError(
             f"the package could not be loaded: {error}",
             code="too-large",
             hint="fewer features or notes: --feature, --exclude",
         ) from error
-    return manifest
-
-
-def _rounded(fit: Fit, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Round W and b to `dtype`, from all of their known digits."""
-    if fit.exact is None:
-        return rounded(fit.weights, dtype), rounded(fit.bias, dtype)
-    return (
-        rounded(fit.weights, dtype, fit.exact.weights_rest),
-        rounded(fit.bias, dtype, fit.exact.bias_rest),
-    )
+    return Frozen(files, manifest, weights, bias, certificate, parity)
 
 
 def _choose_dtype(fit: Fit, certificate: Float32Certificate) -> np.dtype[Any]:
     asked = fit.options.dtype
     if asked == "float32" and certificate.verdict == "fails":
         raise RefusedError(
-            f"float32 is not accurate enough for {certificate.target!r}: "
-            + float32_error(
-                certificate.error, certificate.target, certificate.limit, certificate.column
-            ),
+            f"float32 is not accurate enough for {certificate.target!r}: {certificate}",
             code="float32-refused",
             hint="use --dtype auto or float64, or subtract a constant from that column",
         )

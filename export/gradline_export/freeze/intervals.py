@@ -107,6 +107,14 @@ class Intervals:
         return serialize(graph, {})
 
 
+def freeze_intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
+    """Make the manifest's entry on intervals and their graph, proved on rows of shape (n, d)."""
+    terms = interval_terms(fit)
+    record, data = terms.record(fit.targets), terms.to_onnx()
+    prove_intervals(terms, data, rows, record["quantiles"]["0.95"])
+    return record, data
+
+
 def refuse_intervals(ridge: float | str) -> None:
     """Refuse intervals with a ridge penalty, before the run starts."""
     if ridge:

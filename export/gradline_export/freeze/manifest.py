@@ -50,7 +50,10 @@ def build_manifest(
         "schema": schema if columns is None else {**schema, "columns": columns},
         "training": _training_record(fit, fingerprint, notes),
         "columns": column_record(fit),
-        "metrics": metrics_record(fit),
+        "metrics": {
+            which: found and {target: asdict(m) for target, m in found.items()}
+            for which, found in fit.metrics.items()
+        },
         **_statistics_record(fit),
         **leverage_record(fit, dtype),
         "parity": {
@@ -59,27 +62,19 @@ def build_manifest(
             "within": [host.host for host in parity],
         },
         "certificates": {
-            "float32": _finite(asdict(certificate)),
-            "optimality": _optimality(fit),
-            **exactness_record(fit),
+            # JSON has no infinity.
+            "float32": {k: v if v != np.inf else None for k, v in asdict(certificate).items()},
+            "optimality": {
+                "converged": fit.converged,
+                **asdict(fit.optimality),
+                **({"supposed_dependent": fit.supposed} if fit.supposed else {}),
+            },
+            **_exactness_record(fit),
         },
     }
 
 
-def metrics_record(fit: Fit) -> dict[str, Any]:
-    """Record the metrics on the training and the held-out rows, by target."""
-    return {
-        which: found and {target: asdict(m) for target, m in found.items()}
-        for which, found in fit.metrics.items()
-    }
-
-
-def _optimality(fit: Fit) -> dict[str, Any]:
-    supposed = {"supposed_dependent": fit.supposed} if fit.supposed else {}
-    return {"converged": fit.converged, **asdict(fit.optimality), **supposed}
-
-
-def exactness_record(fit: Fit) -> dict[str, Any]:
+def _exactness_record(fit: Fit) -> dict[str, Any]:
     """Record which coefficients are correctly rounded, if the arithmetic was exact."""
     if fit.exact is None:
         return {}
@@ -92,11 +87,6 @@ def exactness_record(fit: Fit) -> dict[str, Any]:
             "zeros": fit.names_of(fit.exact.zeros),
         }
     }
-
-
-def _finite(record: dict[str, Any]) -> dict[str, Any]:
-    """Replace infinities, which JSON lacks, by None."""
-    return {k: None if v in (np.inf, -np.inf) else v for k, v in record.items()}
 
 
 def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> dict[str, Any]:
@@ -138,11 +128,7 @@ def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
 
 
 def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
-    """Record an input file; its size and hash only if it is local.
-
-    Files in an object store are read in pieces, and some pieces never: a hash would cost another
-    read of the whole file.
-    """
+    """Record an input file; without a hash in an object store, as it would be read once more."""
     if isinstance(path, ObjectFile):
         return {"name": path.name, "store": path.store}
     try:
@@ -173,10 +159,7 @@ def column_record(fit: Fit) -> dict[str, Any]:
 
 
 def _statistics_record(fit: Fit) -> dict[str, Any]:
-    """Record the fit's statistics by term (the features and the bias); undefined ones are None.
-
-    Nothing is recorded if the fit has none (see `Fit.summary`) or has too many.
-    """
+    """Record the fit's statistics by term, unless it has none (see `Fit.summary`) or too many."""
     if len(fit.features) > MOST_FEATURES or fit.weights.numel() > MOST_COEFFICIENTS:
         return {}
     try:
@@ -201,15 +184,10 @@ def _statistics_record(fit: Fit) -> dict[str, Any]:
 def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Record what a host needs to detect hidden extrapolation; see `gradline.explain.leverage`.
 
-    Nothing is recorded if the table is wide, if the features' ranges are unknown, or if there are
-    more features than `gradline_trainer.statistics.whitening` measures: the factor has a number
-    for each pair of features.
-
-    With a ridge penalty α, the trace of the hat matrix, p − α·‖R‖², stands for the p coefficients.
-
-    Args:
-        fit: The fit.
-        dtype: The graph's, to which a host rounds a row before it judges it.
+    Nothing is recorded if the features' ranges are unknown, or if there are more features than
+    `gradline_trainer.statistics.whitening` measures. `dtype` is the graph's, to which a host rounds
+    a row before it judges it. With a ridge penalty α, the trace of the hat matrix, p − α·‖R‖²,
+    stands for the p coefficients.
     """
     if fit.leverage is None or np.isnan(fit.moments.minimum).any():
         return {}

@@ -27,19 +27,12 @@ BATCHES = (1, 7, None)  # one row, a few, all: they take different paths through
 
 @dataclass(frozen=True)
 class HostParity:
-    """How far one host's answers are from the exact values.
-
-    Attributes:
-        host: Its name.
-        rows: Rows of the largest batch.
-        error: The largest distance, in the target's units.
-        share: The largest distance as a share of the rounding bound; at most 1.
-    """
+    """How far one host's answers are from the exact values."""
 
     host: str
-    rows: int
-    error: float
-    share: float
+    rows: int  # of the largest batch
+    error: float  # the largest distance, in the target's units
+    share: float  # the largest distance as a share of the rounding bound; at most 1
 
 
 def frozen_hosts(
@@ -71,12 +64,6 @@ def check_parity(
     hosts: dict[str, Predict], rows: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any]
 ) -> list[HostParity]:
     """Measure each host's distance from the exact x @ W.T + b.
-
-    Args:
-        hosts: By name, each (n, d) to (n, k) in the graph's dtype.
-        rows: Shape (n, d), in the graph's dtype, inside the range of the bound.
-        weights: W as frozen, shape (k, d).
-        bias: b as frozen, shape (k,).
 
     Raises:
         RefusedError: If a host is outside the rounding bound, with host, row and target.
@@ -117,13 +104,7 @@ def _torch(module: Any) -> Predict:
 def exact_outputs(
     x: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Compute x @ W.T + b exactly and round it once to float64, shape (n, k).
-
-    Args:
-        x: Rows, shape (n, d), finite.
-        weights: W, shape (k, d), finite.
-        bias: b, shape (k,), finite.
-    """
+    """Compute x @ W.T + b exactly and round it once to float64: (n, d), (k, d), (k,) to (n, k)."""
     rows, row_exponent = _integers(x)
     factors, factor_exponent = _integers(weights)
     offsets, offset_exponent = _integers(bias)

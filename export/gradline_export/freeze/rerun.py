@@ -18,13 +18,7 @@ WRITERS = {"model.pt": to_torchscript, "model.pt2": to_torch_export}
 
 
 def rerun(package: Package) -> dict[str, float | str]:
-    """Measure each PyTorch file on the golden rows: the largest share of the bound that they use.
-
-    A text says why a file was not run.
-
-    Raises:
-        PackageError: If a file changed, or an answer is outside its bound.
-    """
+    """Measure each PyTorch file's largest share of the bound, or say why it was not run."""
     found: dict[str, float | str] = {}
     for file, write in WRITERS.items():
         if package.golden is None or file not in package.manifest["files"]:
