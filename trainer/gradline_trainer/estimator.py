@@ -18,11 +18,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gradline.columns.matrix import column_labels, from_tensor
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import GradlineWarning, InputError
-from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.learning import learn
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.columns import open_table
+from gradline_trainer.rows.library_state import known_state
 from gradline_trainer.rows.passes import Walk
 from gradline_trainer.rows.rows import RowReader
 

@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.categories import PlaceOf, places_of, texts_of
-from gradline.columns.matrix import (
-    column_labels,
-    describe,
-    from_tensor,
-    is_sparse,
-    refuse_sparse,
-)
+from gradline.columns.matrix import column_labels, describe, from_tensor, is_sparse, refuse_sparse
 from gradline.columns.python_numbers import as_float, is_large_integer, is_number, shown
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
@@ -27,17 +21,10 @@ DENSE = 1 << 22  # how many numbers of a sparse matrix to convert to dense at a 
 
 
 class ArrayTable:
-    """Named columns of numbers, read in blocks like `gradline.tables.FrameTable`.
-
-    Attributes:
-        names: One per column.
-        kinds: "number" for each.
-        paths: Empty, since there are no files.
-        place_of: Maps the text of each category column to the number that is read.
-    """
+    """Named columns of numbers, read in blocks like `gradline.tables.FrameTable`."""
 
     paths: Sequence[TableFile] = ()
-    place_of: Mapping[str, PlaceOf] = MappingProxyType({})
+    place_of: Mapping[str, PlaceOf] = MappingProxyType({})  # of category columns
 
     def __init__(self, parts: Sequence[NDArray[Any]], names: list[str]) -> None:
         self.parts = parts  # side by side, not joined: a copy of X may not fit in memory
@@ -55,10 +42,7 @@ class ArrayTable:
         return table
 
     def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
-        """Yield the named columns as numbers, `rows` at a time.
-
-        The default is BLOCK_ROWS; for a sparse matrix as many rows as make DENSE numbers.
-        """
+        """Yield the columns, `rows` at a time; by default BLOCK_ROWS, or DENSE numbers."""
         size = rows or BLOCK_ROWS
         if rows is None and not all(isinstance(part, np.ndarray) for part in self.parts):
             size = max(GROUP_ROWS, min(BLOCK_ROWS, DENSE // len(self.names)))
@@ -80,8 +64,8 @@ class ArrayTable:
     @property
     def values(self) -> NDArray[np.float64]:
         """The whole table as one matrix."""
-        every = slice(None)
-        return np.concatenate([_cut(p, every) for p in self.parts], axis=1, dtype=np.float64)
+        parts = [_cut(part, slice(None)) for part in self.parts]
+        return np.concatenate(parts, axis=1, dtype=np.float64)
 
     def expected_rows(self) -> int:
         """Count the rows."""
@@ -93,7 +77,6 @@ class ArrayTable:
 
 
 def _cut(part: Any, rows: slice) -> NDArray[Any]:
-    """Take some rows of a matrix, dense."""
     values = part[rows]
     return values if isinstance(values, np.ndarray) else values.toarray()
 
@@ -152,13 +135,7 @@ def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
 
 
 def matrix_of(values: Any, what: str) -> Any:
-    """Convert an array-like or tensor to a matrix; a single dimension becomes one column.
-
-    A SciPy sparse matrix X stays sparse, in CSR format.
-
-    Raises:
-        InputError: For text, dates, masked arrays, a wrong shape, or integers beyond 2^53.
-    """
+    """Convert an array-like to a matrix, (n,) to (n, 1); a sparse X to CSR format."""
     if isinstance(values, np.ma.MaskedArray):
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
@@ -199,11 +176,7 @@ def _array_of(values: Any, what: str) -> NDArray[Any]:
 
 
 def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
-    """Convert an array of Python objects to numbers if all of them are numbers.
-
-    Raises:
-        InputError: For a number that float64 can't hold; the message names its place.
-    """
+    """Convert an array of Python objects to numbers if all of them are numbers."""
     plain = np.array(array.tolist())
     if plain.dtype.kind != "O" or not all(map(is_number, plain.flat)):
         return plain
@@ -222,7 +195,6 @@ def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
 
 
 def _check_integer(value: Any, place: Sequence[Any], what: str) -> None:
-    """Refuse an integer beyond 2^53."""
     if is_large_integer(value):
         raise InputError(
             f"{what} holds the integer {shown(value)} in {_described(place)}: float64 is exact "

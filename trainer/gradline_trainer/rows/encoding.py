@@ -18,7 +18,7 @@ from gradline.columns.encoding import Column, in_order
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Columns, Table
+from gradline_trainer.rows.columns import Columns, TrainingTable
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
 from gradline_trainer.rows.sharding import each_share
@@ -28,18 +28,12 @@ NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IG
 
 @dataclass
 class Tally:
-    """Counts of one column's training rows: a category's levels, or a number's sum.
+    """Counts of one column's training rows: a category's levels, or a number's sum."""
 
-    Attributes:
-        places: The number of each text, in order of appearance.
-        counts: How many training rows have each text.
-        sums, weights: The weighted sum of numbers and their weight, one entry per block.
-    """
-
-    places: dict[str, int] = field(default_factory=dict)
-    counts: list[int] = field(default_factory=list)
-    sums: list[float] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)  # numbered as they appear
+    counts: list[int] = field(default_factory=list)  # training rows with each text
+    sums: list[float] = field(default_factory=list)  # of numbers times weights, per block
+    weights: list[float] = field(default_factory=list)  # their weight, per block
 
     def place_of(self, text: str) -> int:
         """Look up a text's number; a new text gets the next one."""
@@ -74,11 +68,7 @@ class Tally:
         return {t: n for t, n in zip(self.places, self.counts, strict=False) if n}
 
     def mean(self, name: str) -> float:
-        """Compute the weighted mean of the column `name`.
-
-        Raises:
-            InputError: Without a value, or if the sum overflows.
-        """
+        """Compute the weighted mean of the column `name`."""
         weight = math.fsum(self.weights)
         if not weight:
             raise InputError(
@@ -98,20 +88,14 @@ class Tally:
 
 
 def learn_encoding(
-    table: Table,
+    table: TrainingTable,
     columns: Columns,
     options: Options,
     max_categories: int,
     report: Progress,
     engine: Engine | None,
-) -> tuple[Table, Columns]:
-    """Learn levels and fill values, and return the table and columns that use them.
-
-    Raises:
-        InputError: For missing values that `options.missing` does not allow; for a category
-            column with too many levels, with fractions or with only one level; for a column
-            without any value; and for names that clash.
-    """
+) -> tuple[TrainingTable, Columns]:
+    """Learn levels and fill values; return the table and the columns that use them."""
     tallies = _tally(RowReader(table, columns, options), max_categories, report, engine)
     inputs = []
     for column in columns.inputs:
@@ -128,7 +112,6 @@ def learn_encoding(
 def _tally(
     whole: RowReader, max_categories: int, report: Progress, engine: Engine | None
 ) -> dict[str, Tally]:
-    """Tally each column in one pass."""
     columns = whole.columns
     # With `error`, no other column decides which rows are trained on.
     if whole.options.missing == "error":
@@ -167,7 +150,7 @@ def _tally_reader(
     return tallies, seen.counts
 
 
-def _check_few(name: str, tally: Tally, most: int, table: Table) -> None:
+def _check_few(name: str, tally: Tally, most: int, table: TrainingTable) -> None:
     if sum(map(bool, tally.counts)) <= most:
         return
     _check_whole(name, list(tally.levels()), table)
@@ -184,7 +167,7 @@ def _finder(levels: tuple[str, ...]) -> PlaceOf:
     return lambda text: places.get(text, -1)
 
 
-def _category(name: str, counts: dict[str, int], options: Options, table: Table) -> Column:
+def _category(name: str, counts: dict[str, int], options: Options, table: TrainingTable) -> Column:
     _check_whole(name, list(counts), table)
     if len(counts) < 2:
         found = f"one category only, {next(iter(counts))!r}" if counts else "no category"
@@ -200,7 +183,7 @@ def _category(name: str, counts: dict[str, int], options: Options, table: Table)
     return Column(name, "category", levels, reference)
 
 
-def _check_whole(name: str, levels: list[str], table: Table) -> None:
+def _check_whole(name: str, levels: list[str], table: TrainingTable) -> None:
     """Refuse a numeric column with fractions; in a text column they may be names."""
     if table.kinds[name] != "number" or not all(map(NUMBER.fullmatch, levels)):
         return
@@ -214,7 +197,7 @@ def _check_whole(name: str, levels: list[str], table: Table) -> None:
             )
 
 
-def _check_names(inputs: list[Column], table: Table) -> None:
+def _check_names(inputs: list[Column], table: TrainingTable) -> None:
     """Raise if an indicator has the name of a column or of another indicator."""
     owners: dict[str, str] = {}
     for column in inputs:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gradline_trainer.descent.problem import cholesky
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
-from gradline_trainer.rows.threads import one_thread_each
+from gradline_trainer.rows.library_state import one_thread_each
 
 ROUNDING = 2.0**-40  # relative, of a co-moment: far more than any sum over blocks has
 
