@@ -20,7 +20,7 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.library_state import known_state
-from gradline_trainer.statistics.metrics import Metrics, Residuals
+from gradline_trainer.statistics.measuring import Metrics, Residuals
 from gradline_trainer.statistics.robust import Robust
 from gradline_trainer.statistics.whitening import Leverage
 from gradline_trainer.wide.optimality import WideOptimality
