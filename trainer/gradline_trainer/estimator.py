@@ -32,6 +32,10 @@ SHARED = (  # options with the same name here
 )  # fmt: skip
 
 
+def _silent(stage: str, count: int) -> None:
+    """Report no progress."""
+
+
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Least squares by gradient descent, with scikit-learn's interface.
 
@@ -123,12 +127,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         while not set(names).isdisjoint(targets):
             targets = [f"{target}_" for target in targets]
         table = open_table((features, wanted), targets, names, (), sample_weight)
-        reader = RowReader(*table, options)
-
-        def silent(stage: str, count: int) -> None:
-            pass
-
-        self.fit_ = learn(Walk(reader, silent), options, silent, refuse_trivial=False)
+        walk = Walk(RowReader(*table, options), _silent)
+        self.fit_ = learn(walk, options, _silent, refuse_trivial=False)
         self._set_fitted(self.fit_, single=wanted.ndim == 1)
         return self
 

@@ -140,26 +140,37 @@ def matrix_of(values: Any, what: str) -> Any:
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
-    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
-        array = np.asarray(values)  # not a subclass, such as np.matrix
-    elif is_sparse(values):
-        return _compressed(values, what)
+    if is_sparse(values) and what == "X":
+        matrix = values if values.ndim != 2 else values.tocsr()
+    elif isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        matrix = np.asarray(values)  # not a subclass, such as np.matrix
     else:
-        array = _array_of(values, what)
-    if array.ndim == 1 and what != "X":
-        array = array[:, None]
-    if array.ndim != 2 or 0 in array.shape[1:]:
+        refuse_sparse(values, what)
+        matrix = _array_of(values, what)
+    if matrix.ndim == 1 and what != "X":
+        matrix = matrix[:, None]
+    if matrix.ndim != 2 or 0 in matrix.shape[1:]:
         raise InputError(
-            f"{what} has the shape {array.shape}, expected one row per observation",
+            f"{what} has the shape {matrix.shape}, expected one row per observation",
             code="wrong-shape",
             hint="X is (n, d), Y is (n, k) or (n,)",
         )
-    if array.dtype.kind not in "fiub" and array.size:
-        raise InputError(f"{what} holds {describe(array)}, expected numbers", code="not-numeric")
-    if array.dtype.kind in "iu" and array.size and array.dtype.itemsize == 8:
-        row, column = np.unravel_index(np.argmax(np.abs(array.astype(np.float64))), array.shape)
-        _check_integer(array[row, column], (row, column), what)
-    return array
+    numbers = matrix if isinstance(matrix, np.ndarray) else matrix.data
+    kind = numbers.dtype.kind
+    if kind not in "fiub" and matrix.shape[0]:
+        raise InputError(f"{what} holds {describe(numbers)}, expected numbers", code="not-numeric")
+    if kind in "iu" and numbers.size and numbers.dtype.itemsize == 8:
+        largest = int(np.argmax(np.abs(numbers.astype(np.float64))))
+        _check_integer(numbers.flat[largest], _place(matrix, largest), what)
+    return matrix
+
+
+def _place(matrix: Any, i: int) -> tuple[int, int]:
+    """Find the row and column of the i-th number that a matrix holds, dense or CSR."""
+    if isinstance(matrix, np.ndarray):
+        return i // matrix.shape[1], i % matrix.shape[1]
+    row = int(np.searchsorted(matrix.indptr, i, side="right")) - 1
+    return row, int(matrix.indices[i])
 
 
 def _array_of(values: Any, what: str) -> NDArray[Any]:
@@ -208,25 +219,3 @@ def _described(place: Sequence[Any]) -> str:
     """Describe a value's place for messages; a single dimension is one column."""
     row, column = (*place, 0, 0)[:2]
     return f"row {row + 1}, column {column + 1}"
-
-
-def _compressed(values: Any, what: str) -> Any:
-    """Convert a sparse matrix of numbers to CSR format."""
-    if what != "X":
-        refuse_sparse(values, what)
-    if values.ndim != 2 or 0 in values.shape[1:]:
-        raise InputError(
-            f"{what} is a sparse matrix of shape {values.shape}, expected (n, d)",
-            code="wrong-shape",
-            hint=f"give {what}.toarray()",
-        )
-    rows = values.tocsr()
-    if rows.dtype.kind not in "fiub":
-        raise InputError(
-            f"{what} holds {describe(rows.data)}, expected numbers", code="not-numeric"
-        )
-    if rows.dtype.kind in "iu" and rows.nnz and rows.dtype.itemsize == 8:
-        largest = int(np.argmax(np.abs(rows.data.astype(np.float64))))
-        row = int(np.searchsorted(rows.indptr, largest, side="right")) - 1
-        _check_integer(rows.data[largest], (row, int(rows.indices[largest])), what)
-    return rows

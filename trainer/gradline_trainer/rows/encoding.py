@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -31,7 +32,7 @@ class Tally:
     """Counts of one column's training rows: a category's levels, or a number's sum."""
 
     places: dict[str, int] = field(default_factory=dict)  # numbered as they appear
-    counts: list[int] = field(default_factory=list)  # training rows with each text
+    counts: Counter[str] = field(default_factory=Counter)  # training rows with each text
     sums: list[float] = field(default_factory=list)  # of numbers times weights, per block
     weights: list[float] = field(default_factory=list)  # their weight, per block
 
@@ -44,8 +45,7 @@ class Tally:
         values = np.ascontiguousarray(rows.features[:, j])  # a sum's bits depend on the layout
         if kind == "category":
             counts = np.bincount(values.astype(np.intp), minlength=len(self.places))
-            before = np.array(self.counts + [0] * (len(counts) - len(self.counts)), np.int64)
-            self.counts = (before + counts).tolist()
+            self.counts.update(dict(zip(self.places, counts.tolist(), strict=True)))
             return
         present = ~np.isnan(values)
         weights = np.ones(len(values)) if rows.weights is None else rows.weights
@@ -55,17 +55,13 @@ class Tally:
 
     def merge(self, later: Tally) -> None:
         """Add the counts of later rows."""
-        counts = later.counts + [0] * (len(later.places) - len(later.counts))
-        for text, count in zip(later.places, counts, strict=True):
-            place = self.place_of(text)
-            self.counts += [0] * (place + 1 - len(self.counts))
-            self.counts[place] += count
+        self.counts.update(later.counts)
         self.sums += later.sums
         self.weights += later.weights
 
     def levels(self) -> dict[str, int]:
         """Count the training rows of each level that has any."""
-        return {t: n for t, n in zip(self.places, self.counts, strict=False) if n}
+        return {text: count for text, count in self.counts.items() if count}
 
     def mean(self, name: str) -> float:
         """Compute the weighted mean of the column `name`."""
@@ -151,7 +147,7 @@ def _tally_reader(
 
 
 def _check_few(name: str, tally: Tally, most: int, table: TrainingTable) -> None:
-    if sum(map(bool, tally.counts)) <= most:
+    if len(tally.levels()) <= most:
         return
     _check_whole(name, list(tally.levels()), table)
     raise InputError(

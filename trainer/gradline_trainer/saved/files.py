@@ -88,9 +88,9 @@ def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
 def dump(saved: SavedMoments) -> Iterator[bytes]:
     """Yield the parts of the file's bytes."""
     sealed = hashlib.sha256()
-    header = json.dumps(_header(saved), ensure_ascii=False, allow_nan=False)
-    known = not np.isnan(saved.moments.minimum).any()
-    for part in (MAGIC, f"{FORMAT}\n{header}\n".encode(), *_bodies(saved, known)):
+    header = _header(saved)
+    text = json.dumps(header, ensure_ascii=False, allow_nan=False)
+    for part in (MAGIC, f"{FORMAT}\n{text}\n".encode(), *_bodies(saved, header["ranges"])):
         sealed.update(part)
         yield part
     yield sealed.digest()
@@ -127,11 +127,7 @@ def _bodies(saved: SavedMoments, ranges: bool) -> Iterator[bytes]:
 
 
 def parse_moments(data: bytes, name: str) -> SavedMoments:
-    """Parse a file's bytes; messages call the file `name`.
-
-    Raises:
-        InputError: For anything that `dump` does not write.
-    """
+    """Parse a file's bytes; messages call the file `name`."""
     first, _, rest = data.partition(b"\n")
     header, _, body = rest.partition(b"\n")
     _check_frame(data, first, name)

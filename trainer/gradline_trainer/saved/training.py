@@ -40,13 +40,9 @@ def _refuse_row_options(options: Options, of_rows: Mapping[str, Any]) -> None:
     for name in ("missing", "holdout", "robust"):
         if getattr(options, name) != getattr(plain, name):
             given[name] = getattr(options, name)
-    if options.arithmetic == "exact":
-        given["arithmetic"] = "exact"
-    if options.device == "cuda":
-        given["device"] = "cuda"
-    if options.gradient == "rows":
-        given["gradient"] = "rows"
-    elif options.gradient_source == "rows":
+    need_rows = {"arithmetic": "exact", "device": "cuda", "gradient": "rows"}
+    given |= {name: value for name, value in need_rows.items() if getattr(options, name) == value}
+    if options.gradient_source == "rows" and options.gradient != "rows":
         raise InputError(
             "preconditioning = 'none' takes its gradient from the rows, which saved moments have "
             "not",
