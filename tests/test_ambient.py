@@ -21,8 +21,8 @@ import torch
 import gradline
 from gradline_export import export_package
 from gradline_trainer import LinearRegression, fit, load_moments, save_moments
-from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.orchard import TARGETS, orchard
+from gradline_trainer.rows.library_state import known_state
 
 TINY = 1e-150  # whose square is near the least normal number, and which float32 has not
 X = np.random.default_rng(0).normal(size=(60, 4)) * [1, 1e3, TINY, 1] + [0, 5, 0, 7]

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gradline_trainer.moments.crossproducts import cross_products
-from gradline_trainer.rows.threads import in_order
+from gradline_trainer.rows.library_state import in_threads
 
 LAYOUTS = {
     "rows": lambda values: values,
@@ -58,7 +58,7 @@ def test_a_constant_column_has_products_of_0() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 50])
 def test_results_come_in_the_order_of_the_items(count: int) -> None:
-    assert list(in_order(lambda item: -item, iter(range(count)))) == [-i for i in range(count)]
+    assert list(in_threads(lambda item: -item, iter(range(count)))) == [-i for i in range(count)]
 
 
 def test_an_error_in_a_thread_reaches_the_reader() -> None:
@@ -66,4 +66,4 @@ def test_an_error_in_a_thread_reaches_the_reader() -> None:
         return 1 / (item - 20)
 
     with pytest.raises(ZeroDivisionError):
-        list(in_order(work, range(40)))
+        list(in_threads(work, range(40)))

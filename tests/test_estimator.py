@@ -198,7 +198,7 @@ def test_a_sparse_matrix_is_made_dense_a_block_at_a_time(monkeypatch: pytest.Mon
     [
         (sparse.csr_array(np.array([[1 + 2j, 0], [0, 1]])), "X holds complex numbers"),
         (sparse.csr_array(np.array([[0, 1], [0, 2**53 + 1]])), "row 2, column 2: float64 is exact"),
-        (sparse.coo_array([1.0, 2.0]), r"X is a sparse matrix of shape \(2,\), expected \(n, d\)"),
+        (sparse.coo_array([1.0, 2.0]), r"X has the shape \(2,\), expected one row per observation"),
     ],
 )
 def test_a_sparse_matrix_that_is_no_table_of_numbers_is_refused(X: Any, message: str) -> None:

@@ -12,7 +12,7 @@ import statsmodels.api as sm
 from gradline.errors import InputError
 from gradline_trainer import fit
 from gradline_trainer.saved.algebra import merge_moments, subtract_moments
-from gradline_trainer.saved.format import dump, parse
+from gradline_trainer.saved.files import dump, parse_moments
 from test_saved_moments import GOOD, file_with, saved_of
 
 RNG = np.random.default_rng(11)
@@ -45,10 +45,10 @@ def test_a_difference_that_is_subtracted_again_keeps_the_rounding_it_had() -> No
 @pytest.mark.parametrize("rounding", [-1e-300, -1e-3, -1.0, 1.0, 2.0])
 def test_a_rounding_that_none_can_be_is_refused(rounding: float) -> None:
     with pytest.raises(InputError, match="invalid ranges or rounding") as caught:
-        parse(file_with(GOOD, rounding=rounding), "file")
+        parse_moments(file_with(GOOD, rounding=rounding), "file")
     assert caught.value.code == "bad-moments"
 
 
 def test_the_rounding_is_kept_in_the_file() -> None:
     lossy = replace(GOOD, moments=replace(GOOD.moments, rounding=math.ldexp(1.0, -30)))
-    assert parse(b"".join(dump(lossy)), "file").moments.rounding == math.ldexp(1.0, -30)
+    assert parse_moments(b"".join(dump(lossy)), "file").moments.rounding == math.ldexp(1.0, -30)

@@ -18,7 +18,7 @@ from gradline_export import export_package
 from gradline_export.freeze import freezing as packaging
 from gradline_export.report import report
 from gradline_trainer import Fit, LinearRegression, fit, learning
-from gradline_trainer.rows.threads import one_thread_each
+from gradline_trainer.rows.library_state import one_thread_each
 from gradline_trainer.statistics import summarize as statistics
 from other_machines import table
 

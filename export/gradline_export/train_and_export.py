@@ -74,10 +74,9 @@ def train_and_export(
     later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
     ahead = Thread(target=_import_all, args=[later])
     for_programs = as_json and not sys.stderr.isatty()  # stderr then holds nothing but an error
-    with ProgressDisplay(
-        quiet=quiet or for_programs, at_first=ahead.start if data else None
-    ) as progress:
-        table: Any = data or orchard()
+    at_first = None if data is None else ahead.start
+    with ProgressDisplay(quiet=quiet or for_programs, at_first=at_first) as progress:
+        table: Any = orchard() if data is None else data
         if from_moments is not None:
             table = load_moments(from_moments)
         trained = fit(

@@ -18,11 +18,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gradline.columns.matrix import column_labels, from_tensor
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import GradlineWarning, InputError
-from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.learning import learn
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.columns import open_table
+from gradline_trainer.rows.library_state import known_state
 from gradline_trainer.rows.passes import Walk
 from gradline_trainer.rows.rows import RowReader
 
@@ -30,6 +30,10 @@ SHARED = (  # options with the same name here
     "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
     "folds", "dtype", "dependent",
 )  # fmt: skip
+
+
+def _silent(stage: str, count: int) -> None:
+    """Report no progress."""
 
 
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -123,12 +127,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         while not set(names).isdisjoint(targets):
             targets = [f"{target}_" for target in targets]
         table = open_table((features, wanted), targets, names, (), sample_weight)
-        reader = RowReader(*table, options)
-
-        def silent(stage: str, count: int) -> None:
-            pass
-
-        self.fit_ = learn(Walk(reader, silent), options, silent, refuse_trivial=False)
+        walk = Walk(RowReader(*table, options), _silent)
+        self.fit_ = learn(walk, options, _silent, refuse_trivial=False)
         self._set_fitted(self.fit_, single=wanted.ndim == 1)
         return self
 

@@ -12,13 +12,13 @@ from gradline.errors import InputError
 from gradline.scoring.open_engine import open_engine, path_for
 from gradline.tables import Dialect, open_files
 from gradline.tables.shards import uncut
-from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.learning import learn
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import MAX_CATEGORIES, Options, check_arguments
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.columns import open_table
 from gradline_trainer.rows.encoding import learn_encoding
+from gradline_trainer.rows.library_state import known_state
 from gradline_trainer.rows.passes import Progress, Walk, expect
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.sharding import check_shareable

@@ -11,7 +11,6 @@ from gradline.tables import TableFile
 from gradline_trainer.descent.arithmetic import Arithmetic
 from gradline_trainer.descent.dependence import Rank
 from gradline_trainer.descent.diagnosis import Optimality
-from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.descent.ridge_path import RidgePath
 from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.moments.moments import ColumnMoments, Moments
@@ -20,7 +19,8 @@ from gradline_trainer.moments.pickling import SavedAsArrays
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.statistics.metrics import Metrics, Residuals
+from gradline_trainer.rows.library_state import known_state
+from gradline_trainer.statistics.measuring import Metrics, Residuals
 from gradline_trainer.statistics.robust import Robust
 from gradline_trainer.statistics.whitening import Leverage
 from gradline_trainer.wide.optimality import WideOptimality

@@ -19,8 +19,8 @@ from gradline_export.freeze.formats import rounded, to_onnx, to_torch_export, to
 from gradline_export.freeze.golden_rows import golden_rows, parity_rows
 from gradline_export.freeze.manifest import build_manifest
 from gradline_export.freeze.parity import HostParity, check_parity, exact_outputs, frozen_hosts
-from gradline_trainer.descent.library_state import known_state
 from gradline_trainer.result import Fit
+from gradline_trainer.rows.library_state import known_state
 
 
 @dataclass(frozen=True)

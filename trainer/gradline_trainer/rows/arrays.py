@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.categories import PlaceOf, places_of, texts_of
-from gradline.columns.matrix import (
-    column_labels,
-    describe,
-    from_tensor,
-    is_sparse,
-    refuse_sparse,
-)
+from gradline.columns.matrix import column_labels, describe, from_tensor, is_sparse, refuse_sparse
 from gradline.columns.python_numbers import as_float, brief, is_large_integer, is_number
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
@@ -27,17 +21,10 @@ DENSE = 1 << 22  # how many numbers of a sparse matrix to convert to dense at a 
 
 
 class ArrayTable:
-    """Named columns of numbers, read in blocks like `gradline.tables.FrameTable`.
-
-    Attributes:
-        names: One per column.
-        kinds: "number" for each.
-        paths: Empty, since there are no files.
-        place_of: Maps the text of each category column to the number that is read.
-    """
+    """Named columns of numbers, read in blocks like `gradline.tables.FrameTable`."""
 
     paths: Sequence[TableFile] = ()
-    place_of: Mapping[str, PlaceOf] = MappingProxyType({})
+    place_of: Mapping[str, PlaceOf] = MappingProxyType({})  # of category columns
 
     def __init__(self, parts: Sequence[NDArray[Any]], names: list[str]) -> None:
         self.parts = parts  # side by side, not joined: a copy of X may not fit in memory
@@ -55,10 +42,7 @@ class ArrayTable:
         return table
 
     def blocks(self, columns: Sequence[str], rows: int | None = None) -> Iterator[Block]:
-        """Yield the named columns as numbers, `rows` at a time.
-
-        The default is BLOCK_ROWS; for a sparse matrix as many rows as make DENSE numbers.
-        """
+        """Yield the columns, `rows` at a time; by default BLOCK_ROWS, or DENSE numbers."""
         size = rows or BLOCK_ROWS
         if rows is None and not all(isinstance(part, np.ndarray) for part in self.parts):
             size = max(GROUP_ROWS, min(BLOCK_ROWS, DENSE // len(self.names)))
@@ -80,8 +64,8 @@ class ArrayTable:
     @property
     def values(self) -> NDArray[np.float64]:
         """The whole table as one matrix."""
-        every = slice(None)
-        return np.concatenate([_cut(p, every) for p in self.parts], axis=1, dtype=np.float64)
+        parts = [_cut(part, slice(None)) for part in self.parts]
+        return np.concatenate(parts, axis=1, dtype=np.float64)
 
     def expected_rows(self) -> int:
         """Count the rows."""
@@ -93,7 +77,6 @@ class ArrayTable:
 
 
 def _cut(part: Any, rows: slice) -> NDArray[Any]:
-    """Take some rows of a matrix, dense."""
     values = part[rows]
     return values if isinstance(values, np.ndarray) else values.toarray()
 
@@ -152,37 +135,42 @@ def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
 
 
 def matrix_of(values: Any, what: str) -> Any:
-    """Convert an array-like or tensor to a matrix; a single dimension becomes one column.
-
-    A SciPy sparse matrix X stays sparse, in CSR format.
-
-    Raises:
-        InputError: For text, dates, masked arrays, a wrong shape, or integers beyond 2^53.
-    """
+    """Convert an array-like to a matrix, (n,) to (n, 1); a sparse X to CSR format."""
     if isinstance(values, np.ma.MaskedArray):
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
-    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
-        array = np.asarray(values)  # not a subclass, such as np.matrix
-    elif is_sparse(values):
-        return _compressed(values, what)
+    if is_sparse(values) and what == "X":
+        matrix = values if values.ndim != 2 else values.tocsr()
+    elif isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        matrix = np.asarray(values)  # not a subclass, such as np.matrix
     else:
-        array = _array_of(values, what)
-    if array.ndim == 1 and what != "X":
-        array = array[:, None]
-    if array.ndim != 2 or 0 in array.shape[1:]:
+        refuse_sparse(values, what)
+        matrix = _array_of(values, what)
+    if matrix.ndim == 1 and what != "X":
+        matrix = matrix[:, None]
+    if matrix.ndim != 2 or 0 in matrix.shape[1:]:
         raise InputError(
-            f"{what} has the shape {array.shape}, expected one row per observation",
+            f"{what} has the shape {matrix.shape}, expected one row per observation",
             code="wrong-shape",
             hint="X is (n, d), Y is (n, k) or (n,)",
         )
-    if array.dtype.kind not in "fiub" and array.size:
-        raise InputError(f"{what} holds {describe(array)}, expected numbers", code="not-numeric")
-    if array.dtype.kind in "iu" and array.size and array.dtype.itemsize == 8:
-        row, column = np.unravel_index(np.argmax(np.abs(array.astype(np.float64))), array.shape)
-        _check_integer(array[row, column], (row, column), what)
-    return array
+    numbers = matrix if isinstance(matrix, np.ndarray) else matrix.data
+    kind = numbers.dtype.kind
+    if kind not in "fiub" and matrix.shape[0]:
+        raise InputError(f"{what} holds {describe(numbers)}, expected numbers", code="not-numeric")
+    if kind in "iu" and numbers.size and numbers.dtype.itemsize == 8:
+        largest = int(np.argmax(np.abs(numbers.astype(np.float64))))
+        _check_integer(numbers.flat[largest], _place(matrix, largest), what)
+    return matrix
+
+
+def _place(matrix: Any, i: int) -> tuple[int, int]:
+    """Find the row and column of the i-th number that a matrix holds, dense or CSR."""
+    if isinstance(matrix, np.ndarray):
+        return i // matrix.shape[1], i % matrix.shape[1]
+    row = int(np.searchsorted(matrix.indptr, i, side="right")) - 1
+    return row, int(matrix.indices[i])
 
 
 def _array_of(values: Any, what: str) -> NDArray[Any]:
@@ -199,11 +187,7 @@ def _array_of(values: Any, what: str) -> NDArray[Any]:
 
 
 def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
-    """Convert an array of Python objects to numbers if all of them are numbers.
-
-    Raises:
-        InputError: For a number that float64 can't hold; the message names its place.
-    """
+    """Convert an array of Python objects to numbers if all of them are numbers."""
     plain = np.array(array.tolist())
     if plain.dtype.kind != "O" or not all(map(is_number, plain.flat)):
         return plain
@@ -222,7 +206,6 @@ def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
 
 
 def _check_integer(value: Any, place: Sequence[Any], what: str) -> None:
-    """Refuse an integer beyond 2^53."""
     if is_large_integer(value):
         raise InputError(
             f"{what} holds the integer {brief(value)} in {_described(place)}: float64 is exact "
@@ -236,25 +219,3 @@ def _described(place: Sequence[Any]) -> str:
     """Describe a value's place for messages; a single dimension is one column."""
     row, column = (*place, 0, 0)[:2]
     return f"row {row + 1}, column {column + 1}"
-
-
-def _compressed(values: Any, what: str) -> Any:
-    """Convert a sparse matrix of numbers to CSR format."""
-    if what != "X":
-        refuse_sparse(values, what)
-    if values.ndim != 2 or 0 in values.shape[1:]:
-        raise InputError(
-            f"{what} is a sparse matrix of shape {values.shape}, expected (n, d)",
-            code="wrong-shape",
-            hint=f"give {what}.toarray()",
-        )
-    rows = values.tocsr()
-    if rows.dtype.kind not in "fiub":
-        raise InputError(
-            f"{what} holds {describe(rows.data)}, expected numbers", code="not-numeric"
-        )
-    if rows.dtype.kind in "iu" and rows.nnz and rows.dtype.itemsize == 8:
-        largest = int(np.argmax(np.abs(rows.data.astype(np.float64))))
-        row = int(np.searchsorted(rows.indptr, largest, side="right")) - 1
-        _check_integer(rows.data[largest], (row, int(rows.indices[largest])), what)
-    return rows

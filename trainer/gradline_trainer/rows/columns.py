@@ -15,7 +15,7 @@ from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 
-Table = FrameTable | ArrayTable  # what a training run reads
+TrainingTable = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 NUMERIC_SHARE = 0.9  # a text column with this share of numbers was probably meant to be numeric
@@ -23,19 +23,12 @@ NUMERIC_SHARE = 0.9  # a text column with this share of numbers was probably mea
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a training run.
+    """The columns of a training run."""
 
-    Attributes:
-        inputs: The table's columns that features come from, in the graph's order.
-        targets: The k outputs.
-        weight: The column of sample weights, or None.
-        left_out: Columns that are not numeric and were not asked for.
-    """
-
-    inputs: list[Column]
-    targets: list[str]
-    weight: str | None
-    left_out: list[str]
+    inputs: list[Column]  # what features come from, in the graph's order
+    targets: list[str]  # k names
+    weight: str | None  # the column of sample weights
+    left_out: list[str]  # not numeric, and not asked for
 
     @cached_property
     def features(self) -> list[str]:
@@ -63,57 +56,47 @@ def open_table(
     exclude: Sequence[str] | str,
     sample_weight: Any,
     one_hot: Sequence[str] | str = (),
-) -> tuple[Table, Columns]:
-    """Make rows of a table that is not a file, and choose its columns; see `fit`.
-
-    Raises:
-        InputError: For a table or a column name that does not fit.
-    """
-    source: Table
+) -> tuple[TrainingTable, Columns]:
+    """Open a table that is not a file, and choose its columns; see `fit`."""
+    source: TrainingTable
     if isinstance(table, tuple):
         source, targets, features, sample_weight = table_of_arrays(
             table, targets, features, sample_weight
         )
     else:
         source = table if isinstance(table, ArrayTable | FrameTable) else open_frame(table)
-    return source, choose_columns(source, targets, features, exclude, sample_weight, one_hot)
+    return source, _choose_columns(source, targets, features, exclude, sample_weight, one_hot)
 
 
-def choose_columns(
-    table: Table,
+def _choose_columns(
+    table: TrainingTable,
     targets: Names,
     features: Names,
-    exclude: Sequence[str] | str = (),
-    weight: str | None = None,
-    one_hot: Sequence[str] | str = (),
+    exclude: Sequence[str] | str,
+    weight: str | None,
+    one_hot: Sequence[str] | str,
 ) -> Columns:
-    """Choose the columns to train on, and check every name against the table; see `fit`.
-
-    Raises:
-        InputError: For a name that is unknown, repeated or used twice, or whose column has the
-            wrong kind.
-    """
-    chosen_targets = _named(table, "target", targets or ())
+    """Choose the columns to train on, and check every name against the table."""
+    known = table.names
+    chosen_targets = checked_names(known, "target", targets)
     if not chosen_targets:
         raise InputError(
             "no target: which columns should be predicted?",
             code="no-target",
-            hint=f"--target NAME, one of {_listed(table.names)}",
+            hint=f"--target NAME, one of {_listed(known)}",
         )
-    excluded = dict.fromkeys(_named(table, "excluded column", exclude), "excluded column")
+    excluded = dict.fromkeys(checked_names(known, "excluded column", exclude), "excluded column")
     taken = dict.fromkeys(chosen_targets, "target")
     if weight is not None:
-        _refuse_taken(_named(table, "sample weight", [weight]), "sample weight", taken)
+        checked_names(known, "sample weight", weight, taken)
         taken[weight] = "sample weight"
-    categories = _named(table, "category", one_hot)
-    _refuse_taken(categories, "category", taken | excluded)
+    categories = checked_names(known, "category", one_hot, taken | excluded)
     left_out: list[str] = []
     if features is not None:
-        chosen = _named(table, "feature", features, taken | excluded)
-        _refuse_taken(chosen, "feature", excluded | taken)
+        chosen = checked_names(known, "feature", features, excluded | taken)
     else:
-        candidates = [n for n in table.names if n not in taken and n not in excluded]
-        _refuse_duplicates(table, candidates)
+        candidates = [n for n in known if n not in taken and n not in excluded]
+        _refuse_duplicates(known, candidates)
         chosen = [n for n in candidates if table.kinds[n] == "number" or n in categories]
         left_out = [n for n in candidates if n not in chosen]
         for name in left_out:
@@ -122,14 +105,14 @@ def choose_columns(
         raise InputError(
             "no feature: apart from targets and weights, the table has no numeric column",
             code="no-feature",
-            hint=f"its columns are {_listed(table.names)}; --one-hot NAME adds a text column",
+            hint=f"its columns are {_listed(known)}; --one-hot NAME adds a text column",
         )
     _check_kinds(table, dict.fromkeys(chosen, "feature") | taken, categories)
     inputs = [Column(name, "category" if name in categories else "number") for name in chosen]
     return Columns(inputs, chosen_targets, weight, left_out)
 
 
-def _check_kinds(table: Table, roles: Mapping[str, str], categories: Sequence[str]) -> None:
+def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Sequence[str]) -> None:
     """Raise if a column's kind does not fit its role."""
     for name, role in roles.items():
         if any("\ud800" <= c <= "\udfff" for c in name):
@@ -156,31 +139,36 @@ def _check_kinds(table: Table, roles: Mapping[str, str], categories: Sequence[st
             )
 
 
-def _named(
-    table: Table, role: str, names: Sequence[str] | str, taken: Mapping[str, str] | None = None
+def checked_names(
+    known: Sequence[str], role: str, names: Names, taken: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Check each name against the table; errors never suggest a name in `taken`."""
-    chosen = [names] if isinstance(names, str) else list(names)
-    known = set(table.names)
-    seen: set[str] = set()
+    """Check that names are among the known columns, and not among those taken by other roles."""
+    chosen = [names] if isinstance(names, str) else list(names or ())
+    taken = taken or {}
+    columns, counts = set(known), Counter(chosen)
     for name in chosen:
-        if name not in known:
+        if name not in columns:
             raise InputError(
                 f"unknown {role} {name!r}",
                 code="unknown-column",
-                hint=nearest_column(name, table.names, {*chosen, *(taken or ())}),
+                hint=nearest_column(name, known, {*chosen, *taken}),
             )
-        if name in seen:
+        if counts[name] > 1:
             raise InputError(
                 f"the {role} {name!r} is named twice", code="repeated-column", hint="name it once"
             )
-        seen.add(name)
-    _refuse_duplicates(table, chosen)
+        if name in taken:
+            raise InputError(
+                f"{name!r} is named as {taken[name]} and as {role}",
+                code="repeated-column",
+                hint="give it one role",
+            )
+    _refuse_duplicates(known, chosen)
     return chosen
 
 
-def _refuse_duplicates(table: Table, names: Sequence[str]) -> None:
-    counts = Counter(table.names)
+def _refuse_duplicates(known: Sequence[str], names: Sequence[str]) -> None:
+    counts = Counter(known)
     for name in names:
         if counts[name] > 1:
             raise InputError(
@@ -190,21 +178,8 @@ def _refuse_duplicates(table: Table, names: Sequence[str]) -> None:
             )
 
 
-def _refuse_taken(names: Sequence[str], role: str, taken: Mapping[str, str]) -> None:
-    for name in names:
-        if name in taken:
-            raise InputError(
-                f"{name!r} is named as {taken[name]} and as {role}",
-                code="repeated-column",
-                hint="give it one role",
-            )
-
-
-def _refuse_faulty(table: Table, name: str) -> None:
-    """Raise if a text column was probably meant to be a feature.
-
-    It is nearly all numbers, or its text reads as numbers with decimal commas.
-    """
+def _refuse_faulty(table: TrainingTable, name: str) -> None:
+    """Raise if a text column is nearly all numbers, or its text has decimal commas."""
     if not isinstance(table, FrameTable) or table.kinds[name] != "text":
         return
     found = table.survey(name)

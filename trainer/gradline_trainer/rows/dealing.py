@@ -17,9 +17,8 @@ FOLDS = 1  # salt: folds and holdout draw from different streams
 def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
     """Choose which of a block's rows are held out, shape (rows,).
 
-    Each consecutive group of 100 rows of a part is permuted, seeded by the run's seed and the
-    rows' places, so that the choice is spread evenly over the table. A part of fewer rows is one
-    group.
+    Each group of 100 rows of a part is permuted, seeded by the run's seed and the rows' places, so
+    that the choice is spread evenly over the table. A part of fewer rows is one group.
     """
     n = len(block)
     if not options.holdout or not n:
@@ -29,11 +28,7 @@ def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
 
 
 def dealt_folds(block: Block, options: Options) -> NDArray[np.intp] | None:
-    """Deal a block's rows to the folds, shape (rows,); None without folds.
-
-    Each consecutive group of as many rows as there are folds gives one row to each fold, whether
-    the rows are used later or not.
-    """
+    """Deal a block's rows to folds, (rows,): a group of as many rows as folds gives each one."""
     if not options.folds:
         return None
     return _ranks(block, options.folds, options.seed, block.part, FOLDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -18,7 +19,7 @@ from gradline.columns.encoding import Column, in_order
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Columns, Table
+from gradline_trainer.rows.columns import Columns, TrainingTable
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
 from gradline_trainer.rows.sharding import each_share
@@ -28,18 +29,12 @@ NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IG
 
 @dataclass
 class Tally:
-    """Counts of one column's training rows: a category's levels, or a number's sum.
+    """Counts of one column's training rows: a category's levels, or a number's sum."""
 
-    Attributes:
-        places: The number of each text, in order of appearance.
-        counts: How many training rows have each text.
-        sums, weights: The weighted sum of numbers and their weight, one entry per block.
-    """
-
-    places: dict[str, int] = field(default_factory=dict)
-    counts: list[int] = field(default_factory=list)
-    sums: list[float] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)  # numbered as they appear
+    counts: Counter[str] = field(default_factory=Counter)  # training rows with each text
+    sums: list[float] = field(default_factory=list)  # of numbers times weights, per block
+    weights: list[float] = field(default_factory=list)  # their weight, per block
 
     def place_of(self, text: str) -> int:
         """Look up a text's number; a new text gets the next one."""
@@ -50,8 +45,7 @@ class Tally:
         values = np.ascontiguousarray(rows.features[:, j])  # a sum's bits depend on the layout
         if kind == "category":
             counts = np.bincount(values.astype(np.intp), minlength=len(self.places))
-            before = np.array(self.counts + [0] * (len(counts) - len(self.counts)), np.int64)
-            self.counts = (before + counts).tolist()
+            self.counts.update(dict(zip(self.places, counts.tolist(), strict=True)))
             return
         present = ~np.isnan(values)
         weights = np.ones(len(values)) if rows.weights is None else rows.weights
@@ -61,24 +55,16 @@ class Tally:
 
     def merge(self, later: Tally) -> None:
         """Add the counts of later rows."""
-        counts = later.counts + [0] * (len(later.places) - len(later.counts))
-        for text, count in zip(later.places, counts, strict=True):
-            place = self.place_of(text)
-            self.counts += [0] * (place + 1 - len(self.counts))
-            self.counts[place] += count
+        self.counts.update(later.counts)
         self.sums += later.sums
         self.weights += later.weights
 
     def levels(self) -> dict[str, int]:
         """Count the training rows of each level that has any."""
-        return {t: n for t, n in zip(self.places, self.counts, strict=False) if n}
+        return {text: count for text, count in self.counts.items() if count}
 
     def mean(self, name: str) -> float:
-        """Compute the weighted mean of the column `name`.
-
-        Raises:
-            InputError: Without a value, or if the sum overflows.
-        """
+        """Compute the weighted mean of the column `name`."""
         weight = math.fsum(self.weights)
         if not weight:
             raise InputError(
@@ -98,20 +84,14 @@ class Tally:
 
 
 def learn_encoding(
-    table: Table,
+    table: TrainingTable,
     columns: Columns,
     options: Options,
     max_categories: int,
     report: Progress,
     engine: Engine | None,
-) -> tuple[Table, Columns]:
-    """Learn levels and fill values, and return the table and columns that use them.
-
-    Raises:
-        InputError: For missing values that `options.missing` does not allow; for a category
-            column with too many levels, with fractions or with only one level; for a column
-            without any value; and for names that clash.
-    """
+) -> tuple[TrainingTable, Columns]:
+    """Learn levels and fill values; return the table and the columns that use them."""
     tallies = _tally(RowReader(table, columns, options), max_categories, report, engine)
     inputs = []
     for column in columns.inputs:
@@ -128,7 +108,6 @@ def learn_encoding(
 def _tally(
     whole: RowReader, max_categories: int, report: Progress, engine: Engine | None
 ) -> dict[str, Tally]:
-    """Tally each column in one pass."""
     columns = whole.columns
     # With `error`, no other column decides which rows are trained on.
     if whole.options.missing == "error":
@@ -167,8 +146,8 @@ def _tally_reader(
     return tallies, seen.counts
 
 
-def _check_few(name: str, tally: Tally, most: int, table: Table) -> None:
-    if sum(map(bool, tally.counts)) <= most:
+def _check_few(name: str, tally: Tally, most: int, table: TrainingTable) -> None:
+    if len(tally.levels()) <= most:
         return
     _check_whole(name, list(tally.levels()), table)
     raise InputError(
@@ -184,7 +163,7 @@ def _finder(levels: tuple[str, ...]) -> PlaceOf:
     return lambda text: places.get(text, -1)
 
 
-def _category(name: str, counts: dict[str, int], options: Options, table: Table) -> Column:
+def _category(name: str, counts: dict[str, int], options: Options, table: TrainingTable) -> Column:
     _check_whole(name, list(counts), table)
     if len(counts) < 2:
         found = f"one category only, {next(iter(counts))!r}" if counts else "no category"
@@ -200,7 +179,7 @@ def _category(name: str, counts: dict[str, int], options: Options, table: Table)
     return Column(name, "category", levels, reference)
 
 
-def _check_whole(name: str, levels: list[str], table: Table) -> None:
+def _check_whole(name: str, levels: list[str], table: TrainingTable) -> None:
     """Refuse a numeric column with fractions; in a text column they may be names."""
     if table.kinds[name] != "number" or not all(map(NUMBER.fullmatch, levels)):
         return
@@ -214,7 +193,7 @@ def _check_whole(name: str, levels: list[str], table: Table) -> None:
             )
 
 
-def _check_names(inputs: list[Column], table: Table) -> None:
+def _check_names(inputs: list[Column], table: TrainingTable) -> None:
     """Raise if an indicator has the name of a column or of another indicator."""
     owners: dict[str, str] = {}
     for column in inputs:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Generic, Protocol, Self, TypeVar
@@ -20,9 +21,9 @@ from gradline.tables import BLOCK_ROWS, FrameTable, TableFile
 from gradline.tables.files import absolute
 from gradline.tables.shards import Share
 from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.library_state import in_threads, one_thread_each
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
 from gradline_trainer.rows.sharding import each_share
-from gradline_trainer.rows.threads import in_order, one_thread_each
 
 Progress = Callable[[str, int], None]  # see `fit`
 Placed = tuple[int, int, Rows]  # the part, the place of the block's first row in it, some rows
@@ -47,8 +48,7 @@ M = TypeVar("M", bound=Mergeable)
 def merge_all(blocks: Iterable[M | None]) -> M | None:
     """Merge the statistics of blocks in a binary tree over their places; None without blocks.
 
-    A block without rows is None and keeps its place in the tree. Memory holds one statistic for
-    each level of the tree.
+    A block without rows is None and keeps its place. Memory holds one statistic per level.
     """
     return merge_subtrees((0, block) for block in blocks)
 
@@ -56,9 +56,8 @@ def merge_all(blocks: Iterable[M | None]) -> M | None:
 def merge_subtrees(subtrees: Iterable[tuple[int, M | None]]) -> M | None:
     """Merge subtrees of blocks, with the same result as `merge_all` of all their blocks.
 
-    Args:
-        subtrees: The level of each, and the statistic of its 2^level blocks. The first block's
-            place is a multiple of 2^level; the last subtree may have fewer blocks.
+    Each comes as its level and the statistic of its 2^level blocks. The first block's place is a
+    multiple of 2^level; the last subtree may have fewer blocks.
     """
     waiting: list[tuple[int, M | None]] = []
     for level, merged in subtrees:
@@ -80,26 +79,15 @@ def _merged(first: M | None, second: M | None) -> M | None:
 
 @dataclass(frozen=True)
 class Pass(Generic[M]):
-    """A statistic to compute over rows.
+    """A statistic to compute over rows."""
 
-    Attributes:
-        of: Computes the statistic of a batch (n ≥ 1).
-        size: The most rows in a batch; None for a block's.
-    """
-
-    of: Callable[[Rows], M]
-    size: int | None = None
+    of: Callable[[Rows], M]  # computes the statistic of a batch (n ≥ 1)
+    size: int | None = None  # most rows in a batch; None for a block's
 
     def over(
         self, blocks: Iterable[Placed], first: int = 0, threads: int | None = None
     ) -> M | None:
-        """Compute the statistic of all the rows; None without rows.
-
-        Args:
-            blocks: In order.
-            first: The number of the table's first part.
-            threads: How many to use; None for one per core.
-        """
+        """Compute the statistic of the blocks' rows; `first` is the table's first part."""
 
         def chunks() -> Iterator[tuple[int, int, Rows | None]]:
             for part, start, rows in blocks:
@@ -110,7 +98,7 @@ class Pass(Generic[M]):
             part, start, rows = chunk
             return part, start, None if rows is None else self.of(rows)
 
-        return merge_all(_by_part(in_order(work, chunks(), threads), first))
+        return merge_all(_by_part(in_threads(work, chunks(), threads), first))
 
 
 def _by_part(found: Iterable[tuple[int, int, M | None]], first: int) -> Iterator[M | None]:
@@ -135,27 +123,16 @@ class Store(Protocol):
 
 @dataclass
 class Walk:
-    """Passes over a table's rows, as often as asked.
-
-    Attributes:
-        reader: Reads the rows; its counts are those of the first pass.
-        report: Called with ("rows", how many were read so far).
-        engine: Reads the rows on other machines; None for this process.
-        kept: The training rows that stay available after the first pass.
-        held: The held-out rows that do.
-        most: The largest number of blocks to keep; of a longer table none are kept.
-        chunk_rows: The most rows that a further pass takes at a time; None for a block's.
-        shard_counts: What the latest pass on an engine counted in each shard.
-    """
+    """Passes over a table's rows, as often as asked."""
 
     reader: RowReader
-    report: Progress
-    engine: Engine | None = None
-    kept: Store | None = None
-    held: Store | None = None
-    most: float = math.inf
-    chunk_rows: int | None = None
-    shard_counts: list[Counts] = field(default_factory=list)
+    report: Progress  # called with ("rows", how many were read so far)
+    engine: Engine | None = None  # reads the rows on other machines
+    kept: Store | None = None  # training rows that stay available after the first pass
+    held: Store | None = None  # held-out rows that do
+    most: float = math.inf  # of a table of more blocks none are kept
+    chunk_rows: int | None = None  # most rows that a further pass takes at a time
+    shard_counts: list[Counts] = field(default_factory=list)  # of the latest pass on an engine
 
     @property
     def columns(self) -> Columns:
@@ -169,7 +146,7 @@ class Walk:
 
     @property
     def paths(self) -> list[TableFile]:
-        """The files of the table, by their absolute paths."""
+        """The absolute paths of the table's files."""
         return [absolute(path) for path in self.reader.table.paths]
 
     @property
@@ -178,11 +155,7 @@ class Walk:
         return [rows for *_, rows in self.kept] if isinstance(self.kept, list) else None
 
     def gather(self, job: Pass[M]) -> M | None:
-        """Compute a statistic of the training rows in the first pass over the table.
-
-        Raises:
-            InputError: For rows that can't be trained on.
-        """
+        """Compute a statistic of the training rows in the first pass over the table."""
         if self.engine is None:
             return job.over(self._first())
         merged = self._on_engine(self.engine, self.reader, job)
@@ -194,11 +167,7 @@ class Walk:
         return merged
 
     def total(self, job: Pass[M], *, held_out: bool = False) -> M | None:
-        """Compute a statistic of the training rows, or of the held-out rows, in a further pass.
-
-        Raises:
-            InputError: If the table has changed since the first pass.
-        """
+        """Compute a statistic of the training or held-out rows in a further pass."""
         store = self.held if held_out else self.kept
         if store is not None:
             return job.over(store)
@@ -232,11 +201,10 @@ class Walk:
     def _on_engine(
         self, engine: Engine, reader: RowReader, job: Pass[M], *, held_out: bool = False
     ) -> M | None:
-        """Compute a statistic on an engine, and merge the shards' results as they come."""
         counted: list[Counts] = []
 
         def found() -> Iterator[tuple[Share, M | None]]:
-            work = _ShardPass(job, held_out)
+            work = partial(_over_shard, job=job, held_out=held_out)
             for share, merged, counts in each_share(work, reader, engine, self.shard_counts):
                 self.report("rows", reader.counts.read)
                 counted.append(counts)
@@ -250,18 +218,12 @@ class Walk:
         return merged
 
 
-@dataclass(frozen=True)
-class _ShardPass(Generic[M]):
-    """A pass over a shard's rows, on the machine that reads them."""
-
-    job: Pass[M]
-    held_out: bool = False
-
-    @one_thread_each()
-    def __call__(self, reader: RowReader) -> tuple[M | None, Counts]:
-        blocks = _placed(reader, held_out=self.held_out, refuse=False)
-        first = reader.table.first_part if isinstance(reader.table, FrameTable) else 0
-        return self.job.over(blocks, first, threads=1), reader.counts
+@one_thread_each()
+def _over_shard(reader: RowReader, job: Pass[M], *, held_out: bool) -> tuple[M | None, Counts]:
+    """Compute a statistic of a shard's rows, on the machine that reads them."""
+    blocks = _placed(reader, held_out=held_out, refuse=False)
+    first = reader.table.first_part if isinstance(reader.table, FrameTable) else 0
+    return job.over(blocks, first, threads=1), reader.counts
 
 
 def _placed(

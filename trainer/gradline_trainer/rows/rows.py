@@ -13,31 +13,33 @@ from numpy.typing import NDArray
 
 from gradline.columns.encoding import expand
 from gradline.errors import InputError
+from gradline.formatting import count
 from gradline.tables import Block
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Columns, Table
+from gradline_trainer.rows.columns import Columns, TrainingTable
 from gradline_trainer.rows.dealing import dealt_folds, held_out_rows
 
 Array = NDArray[np.float64]
+FAULTS = {  # the error code and the hint for each kind
+    "missing": ("missing-value", "--missing drop leaves such rows out"),
+    "no category": (
+        "missing-value",
+        "categories have no mean: use --missing drop, or write a word in its place",
+    ),
+    "infinite": ("infinite-value", "correct or remove these rows"),
+    "negative": ("bad-weight", "sample weights must be 0 or more"),
+}
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Complete rows.
+    """Complete rows."""
 
-    Attributes:
-        pieces: Matrices of n rows; side by side, their columns are [features, targets].
-        split: d, the number of features.
-        weights: Shape (n,); None if every row has weight 1.
-        folds: The fold of each row, shape (n,); None without folds.
-        first: How many rows of the same kind, training or held out, come before these.
-    """
-
-    pieces: tuple[NDArray[Any], ...]
-    split: int
-    weights: Array | None = None
-    folds: NDArray[np.intp] | None = None
-    first: int = 0
+    pieces: tuple[NDArray[Any], ...]  # (n, …) each; side by side [features, targets]
+    split: int  # d
+    weights: Array | None = None  # (n,); None if each is 1
+    folds: NDArray[np.intp] | None = None  # each row's fold, (n,)
+    first: int = 0  # how many rows, training or held out like these, come before
 
     @cached_property
     def values(self) -> Array:
@@ -99,26 +101,16 @@ class Fault:
 
 @dataclass
 class Counts:
-    """What a pass over the rows has counted.
-
-    Attributes:
-        blocks: Blocks of rows.
-        read, dropped, held_out: Rows.
-        training: Rows to train on.
-        unknown: Held-out rows with a category that no training row has. They cannot be measured
-            and count as dropped.
-        filled: Missing values that are filled with a mean.
-        faults: By kind of fault and column.
-    """
+    """What a pass over the rows has counted."""
 
     blocks: int = 0
-    read: int = 0
+    read: int = 0  # rows, as the next three
     dropped: int = 0
     held_out: int = 0
-    training: int = 0
-    unknown: int = 0
-    filled: int = 0
-    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
+    training: int = 0  # rows of positive weight
+    unknown: int = 0  # dropped too: held-out rows with a category that no training row has
+    filled: int = 0  # missing values, filled with a mean
+    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)  # by kind and column
 
     def add(self, later: Counts) -> None:
         """Add the counts of a pass over later rows."""
@@ -130,20 +122,14 @@ class Counts:
 
 @dataclass
 class RowReader:
-    """Reads a table's rows, as often as needed, and counts what it finds.
+    """Reads a table's rows, as often as needed, and counts what it finds."""
 
-    Attributes:
-        block_rows: How many rows to read at a time, at least 100; None for the table's own size.
-        counts: The counts of the latest pass.
-        before: The counts of the rows before this table's, if it is a shard of a larger one.
-    """
-
-    table: Table
+    table: TrainingTable
     columns: Columns
     options: Options
-    block_rows: int | None = None
-    counts: Counts = field(default_factory=Counts)
-    before: Counts = field(default_factory=Counts)
+    block_rows: int | None = None  # to read at a time, at least 100; None for the table's own
+    counts: Counts = field(default_factory=Counts)  # of the latest pass
+    before: Counts = field(default_factory=Counts)  # of the rows before this shard
 
     def blocks(self) -> Iterator[tuple[Block, Rows, Rows]]:
         """Yield each block, its training rows and its held-out rows.
@@ -168,29 +154,16 @@ class RowReader:
                 yield block, training, held_out
 
     def refuse_faults(self) -> None:
-        """Check what the latest pass found.
-
-        Raises:
-            InputError: For missing or infinite values, and for weights that are negative or all
-                0; the message names the column, the count and the first row.
-        """
+        """Raise InputError for what the latest pass found: column, count and first row."""
         faults = self.counts.faults
         if faults:
             what, column = next(iter(faults))
             fault = faults[what, column]
             others = sum(kind == what for kind, _ in faults) - 1
-            code, hint = {
-                "missing": ("missing-value", "--missing drop leaves such rows out"),
-                "no category": (
-                    "missing-value",
-                    "categories have no mean: use --missing drop, or write a word in its place",
-                ),
-                "infinite": ("infinite-value", "correct or remove these rows"),
-                "negative": ("bad-weight", "sample weights must be 0 or more"),
-            }[what]
+            code, hint = FAULTS[what]
             raise InputError(
-                f"the column {column!r} has {fault.count} "
-                f"{'missing' if what == 'no category' else what} value{'s' * (fault.count > 1)}, "
+                f"the column {column!r} has "
+                f"{count(fault.count, what.replace('no category', 'missing') + ' value')}, "
                 f"the first in {fault.first}"
                 + f"; {others} more column{'s have' if others > 1 else ' has'} some"
                 * (others > 0),
@@ -216,10 +189,9 @@ class RowReader:
         counts, before = self.counts, self.before
         held = held_out_rows(block, self.options)
         folds = dealt_folds(block, self.options)
-        first = before.held_out + counts.held_out
-        held_out = self._rows(block.values, None, complete & held, first)
-        first = before.training + counts.training
+        first, first_held = before.training + counts.training, before.held_out + counts.held_out
         training = self._rows(block.values, folds, complete & ~held, first)
+        held_out = self._rows(block.values, None, complete & held, first_held)
         counts.dropped += int((~complete).sum())
         counts.held_out += int((held & complete).sum())
         counts.training += len(training)

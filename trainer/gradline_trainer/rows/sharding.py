@@ -7,25 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import zip_longest
-from typing import TypeVar
 
 from gradline.errors import InputError
-from gradline.scoring.engine import Engine
+from gradline.scoring.engine import Engine, Result
 from gradline.tables import BLOCK_ROWS, FrameTable
 from gradline.tables.shards import Share, shares
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Table
+from gradline_trainer.rows.columns import TrainingTable
 from gradline_trainer.rows.rows import Counts, RowReader
 
-Result = TypeVar("Result")
 
-
-def check_shareable(table: Table, options: Options) -> FrameTable:
-    """Check that an engine's workers can read the table and do what the options ask for.
-
-    Raises:
-        InputError: If they can't, naming the table or the option.
-    """
+def check_shareable(table: TrainingTable, options: Options) -> FrameTable:
+    """Check that an engine's workers can read the table and do what the options ask for."""
     if not isinstance(table, FrameTable) or not table.paths:
         raise InputError(
             "a table in memory can't be read by other machines",
@@ -56,14 +49,8 @@ def each_share(
 ) -> Iterator[tuple[Share, Result, Counts]]:
     """Yield each shard of the table with the work's result and counts, in order.
 
-    Args:
-        work: Called with a reader of the shard's rows; it counts faults and does not raise.
-        reader: Of the whole table; the counts of all shards are added to its own.
-        engine: Does the work.
-        known: What an earlier pass counted in each shard.
-
-    Raises:
-        InputError: At the end, for rows that can't be trained on.
+    The work counts faults and does not raise. The whole table's reader gets the sum of all counts,
+    and raises at the end. `known` is what an earlier pass counted in each shard.
     """
     under_way: deque[Share] = deque()
 

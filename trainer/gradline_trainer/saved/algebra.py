@@ -31,10 +31,6 @@ def merge_moments(saved: Sequence[SavedMoments]) -> SavedMoments:
     """Merge the moments of several tables in a binary tree over their order.
 
     Features and targets keep the first one's order. Folds are kept if all have equally many.
-
-    Raises:
-        InputError: For a file that is given twice, and for columns, encodings or sample weights
-            that differ, naming them.
     """
     _refuse_twice(saved)
     first = saved[0]
@@ -76,10 +72,6 @@ def subtract_moments(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
     """Compute the moments of the whole's rows without those of the part.
 
     Ranges and folds can't be subtracted and are left out.
-
-    Raises:
-        InputError: For columns, encodings or sample weights that differ; if the part's rows are
-            not among the whole's; and if a variance would lose more than half of its digits.
     """
     part = _aligned(whole, part)
     counts = {name: getattr(whole, name) - getattr(part, name) for name in COUNTS}

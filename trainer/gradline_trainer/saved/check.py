@@ -8,17 +8,13 @@ from numpy.typing import NDArray
 from gradline_trainer.descent.problem import cholesky
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
-from gradline_trainer.rows.threads import one_thread_each
+from gradline_trainer.rows.library_state import one_thread_each
 
 ROUNDING = 2.0**-40  # relative, of a co-moment: far more than any sum over blocks has
 
 
 def check_moments(saved: SavedMoments) -> None:
-    """Check that moments are finite, in range and positive semidefinite within rounding.
-
-    Raises:
-        ValueError: With the fault and the column, if it has one.
-    """
+    """Raise ValueError unless moments are finite, in range and semidefinite within rounding."""
     names = [*saved.columns.features, *saved.columns.targets]
     for moments in (saved.moments, *saved.folds):
         if fault := _fault(moments, names, weighted=saved.columns.weight is not None):
@@ -33,7 +29,6 @@ def check_moments(saved: SavedMoments) -> None:
 
 
 def _fault(m: Moments, names: list[str], *, weighted: bool) -> str | None:
-    """Describe what is wrong with moments, or return None."""
     if m.rows < 1 or not 0 < m.weight < np.inf or (not weighted and m.weight != m.rows):
         return f"{m.rows} rows of total weight {m.weight:g}"
     ranges = [] if np.isnan(m.minimum).all() else [m.minimum, m.maximum]

@@ -1,20 +1,39 @@
-"""Save moments, which are all that training needs of a table, and load them."""
+"""Save moments to a file of format 1, and load them; see docs/moments.md.
+
+It is a line of text, a line of JSON, float64 numbers in little-endian order, and the SHA-256 of
+all that. Nothing in it is executed, and its size follows from its second line.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gradline.atomic import write_named
+from gradline.columns.encoding import Column, dump_columns, parse_columns
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError
+from gradline.package.strict_json import parse_strict
+from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import MomentsFile, SavedMoments
-from gradline_trainer.saved.format import MAGIC, dump, parse
+from gradline_trainer.rows.columns import Columns
+from gradline_trainer.saved.check import check_moments
 
 if TYPE_CHECKING:
     from gradline_trainer.result import Fit
+
+Array = NDArray[np.float64]
+FORMAT = 1
+MAGIC = b"gradline moments "
+NUMBERS = np.dtype("<f8")
+DIGEST = hashlib.sha256().digest_size
 
 
 @numpy_defaults()
@@ -38,7 +57,7 @@ def load_moments(path: str | Path) -> SavedMoments:
             hint="give a file that --save-moments wrote",
         ) from error
     file = MomentsFile(path.name, len(data), hashlib.sha256(data).hexdigest())
-    return replace(parse(data, path.name), file=file)
+    return replace(parse_moments(data, path.name), file=file)
 
 
 def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
@@ -64,3 +83,150 @@ def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
         )
     parts = dump(saved)
     write_named(Path(path), lambda file: file.writelines(parts))
+
+
+def dump(saved: SavedMoments) -> Iterator[bytes]:
+    """Yield the parts of the file's bytes."""
+    sealed = hashlib.sha256()
+    header = _header(saved)
+    text = json.dumps(header, ensure_ascii=False, allow_nan=False)
+    for part in (MAGIC, f"{FORMAT}\n{text}\n".encode(), *_bodies(saved, header["ranges"])):
+        sealed.update(part)
+        yield part
+    yield sealed.digest()
+
+
+def _header(saved: SavedMoments) -> dict[str, Any]:
+    columns, whole = saved.columns, saved.moments
+    names = [*columns.features, *columns.targets]
+    return {
+        "features": columns.features,
+        "targets": columns.targets,
+        "columns": dump_columns(columns.inputs),
+        "sample_weight": columns.weight,
+        "rows": {
+            "read": saved.rows_read,
+            "dropped": saved.rows_dropped,
+            "held_out": saved.rows_held_out,
+        },
+        "filled": saved.filled,
+        "float32": [name for name, flag in zip(names, whole.float32, strict=True) if flag],
+        "ranges": not bool(np.isnan(whole.minimum).any()),
+        "rounding": whole.rounding,
+        "moments": [{"rows": m.rows, "log_weights": m.log_weights} for m in (whole, *saved.folds)],
+    }
+
+
+def _bodies(saved: SavedMoments, ranges: bool) -> Iterator[bytes]:
+    p = len(saved.moments.mean)
+    triangle = np.tril_indices(p)
+    for m in (saved.moments, *saved.folds):
+        extremes = [m.minimum, m.maximum] if ranges else []
+        parts = [np.array([m.weight]), m.mean, m.mean_rest, *extremes, m.comoment[triangle]]
+        yield np.concatenate(parts).astype(NUMBERS).tobytes()
+
+
+def parse_moments(data: bytes, name: str) -> SavedMoments:
+    """Parse a file's bytes; messages call the file `name`."""
+    first, _, rest = data.partition(b"\n")
+    header, _, body = rest.partition(b"\n")
+    _check_frame(data, first, name)
+    try:
+        found = parse_strict(header.decode())
+        return _parse(found, memoryview(body)[:-DIGEST])
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{name} is not a valid file of saved moments: {error}",
+            code="bad-moments",
+            hint="get a new copy of the file",
+        ) from error
+
+
+def _check_frame(data: bytes, first: bytes, name: str) -> None:
+    version = first.removeprefix(MAGIC)
+    if not first.startswith(MAGIC) or not version.isdigit():
+        raise InputError(
+            f"{name} is not a file of saved moments",
+            code="not-moments",
+            hint="give a file that train-and-export --save-moments wrote",
+        )
+    if int(version[:9]) != FORMAT:
+        raise InputError(
+            f"{name} has format {version[:9].decode()}, this gradline reads format {FORMAT}",
+            code="newer-format",
+            hint="pip install --upgrade gradline",
+        )
+    if hashlib.sha256(data[:-DIGEST]).digest() != data[-DIGEST:]:
+        raise InputError(
+            f"{name} does not match its seal: it is incomplete or was changed after it was written",
+            code="broken-seal",
+            hint="get a new copy of the file",
+        )
+
+
+def _parse(header: dict[str, Any], body: memoryview) -> SavedMoments:
+    columns = _columns(header)
+    names = [*columns.features, *columns.targets]
+    p, ranges, rounding = len(names), header["ranges"], header["rounding"]
+    counts = [header["rows"][which] for which in ("read", "dropped", "held_out")]
+    sets = [(entry["rows"], entry["log_weights"]) for entry in header["moments"]]
+    for number in (*counts, header["filled"], *(rows for rows, _ in sets)):
+        if type(number) is not int or number < 0:
+            raise ValueError(f"invalid count {number!r}")
+    if type(ranges) is not bool or type(rounding) is not float or not 0 <= rounding < 1:
+        raise ValueError("invalid ranges or rounding")
+    if not sets or not all(type(logarithm) is int for _, logarithm in sets):
+        raise ValueError("invalid list of moments")
+    each = 1 + p * (4 if ranges else 2) + p * (p + 1) // 2
+    if len(body) != each * len(sets) * NUMBERS.itemsize:
+        raise ValueError(f"{len(body)} bytes of numbers for {len(sets)} moments of {p} columns")
+    numbers = np.frombuffer(body, NUMBERS).astype(np.float64).reshape(len(sets), each)
+    exactly = set(header["float32"])
+    float32 = np.array([column in exactly for column in names])
+    whole, *folds = (
+        _moments(row, counted, float32, rounding, ranges=ranges)
+        for row, counted in zip(numbers, sets, strict=True)
+    )
+    read, dropped, held_out = counts
+    saved = SavedMoments(whole, folds, columns, read, dropped, held_out, header["filled"])
+    check_moments(saved)
+    return saved
+
+
+def _columns(header: dict[str, Any]) -> Columns:
+    features, targets, weight = (header[key] for key in ("features", "targets", "sample_weight"))
+    if weight is not None and not isinstance(weight, str):
+        raise ValueError("the sample weight is not a name")
+    for names in (features, targets):
+        if not isinstance(names, list) or not names:
+            raise ValueError("it has no features or no targets")
+        if not all(isinstance(column, str) for column in names):
+            raise ValueError("a name is not text")
+    if len({*features, *targets}) < len(features) + len(targets):
+        raise ValueError("a name occurs twice")
+    inputs: Sequence[Column] = [Column(feature) for feature in features]
+    if header["columns"] is not None:
+        inputs = parse_columns(header["columns"], features)
+    return Columns(list(inputs), targets, weight, [])
+
+
+def _moments(
+    row: Array,
+    counted: tuple[int, int],
+    float32: NDArray[np.bool_],
+    rounding: float,
+    *,
+    ranges: bool,
+) -> Moments:
+    p = len(float32)
+    mean, rest, *extremes = row[1 : 1 + p * (4 if ranges else 2)].reshape(-1, p)
+    comoment = np.zeros((p, p))
+    comoment[np.tril_indices(p)] = row[-(p * (p + 1) // 2) :]
+    comoment += np.tril(comoment, -1).T
+    minimum, maximum = extremes or np.full((2, p), np.nan)
+    rows, logarithms = counted
+    return Moments(
+        rows, float(row[0]), mean, rest, comoment, minimum, maximum, float32, logarithms, rounding
+    )

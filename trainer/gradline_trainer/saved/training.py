@@ -1,18 +1,16 @@
-"""Training from saved moments: which of their columns, and which options have a meaning."""
+"""Training from saved moments: the chosen columns, and the options that have a meaning."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gradline.columns.encoding import Column
-from gradline.errors import InputError, nearest
+from gradline.errors import InputError
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Columns
-
-Names = Sequence[str] | str | None
+from gradline_trainer.rows.columns import Columns, Names, checked_names
 
 
 def chosen_moments(
@@ -24,26 +22,15 @@ def chosen_moments(
     of_rows: Mapping[str, Any],
     folds: int | None,
 ) -> tuple[SavedMoments, Options]:
-    """Return the moments of the chosen columns, and the options as they are without rows.
+    """Select the moments of the chosen columns, and set the options that need no rows.
 
-    Args:
-        saved: The moments.
-        targets: Among the saved columns; by default those saved as such.
-        features: By default those saved as such but for the targets. A column with categories has
-            all of its indicators.
-        exclude: Not to be features.
-        options: Of the run.
-        of_rows: What else `fit` was given that concerns the rows, by name.
-        folds: That were asked for; by default as many as were saved.
-
-    Raises:
-        InputError: For an option that needs the rows, folds that were not saved, and columns that
-            are not there.
+    By default targets and features are those that were saved as such. `of_rows` has what `fit` was
+    given that concerns rows, by name; `folds` is the number asked for.
     """
     _refuse_row_options(options, of_rows)
     if options.ridge == "auto":
         options = replace(options, folds=_folds(saved, folds))
-    columns = _choose(saved, _named(targets), _named(features), _named(exclude) or [])
+    columns = _choose(saved, targets, features, exclude)
     return saved.select(columns), replace(options, arithmetic="fast", gradient="moments")
 
 
@@ -53,13 +40,9 @@ def _refuse_row_options(options: Options, of_rows: Mapping[str, Any]) -> None:
     for name in ("missing", "holdout", "robust"):
         if getattr(options, name) != getattr(plain, name):
             given[name] = getattr(options, name)
-    if options.arithmetic == "exact":
-        given["arithmetic"] = "exact"
-    if options.device == "cuda":
-        given["device"] = "cuda"
-    if options.gradient == "rows":
-        given["gradient"] = "rows"
-    elif options.gradient_source == "rows":
+    need_rows = {"arithmetic": "exact", "device": "cuda", "gradient": "rows"}
+    given |= {name: value for name, value in need_rows.items() if getattr(options, name) == value}
+    if options.gradient_source == "rows" and options.gradient != "rows":
         raise InputError(
             "preconditioning = 'none' takes its gradient from the rows, which saved moments have "
             "not",
@@ -76,7 +59,6 @@ def _refuse_row_options(options: Options, of_rows: Mapping[str, Any]) -> None:
 
 
 def _folds(saved: SavedMoments, asked: int | None) -> int:
-    """Return the number of folds that were saved, or raise where it is not the one asked for."""
     found = len(saved.folds)
     if not found:
         raise InputError(
@@ -94,29 +76,19 @@ def _folds(saved: SavedMoments, asked: int | None) -> int:
     return found
 
 
-def _choose(
-    saved: SavedMoments, targets: list[str] | None, features: list[str] | None, exclude: list[str]
-) -> Columns:
+def _choose(saved: SavedMoments, targets: Names, features: Names, exclude: Names) -> Columns:
     known = {column.name: column for column in saved.columns.inputs}
     known |= {name: Column(name) for name in saved.columns.targets}
-    targets = targets or saved.columns.targets
+    names = list(known)
+    excluded = checked_names(names, "excluded column", exclude)
+    chosen_targets = checked_names(names, "target", targets or saved.columns.targets)
+    taken = dict.fromkeys(excluded, "excluded column") | dict.fromkeys(chosen_targets, "target")
     if features is None:
         own = [column.name for column in saved.columns.inputs]
-        features = [name for name in own if name not in {*targets, *exclude}]
-    roles = {"target": targets, "feature": features, "excluded column": exclude}
-    for role, names in roles.items():
-        for place, name in enumerate(names):
-            if name not in known:
-                raise InputError(
-                    f"unknown {role} {name!r}: it is none of the saved columns",
-                    code="unknown-column",
-                    hint=nearest(name, known),
-                )
-            if name in names[:place] or (role == "feature" and name in {*targets, *exclude}):
-                raise InputError(
-                    f"{name!r} is named twice", code="repeated-column", hint="give it one role"
-                )
-    for name in targets:
+        chosen = [name for name in own if name not in taken]
+    else:
+        chosen = checked_names(names, "feature", features, taken)
+    for name in chosen_targets:
         if known[name].kind == "category" or known[name].fill is not None:
             raise InputError(
                 f"{name!r} can't be a target: its categories or missing values were encoded as a "
@@ -124,15 +96,7 @@ def _choose(
                 code="not-numeric",
                 hint="choose another target",
             )
-    if not features:
+    if not chosen:
         raise InputError("no feature is left", code="no-feature", hint="exclude fewer columns")
-    return replace(
-        saved.columns,
-        inputs=[known[name] for name in features],
-        targets=list(targets),
-        left_out=[],
-    )
-
-
-def _named(names: Names) -> list[str] | None:
-    return [names] if isinstance(names, str) else None if names is None else list(names)
+    inputs = [known[name] for name in chosen]
+    return replace(saved.columns, inputs=inputs, targets=chosen_targets, left_out=[])

@@ -59,10 +59,7 @@ def advise(
 def _on_columns(
     columns: Columns, counts: Counts, moments: Moments | ColumnMoments, constant: list[int]
 ) -> list[str]:
-    """List the warnings about columns and rows that a run leaves out.
-
-    `constant` has the places of features with a single value or a second moment of 0.
-    """
+    """Warn about columns and rows that a run leaves out; `constant` has places of features."""
     alike = one_value(moments)
 
     def named(places: list[int]) -> str:

@@ -17,36 +17,27 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Design:
-    """What the statistics of all targets share.
-
-    Attributes:
-        rows: n.
-        terms: The number of features and biases, d + 1 or d.
-        active: The places of the p estimated terms, which are independent; the bias is last.
-        inestimable: The places of terms whose coefficients the rows do not determine.
-        root: U with UᵀU = (XᵀWX)⁻¹ of the estimated terms, shape (p, p).
-        log_weights: Σ log w.
-    """
+    """What the statistics of all targets share."""
 
     bias: bool
-    rows: int
-    terms: int
-    active: list[int]
-    inestimable: set[int]
-    root: Array
-    log_weights: float
+    rows: int  # n
+    terms: int  # features and biases: d + 1 or d
+    active: list[int]  # places of the p estimated terms, which are independent; the bias is last
+    inestimable: set[int]  # places of terms that the rows do not determine
+    root: Array  # U with UᵀU = (XᵀWX)⁻¹ of the estimated terms, (p, p)
+    log_weights: float  # Σ log w
     level: float
 
     @cached_property
     def inverse(self) -> Array:
-        """(XᵀWX)⁻¹ of the estimated terms, shape (p, p)."""
+        """(XᵀWX)⁻¹ of the estimated terms, (p, p)."""
         with np.errstate(over="ignore", invalid="ignore"):  # shows as undefined
             inverse: Array = self.root.T @ self.root
         return inverse
 
     @cached_property
     def norms(self) -> Array:
-        """√diagonal of `inverse`, shape (p,), also if the diagonal leaves float64's range."""
+        """√diagonal of `inverse`, (p,), also if the diagonal leaves float64's range."""
         largest = np.abs(self.root).max(axis=0)
         norms: Array = np.linalg.norm(self.root / largest, axis=0) * largest
         return norms
@@ -67,7 +58,7 @@ class Design:
         return self.rows - len(self.active)
 
     def placed(self, values: Array) -> list[float | None]:
-        """Put values of the estimated terms, shape (p,), in their places; None elsewhere."""
+        """Put values (p,) of the estimated terms in their places; None elsewhere."""
         found: list[float | None] = [None] * self.terms
         for place, value in zip(self.active, values.tolist(), strict=True):
             known = place not in self.inestimable and math.isfinite(value)
@@ -83,15 +74,11 @@ def target_statistics(
     standardized: Array,
     robust: tuple[Array, float | None] | None = None,
 ) -> TargetStatistics:
-    """Compute the statistics of one target.
+    """Compute the statistics of one target from its coefficients (terms,), the bias last.
 
-    Args:
-        design: What it shares with the other targets.
-        weights: Its coefficients, the bias last, shape (terms,).
-        residual: Σw·residual².
-        total: Σw·y² about the mean, or about 0 without a bias.
-        standardized: Its weights in units of standard deviations, shape (d,).
-        robust: Its robust covariance, shape (p, p), and F; None to assume equal variances.
+    `residual` is Σw·residual², `total` is Σw·y² about the mean, or about 0 without a bias, and
+    `standardized` (d,) has the weights in standard deviations. `robust` is the covariance (p, p)
+    and F; without it all errors have the same variance.
     """
     with needs_extra():
         from scipy.special import stdtr, stdtrit

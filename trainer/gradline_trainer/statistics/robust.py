@@ -37,33 +37,20 @@ MOST = 1 << 24  # numbers of all covariances together; a few times as many are i
 
 @dataclass(frozen=True)
 class Robust:
-    """The covariances of a fit, for errors of any variances.
-
-    Attributes:
-        kind: "HC0" to "HC3".
-        covariance: The covariance of each target's p estimated coefficients, the bias last, shape
-            (k, p, p); None if rows have leverage 1 and the kind divides by 1 − h.
-        f: Wald's test that every weight is 0, divided by their number; None if undefined.
-        alone: How many rows have leverage 1.
-    """
+    """The covariances of a fit's coefficients, for errors of any variances."""
 
     kind: Kind
-    covariance: Array | None
-    f: list[float | None]
-    alone: int
+    covariance: Array | None  # (k, p, p), the bias last; None if a row's 1 − h = 0 divides
+    f: list[float | None]  # Wald's test that every weight is 0, by their number
+    alone: int  # rows of leverage 1
 
 
 @dataclass(frozen=True)
 class Middle:
-    """The middle of the sandwich: sums over rows.
+    """The middle of the sandwich, a sum over rows."""
 
-    Attributes:
-        products: Σ w²e²/(1 − h)^j qqᵀ of each target, shape (k, p, p).
-        alone: How many rows have h = 1.
-    """
-
-    products: Array
-    alone: int
+    products: Array  # Σ w²e²/(1 − h)^j qqᵀ of each target, (k, p, p)
+    alone: int  # rows with h = 1
 
     def merge(self, other: Middle) -> Middle:
         """Add the sums of other rows."""
@@ -72,20 +59,13 @@ class Middle:
 
 @dataclass(frozen=True)
 class Sandwich:
-    """What the middle's terms depend on, besides the rows.
-
-    Attributes:
-        weights: W of the active features, shape (k, r).
-        target_centre: The targets' means, shape (k,), and their rounding errors; 0 without a
-            bias. The optimum goes through the means, so b is not needed.
-        condition: Estimated condition number of the features.
-    """
+    """What the middle's terms depend on, besides the rows."""
 
     kind: Kind
     whitening: Whitening
-    weights: Array
-    target_centre: tuple[Array, Array]
-    condition: float
+    weights: Array  # W of the r active features, (k, r)
+    target_centre: tuple[Array, Array]  # means (k,), their rounding errors; 0 without a bias
+    condition: float  # of the features, estimated
 
     def middle(self, rows: Rows) -> Middle:
         """Compute the middle of a batch of rows."""
@@ -153,11 +133,7 @@ def measure_robust(
 
 
 def refuse_robust(features: int, targets: int) -> None:
-    """Check that the covariances of so many coefficients fit in memory.
-
-    Raises:
-        InputError: If they don't, with the numbers.
-    """
+    """Raise if the covariances of so many coefficients do not fit in memory."""
     if targets * (features + 1) ** 2 > MOST:
         raise InputError(
             f"robust standard errors of {count(targets, 'target')} and "

@@ -24,7 +24,7 @@ from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.descent.rounding import EPSILON
 from gradline_trainer.moments.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.statistics.formulas import Design, target_statistics
-from gradline_trainer.statistics.metrics import unresolved
+from gradline_trainer.statistics.measuring import unresolved
 from gradline_trainer.statistics.summary import Summary
 from gradline_trainer.statistics.whitening import Whitening
 

@@ -28,20 +28,12 @@ MOST_FEATURES = 32  # with more, a leverage takes much of a prediction's time an
 
 @dataclass(frozen=True)
 class Whitening:
-    """The transform of rows to whitened coordinates.
+    """The transform of rows to whitened coordinates."""
 
-    Attributes:
-        active: The places of the r estimated features.
-        centre: Their means, shape (r,); 0 without a bias.
-        rest: The rounding errors of the means.
-        root: U, shape (p, p); with a bias p = r + 1 and the bias is last, else p = r.
-        bias: Whether there is one.
-    """
-
-    active: list[int]
-    centre: Array
-    rest: Array
-    root: Array
+    active: list[int]  # the places of the r estimated features
+    centre: Array  # their means, (r,); 0 without a bias
+    rest: Array  # the means' rounding errors
+    root: Array  # U, (p, p); with a bias p = r + 1 and the bias is last, else p = r
     bias: bool
 
     @classmethod
@@ -64,7 +56,7 @@ class Whitening:
         return self.root[:r, :r]
 
     def triangular_factor(self, features: int) -> Array:
-        """Make the factor upper triangular, shape (d, d); 0 for features that are not active."""
+        """Make the factor upper triangular, (d, d); 0 for features that are not active."""
         factor = np.zeros((features, features))
         factor[np.ix_(self.active, self.active)] = np.linalg.qr(self.factor, mode="r")
         return factor
@@ -82,15 +74,10 @@ class Whitening:
 
 @dataclass(frozen=True)
 class Leverage:
-    """How far the training rows are from their centre.
-
-    Attributes:
-        whitening: The transform to the coordinates of the leverage.
-        largest: The largest leverage of a row, each at weight 1; None for many rows.
-    """
+    """How far the training rows are from their centre."""
 
     whitening: Whitening
-    largest: float | None
+    largest: float | None  # of a row, each at weight 1; None for many rows
 
 
 def measure_leverage(

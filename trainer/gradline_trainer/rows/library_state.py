@@ -1,4 +1,4 @@
-"""Work on blocks in several threads, each using one thread of every library."""
+"""The libraries' state in a fit or an export, independent of the caller's: modes and threads."""
 
 from __future__ import annotations
 
@@ -7,41 +7,44 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from threadpoolctl import ThreadpoolController
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from gradline.columns.numpy_state import numpy_defaults
+from gradline.scoring.engine import Item, Result
 
 
-def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
-) -> Iterator[Result]:
-    """Yield work(item) for each item, in order, while several threads work on later items.
+@contextmanager
+def known_state() -> Iterator[None]:
+    """Set gradients, devices, precision and floating-point errors to the libraries' defaults.
 
-    Call it within `one_thread_each`: then the number of threads (by default one per core) changes
-    no bit. At most one item more than there are threads is in memory.
+    The default dtype is not reset: it belongs to all threads of the process, so code names its
+    dtypes instead. Lowered precision is reset only if the caller has set it.
     """
-    source = iter(items)
-    first = list(islice(source, 2))
-    if len(first) < 2:
-        yield from map(work, first)
-        return
-    threads = threads or os.cpu_count() or 1
-    waiting: deque[Future[Result]] = deque()
-    # A new thread may use all of a library's threads unless it sets the limit itself.
-    with ThreadPoolExecutor(threads, initializer=_limit_thread) as pool:
-        for item in chain(first, source):
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    with ExitStack() as stack:
+        stack.enter_context(numpy_defaults())
+        stack.enter_context(one_thread_each())  # a forked child would wait for lost threads
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.is_anomaly_enabled():  # it raises before we can say why a run diverges
+            stack.enter_context(torch.autograd.set_detect_anomaly(False))
+        precision = torch.get_float32_matmul_precision()
+        if precision != "highest":
+            torch.set_float32_matmul_precision("highest")
+            stack.callback(torch.set_float32_matmul_precision, precision)
+        if torch.finfo(torch.float64).tiny / 2 == 0:  # this thread treats subnormal numbers as 0
+            torch.set_flush_denormal(False)
+            stack.callback(torch.set_flush_denormal, True)
+        yield
 
 
 @cache
@@ -51,10 +54,7 @@ def _libraries() -> list[Any]:
 
 
 def _of_each_thread(library: Any) -> bool:
-    """Check whether a library has a count per thread; the others have one for all threads.
-
-    A new thread starts with the count that was set last.
-    """
+    """Check whether a library has a count per thread; a new thread has the count set last."""
     return library is torch or getattr(library, "threading_layer", None) == "openmp"
 
 
@@ -123,3 +123,28 @@ def one_thread_each() -> Iterator[None]:
     finally:
         _mine.inside = False
         _limit.leave(counts)
+
+
+def in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
+) -> Iterator[Result]:
+    """Yield work(item) for each item, in order, while several threads work on later items.
+
+    Call it within `one_thread_each`: then the number of threads (by default one per core) changes
+    no bit. At most one item more than there are threads is in memory.
+    """
+    source = iter(items)
+    first = list(islice(source, 2))
+    if len(first) < 2:
+        yield from map(work, first)
+        return
+    threads = threads or os.cpu_count() or 1
+    waiting: deque[Future[Result]] = deque()
+    # A new thread may use all of a library's threads unless it sets the limit itself.
+    with ThreadPoolExecutor(threads, initializer=_limit_thread) as pool:
+        for item in chain(first, source):
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
