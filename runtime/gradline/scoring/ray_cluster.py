@@ -22,7 +22,7 @@ from tempfile import gettempdir
 from typing import Any, NoReturn
 
 from gradline.errors import GradlineError, InputError, RefusedError, needs_extra
-from gradline.scoring.engine import Engine, Given, Made
+from gradline.scoring.engine import Engine, Item, Result
 from gradline.terminal.output import warn
 
 RETRIES = 5  # of a task that lost its worker or machine
@@ -154,7 +154,7 @@ def _limits() -> Iterator[int]:
         yield max(2, round(AHEAD * (cpus or 1)))
 
 
-def _in_order(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
+def _in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yield work(item) for each item, in order, with few tasks submitted at a time.
 
     An error is raised when all tasks are done; no result after it is yielded.
@@ -167,7 +167,7 @@ def _in_order(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator
     errors: list[GradlineError] = []
     limits = _limits()
 
-    def results(least: int) -> Iterator[Made]:
+    def results(least: int) -> Iterator[Result]:
         """Yield results while `least` tasks, or the most tasks allowed, are submitted."""
         while len(waiting) >= min(next(limits), least):
             if not ray.wait([waiting[0]], timeout=AGAIN)[0]:
@@ -192,7 +192,7 @@ def _in_order(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator
         raise errors[0]
 
 
-def _run(work: Callable[[Given], Made], item: Given, versions: dict[str, str]) -> bytes:
+def _run(work: Callable[[Item], Result], item: Item, versions: dict[str, str]) -> bytes:
     """Do a task; return its pickled result, or error of gradline's own, which Ray must not retry.
 
     From a pickle, arrays are writable; Ray's own serialization gives read-only views.
