@@ -2,8 +2,8 @@
 
 A newcomer who asks how a training run works has to read the files that it enters. For one `fit` of
 arrays and one `train-and-export` of a CSV file, this counts our own files and functions, and the
-moves from one file to another. Each is run once before, so that imports do not count. --list shows
-each file with its functions.
+moves from one file to another. Each is run once before, so that imports do not count.
+Comprehensions are no functions. --list shows each file with its functions.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def _second_run(call: Callable[[], object]) -> Entered:
     def note(frame: FrameType, event: str, _: Any) -> None:
         nonlocal last
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(WINGS):
+        is_function = "comp>" not in code.co_name and code.co_name != "<genexpr>"
+        if event == "call" and is_function and code.co_filename.startswith(WINGS):
             found.functions[code.co_filename].add(code.co_qualname)
             found.moves += code.co_filename != last
             last = code.co_filename

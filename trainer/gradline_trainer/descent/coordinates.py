@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.descent.problem import ColumnProblem, Problem
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -171,3 +175,20 @@ def _tutorial_start(targets: int, features: int, seed: int) -> tuple[Tensor, Ten
     generator = torch.Generator().manual_seed(seed)
     weights = torch.randn(targets, features, generator=generator, dtype=torch.float32)
     return weights, torch.rand(targets, generator=generator, dtype=torch.float32)
+
+
+def inverse_root(whitening: Array, centre: Array | None, scale: Array, weight: float) -> Array:
+    """Compute U with UᵀU = (XᵀWX)⁻¹, X the features and, with a bias, a column of ones.
+
+    Args:
+        whitening: V with VᵀV the inverse of the scaled normal matrix, shape (r, r).
+        centre: V times the features' scaled means, shape (r,); None without a bias.
+        scale: The features' scales, shape (r,).
+        weight: Σw.
+    """
+    scaled = whitening / scale
+    if centre is not None:
+        corner = np.append(np.zeros(len(scaled)), 1.0)
+        scaled = np.vstack([np.column_stack([scaled, -centre]), corner])
+    root: Array = scaled / np.sqrt(weight)
+    return root

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradline_trainer.descent.coordinates import inverse_root
 from gradline_trainer.exact.basis import Basis
 from gradline_trainer.exact.integers import Integers, align, integer_product, ratio, to_float, whole
 from gradline_trainer.exact.system import ExactSystem
@@ -71,23 +72,6 @@ class ExactNormal:
     def __getstate__(self) -> dict[str, Any]:
         # The integers are many times larger than the root that is needed from them.
         return {"active": self.active, "root": self.root}
-
-
-def inverse_root(whitening: Array, centre: Array | None, scale: Array, weight: float) -> Array:
-    """Compute U with UᵀU = (XᵀWX)⁻¹, X the features and, with a bias, a column of ones.
-
-    Args:
-        whitening: V with VᵀV the inverse of the scaled normal matrix, shape (r, r).
-        centre: V times the features' scaled means, shape (r,); None without a bias.
-        scale: The features' scales, shape (r,).
-        weight: Σw.
-    """
-    scaled = whitening / scale
-    if centre is not None:
-        corner = np.append(np.zeros(len(scaled)), 1.0)
-        scaled = np.vstack([np.column_stack([scaled, -centre]), corner])
-    root: Array = scaled / np.sqrt(weight)
-    return root
 
 
 def approximate_inverse(system: ExactSystem, factor: Tensor) -> tuple[Array, float]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline_trainer.descent.coordinates import inverse_root
 from gradline_trainer.descent.problem import Problem
-from gradline_trainer.exact.inverse import inverse_root
 from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.rows import Rows
