@@ -29,7 +29,7 @@ from gradline.commands.group import run
 from gradline.serve import app as app_of_environment
 from gradline.serve.application import Application
 from gradline.serve.limits import Limits
-from gradline.serve.metrics import Metrics
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.protocol import requests, tensors
 from gradline.serve.protocol.bodies import decompress
 from gradline.serve.protocol.errors import RequestError
@@ -56,7 +56,7 @@ class Reply:
 
 
 def application(*paths: Path, **limits: Any) -> Application:
-    metrics = Metrics()
+    metrics = ServerMetrics()
     return Application(Repository(paths, metrics), metrics, Limits(**limits))
 
 

@@ -94,9 +94,9 @@ def command(
     allowed = (*LOOPBACK, *hosts) if is_local else hosts
     with needs_extra():
         from gradline.serve.limits import Limits, read_token
-        from gradline.serve.server import Listening, run
+        from gradline.serve.server import Listening, serve
     token = None if token_file is None else read_token(token_file)
     allowed_hosts = frozenset(map(str.lower, allowed)) if allowed else None
     limits = Limits(max_body, token, allowed_hosts, access_log)
     listening = Listening(host, port, workers, certificate, certificate_key, max_connections)
-    run(paths, limits, listening, public_key, name)
+    serve(paths, limits, listening, public_key, name)

@@ -21,12 +21,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gradline.serve.answers import JoinedTransport, last_answer
 from gradline.serve.application import Application
-from gradline.serve.heads import check_head, head_too_long
 from gradline.serve.protocol.errors import RequestError
 from gradline.serve.surplus import Surplus
 from gradline.serve.sweeping import Sweep
+from gradline.serve.wire import JoinedTransport, check_head, head_too_long, last_answer
 
 CLOSE = (b"connection", b"close")
 MALFORMED = "malformed HTTP/1.1 request"
@@ -35,19 +34,12 @@ log = logging.getLogger("gradline.serve")
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. Its limits are the same for all connections of a server.
+    """One connection. Its limits are the same for all connections of a server."""
 
-    Attributes:
-        head_bytes: The most bytes of a request's line and headers, or of any other non-body part.
-        head_seconds: The time for a request's headers.
-        body_seconds: The time for its body, and for reading the answer.
-        linger_seconds: How long an idle connection may still send a request when the server ends.
-    """
-
-    head_bytes: ClassVar[int] = 16 << 10
-    head_seconds: ClassVar[float] = 5.0
-    body_seconds: ClassVar[float] = 15.0
-    linger_seconds: ClassVar[float] = 1.0
+    head_bytes: ClassVar[int] = 16 << 10  # for the line and headers, or any other non-body part
+    head_seconds: ClassVar[float] = 5.0  # for the headers
+    body_seconds: ClassVar[float] = 15.0  # for the body, and for reading the answer
+    linger_seconds: ClassVar[float] = 1.0  # to send a request when the server ends, if idle
     sweep: ClassVar[Sweep] = Sweep()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

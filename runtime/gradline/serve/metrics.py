@@ -18,7 +18,7 @@ BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0,
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: workers count in there
 
 
-class Metrics:
+class ServerMetrics:
     """The metrics of one process, or of all workers."""
 
     def __init__(self) -> None:
@@ -37,10 +37,10 @@ class Metrics:
             registry=self.registry,
         )
         self._version = gauge("gradline_model_version", "The served version.", ("model",))
-        self._refused = counter(
+        self.refused = counter(
             "gradline_versions_refused_total", "Versions that failed to load.", ("model",)
         )
-        self._damaged = gauge(
+        self.damaged = gauge(
             "gradline_package_damaged",
             "1 if the files of the served version changed on disk.",
             ("model",),
@@ -79,15 +79,7 @@ class Metrics:
     def serving(self, model: str, version: str) -> None:
         """Set the served version."""
         self._version.labels(model).set(int(version))
-        self._damaged.labels(model).set(0)
-
-    def refused(self, model: str) -> None:
-        """Count a version that failed to load."""
-        self._refused.labels(model).inc()
-
-    def damaged(self, model: str, damaged: bool) -> None:
-        """Set whether the files of the served version have changed on disk."""
-        self._damaged.labels(model).set(damaged)
+        self.damaged.labels(model).set(0)
 
     def text(self) -> bytes:
         """Format all metrics as Prometheus's text format."""

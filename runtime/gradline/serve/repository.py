@@ -16,7 +16,7 @@ from gradline.errors import GradlineError, InputError, PackageError
 from gradline.model import load
 from gradline.package.reading import read_package
 from gradline.package.versions import PIN, folder_name, pinned_version, published_versions
-from gradline.serve.metrics import Metrics
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.protocol.served_model import ServedModel
 
 LOADED_FILES = ("manifest.json", "model.onnx", "golden.json")
@@ -44,22 +44,15 @@ class Entry:
 class Repository:
     """The served models by name.
 
-    Args:
-        paths: Packages (artifacts/<name>), versions of them, ONNX files, or folders of packages.
-        metrics: Where served, refused and damaged versions are counted.
-        public_key: A PEM file. If given, only packages signed with its private key are served.
-        name: The name that every package must have. By default the name of the folder that holds
-            its versions, so that no package is served under another name.
-
-    Raises:
-        InputError: A path does not exist, or two models have the same name.
-        PackageError: No version of a package can be loaded.
+    The paths are packages (artifacts/<name>), versions of them, ONNX files, or folders of packages.
+    With a public key (a PEM file), only packages signed with its private key are served. Every
+    package must have the name, or else that of the folder that holds its versions.
     """
 
     def __init__(
         self,
         paths: Sequence[Path],
-        metrics: Metrics,
+        metrics: ServerMetrics,
         public_key: Path | None = None,
         name: str | None = None,
     ) -> None:
@@ -160,7 +153,7 @@ class Repository:
         except GradlineError as error:
             log.error("%s version %s is refused: %s", folder.name, number, error)
             refused[number] = _stamp(place)
-            self._metrics.refused(folder.name)
+            self._metrics.refused.labels(folder.name).inc()
             raise
 
     def _follow(self, name: str, entry: Entry, folder: Path) -> None:
@@ -208,7 +201,7 @@ class Repository:
             log.error("%s: the files of version %s changed on disk", name, entry.current.version)
         if damaged != entry.damaged:
             entry.damaged = damaged
-            self._metrics.damaged(name, damaged)
+            self._metrics.damaged.labels(name).set(damaged)
 
     def _is_unchanged(self, entry: Entry) -> bool:
         """Compare the files with those that were loaded, byte for byte."""

@@ -75,11 +75,6 @@ class Workers(Multiprocess):
     """uvicorn's supervisor, with workers that start with the models the others serve.
 
     It follows the versions on disk, as its workers do.
-
-    Args:
-        config: uvicorn's configuration.
-        sockets: The listening sockets.
-        repository: The models that new workers start with.
     """
 
     def __init__(
@@ -93,11 +88,7 @@ class Workers(Multiprocess):
         log.setLevel(logging.INFO)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace dead workers.
-
-        Raises:
-            RefusedError: No worker starts.
-        """
+        """Replace dead workers; raise an error if none starts."""
         if self.should_exit.is_set():
             return
         with suppress(Exception):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar, cast
 
-from gradline.serve.answers import last_answer
 from gradline.serve.application import Application
 from gradline.serve.sweeping import Sweep
+from gradline.serve.wire import last_answer
 
 FULL = last_answer(503, "too many connections", b"retry-after: 1\r\n")
 

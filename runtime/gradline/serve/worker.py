@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import logging
 import os
 import pickle
@@ -12,11 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gradline.serve.application import Application
-from gradline.serve.metrics import Metrics
-from gradline.serve.protocol.served_model import ServedModel
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.repository import Repository
-
-copyreg.pickle(ServedModel, lambda served: (ServedModel, (served.model,)))
 
 
 def log_to_stderr() -> None:
@@ -49,7 +45,7 @@ class Replica:
 
     def __call__(self) -> Application:
         """Create the application in the worker's process."""
-        metrics = Metrics()
+        metrics = ServerMetrics()
         held = pickle.loads(self._file.read_bytes())  # noqa: S301 - the first process wrote it
         return Application(RestoredRepository(held, metrics), metrics, self._limits)
 
@@ -57,10 +53,10 @@ class Replica:
 class RestoredRepository(Repository):
     """A repository with the state of another process's."""
 
-    def __init__(self, held: dict[str, Any], metrics: Metrics) -> None:
+    def __init__(self, held: dict[str, Any], metrics: ServerMetrics) -> None:
         vars(self).update(held, _metrics=metrics, _lock=threading.Lock())
         for name, entry in self.models.items():
             metrics.serving(name, entry.current.version)
-            metrics.damaged(name, entry.damaged)
-            for _ in entry.refused:
-                metrics.refused(name)
+            metrics.damaged.labels(name).set(entry.damaged)
+            if entry.refused:
+                metrics.refused.labels(name).inc(len(entry.refused))

@@ -25,24 +25,16 @@ async def read_body(
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
     limit: int,
 ) -> bytes:
-    """Read the whole body, still compressed.
-
-    Raises:
-        RequestError: It is longer than `limit` bytes, incomplete, or of an unknown type or coding.
-    """
+    """Read the whole body, still compressed, of at most `limit` bytes."""
     kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
     if kind not in CONTENT_TYPES:
-        raise RequestError(
-            415, f"Content-Type {kind.decode('latin-1')!r}; expected application/json", close=True
-        )
+        wrong = f"Content-Type {kind.decode('latin-1')!r}; expected application/json"
+        raise RequestError(wrong, 415, close=True)
     coding = headers.get(b"content-encoding", b"identity").lower()
     if coding != b"identity" and coding not in WINDOW_BITS:
-        raise RequestError(
-            415,
-            f"Content-Encoding {coding.decode('latin-1')!r}; expected gzip or deflate",
-            [(b"accept-encoding", b"gzip, deflate")],
-            close=True,
-        )
+        wrong = f"Content-Encoding {coding.decode('latin-1')!r}; expected gzip or deflate"
+        accepted = (b"accept-encoding", b"gzip, deflate")
+        raise RequestError(wrong, 415, [accepted], close=True)
     if int(headers.get(b"content-length", b"0")) > limit:
         raise _too_long(limit)
     parts = []
@@ -50,9 +42,7 @@ async def read_body(
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestError(
-                400, "the connection closed before the body was complete", close=True
-            )
+            raise RequestError("the connection closed before the end of the body", close=True)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
@@ -62,11 +52,7 @@ async def read_body(
 
 
 def decompress(body: bytes, coding: bytes, limit: int) -> bytes:
-    """Decompress a body of a known coding.
-
-    Raises:
-        RequestError: The result is longer than `limit` bytes, or the body is not of this coding.
-    """
+    """Decompress a body of a known coding to at most `limit` bytes."""
     coding = coding.lower()
     if coding == b"identity":
         return body
@@ -74,7 +60,7 @@ def decompress(body: bytes, coding: bytes, limit: int) -> bytes:
     if found is None and coding == b"deflate":
         found = _decompress(body, -zlib.MAX_WBITS, limit)  # many clients omit the zlib header
     if found is None:
-        raise RequestError(400, f"the body is not {coding.decode()} data")
+        raise RequestError(f"the body is not {coding.decode()} data")
     return found
 
 
@@ -105,4 +91,4 @@ def _decompress(body: bytes, window_bits: int, limit: int) -> bytes | None:
 
 
 def _too_long(limit: int) -> RequestError:
-    return RequestError(413, f"the body is longer than {limit} bytes", close=True)
+    return RequestError(f"the body is longer than {limit} bytes", 413, close=True)

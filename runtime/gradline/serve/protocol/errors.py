@@ -7,20 +7,13 @@ from typing import Any
 
 
 class RequestError(Exception):
-    """A request that gets the answer {"error": "…"}.
-
-    Attributes:
-        status: The HTTP status, 400 to 503.
-        headers: Further headers of the answer.
-        close: Whether the connection closes after the answer.
-    """
+    """A request that gets {"error": "…"} with a status; the connection may close after it."""
 
     def __init__(
         self,
-        status: int,
         message: str,
+        status: int = 400,
         headers: Sequence[tuple[bytes, bytes]] = (),
-        *,
         close: bool = False,
     ) -> None:
         super().__init__(message)

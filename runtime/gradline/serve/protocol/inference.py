@@ -17,8 +17,8 @@ from gradline.serve.protocol.requests import decode_request
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.protocol.tensors import LIMITS
 
-LEAST_FLOAT32, LARGEST_FLOAT32 = LIMITS["FP32"]
-LARGE = 1 << 18  # bytes: a larger body is decoded in steps, so that other requests can run
+LARGEST_FLOAT32 = LIMITS["FP32"][1]
+LARGE = 1 << 18  # bytes: a larger body is decoded in steps and in a thread, beside other requests
 
 
 class UsualTensor(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,12 +50,7 @@ class Answer:
 
 
 def infer(served: ServedModel, body: bytes, json_length: int | None) -> Answer:
-    """Answer a request: its arguments are `decode_request`'s.
-
-    Raises:
-        RequestError: The request does not follow the protocol or does not fit the model; it says
-            which field is at fault.
-    """
+    """Answer a request: its arguments are `decode_request`'s."""
     usual = _decode_usual(served, body) if json_length is None and len(body) < LARGE else None
     if usual is not None:
         return _json_answer(served, usual[0], served.model.predict(usual[1]))
@@ -84,9 +79,8 @@ def _decode_usual(served: ServedModel, body: bytes) -> tuple[str | None, NDArray
     n, d = tensor.shape
     if tensor.datatype != served.datatype or d != served.width or n * d != len(values) or n < 1:
         return None
-    if served.itemsize == 4 and not (
-        min(values) >= LEAST_FLOAT32 and max(values) <= LARGEST_FLOAT32
-    ):
+    is_float32 = tensor.datatype == "FP32"
+    if is_float32 and not -LARGEST_FLOAT32 <= min(values) <= max(values) <= LARGEST_FLOAT32:
         return None
     return request.id, np.array(values, served.model.dtype).reshape(n, d)
 
@@ -99,7 +93,7 @@ def _start(served: ServedModel, id: str | None) -> bytes:
 
 def _describe(served: ServedModel, predictions: NDArray[Any]) -> bytes:
     start = b'{"name":"y","datatype":"%b","shape":[%d,%d],'
-    return start % (served.datatype_bytes, *predictions.shape)
+    return start % (served.datatype.encode(), *predictions.shape)
 
 
 def _json_answer(served: ServedModel, id: str | None, predictions: NDArray[Any]) -> Answer:
@@ -108,23 +102,21 @@ def _json_answer(served: ServedModel, id: str | None, predictions: NDArray[Any])
     if not all(map(isfinite, data)):
         row, target = (int(i) for i in np.argwhere(~np.isfinite(predictions))[0])
         raise RequestError(
-            422,
             f"the prediction of row {row}, target {served.model.targets[target]!r}, is "
             f"{predictions[row, target]}, which JSON cannot represent; ask for binary output",
+            422,
         )
-    start = _start(served, id) + _describe(served, predictions)
-    body = b'%b"data":%b}]}' % (start, msgspec.json.encode(data))
-    return Answer(body, None, len(predictions))
+    head = _start(served, id) + _describe(served, predictions)
+    return Answer(head + b'"data":' + msgspec.json.encode(data) + b"}]}", None, len(predictions))
 
 
 def _request_error(error: InputError) -> RequestError:
     """Turn the model's error about its rows into an HTTP error."""
     if isinstance(error, UnknownCategoryError):
         return RequestError(
-            400,
             f"input {error.column!r}: the unknown category {excerpt(error.text)} in row {error.row}"
             f" ({nearest(error.text, error.known)}; the model's metadata list all of them in "
             "properties.encoding)",
         )
     hint = f" ({error.hint})" if error.hint else ""
-    return RequestError(400, f"inputs: {error}{hint}"[:2000])
+    return RequestError(f"inputs: {error}{hint}"[:2000])

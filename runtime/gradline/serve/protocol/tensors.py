@@ -22,6 +22,7 @@ LIMITS: dict[str, tuple[Any, Any]] = {
     "FP32": (-3.4028235677973362e38, 3.4028235677973362e38),
 }
 NESTED = re.compile(rb"\s*\[\s*\[")
+VALUE_END, ROW_END = re.compile(rb","), re.compile(rb"\][^,]*,")
 CHUNK = 1 << 16  # bytes of JSON numbers per decoding step: other requests run in between
 MAX_SIZE = 2**40  # per dimension: far beyond any body, and products of two stay small integers
 
@@ -42,15 +43,12 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
 
     Decoding blocks all other requests. So the values are counted first, and numbers are decoded in
     chunks.
-
-    Raises:
-        RequestError: The values have the wrong type, range or number.
     """
     dtype = _dtype(tensor)
     count = prod(_shape(tensor))
     data = bytes(tensor.data).strip()
     if not data:
-        raise _bad(tensor, "no data")
+        raise bad_input(tensor, "no data")
     nested = NESTED.match(data) is not None
     if dtype.kind == "O":
         return np.array(_decode_texts(tensor, data, nested), object).reshape(tensor.shape)
@@ -71,27 +69,15 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
     return array.reshape(tensor.shape)
 
 
-def binary_size(tensor: InputTensor) -> int | None:
-    """Return the length of a tensor's binary data in bytes; None if its data are JSON."""
-    size = tensor.parameters.binary_data_size
-    if size is not None and size < 0:
-        raise _bad(tensor, f"binary_data_size is {size}; expected a number of bytes")
-    return size
-
-
 def from_binary(tensor: InputTensor, data: memoryview) -> NDArray[Any]:
-    """Decode a tensor's binary data into an array of its shape.
-
-    Raises:
-        RequestError: The bytes do not fit the tensor's type and shape.
-    """
+    """Decode a tensor's binary data into an array of its shape."""
     dtype = _dtype(tensor)
     count = prod(_shape(tensor))
     if dtype.kind == "O":
         return _binary_texts(tensor, data, count).reshape(tensor.shape)
     if len(data) != count * dtype.itemsize:
-        what = f"{len(data)} bytes are not {tensor.datatype} values of the shape {tensor.shape}"
-        raise _bad(tensor, what)
+        kind = f"{tensor.datatype} values of the shape {tensor.shape}"
+        raise bad_input(tensor, f"{len(data)} bytes are not {kind}")
     return np.frombuffer(data, dtype).reshape(tensor.shape)
 
 
@@ -101,14 +87,16 @@ def _dtype(tensor: InputTensor) -> np.dtype[Any]:
     dtype = DTYPES.get(tensor.datatype)
     if dtype is None:
         known = ", ".join([*DTYPES, "BYTES"])
-        raise _bad(tensor, f"unknown datatype {excerpt(tensor.datatype)}; expected one of {known}")
+        raise bad_input(
+            tensor, f"unknown datatype {excerpt(tensor.datatype)}; expected one of {known}"
+        )
     return dtype
 
 
 def _shape(tensor: InputTensor) -> list[int]:
     if not 1 <= len(tensor.shape) <= 2 or not all(0 <= n <= MAX_SIZE for n in tensor.shape):
         found = excerpt(tensor.shape)
-        raise _bad(tensor, f"the shape {found}; expected [rows] or [rows, columns]")
+        raise bad_input(tensor, f"the shape {found}; expected [rows] or [rows, columns]")
     return tensor.shape
 
 
@@ -128,20 +116,13 @@ def _chunks(data: bytes, nested: bool) -> Iterator[bytes]:
     if len(data) <= CHUNK or not data.startswith(b"["):
         yield data
         return
-    end = 0
-    while end < len(data) - 1:
-        start = end + 1
-        end = start + CHUNK
-        if nested:
-            end = _find(data, b"]", end)
-        end = _find(data, b",", end)
+    separator = ROW_END if nested else VALUE_END
+    start, last = 1, len(data) - 1
+    while start < last:
+        found = separator.search(data, start + CHUNK)
+        end = found.end() - 1 if found else last
         yield b"[%b]" % data[start:end]
-
-
-def _find(data: bytes, mark: bytes, start: int) -> int:
-    """Find the next mark; if there is none, return the place of the last byte."""
-    place = data.find(mark, start)
-    return len(data) - 1 if place < 0 else place
+        start = end + 1
 
 
 def _decode_texts(tensor: InputTensor, data: bytes, nested: bool) -> list[str]:
@@ -160,13 +141,13 @@ def _decode(tensor: InputTensor, decoder: Any, data: bytes, start: int = 0) -> l
         return decoder.decode(data)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = re.sub(r"(?<=`\$\[)\d+", lambda place: str(start + int(place[0])), str(error))
-        raise _bad(tensor, f"data are not {tensor.datatype} values ({reason})") from error
+        raise bad_input(tensor, f"data are not {tensor.datatype} values ({reason})") from error
 
 
 def _array(tensor: InputTensor, dtype: np.dtype[Any], values: list[Any]) -> NDArray[Any]:
     least, most = LIMITS.get(tensor.datatype, (None, None))
     if values and least is not None and not (least <= min(values) and max(values) <= most):
-        raise _bad(tensor, f"a value is outside the range of {tensor.datatype}")
+        raise bad_input(tensor, f"a value is outside the range of {tensor.datatype}")
     return np.array(values, dtype)
 
 
@@ -182,15 +163,16 @@ def _binary_texts(tensor: InputTensor, data: memoryview, count: int) -> NDArray[
                 raise ValueError("the last one is cut off")
             texts.append(bytes(data[place - length : place]).decode())
     except (struct.error, ValueError) as error:
-        raise _bad(tensor, f"its bytes are not lengths and texts ({error})") from error
+        raise bad_input(tensor, f"its bytes are not lengths and texts ({error})") from error
     if len(texts) != count:
         raise _misshaped(tensor, f"{len(texts)} texts")
     return np.array(texts, object)
 
 
 def _misshaped(tensor: InputTensor, what: str) -> RequestError:
-    return _bad(tensor, f"{what} do not have the shape {tensor.shape}")
+    return bad_input(tensor, f"{what} do not have the shape {tensor.shape}")
 
 
-def _bad(tensor: InputTensor, what: str) -> RequestError:
-    return RequestError(400, f"input {excerpt(tensor.name)}: {what}")
+def bad_input(tensor: InputTensor, what: str) -> RequestError:
+    """Return the error of an input."""
+    return RequestError(f"input {excerpt(tensor.name)}: {what}")
