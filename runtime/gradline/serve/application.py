@@ -19,7 +19,7 @@ from typing import Any
 
 from gradline.serve.limits import CHALLENGE, Limits, check_access
 from gradline.serve.metrics import ServerMetrics
-from gradline.serve.protocol.bodies import CONTENT_TYPES, decompress, read_body
+from gradline.serve.protocol.bodies import CONTENT_TYPES, Message, Receive, decompress, read_body
 from gradline.serve.protocol.errors import RequestError
 from gradline.serve.protocol.inference import LARGE, Answer, infer
 from gradline.serve.protocol.messages import IndexEntry
@@ -39,8 +39,6 @@ from gradline.serve.replies import (
 from gradline.serve.repository import Repository
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")

@@ -20,11 +20,11 @@ CONTENT_TYPES = (
 )
 
 
-async def read_body(
-    headers: dict[bytes, bytes],
-    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-    limit: int,
-) -> bytes:
+Message = MutableMapping[str, Any]  # of ASGI
+Receive = Callable[[], Awaitable[Message]]
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """Read the whole body, still compressed, of at most `limit` bytes."""
     kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
     if kind not in CONTENT_TYPES:
