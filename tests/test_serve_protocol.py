@@ -332,7 +332,7 @@ def test_data_of_many_pieces_are_what_they_are_in_one(
         for spaces in ((", ", ": "), (",", ":"), ("\n ,\t", " : ")):
             for described in (nested, flat):
                 body = json.dumps({"inputs": [described]}, separators=spaces).encode()
-                assert len(body) > tensors.CHUNK
+                assert len(body) > tensors.JSON_CHUNK
                 assert (outputs(ask(app, INFER, body)) == expected).all()
     nested["data"][15_000][1] = 0.5
     assert "`$[15000][1]`" in fault(infer(app, {"inputs": [nested]}))

@@ -36,6 +36,7 @@ log = logging.getLogger("gradline.serve")
 class Connection(HttpToolsProtocol):
     """One connection. Its limits are the same for all connections of a server."""
 
+    app: Application
     head_bytes: ClassVar[int] = 16 << 10  # for the line and headers, or any other non-body part
     head_seconds: ClassVar[float] = 5.0  # for the headers
     body_seconds: ClassVar[float] = 15.0  # for the body, and for reading the answer
@@ -171,14 +172,12 @@ class Connection(HttpToolsProtocol):
             or self.pipeline
             or not self._is_idle()
             or self.flow.write_paused
-            or not isinstance(self.app, Application)
             or self.parser.get_http_version() != "1.1"
         ):
             return None
         return self.app.at_once(self.url, self.headers)
 
     def _answer_quickly(self, model: str) -> None:
-        assert isinstance(self.app, Application)  # noqa: S101 - `_find_quick_model` checks it
         status, headers, body = self.app.answer_at_once(model, self.headers, self.body)
         keep = self.parser.should_keep_alive() and not self.draining
         lines = [STATUS_LINE[status]]
@@ -222,8 +221,6 @@ class Connection(HttpToolsProtocol):
             self.end()
 
     def _note_refusal(self, status: int) -> None:
-        if not isinstance(self.app, Application):
-            return
         if not self.in_head and not self._is_idle():  # the application notes its own request
             self.cycle.scope["gradline.refused"] = status  # type: ignore[typeddict-unknown-key]
         else:
@@ -241,10 +238,6 @@ class Connection(HttpToolsProtocol):
             self.half_closed = True
             self.transport.write_eof()
             self.deadline = self.loop.time() + self.linger_seconds
-
-    def send_400_response(self, msg: str) -> None:
-        """Send uvicorn's own errors as JSON."""
-        self.refuse(400, msg)
 
     def expire(self, now: float, late: float) -> None:
         """Close the connection after its deadline, or if the client does not read its answer."""

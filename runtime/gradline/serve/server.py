@@ -96,7 +96,8 @@ def serve(
 
     with TemporaryDirectory(prefix="gradline-") as folder:
         os.environ[SHARED_FOLDER] = folder
-        config.app, config.factory = Replica(application, Path(folder)), True
+        config.app = Replica(application, Path(folder))  # type: ignore[assignment]
+        config.factory = True
         Workers(config, [bound], application.repository).run()
 
 

@@ -77,6 +77,8 @@ class Workers(Multiprocess):
     It follows the versions on disk, as its workers do.
     """
 
+    processes: list[Worker]  # type: ignore[assignment]
+
     def __init__(
         self, config: Config, sockets: list[socket.socket], repository: Repository
     ) -> None:
@@ -102,10 +104,9 @@ class Workers(Multiprocess):
                 if worker.exitcode != NOT_STARTED:  # else the worker has logged why
                     log.warning("worker %d ended with status %s", worker.pid, worker.exitcode)
                 self._replace(place)
-        workers = [worker for worker in self.processes if isinstance(worker, Worker)]
-        if all(worker.ready for worker in workers):
+        if all(worker.ready for worker in self.processes):
             self._wait = 1.0
-        if all(worker.exitcode == NOT_STARTED for worker in workers):
+        if all(worker.exitcode == NOT_STARTED for worker in self.processes):
             raise RefusedError("no worker starts", code="no-worker", hint="see the errors above")
 
     def _replace(self, place: int) -> None:
@@ -117,9 +118,8 @@ class Workers(Multiprocess):
         else:
             self.processes[place] = worker
 
-    def _is_time_to_replace(self, worker: multiprocess.Process) -> bool:
+    def _is_time_to_replace(self, worker: Worker) -> bool:
         """Return whether to replace a worker; wait longer after each one that did not start."""
-        assert isinstance(worker, Worker)  # noqa: S101 - there are no others
         if worker.exitcode != NOT_STARTED:
             return True
         now = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 from gradline.serve.application import Application
 from gradline.serve.sweeping import Sweep
@@ -17,7 +17,7 @@ class Surplus(asyncio.Protocol):
 
     held: ClassVar[set[Surplus]] = set()  # open, or being opened
 
-    def __init__(self, app: Any, sweep: Sweep, seconds: float) -> None:
+    def __init__(self, app: Application, sweep: Sweep, seconds: float) -> None:
         self.app = app
         self.sweep = sweep
         self.seconds = seconds
@@ -39,8 +39,7 @@ class Surplus(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(FULL)
             self.transport.close()
-            if isinstance(self.app, Application):
-                self.app.note_refusal("", b"", b"", 503)
+            self.app.note_refusal("", b"", b"", 503)
 
     def expire(self, now: float, late: float) -> None:
         """Close the connection if no request comes or the answer is not read in time."""

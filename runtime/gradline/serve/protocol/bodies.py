@@ -37,18 +37,16 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -
         raise RequestError(wrong, 415, [accepted], close=True)
     if int(headers.get(b"content-length", b"0")) > limit:
         raise _too_long(limit)
-    parts = []
-    size = 0
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise RequestError("the connection closed before the end of the body", close=True)
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
+        body += message.get("body", b"")
+        if len(body) > limit:
             raise _too_long(limit)
         if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            return bytes(body)
 
 
 def decompress(body: bytes, coding: bytes, limit: int) -> bytes:
@@ -69,24 +67,23 @@ def _decompress(body: bytes, window_bits: int, limit: int) -> bytes | None:
 
     A gzip body may consist of several members, one after another (RFC 1952, 2.2).
     """
-    parts: list[bytes] = []
-    place = size = 0
+    found = bytearray()
+    place = 0
     for _ in range(MAX_MEMBERS if window_bits == GZIP else 1):
         reader = zlib.decompressobj(window_bits)
         while not reader.eof:
             chunk = body[place : place + CHUNK]
             try:
-                parts.append(reader.decompress(chunk, limit + 1 - size))
+                found += reader.decompress(chunk, limit + 1 - len(found))
             except zlib.error:
                 return None
-            size += len(parts[-1])
-            if size > limit:
+            if len(found) > limit:
                 raise _too_long(limit)
             place += len(chunk) - len(reader.unused_data)
             if not chunk:
                 return None
         if place == len(body):
-            return b"".join(parts)
+            return bytes(found)
     return None
 
 

@@ -15,9 +15,9 @@ from gradline.errors import InputError, nearest
 from gradline.serve.protocol.errors import RequestError, excerpt
 from gradline.serve.protocol.requests import decode_request
 from gradline.serve.protocol.served_model import ServedModel
-from gradline.serve.protocol.tensors import LIMITS
+from gradline.serve.protocol.tensors import RANGES
 
-LARGEST_FLOAT32 = LIMITS["FP32"][1]
+LARGEST_FLOAT32 = RANGES["FP32"][1]
 LARGE = 1 << 18  # bytes: a larger body is decoded in steps and in a thread, beside other requests
 
 

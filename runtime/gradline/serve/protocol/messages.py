@@ -13,19 +13,20 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Raw, Struct
 
-DTYPES = {
+DTYPE_OF = {
     "BOOL": np.dtype("?"),
     **{f"{sign}INT{bits}": np.dtype(f"<{sign.lower() or 'i'}{bits // 8}")
        for sign in ("U", "") for bits in (8, 16, 32, 64)},
     "FP16": np.dtype("<f2"),
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
+    "BYTES": np.dtype(object),
 }  # fmt: skip
-VALUES = {"oneOf": [{"type": kind} for kind in ("number", "boolean", "string", "array")]}
+ELEMENTS = {"oneOf": [{"type": kind} for kind in ("number", "boolean", "string", "array")]}
 
 # These constraints are in the schema only. `tensors` checks them with errors that name the tensor.
 Shape = Annotated[list[int], Meta(extra_json_schema={"minItems": 1, "maxItems": 2})]
-Datatype = Annotated[str, Meta(extra_json_schema={"enum": [*DTYPES, "BYTES"]})]
+Datatype = Annotated[str, Meta(extra_json_schema={"enum": [*DTYPE_OF]})]
 
 
 def _raw(**schema: Any) -> Meta:
@@ -47,7 +48,7 @@ class InputTensor(Struct):
     shape: Shape
     datatype: Datatype
     parameters: TensorParameters = TensorParameters()
-    data: Annotated[Raw, _raw(type="array", items=VALUES)] = msgspec.field(default_factory=Raw)
+    data: Annotated[Raw, _raw(type="array", items=ELEMENTS)] = msgspec.field(default_factory=Raw)
 
 
 class OutputParameters(Struct, frozen=True):

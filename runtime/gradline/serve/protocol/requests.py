@@ -118,7 +118,7 @@ def _rows(
     as_matrix = names == [INPUT] and served.columns != [INPUT]
     arrays = {}
     for tensor in tensors:
-        _check_kind(served, tensor, as_matrix)
+        _check_fits_model(served, tensor, as_matrix)
         size = tensor.parameters.binary_data_size
         if size is None:
             arrays[tensor.name] = from_json(tensor)
@@ -139,7 +139,7 @@ def _rows(
     return {name: _column(array) for name, array in arrays.items()}
 
 
-def _check_kind(served: ServedModel, tensor: InputTensor, as_matrix: bool) -> None:
+def _check_fits_model(served: ServedModel, tensor: InputTensor, as_matrix: bool) -> None:
     """Check a tensor's type and shape before its values are decoded."""
     shape, width = tensor.shape, len(served.model.features)
     if tensor.datatype == "BYTES" and (as_matrix or tensor.name not in served.categories):

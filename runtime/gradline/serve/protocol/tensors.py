@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.serve.protocol.errors import RequestError, excerpt
-from gradline.serve.protocol.messages import DTYPES, InputTensor
+from gradline.serve.protocol.messages import DTYPE_OF, InputTensor
 
 #: The range that rounds to finite values: for FP16 and FP32 up to half a step beyond the largest.
-LIMITS: dict[str, tuple[Any, Any]] = {
-    **{name: (np.iinfo(d).min, np.iinfo(d).max) for name, d in DTYPES.items() if d.kind in "iu"},
+RANGES: dict[str, tuple[Any, Any]] = {
+    **{name: (np.iinfo(d).min, np.iinfo(d).max) for name, d in DTYPE_OF.items() if d.kind in "iu"},
     "FP16": (-65519.99999999999, 65519.99999999999),
     "FP32": (-3.4028235677973362e38, 3.4028235677973362e38),
 }
 NESTED = re.compile(rb"\s*\[\s*\[")
 VALUE_END, ROW_END = re.compile(rb","), re.compile(rb"\][^,]*,")
-CHUNK = 1 << 16  # bytes of JSON numbers per decoding step: other requests run in between
+JSON_CHUNK = 1 << 16  # bytes of JSON numbers per decoding step: other requests run in between
 MAX_SIZE = 2**40  # per dimension: far beyond any body, and products of two stay small integers
 
 DECODERS = {
@@ -44,8 +44,7 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
     Decoding blocks all other requests. So the values are counted first, and numbers are decoded in
     chunks.
     """
-    dtype = _dtype(tensor)
-    count = prod(_shape(tensor))
+    dtype, count = _check_kind(tensor)
     data = bytes(tensor.data).strip()
     if not data:
         raise bad_input(tensor, "no data")
@@ -63,7 +62,7 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
                 raise _misshaped(tensor, "rows of other widths")
             values = [value for row in values for value in row]
         parts.append(_array(tensor, dtype, values))
-    array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    array = np.concatenate(parts)
     if len(array) != count:
         raise _misshaped(tensor, f"{len(array)} values")
     return array.reshape(tensor.shape)
@@ -71,8 +70,7 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
 
 def from_binary(tensor: InputTensor, data: memoryview) -> NDArray[Any]:
     """Decode a tensor's binary data into an array of its shape."""
-    dtype = _dtype(tensor)
-    count = prod(_shape(tensor))
+    dtype, count = _check_kind(tensor)
     if dtype.kind == "O":
         return _binary_texts(tensor, data, count).reshape(tensor.shape)
     if len(data) != count * dtype.itemsize:
@@ -81,23 +79,16 @@ def from_binary(tensor: InputTensor, data: memoryview) -> NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(tensor.shape)
 
 
-def _dtype(tensor: InputTensor) -> np.dtype[Any]:
-    if tensor.datatype == "BYTES":
-        return np.dtype(object)
-    dtype = DTYPES.get(tensor.datatype)
+def _check_kind(tensor: InputTensor) -> tuple[np.dtype[Any], int]:
+    """Check a tensor's datatype and shape; return its dtype and number of values."""
+    dtype, shape = DTYPE_OF.get(tensor.datatype), tensor.shape
     if dtype is None:
-        known = ", ".join([*DTYPES, "BYTES"])
-        raise bad_input(
-            tensor, f"unknown datatype {excerpt(tensor.datatype)}; expected one of {known}"
-        )
-    return dtype
-
-
-def _shape(tensor: InputTensor) -> list[int]:
-    if not 1 <= len(tensor.shape) <= 2 or not all(0 <= n <= MAX_SIZE for n in tensor.shape):
-        found = excerpt(tensor.shape)
+        found, known = excerpt(tensor.datatype), ", ".join(DTYPE_OF)
+        raise bad_input(tensor, f"unknown datatype {found}; expected one of {known}")
+    if not 1 <= len(shape) <= 2 or not all(0 <= n <= MAX_SIZE for n in shape):
+        found = excerpt(shape)
         raise bad_input(tensor, f"the shape {found}; expected [rows] or [rows, columns]")
-    return tensor.shape
+    return dtype, prod(shape)
 
 
 def _check_counts(tensor: InputTensor, data: bytes, nested: bool) -> None:
@@ -113,13 +104,13 @@ def _check_counts(tensor: InputTensor, data: bytes, nested: bool) -> None:
 
 def _chunks(data: bytes, nested: bool) -> Iterator[bytes]:
     """Split a JSON list of numbers, or of rows, into several such lists."""
-    if len(data) <= CHUNK or not data.startswith(b"["):
+    if len(data) <= JSON_CHUNK or not data.startswith(b"["):
         yield data
         return
     separator = ROW_END if nested else VALUE_END
     start, last = 1, len(data) - 1
     while start < last:
-        found = separator.search(data, start + CHUNK)
+        found = separator.search(data, start + JSON_CHUNK)
         end = found.end() - 1 if found else last
         yield b"[%b]" % data[start:end]
         start = end + 1
@@ -145,7 +136,7 @@ def _decode(tensor: InputTensor, decoder: Any, data: bytes, start: int = 0) -> l
 
 
 def _array(tensor: InputTensor, dtype: np.dtype[Any], values: list[Any]) -> NDArray[Any]:
-    least, most = LIMITS.get(tensor.datatype, (None, None))
+    least, most = RANGES.get(tensor.datatype, (None, None))
     if values and least is not None and not (least <= min(values) and max(values) <= most):
         raise bad_input(tensor, f"a value is outside the range of {tensor.datatype}")
     return np.array(values, dtype)
