@@ -56,11 +56,11 @@ class Connection(HttpToolsProtocol):
         self.deadline = self.loop.time() + self.head_seconds
         self.unread_since: float | None = None  # when the client stopped reading answers
         self.quick_model: str | None = None  # of a request that is answered without a task
-        self.sweep.watch(self, self.loop)
+        self.sweep.watch(self.expire, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop checking the deadline."""
-        self.sweep.forget(self)
+        self.sweep.forget(self.expire)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -179,14 +179,12 @@ class Connection(HttpToolsProtocol):
 
     def _answer_quickly(self, model: str) -> None:
         status, headers, body = self.app.answer_at_once(model, self.headers, self.body)
-        keep = self.parser.should_keep_alive() and not self.draining
+        keep = self.parser.should_keep_alive() and not self.draining and CLOSE not in headers
+        if not keep and CLOSE not in headers:
+            headers = [*headers, CLOSE]
         lines = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
             lines += (name, b": ", value, b"\r\n")
-        if CLOSE in headers:
-            keep = False
-        elif not keep:
-            lines.append(b"connection: close\r\n")
         lines.append(b"content-length: %d\r\n\r\n" % len(body))
         lines.append(body)
         self.transport.write(b"".join(lines))

@@ -27,11 +27,11 @@ class Surplus(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # TCP and TLS give this one
         loop = asyncio.get_running_loop()
         self.deadline = loop.time() + self.seconds
-        self.sweep.watch(self, loop)
+        self.sweep.watch(self.expire, loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self.sweep.forget(self)
+        self.sweep.forget(self.expire)
         self.held.discard(self)
 
     def data_received(self, data: bytes) -> None:

@@ -28,10 +28,11 @@ ELEMENTS = {"oneOf": [{"type": kind} for kind in ("number", "boolean", "string",
 Shape = Annotated[list[int], Meta(extra_json_schema={"minItems": 1, "maxItems": 2})]
 Datatype = Annotated[str, Meta(extra_json_schema={"enum": [*DTYPE_OF]})]
 
-
-def _raw(**schema: Any) -> Meta:
-    """Describe JSON that is decoded later, because it may be long."""
-    return Meta(extra_json_schema=schema)
+# Raw JSON is decoded later, because it may be long.
+RawInput = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/InputTensor"})]
+RawData = Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": ELEMENTS})]
+REQUESTED = {"$ref": "#/components/schemas/RequestedOutput"}
+RawOutputs = Annotated[Raw, Meta(extra_json_schema={"type": ["array", "null"], "items": REQUESTED})]
 
 
 class TensorParameters(Struct, frozen=True):
@@ -48,7 +49,7 @@ class InputTensor(Struct):
     shape: Shape
     datatype: Datatype
     parameters: TensorParameters = TensorParameters()
-    data: Annotated[Raw, _raw(type="array", items=ELEMENTS)] = msgspec.field(default_factory=Raw)
+    data: RawData = msgspec.field(default_factory=Raw)
 
 
 class OutputParameters(Struct, frozen=True):
@@ -74,12 +75,9 @@ class RequestParameters(Struct, frozen=True):
 class InferenceRequest(Struct):
     """Rows to predict."""
 
-    inputs: list[Annotated[Raw, _raw(**{"$ref": "#/components/schemas/InputTensor"})]]
+    inputs: list[RawInput]
     id: str | None = None
-    outputs: Annotated[
-        Raw,
-        _raw(type=["array", "null"], items={"$ref": "#/components/schemas/RequestedOutput"}),
-    ] = msgspec.field(default_factory=lambda: Raw(b"null"))
+    outputs: RawOutputs = msgspec.field(default_factory=lambda: Raw(b"null"))
     parameters: RequestParameters = RequestParameters()
 
 

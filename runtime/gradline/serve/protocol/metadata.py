@@ -20,12 +20,7 @@ def server_metadata() -> ServerMetadata:
 
 
 def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
-    """Build a model's metadata.
-
-    Its properties are JSON: the names of features and targets; the served version; the training
-    ranges and the formula of the leverage if they are known; the table's columns if some have
-    categories or a fill value; the columns' order by effect; the package's proofs.
-    """
+    """Build a model's metadata. Its properties are JSON; most exist only if they are known."""
     model = served.model
     properties: dict[str, Any] = {
         "features": model.features,
