@@ -20,22 +20,13 @@ from typing import Any
 from gradline.serve.limits import CHALLENGE, Limits, check_access
 from gradline.serve.metrics import ServerMetrics
 from gradline.serve.protocol.bodies import CONTENT_TYPES, Message, Receive, decompress, read_body
-from gradline.serve.protocol.errors import RequestError
-from gradline.serve.protocol.inference import LARGE, Answer, infer
+from gradline.serve.protocol.errors import Headers, RequestError
+from gradline.serve.protocol.inference import JSON, LARGE, Answer, infer
 from gradline.serve.protocol.messages import IndexEntry
 from gradline.serve.protocol.metadata import model_metadata, server_metadata
 from gradline.serve.protocol.openapi import document
 from gradline.serve.protocol.served_model import ServedModel
-from gradline.serve.replies import (
-    JSON,
-    TEXT,
-    Headers,
-    Reply,
-    error_reply,
-    inference_reply,
-    json_reply,
-    page_reply,
-)
+from gradline.serve.replies import PROMETHEUS, Reply, error_reply, json_reply, page_reply
 from gradline.serve.repository import Repository
 
 Scope = MutableMapping[str, Any]
@@ -91,7 +82,7 @@ class Application:
             served = self.repository.models[name].current
             answer = infer(served, body, None)
             self.metrics.predicted(name, served.version, answer.rows)
-            reply = inference_reply(answer)
+            reply: Reply = 200, answer.headers, answer.body
         except Exception as error:
             reply = error_reply(error)
         self._note(name, "POST", f"/v2/models/{name}/infer", reply[0], started)
@@ -164,7 +155,7 @@ class Application:
             "/v2": lambda: json_reply(server_metadata()),
             "/v2/health/live": lambda: (200, JSON, b'{"live":true}'),
             "/v2/health/ready": lambda: (200, JSON, b'{"ready":true}'),
-            "/metrics": lambda: (200, TEXT, self.metrics.text()),
+            "/metrics": lambda: (200, PROMETHEUS, self.metrics.text()),
             "/openapi.json": self._openapi,
             "/": page_reply,
         }
@@ -212,7 +203,7 @@ class Application:
         is_quick = len(body) < LARGE and b"content-encoding" not in headers
         found = answer() if is_quick else await asyncio.to_thread(answer)
         self.metrics.predicted(served.model.name, served.version, found.rows)
-        return inference_reply(found)
+        return 200, found.headers, found.body
 
     def _openapi(self) -> Reply:
         models = {

@@ -77,7 +77,6 @@ class Server(uvicorn.Server):
         self._paused[listening] = loop.call_later(seconds, self._listen, listening)
 
     def _accept(self, listening: socket.socket) -> None:
-        """Accept some connections from the queue."""
         surplus = 0
         for _ in range(ACCEPT_AT_ONCE):
             try:

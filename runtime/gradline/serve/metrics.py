@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from functools import partial
 
 from prometheus_client import (
@@ -45,15 +46,15 @@ class ServerMetrics:
             "1 if the files of the served version changed on disk.",
             ("model",),
         )
-        self._new_answers: dict[tuple[str, int], list[float]] = {}
-        self._new_rows: dict[tuple[str, str], int] = {}
+        self._new_answers: dict[tuple[str, int], list[float]] = defaultdict(list)
+        self._new_rows: dict[tuple[str, str], int] = defaultdict(int)
 
     def answered(self, model: str, code: int, seconds: float) -> None:
         """Note a request; `model` is "" if it was not about a served model.
 
         `flush` counts it later: prometheus_client takes as long as an inference.
         """
-        self._new_answers.setdefault((model, code), []).append(seconds)
+        self._new_answers[model, code].append(seconds)
 
     def turned_away(self, model: str, status: int) -> None:
         """Count a request that was refused before it was read completely."""
@@ -61,13 +62,12 @@ class ServerMetrics:
 
     def predicted(self, model: str, version: str, rows: int) -> None:
         """Note predicted rows."""
-        key = model, version
-        self._new_rows[key] = self._new_rows.get(key, 0) + rows
+        self._new_rows[model, version] += rows
 
     def flush(self) -> None:
         """Count what was noted since the last call."""
-        answers, self._new_answers = self._new_answers, {}
-        predicted, self._new_rows = self._new_rows, {}
+        answers, self._new_answers = self._new_answers, defaultdict(list)
+        predicted, self._new_rows = self._new_rows, defaultdict(int)
         for (model, code), times in answers.items():
             self._requests.labels(model, code).inc(len(times))
             seconds = self._seconds.labels(model)

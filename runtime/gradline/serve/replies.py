@@ -10,14 +10,12 @@ from base64 import b64encode
 from functools import cache
 from importlib.resources import files
 
-from gradline.serve.protocol.errors import RequestError
-from gradline.serve.protocol.inference import Answer
+from gradline.serve.protocol.errors import Headers, RequestError
+from gradline.serve.protocol.inference import JSON
 
-Headers = list[tuple[bytes, bytes]]
 Reply = tuple[int, Headers, bytes]
 
-JSON = [(b"content-type", b"application/json")]
-TEXT = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+PROMETHEUS = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
 HTML = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"x-content-type-options", b"nosniff"),
@@ -51,15 +49,6 @@ def page_reply() -> Reply:
         hashes = [b"'sha256-%b'" % b64encode(hashlib.sha256(text).digest()) for text in texts]
         policy.append(b" ".join([kind + b"-src", *hashes]))
     return 200, [*HTML, (b"content-security-policy", b"; ".join(policy))], page
-
-
-def inference_reply(answer: Answer) -> Reply:
-    """Send an inference's answer, with the length of its JSON if binary tensors follow."""
-    if answer.json_length is None:
-        return 200, JSON, answer.body
-    kind = (b"content-type", b"application/octet-stream")
-    length = (b"inference-header-content-length", b"%d" % answer.json_length)
-    return 200, [kind, length], answer.body
 
 
 def error_reply(error: Exception) -> Reply:

@@ -113,7 +113,6 @@ def _check_certificate(certificate: Path, key: Path | None) -> None:
 
 
 def _raise_descriptor_limit(needed: int) -> None:
-    """Raise the soft limit on descriptors as far as needed and allowed."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

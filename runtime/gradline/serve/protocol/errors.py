@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+Headers = Sequence[tuple[bytes, bytes]]
+
 
 class RequestError(Exception):
     """A request that gets {"error": "…"} with a status; the connection may close after it."""
 
     def __init__(
-        self,
-        message: str,
-        status: int = 400,
-        headers: Sequence[tuple[bytes, bytes]] = (),
-        close: bool = False,
+        self, message: str, status: int = 400, headers: Headers = (), close: bool = False
     ) -> None:
         super().__init__(message)
         self.status = status

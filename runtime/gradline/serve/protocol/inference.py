@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from gradline.columns.categories import UnknownCategoryError
 from gradline.errors import InputError, nearest
-from gradline.serve.protocol.errors import RequestError, excerpt
+from gradline.serve.protocol.errors import Headers, RequestError, excerpt
 from gradline.serve.protocol.requests import decode_request
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.protocol.tensors import RANGES
 
+JSON: Headers = [(b"content-type", b"application/json")]
 LARGEST_FLOAT32 = RANGES["FP32"][1]
 LARGE = 1 << 18  # bytes: a larger body is decoded in steps and in a thread, beside other requests
 
@@ -44,8 +45,8 @@ _usual_request = msgspec.json.Decoder(UsualRequest)
 class Answer:
     """The answer to an inference request."""
 
+    headers: Headers
     body: bytes  # JSON, perhaps followed by binary tensors
-    json_length: int | None  # in bytes; None if no binary tensors follow
     rows: int  # predicted
 
 
@@ -60,12 +61,14 @@ def infer(served: ServedModel, body: bytes, json_length: int | None) -> Answer:
     except InputError as error:
         raise _request_error(error) from error
     if not request.with_output:
-        return Answer(_start(served, request.id) + b"]}", None, len(predictions))
+        return Answer(JSON, _start(served, request.id) + b"]}", len(predictions))
     if not request.binary:
         return _json_answer(served, request.id, predictions)
     head = _start(served, request.id) + _describe(served, predictions)
     head += b'"parameters":{"binary_data_size":%d}}]}' % predictions.nbytes
-    return Answer(head + predictions.tobytes(), len(head), len(predictions))
+    kind = (b"content-type", b"application/octet-stream")
+    length = (b"inference-header-content-length", b"%d" % len(head))
+    return Answer([kind, length], head + predictions.tobytes(), len(predictions))
 
 
 def _decode_usual(served: ServedModel, body: bytes) -> tuple[str | None, NDArray[Any]] | None:
@@ -97,7 +100,6 @@ def _describe(served: ServedModel, predictions: NDArray[Any]) -> bytes:
 
 
 def _json_answer(served: ServedModel, id: str | None, predictions: NDArray[Any]) -> Answer:
-    """Encode an answer as JSON alone."""
     data = predictions.ravel().tolist()
     if not all(map(isfinite, data)):
         row, target = (int(i) for i in np.argwhere(~np.isfinite(predictions))[0])
@@ -107,7 +109,7 @@ def _json_answer(served: ServedModel, id: str | None, predictions: NDArray[Any])
             422,
         )
     head = _start(served, id) + _describe(served, predictions)
-    return Answer(head + b'"data":' + msgspec.json.encode(data) + b"}]}", None, len(predictions))
+    return Answer(JSON, head + b'"data":' + msgspec.json.encode(data) + b"}]}", len(predictions))
 
 
 def _request_error(error: InputError) -> RequestError:

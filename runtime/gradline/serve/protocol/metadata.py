@@ -9,6 +9,7 @@ from typing import Any
 
 from gradline.columns.encoding import dump_columns
 from gradline.errors import PackageError
+from gradline.formatting import float32_error, in_doubt, number, reached
 from gradline.serve.protocol.messages import ModelMetadata, ServerMetadata
 from gradline.serve.protocol.served_model import INPUT, OUTPUT, ServedModel
 
@@ -54,8 +55,6 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
 
 def _proofs(manifest: dict[str, Any]) -> list[str]:
     """State each of a package's proofs in a sentence; none if its record of them is incomplete."""
-    from gradline.formatting import float32_error, in_doubt, number, reached
-
     try:
         certificate = manifest["certificates"]["float32"]
         parity, optimum = manifest["parity"], manifest["certificates"]["optimality"]

@@ -124,7 +124,8 @@ def _rows(
             arrays[tensor.name] = from_json(tensor)
             continue
         if not 0 <= size <= len(binary):
-            raise bad_input(tensor, f"binary_data_size is {size}, the body has {len(binary)} bytes")
+            found = f"{len(binary)} bytes of binary data"
+            raise bad_input(tensor, f"binary_data_size is {size}, the body has {found}")
         arrays[tensor.name] = from_binary(tensor, binary[:size])
         binary = binary[size:]
     if len(binary):
