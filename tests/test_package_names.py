@@ -11,7 +11,7 @@ import pytest
 
 import gradline
 from gradline.commands.group import run
-from gradline.serve.metrics import Metrics
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.repository import Repository
 from gradline_export import export_package
 from gradline_trainer import fit
@@ -108,12 +108,12 @@ def test_the_servers_command_hands_the_name_on(
     from gradline.serve import server
 
     served: list[Any] = []
-    monkeypatch.setattr(server, "run", lambda *arguments: served.append(arguments))
+    monkeypatch.setattr(server, "serve", lambda *arguments: served.append(arguments))
     assert run(["serve", str(artifacts), "--expect-name", "fruit"]) == 0
     ((paths, *_, name),) = served
     assert name == "fruit"
     with pytest.raises(gradline.PackageError, match="expected 'fruit'"):  # the orchard beside it
-        Repository(paths, Metrics(), name=name)
+        Repository(paths, ServerMetrics(), name=name)
 
 
 @pytest.mark.parametrize("command", ["diff", "sign"])
@@ -136,13 +136,13 @@ def test_list_shows_a_version_of_another_package(
 
 
 def test_a_server_goes_on_with_the_version_that_is_of_the_package(artifacts: Path) -> None:
-    served = Repository([artifacts], Metrics())
+    served = Repository([artifacts], ServerMetrics())
     shutil.copytree(artifacts / "fruit" / "1", artifacts / "orchard" / "2")
     served.refresh()
     assert served.models["orchard"].current.version == "1"
     assert served.find("orchard", "2") is None
     assert served.versions("orchard") == ["1"]
-    fresh = Repository([artifacts], Metrics())  # and one that starts now
+    fresh = Repository([artifacts], ServerMetrics())  # and one that starts now
     assert fresh.models["orchard"].current.model.targets == ["apples", "oranges"]
     assert fresh.find("orchard", "2") is None
 
@@ -150,12 +150,12 @@ def test_a_server_goes_on_with_the_version_that_is_of_the_package(artifacts: Pat
 def test_a_server_serves_the_name_that_it_is_asked_for(artifacts: Path) -> None:
     (artifacts / "fruit").rename(artifacts / "mounted")
     with pytest.raises(gradline.PackageError, match="expected 'mounted'"):
-        Repository([artifacts / "mounted"], Metrics())
-    served = Repository([artifacts / "mounted"], Metrics(), name="fruit")
+        Repository([artifacts / "mounted"], ServerMetrics())
+    served = Repository([artifacts / "mounted"], ServerMetrics(), name="fruit")
     assert list(served.models) == ["fruit"]
     for place in ("mounted", "mounted/1"):
         with pytest.raises(gradline.PackageError, match="holds the package 'fruit'"):
-            Repository([artifacts / place], Metrics(), name="orchard")
+            Repository([artifacts / place], ServerMetrics(), name="orchard")
 
 
 def test_a_signed_version_in_another_packages_folder_is_refused(
@@ -172,5 +172,5 @@ def test_a_signed_version_in_another_packages_folder_is_refused(
     with pytest.raises(gradline.PackageError) as error:
         gradline.load(artifacts / "orchard", public_key=public)
     assert error.value.code == "other-name"
-    served = Repository([artifacts], Metrics(), public)
+    served = Repository([artifacts], ServerMetrics(), public)
     assert served.models["orchard"].current.version == "1"

@@ -18,7 +18,7 @@ import gradline
 from gradline.serve.application import Application
 from gradline.serve.connections import Connection, connect
 from gradline.serve.limits import read_token
-from gradline.serve.metrics import Metrics
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.repository import MAX_OTHERS, Repository
 from gradline.serve.surplus import Surplus
 from gradline.serve.sweeping import EVERY, Sweep
@@ -299,7 +299,7 @@ def test_so_many_versions_stay_loaded_and_no_more(orchard_package: Path, tmp_pat
     versions = [str(number) for number in range(1, MAX_OTHERS + 4)]
     for version in versions:
         shutil.copytree(orchard_package, tmp_path / "orchard" / version)
-    served = Repository([tmp_path], Metrics())
+    served = Repository([tmp_path], ServerMetrics())
     for version in versions:
         assert served.find("orchard", version) is not None
     assert list(served.models["orchard"].others) == versions[-1 - MAX_OTHERS : -1]

@@ -29,7 +29,7 @@ from gradline.commands.group import run
 from gradline.serve import app as app_of_environment
 from gradline.serve.application import Application
 from gradline.serve.limits import Limits
-from gradline.serve.metrics import Metrics
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.protocol import requests, tensors
 from gradline.serve.protocol.bodies import decompress
 from gradline.serve.protocol.errors import RequestError
@@ -56,7 +56,7 @@ class Reply:
 
 
 def application(*paths: Path, **limits: Any) -> Application:
-    metrics = Metrics()
+    metrics = ServerMetrics()
     return Application(Repository(paths, metrics), metrics, Limits(**limits))
 
 
@@ -332,7 +332,7 @@ def test_data_of_many_pieces_are_what_they_are_in_one(
         for spaces in ((", ", ": "), (",", ":"), ("\n ,\t", " : ")):
             for described in (nested, flat):
                 body = json.dumps({"inputs": [described]}, separators=spaces).encode()
-                assert len(body) > tensors.CHUNK
+                assert len(body) > tensors.JSON_CHUNK
                 assert (outputs(ask(app, INFER, body)) == expected).all()
     nested["data"][15_000][1] = 0.5
     assert "`$[15000][1]`" in fault(infer(app, {"inputs": [nested]}))

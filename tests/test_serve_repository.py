@@ -16,7 +16,7 @@ import gradline
 from gradline.commands.group import run
 from gradline.serve.application import Application
 from gradline.serve.limits import Limits
-from gradline.serve.metrics import Metrics
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.repository import Repository
 from test_serve_protocol import INFER, ROWS, application, ask, fault, infer, tensor
 
@@ -134,7 +134,7 @@ def test_threads_that_ask_for_many_versions_load_each_once(
 
     for version in range(1, 13):
         shutil.copytree(orchard_package, tmp_path / "orchard" / str(version))
-    served = Repository([tmp_path], Metrics())
+    served = Repository([tmp_path], ServerMetrics())
     loaded: list[str] = []
 
     def load(place: Path, **options: Any) -> object:
@@ -182,7 +182,7 @@ def test_a_fault_of_the_servers_own_is_logged_and_not_shown(
 
 
 def test_a_small_limit_holds_for_usual_requests(root: Path) -> None:
-    app = Application(Repository([root], Metrics()), Metrics(), Limits(body=50))
+    app = Application(Repository([root], ServerMetrics()), ServerMetrics(), Limits(body=50))
     assert app.at_once(INFER.encode(), [*HEADERS, (b"content-length", b"50")]) == "orchard"
     assert app.at_once(INFER.encode(), [*HEADERS, (b"content-length", b"51")]) is None
 

@@ -9,23 +9,16 @@ import click
 from gradline.commands import expect_name
 from gradline.errors import InputError, needs_extra
 
+FILE = click.Path(path_type=Path)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-@click.command(
-    "serve",
-    short_help="Serve models over HTTP (Open Inference Protocol).",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PACKAGE…", type=click.Path(path_type=Path)
-)
+@click.command("serve", short_help="Serve models over HTTP (Open Inference Protocol).")
+@click.argument("paths", nargs=-1, required=True, metavar="PACKAGE…", type=FILE)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="0 picks a free one.")
 @click.option("--workers", default=1, show_default=True, help="Number of processes.")
-@click.option(
-    "--token-file", type=click.Path(path_type=Path), help="Require the token in this file."
-)
+@click.option("--token-file", type=FILE, help="Require the token in this file.")
 @click.option("--insecure", is_flag=True, help="Accept other machines without a token.")
 @click.option(
     "--allowed-host",
@@ -34,11 +27,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
     metavar="NAME",
     help="Also accept this Host; repeatable.",
 )
-@click.option("--certificate", type=click.Path(path_type=Path), help="PEM file for TLS.")
-@click.option("--certificate-key", type=click.Path(path_type=Path), help="PEM file for TLS.")
-@click.option(
-    "--public-key", type=click.Path(path_type=Path), help="Serve only packages that it verifies."
-)
+@click.option("--certificate", type=FILE, help="PEM file for TLS.")
+@click.option("--certificate-key", type=FILE, help="PEM file for TLS.")
+@click.option("--public-key", type=FILE, help="Serve only packages that it verifies.")
 @expect_name
 @click.option(
     "--max-body", default=16 << 20, show_default=True, metavar="BYTES", help="Largest request body."
@@ -73,10 +64,10 @@ def command(
       gradline serve artifacts --port 0
       gradline serve artifacts --host 0.0.0.0 --token-file token.txt
     """
-    for option, number in (("--workers", workers), ("--max-body", max_body),
-                         ("--max-connections", max_connections)):  # fmt: skip
+    counts = {"workers": workers, "max-body": max_body, "max-connections": max_connections}
+    for option, number in counts.items():
         if number < 1:
-            raise InputError(f"{option} {number}: expected 1 or more", code="bad-option")
+            raise InputError(f"--{option} {number}: expected 1 or more", code="bad-option")
     if not 0 <= port <= 65535:
         raise InputError(f"--port {port}: expected 0 to 65535", code="bad-option")
     if (certificate is None) != (certificate_key is None):
@@ -94,9 +85,9 @@ def command(
     allowed = (*LOOPBACK, *hosts) if is_local else hosts
     with needs_extra():
         from gradline.serve.limits import Limits, read_token
-        from gradline.serve.server import Listening, run
+        from gradline.serve.server import Listening, serve
     token = None if token_file is None else read_token(token_file)
     allowed_hosts = frozenset(map(str.lower, allowed)) if allowed else None
     limits = Limits(max_body, token, allowed_hosts, access_log)
     listening = Listening(host, port, workers, certificate, certificate_key, max_connections)
-    run(paths, limits, listening, public_key, name)
+    serve(paths, limits, listening, public_key, name)

@@ -28,7 +28,7 @@ def app() -> Application:
     with needs_extra():
         from gradline.serve.application import Application
         from gradline.serve.limits import Limits
-        from gradline.serve.metrics import Metrics
+        from gradline.serve.metrics import ServerMetrics
         from gradline.serve.repository import Repository
     packages = os.environ.get(PACKAGES, "")
     if not packages:
@@ -37,6 +37,6 @@ def app() -> Application:
             code="no-package",
             hint=f"set it to artifacts, or to packages separated by {os.pathsep!r}",
         )
-    metrics = Metrics()
+    metrics = ServerMetrics()
     repository = Repository(list(map(Path, packages.split(os.pathsep))), metrics)
     return Application(repository, metrics, Limits())

@@ -17,38 +17,25 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
-from gradline.serve.access import CHALLENGE, check_access
-from gradline.serve.limits import Limits
-from gradline.serve.metrics import Metrics
-from gradline.serve.protocol.bodies import CONTENT_TYPES, decompress, read_body
-from gradline.serve.protocol.errors import RequestError
-from gradline.serve.protocol.inference import Answer, infer
+from gradline.serve.limits import CHALLENGE, Limits, check_access
+from gradline.serve.metrics import ServerMetrics
+from gradline.serve.protocol.bodies import CONTENT_TYPES, Message, Receive, decompress, read_body
+from gradline.serve.protocol.errors import Headers, RequestError
+from gradline.serve.protocol.inference import JSON, LARGE, Answer, infer
 from gradline.serve.protocol.messages import IndexEntry
 from gradline.serve.protocol.metadata import model_metadata, server_metadata
 from gradline.serve.protocol.openapi import document
 from gradline.serve.protocol.served_model import ServedModel
-from gradline.serve.replies import (
-    JSON,
-    TEXT,
-    Headers,
-    Reply,
-    error_reply,
-    inference_reply,
-    json_reply,
-    page_reply,
-)
+from gradline.serve.replies import PROMETHEUS, Reply, error_reply, json_reply, page_reply
 from gradline.serve.repository import Repository
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
 REFRESH_EVERY = 1.0  # seconds
 SLOW_HEADERS = (b"content-encoding", b"transfer-encoding", b"inference-header-content-length")
 MAX_LENGTH_DIGITS = 5  # of the Content-Length of a request that is answered at once
-LARGE = 1 << 18  # bytes: a larger body is decoded in a thread, so that other requests can run
 
 log = logging.getLogger("gradline.serve")
 
@@ -56,12 +43,10 @@ log = logging.getLogger("gradline.serve")
 class Application:
     """Answers requests about the models of a repository."""
 
-    def __init__(self, repository: Repository, metrics: Metrics, limits: Limits) -> None:
+    def __init__(self, repository: Repository, metrics: ServerMetrics, limits: Limits) -> None:
         self.repository = repository
         self.metrics = metrics
         self.limits = limits
-        self._refreshing: asyncio.Task[None] | None = None
-        self._model_of_url: dict[bytes, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or handle the server's start and end."""
@@ -77,14 +62,9 @@ class Application:
 
         Usual requests are such: a small, uncompressed JSON body for the current version.
         """
-        name = self._model_of_url.get(url)
-        if name is None:
-            found = MODEL.fullmatch(url.decode("latin-1"))
-            if found is None or found[2] or found[3] != "infer" or "%" in found[1]:
-                return None
-            name = found[1]
-            if name in self.repository.models:
-                self._model_of_url[url] = name
+        found = MODEL.fullmatch(url.decode("latin-1"))
+        if found is None or found[2] or found[3] != "infer":
+            return None
         for key, value in headers:
             if key in SLOW_HEADERS or (key == b"content-type" and value not in CONTENT_TYPES):
                 return None
@@ -92,7 +72,7 @@ class Application:
                 len(value) > MAX_LENGTH_DIGITS or int(value) > self.limits.body
             ):
                 return None
-        return name if name in self.repository.models else None
+        return found[1] if found[1] in self.repository.models else None
 
     def answer_at_once(self, name: str, headers: Headers, body: bytes) -> Reply:
         """Answer a request for which `at_once` returned a model."""
@@ -102,7 +82,7 @@ class Application:
             served = self.repository.models[name].current
             answer = infer(served, body, None)
             self.metrics.predicted(name, served.version, answer.rows)
-            reply = inference_reply(answer)
+            reply: Reply = 200, answer.headers, answer.body
         except Exception as error:
             reply = error_reply(error)
         self._note(name, "POST", f"/v2/models/{name}/infer", reply[0], started)
@@ -115,12 +95,12 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._refreshing = asyncio.create_task(self._refresh())
+        refreshing = asyncio.create_task(self._refresh())
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._refreshing.cancel()
+        refreshing.cancel()
         with suppress(asyncio.CancelledError):
-            await self._refreshing
+            await refreshing
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _refresh(self) -> None:
@@ -141,11 +121,8 @@ class Application:
             status, found, body = await self._route(scope, headers, receive)
         except Exception as error:
             status, found, body = error_reply(error)
-            if (
-                status == 401
-                and scope["path"] == "/"
-                and b"text/html" in headers.get(b"accept", b"")
-            ):
+            wants_page = scope["path"] == "/" and b"text/html" in headers.get(b"accept", b"")
+            if status == 401 and wants_page:
                 _, found, body = page_reply()  # it asks for the token
                 found = [*found, CHALLENGE]
         found = [*found, (b"content-length", b"%d" % len(body))]
@@ -178,13 +155,13 @@ class Application:
             "/v2": lambda: json_reply(server_metadata()),
             "/v2/health/live": lambda: (200, JSON, b'{"live":true}'),
             "/v2/health/ready": lambda: (200, JSON, b'{"ready":true}'),
-            "/metrics": lambda: (200, TEXT, self.metrics.text()),
+            "/metrics": lambda: (200, PROMETHEUS, self.metrics.text()),
             "/openapi.json": self._openapi,
             "/": page_reply,
         }
         answer = documents.get(path.rstrip("/") or "/")
         if answer is None:
-            raise RequestError(404, f"nothing at {path}; the models are at /v2/models/NAME")
+            raise RequestError(f"nothing at {path}; the models are at /v2/models/NAME", 404)
         _allow(method, "GET", "HEAD")
         if answer == self._openapi:  # it looks for versions on disk
             return await asyncio.to_thread(answer)
@@ -197,12 +174,12 @@ class Application:
         entry = self.repository.models.get(name)
         if entry is None:
             known = ", ".join(sorted(self.repository.models)[:8])
-            raise RequestError(404, f"no model {name!r}; served: {known}")
+            raise RequestError(f"no model {name!r}; served: {known}", 404)
         served: ServedModel | None = entry.current
         if version is not None and version != entry.current.version:
             served = await asyncio.to_thread(self.repository.find, name, version)
         if served is None:
-            raise RequestError(404, f"no version {version!r} of the model {name!r}")
+            raise RequestError(f"no version {version!r} of the model {name!r}", 404)
         scope["gradline.model"] = name
         if verb == "infer":
             _allow(scope["method"], "POST")
@@ -226,7 +203,7 @@ class Application:
         is_quick = len(body) < LARGE and b"content-encoding" not in headers
         found = answer() if is_quick else await asyncio.to_thread(answer)
         self.metrics.predicted(served.model.name, served.version, found.rows)
-        return inference_reply(found)
+        return 200, found.headers, found.body
 
     def _openapi(self) -> Reply:
         models = {
@@ -245,9 +222,8 @@ class Application:
 def _allow(method: str, *methods: str) -> None:
     if method not in methods:
         allowed = ", ".join(methods)
-        raise RequestError(
-            405, f"{method} is not allowed here; use {allowed}", [(b"allow", allowed.encode())]
-        )
+        message = f"{method} is not allowed here; use {allowed}"
+        raise RequestError(message, 405, [(b"allow", allowed.encode())])
 
 
 def _json_length(headers: dict[bytes, bytes]) -> int | None:
@@ -255,5 +231,5 @@ def _json_length(headers: dict[bytes, bytes]) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(rb"\d{1,12}", text):
-        raise RequestError(400, "Inference-Header-Content-Length is not a number of bytes")
+        raise RequestError("Inference-Header-Content-Length is not a number of bytes")
     return int(text)

@@ -21,12 +21,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gradline.serve.answers import JoinedTransport, last_answer
 from gradline.serve.application import Application
-from gradline.serve.heads import check_head, head_too_long
 from gradline.serve.protocol.errors import RequestError
 from gradline.serve.surplus import Surplus
 from gradline.serve.sweeping import Sweep
+from gradline.serve.wire import JoinedTransport, check_head, head_too_long, last_answer
 
 CLOSE = (b"connection", b"close")
 MALFORMED = "malformed HTTP/1.1 request"
@@ -35,19 +34,13 @@ log = logging.getLogger("gradline.serve")
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. Its limits are the same for all connections of a server.
+    """One connection. Its limits are the same for all connections of a server."""
 
-    Attributes:
-        head_bytes: The most bytes of a request's line and headers, or of any other non-body part.
-        head_seconds: The time for a request's headers.
-        body_seconds: The time for its body, and for reading the answer.
-        linger_seconds: How long an idle connection may still send a request when the server ends.
-    """
-
-    head_bytes: ClassVar[int] = 16 << 10
-    head_seconds: ClassVar[float] = 5.0
-    body_seconds: ClassVar[float] = 15.0
-    linger_seconds: ClassVar[float] = 1.0
+    app: Application
+    head_bytes: ClassVar[int] = 16 << 10  # for the line and headers, or any other non-body part
+    head_seconds: ClassVar[float] = 5.0  # for the headers
+    body_seconds: ClassVar[float] = 15.0  # for the body, and for reading the answer
+    linger_seconds: ClassVar[float] = 1.0  # to send a request when the server ends, if idle
     sweep: ClassVar[Sweep] = Sweep()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -63,11 +56,11 @@ class Connection(HttpToolsProtocol):
         self.deadline = self.loop.time() + self.head_seconds
         self.unread_since: float | None = None  # when the client stopped reading answers
         self.quick_model: str | None = None  # of a request that is answered without a task
-        self.sweep.watch(self, self.loop)
+        self.sweep.watch(self.expire, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop checking the deadline."""
-        self.sweep.forget(self)
+        self.sweep.forget(self.expire)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -179,23 +172,19 @@ class Connection(HttpToolsProtocol):
             or self.pipeline
             or not self._is_idle()
             or self.flow.write_paused
-            or not isinstance(self.app, Application)
             or self.parser.get_http_version() != "1.1"
         ):
             return None
         return self.app.at_once(self.url, self.headers)
 
     def _answer_quickly(self, model: str) -> None:
-        assert isinstance(self.app, Application)  # noqa: S101 - `_find_quick_model` checks it
         status, headers, body = self.app.answer_at_once(model, self.headers, self.body)
-        keep = self.parser.should_keep_alive() and not self.draining
+        keep = self.parser.should_keep_alive() and not self.draining and CLOSE not in headers
+        if not keep and CLOSE not in headers:
+            headers = [*headers, CLOSE]
         lines = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
             lines += (name, b": ", value, b"\r\n")
-        if CLOSE in headers:
-            keep = False
-        elif not keep:
-            lines.append(b"connection: close\r\n")
         lines.append(b"content-length: %d\r\n\r\n" % len(body))
         lines.append(body)
         self.transport.write(b"".join(lines))
@@ -230,8 +219,6 @@ class Connection(HttpToolsProtocol):
             self.end()
 
     def _note_refusal(self, status: int) -> None:
-        if not isinstance(self.app, Application):
-            return
         if not self.in_head and not self._is_idle():  # the application notes its own request
             self.cycle.scope["gradline.refused"] = status  # type: ignore[typeddict-unknown-key]
         else:
@@ -249,10 +236,6 @@ class Connection(HttpToolsProtocol):
             self.half_closed = True
             self.transport.write_eof()
             self.deadline = self.loop.time() + self.linger_seconds
-
-    def send_400_response(self, msg: str) -> None:
-        """Send uvicorn's own errors as JSON."""
-        self.refuse(400, msg)
 
     def expire(self, now: float, late: float) -> None:
         """Close the connection after its deadline, or if the client does not read its answer."""

@@ -77,7 +77,6 @@ class Server(uvicorn.Server):
         self._paused[listening] = loop.call_later(seconds, self._listen, listening)
 
     def _accept(self, listening: socket.socket) -> None:
-        """Accept some connections from the queue."""
         surplus = 0
         for _ in range(ACCEPT_AT_ONCE):
             try:
@@ -94,30 +93,28 @@ class Server(uvicorn.Server):
     def _open(self, accepted: socket.socket) -> bool:
         """Open an accepted connection; return whether it is within the limit."""
         protocol = self._connect()
-        if isinstance(protocol, Surplus) and len(Surplus.held) >= MAX_SURPLUS:
+        is_surplus = isinstance(protocol, Surplus)
+        held: set[Any] = Surplus.held if is_surplus else self.server_state.connections
+        if is_surplus and len(held) >= MAX_SURPLUS:
             accepted.close()
             return False
         accepted.setblocking(False)
         with suppress(OSError):  # the client may have left already
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        held = self._held(protocol)
         held.add(protocol)
         opening = asyncio.get_running_loop().connect_accepted_socket(
             lambda: protocol, accepted, **self._tls
         )
         task = asyncio.ensure_future(opening)
         self._opening.add(task)
-        task.add_done_callback(partial(self._opened, protocol))
-        return held is not Surplus.held
+        task.add_done_callback(partial(self._opened, held, protocol))
+        return not is_surplus
 
-    def _opened(self, protocol: asyncio.Protocol, task: asyncio.Task[Any]) -> None:
+    def _opened(self, held: set[Any], protocol: asyncio.Protocol, task: asyncio.Task[Any]) -> None:
         """Stop counting a connection whose TLS handshake failed."""
         self._opening.discard(task)
         if task.cancelled() or task.exception():
-            self._held(protocol).discard(protocol)
-
-    def _held(self, protocol: asyncio.Protocol) -> set[Any]:
-        return Surplus.held if isinstance(protocol, Surplus) else self.server_state.connections
+            held.discard(protocol)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept the queue, stop listening, and end each connection after its request."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hmac
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradline.errors import InputError
+from gradline.serve.protocol.errors import RequestError
+
+CHALLENGE = (b"www-authenticate", b"Bearer")
+PUBLIC = ("/v2/health/live", "/v2/health/ready")  # need no token
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the application accepts."""
+    """What the application accepts and logs."""
 
     body: int = 16 << 20  # bytes of a request's body, decompressed
     token: bytes | None = None  # that requests must have
@@ -19,11 +25,7 @@ class Limits:
 
 
 def read_token(file: Path) -> bytes:
-    """Read a token from its file.
-
-    Raises:
-        InputError: The file cannot be read, or its content is not a token.
-    """
+    """Read a token from its file."""
     try:
         token = file.read_bytes().strip()
     except OSError as error:
@@ -37,3 +39,16 @@ def read_token(file: Path) -> bytes:
             hint="make one with openssl rand -hex 32",
         )
     return token
+
+
+def check_access(limits: Limits, path: str, headers: dict[bytes, bytes]) -> None:
+    """Refuse a request with a wrong Host header (400) or a missing or wrong token (401)."""
+    host = headers.get(b"host", b"").decode("latin-1")
+    if limits.hosts is not None and re.sub(r":\d*$", "", host.lower()) not in limits.hosts:
+        raise RequestError(f"Host {host!r} is not allowed")
+    if limits.token is None or path in PUBLIC:
+        return
+    kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+    if kind.lower() != b"bearer" or not hmac.compare_digest(token.strip(), limits.token):
+        message = "missing or wrong token; send the header Authorization: Bearer TOKEN"
+        raise RequestError(message, 401, [CHALLENGE])

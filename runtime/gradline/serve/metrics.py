@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from functools import partial
 
 from prometheus_client import (
@@ -18,7 +19,7 @@ BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0,
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: workers count in there
 
 
-class Metrics:
+class ServerMetrics:
     """The metrics of one process, or of all workers."""
 
     def __init__(self) -> None:
@@ -37,23 +38,23 @@ class Metrics:
             registry=self.registry,
         )
         self._version = gauge("gradline_model_version", "The served version.", ("model",))
-        self._refused = counter(
+        self.refused = counter(
             "gradline_versions_refused_total", "Versions that failed to load.", ("model",)
         )
-        self._damaged = gauge(
+        self.damaged = gauge(
             "gradline_package_damaged",
             "1 if the files of the served version changed on disk.",
             ("model",),
         )
-        self._new_answers: dict[tuple[str, int], list[float]] = {}
-        self._new_rows: dict[tuple[str, str], int] = {}
+        self._new_answers: dict[tuple[str, int], list[float]] = defaultdict(list)
+        self._new_rows: dict[tuple[str, str], int] = defaultdict(int)
 
     def answered(self, model: str, code: int, seconds: float) -> None:
         """Note a request; `model` is "" if it was not about a served model.
 
         `flush` counts it later: prometheus_client takes as long as an inference.
         """
-        self._new_answers.setdefault((model, code), []).append(seconds)
+        self._new_answers[model, code].append(seconds)
 
     def turned_away(self, model: str, status: int) -> None:
         """Count a request that was refused before it was read completely."""
@@ -61,13 +62,12 @@ class Metrics:
 
     def predicted(self, model: str, version: str, rows: int) -> None:
         """Note predicted rows."""
-        key = model, version
-        self._new_rows[key] = self._new_rows.get(key, 0) + rows
+        self._new_rows[model, version] += rows
 
     def flush(self) -> None:
         """Count what was noted since the last call."""
-        answers, self._new_answers = self._new_answers, {}
-        predicted, self._new_rows = self._new_rows, {}
+        answers, self._new_answers = self._new_answers, defaultdict(list)
+        predicted, self._new_rows = self._new_rows, defaultdict(int)
         for (model, code), times in answers.items():
             self._requests.labels(model, code).inc(len(times))
             seconds = self._seconds.labels(model)
@@ -79,15 +79,7 @@ class Metrics:
     def serving(self, model: str, version: str) -> None:
         """Set the served version."""
         self._version.labels(model).set(int(version))
-        self._damaged.labels(model).set(0)
-
-    def refused(self, model: str) -> None:
-        """Count a version that failed to load."""
-        self._refused.labels(model).inc()
-
-    def damaged(self, model: str, damaged: bool) -> None:
-        """Set whether the files of the served version have changed on disk."""
-        self._damaged.labels(model).set(damaged)
+        self.damaged.labels(model).set(0)
 
     def text(self) -> bytes:
         """Format all metrics as Prometheus's text format."""

@@ -1,19 +1,21 @@
-"""Build HTTP replies: JSON, binary tensors, errors, the page."""
+"""Build HTTP replies: JSON, binary tensors, errors, the page for trying the models."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
+from base64 import b64encode
+from functools import cache
+from importlib.resources import files
 
-from gradline.serve.page import page
-from gradline.serve.protocol.errors import RequestError
-from gradline.serve.protocol.inference import Answer
+from gradline.serve.protocol.errors import Headers, RequestError
+from gradline.serve.protocol.inference import JSON
 
-Headers = list[tuple[bytes, bytes]]
 Reply = tuple[int, Headers, bytes]
 
-JSON = [(b"content-type", b"application/json")]
-TEXT = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+PROMETHEUS = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
 HTML = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"x-content-type-options", b"nosniff"),
@@ -28,26 +30,32 @@ def json_reply(value: object) -> Reply:
     return 200, JSON, json.dumps(value, ensure_ascii=False).encode()
 
 
+@cache
 def page_reply() -> Reply:
-    """Send the page for trying the models."""
-    body, policy = page()
-    return 200, [*HTML, (b"content-security-policy", policy)], body
+    """Send the page: one file, with the same panel as in reports.
 
-
-def inference_reply(answer: Answer) -> Reply:
-    """Send an inference's answer, with the length of its JSON if binary tensors follow."""
-    if answer.json_length is None:
-        return 200, JSON, answer.body
-    kind = (b"content-type", b"application/octet-stream")
-    length = (b"inference-header-content-length", b"%d" % answer.json_length)
-    return 200, [kind, length], answer.body
+    Its Content-Security-Policy allows nothing from other hosts. It names each inline script and
+    style by its hash, so no other one runs (https://www.w3.org/TR/CSP3/).
+    """
+    runtime = files("gradline")
+    panel = runtime.joinpath("presentation", "panel.html").read_bytes()
+    page = runtime.joinpath("serve", "page.html").read_bytes().replace(b"<!--panel-->", panel)
+    policy = [
+        b"default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'",
+        b"frame-ancestors 'none'",
+    ]
+    for kind in (b"script", b"style"):
+        texts = re.findall(b"<%b>(.*?)</%b>" % (kind, kind), page, re.DOTALL)
+        hashes = [b"'sha256-%b'" % b64encode(hashlib.sha256(text).digest()) for text in texts]
+        policy.append(b" ".join([kind + b"-src", *hashes]))
+    return 200, [*HTML, (b"content-security-policy", b"; ".join(policy))], page
 
 
 def error_reply(error: Exception) -> Reply:
     """Send a request's error; log any other exception and send 500."""
     if not isinstance(error, RequestError):
         log.error("internal error in a request", exc_info=error)
-        error = RequestError(500, "internal error; see the server's log", close=True)
+        error = RequestError("internal error; see the server's log", 500, close=True)
     close = [(b"connection", b"close")] if error.close else []
     body = json.dumps({"error": str(error)}).encode()
     return error.status, [*JSON, *error.headers, *close], body

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from gradline.errors import GradlineError, InputError, PackageError
 from gradline.model import load
 from gradline.package.reading import read_package
 from gradline.package.versions import PIN, folder_name, pinned_version, published_versions
-from gradline.serve.metrics import Metrics
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.protocol.served_model import ServedModel
 
 LOADED_FILES = ("manifest.json", "model.onnx", "golden.json")
@@ -33,10 +34,9 @@ class Entry:
     folder: Path | None  # artifacts/<name>, whose versions are followed; None for a single one
     current: ServedModel  # answers the requests that name no version
     place: Path  # the version directory or file that `current` was loaded from
-    stamp: Stamp  # of its files, when they were last known to be the loaded ones
+    stamp: Stamp  # of its files, when they were loaded or last compared with the loaded ones
     others: dict[str, ServedModel] = field(default_factory=dict)  # that requests have named
     refused: dict[int, Stamp] = field(default_factory=dict)  # versions that failed to load
-    seen: Stamp | None = None  # of the files, when they were last compared with the loaded ones
     damaged: bool = False  # whether the files have changed since they were loaded
     pin_error: str = ""  # what is wrong with the pin
 
@@ -44,22 +44,15 @@ class Entry:
 class Repository:
     """The served models by name.
 
-    Args:
-        paths: Packages (artifacts/<name>), versions of them, ONNX files, or folders of packages.
-        metrics: Where served, refused and damaged versions are counted.
-        public_key: A PEM file. If given, only packages signed with its private key are served.
-        name: The name that every package must have. By default the name of the folder that holds
-            its versions, so that no package is served under another name.
-
-    Raises:
-        InputError: A path does not exist, or two models have the same name.
-        PackageError: No version of a package can be loaded.
+    The paths are packages (artifacts/<name>), versions of them, ONNX files, or folders of packages.
+    With a public key (a PEM file), only packages signed with its private key are served. Every
+    package must have the name, or else that of the folder that holds its versions.
     """
 
     def __init__(
         self,
         paths: Sequence[Path],
-        metrics: Metrics,
+        metrics: ServerMetrics,
         public_key: Path | None = None,
         name: str | None = None,
     ) -> None:
@@ -78,12 +71,10 @@ class Repository:
                 "no package to serve", code="no-package", hint="give artifacts/NAME or artifacts"
             )
 
-    def find(self, name: str, version: str | None) -> ServedModel | None:
-        """Return a model, loading the requested version if needed; None if there is none."""
-        entry = self.models.get(name)
-        if entry is None:
-            return None
-        if version is None or version == entry.current.version:
+    def find(self, name: str, version: str) -> ServedModel | None:
+        """Return a version of a model, loading it if needed; None if there is none."""
+        entry = self.models[name]
+        if version == entry.current.version:
             return entry.current
         with self._lock:
             return entry.others.get(version) or self._load_other(entry, version)
@@ -143,24 +134,23 @@ class Repository:
         refused: dict[int, Stamp] = {}
         for number in _candidates(folder, versions):
             try:
-                served = self._load(folder, number, refused)
+                return self._load(folder, number, refused)
             except GradlineError as error:
                 last = error
-            else:
-                place = folder / str(number)
-                return Entry(folder, served, place, _stamp(place), refused=refused)
         raise last
 
-    def _load(self, folder: Path, number: int, refused: dict[int, Stamp]) -> ServedModel:
+    def _load(self, folder: Path, number: int, refused: dict[int, Stamp]) -> Entry:
         """Load a version of artifacts/<name>; if that fails, note it in `refused` and raise."""
         place = folder / str(number)
+        stamp = _stamp(place)
         try:
             name = folder_name(folder) if self._name is None else self._name
-            return ServedModel(load(place, public_key=self._public_key, name=name))
+            served = ServedModel(load(place, public_key=self._public_key, name=name))
+            return Entry(folder, served, place, stamp, refused=refused)
         except GradlineError as error:
             log.error("%s version %s is refused: %s", folder.name, number, error)
-            refused[number] = _stamp(place)
-            self._metrics.refused(folder.name)
+            refused[number] = stamp
+            self._metrics.refused.labels(folder.name).inc()
             raise
 
     def _follow(self, name: str, entry: Entry, folder: Path) -> None:
@@ -174,21 +164,18 @@ class Repository:
             return
         entry.pin_error = ""
         for number in candidates:
-            place = folder / str(number)
-            stamp = _stamp(place)
             if str(number) == entry.current.version:
                 return
-            if entry.refused.get(number) == stamp:
+            if entry.refused.get(number) == _stamp(folder / str(number)):
                 continue
-            try:
-                served = self._load(folder, number, entry.refused)
-            except GradlineError:
-                continue
-            log.info("%s: version %s replaces version %s", name, number, entry.current.version)
-            entry.refused.pop(number, None)
-            entry.others.pop(str(number), None)
-            self._serve(Entry(folder, served, place, stamp, entry.others, entry.refused))
-            return
+            with suppress(GradlineError):
+                newer = self._load(folder, number, entry.refused)
+                log.info("%s: version %s replaces version %s", name, number, entry.current.version)
+                newer.others = entry.others
+                newer.others.pop(str(number), None)
+                newer.refused.pop(number, None)
+                self._serve(newer)
+                return
 
     def _check_files(self, name: str, entry: Entry) -> None:
         """Report if the files of the current version, which is served from memory, have changed.
@@ -196,19 +183,14 @@ class Repository:
         A new modification time alone proves nothing: the files are read again and compared.
         """
         stamp = _stamp(entry.place)
-        damaged = entry.damaged
         if stamp == entry.stamp:
-            damaged = False
-        elif stamp != entry.seen:
-            entry.seen = stamp
-            damaged = not self._is_unchanged(entry)
-            if not damaged:
-                entry.stamp = stamp
+            return
+        entry.stamp = stamp
+        damaged = not self._is_unchanged(entry)
         if damaged and not entry.damaged:
             log.error("%s: the files of version %s changed on disk", name, entry.current.version)
-        if damaged != entry.damaged:
-            entry.damaged = damaged
-            self._metrics.damaged(name, damaged)
+        entry.damaged = damaged
+        self._metrics.damaged.labels(name).set(damaged)
 
     def _is_unchanged(self, entry: Entry) -> bool:
         """Compare the files with those that were loaded, byte for byte."""
@@ -229,7 +211,7 @@ class Repository:
         if entry.refused.get(number) == _stamp(folder / version):
             return None
         try:
-            served = self._load(folder, number, entry.refused)
+            served = self._load(folder, number, entry.refused).current
         except GradlineError:
             return None
         while len(entry.others) >= MAX_OTHERS:
@@ -260,9 +242,7 @@ def _stamp(place: Path) -> Stamp:
     files = [place] if place.is_file() else [place / file for file in LOADED_FILES]
     stamps = []
     for file in files:
-        try:
+        with suppress(OSError):
             found = file.stat()
-        except OSError:
-            continue
-        stamps.append((file.name, found.st_size, found.st_mtime_ns))
+            stamps.append((file.name, found.st_size, found.st_mtime_ns))
     return tuple(stamps)

@@ -10,7 +10,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from gradline.serve.application import Application
 from gradline.serve.connections import connect
 from gradline.serve.draining import MAX_SURPLUS, Server
 from gradline.serve.limits import Limits
-from gradline.serve.metrics import SHARED_FOLDER, Metrics
+from gradline.serve.metrics import SHARED_FOLDER, ServerMetrics
 from gradline.serve.repository import Repository
 from gradline.serve.worker import Replica, log_to_stderr
 from gradline.terminal.output import tell
@@ -48,24 +48,16 @@ class Listening:
     connections: int = 1000  # open at a time in each worker; further ones get 503
 
 
-def run(
+def serve(
     paths: Sequence[Path],
     limits: Limits,
     listening: Listening,
     public_key: Path | None = None,
     name: str | None = None,
 ) -> None:
-    """Serve packages until SIGTERM or SIGINT, then finish the open requests.
-
-    `paths`, `public_key` and `name` are those of `Repository`.
-
-    Raises:
-        InputError: The address is not available, the certificate is invalid, or nothing can be
-            served.
-        PackageError: No version of a package can be loaded.
-    """
+    """Serve packages until SIGTERM or SIGINT, then finish the open requests."""
     log_to_stderr()
-    metrics = Metrics()
+    metrics = ServerMetrics()
     application = Application(Repository(paths, metrics, public_key, name), metrics, limits)
     if listening.certificate:
         _check_certificate(listening.certificate, listening.key)
@@ -104,7 +96,8 @@ def run(
 
     with TemporaryDirectory(prefix="gradline-") as folder:
         os.environ[SHARED_FOLDER] = folder
-        config.app, config.factory = Replica(application, Path(folder)), True
+        config.app = Replica(application, Path(folder))  # type: ignore[assignment]
+        config.factory = True
         Workers(config, [bound], application.repository).run()
 
 
@@ -120,18 +113,18 @@ def _check_certificate(certificate: Path, key: Path | None) -> None:
 
 
 def _raise_descriptor_limit(needed: int) -> None:
-    """Raise the soft limit on descriptors as far as needed and allowed."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
     most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with suppress(OSError, ValueError):  # macOS may have a lower limit of its own
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-            soft = most
-    if soft != resource.RLIM_INFINITY and soft < needed:
+    with suppress(OSError, ValueError):  # macOS may have a lower limit of its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    if soft < needed:
         log.warning(
             "only %d file descriptors are allowed: above %d connections some may be closed without "
             "an answer; raise the limit with ulimit -n",
@@ -145,19 +138,14 @@ def _bind(listening: Listening) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             listening.host, listening.port, type=socket.SOCK_STREAM
         )[0]
-        bound = socket.socket(family)
-        with ExitStack() as unless_bound:
-            unless_bound.callback(bound.close)
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-            bound.listen(BACKLOG)
-            bound.set_inheritable(True)
-            unless_bound.pop_all()
+        # "::" accepts IPv4, too.
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        return socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
-            f"cannot listen on {listening.host}, port {listening.port}: {reason}",
+            f"cannot listen on {listening.host}, port {listening.port}: "
+            + reason.partition(" (while attempting")[0],
             code="cannot-listen",
             hint="give another --port (0 picks a free one) or --host",
         ) from error
-    return bound

@@ -75,12 +75,9 @@ class Workers(Multiprocess):
     """uvicorn's supervisor, with workers that start with the models the others serve.
 
     It follows the versions on disk, as its workers do.
-
-    Args:
-        config: uvicorn's configuration.
-        sockets: The listening sockets.
-        repository: The models that new workers start with.
     """
+
+    processes: list[Worker]  # type: ignore[assignment]
 
     def __init__(
         self, config: Config, sockets: list[socket.socket], repository: Repository
@@ -93,11 +90,7 @@ class Workers(Multiprocess):
         log.setLevel(logging.INFO)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace dead workers.
-
-        Raises:
-            RefusedError: No worker starts.
-        """
+        """Replace dead workers; raise an error if none starts."""
         if self.should_exit.is_set():
             return
         with suppress(Exception):
@@ -111,10 +104,9 @@ class Workers(Multiprocess):
                 if worker.exitcode != NOT_STARTED:  # else the worker has logged why
                     log.warning("worker %d ended with status %s", worker.pid, worker.exitcode)
                 self._replace(place)
-        workers = [worker for worker in self.processes if isinstance(worker, Worker)]
-        if all(worker.ready for worker in workers):
+        if all(worker.ready for worker in self.processes):
             self._wait = 1.0
-        if all(worker.exitcode == NOT_STARTED for worker in workers):
+        if all(worker.exitcode == NOT_STARTED for worker in self.processes):
             raise RefusedError("no worker starts", code="no-worker", hint="see the errors above")
 
     def _replace(self, place: int) -> None:
@@ -126,9 +118,8 @@ class Workers(Multiprocess):
         else:
             self.processes[place] = worker
 
-    def _is_time_to_replace(self, worker: multiprocess.Process) -> bool:
+    def _is_time_to_replace(self, worker: Worker) -> bool:
         """Return whether to replace a worker; wait longer after each one that did not start."""
-        assert isinstance(worker, Worker)  # noqa: S101 - there are no others
         if worker.exitcode != NOT_STARTED:
             return True
         now = time.monotonic()

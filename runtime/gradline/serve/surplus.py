@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
-from gradline.serve.answers import last_answer
 from gradline.serve.application import Application
 from gradline.serve.sweeping import Sweep
+from gradline.serve.wire import last_answer
 
 FULL = last_answer(503, "too many connections", b"retry-after: 1\r\n")
 
@@ -17,7 +17,7 @@ class Surplus(asyncio.Protocol):
 
     held: ClassVar[set[Surplus]] = set()  # open, or being opened
 
-    def __init__(self, app: Any, sweep: Sweep, seconds: float) -> None:
+    def __init__(self, app: Application, sweep: Sweep, seconds: float) -> None:
         self.app = app
         self.sweep = sweep
         self.seconds = seconds
@@ -27,11 +27,11 @@ class Surplus(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # TCP and TLS give this one
         loop = asyncio.get_running_loop()
         self.deadline = loop.time() + self.seconds
-        self.sweep.watch(self, loop)
+        self.sweep.watch(self.expire, loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self.sweep.forget(self)
+        self.sweep.forget(self.expire)
         self.held.discard(self)
 
     def data_received(self, data: bytes) -> None:
@@ -39,8 +39,7 @@ class Surplus(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(FULL)
             self.transport.close()
-            if isinstance(self.app, Application):
-                self.app.note_refusal("", b"", b"", 503)
+            self.app.note_refusal("", b"", b"", 503)
 
     def expire(self, now: float, late: float) -> None:
         """Close the connection if no request comes or the answer is not read in time."""

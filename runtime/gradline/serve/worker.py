@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import copyreg
 import logging
 import os
 import pickle
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gradline.serve.application import Application
-from gradline.serve.metrics import Metrics
-from gradline.serve.protocol.served_model import ServedModel
+from gradline.serve.limits import Limits
+from gradline.serve.metrics import ServerMetrics
 from gradline.serve.repository import Repository
-
-copyreg.pickle(ServedModel, lambda served: (ServedModel, (served.model,)))
 
 
 def log_to_stderr() -> None:
@@ -27,7 +25,7 @@ def log_to_stderr() -> None:
 
 
 class Replica:
-    """Creates a worker's application from the models that the first process holds.
+    """Pickles as a function that creates a worker's application from the first process's models.
 
     So a worker that replaces another one serves the same models, even if their files have changed.
     The models travel in a file of `folder`: if a worker is killed while it starts, nothing reads
@@ -36,31 +34,25 @@ class Replica:
 
     def __init__(self, application: Application, folder: Path) -> None:
         self._application = application
-        self._limits = application.limits
         self._file = folder / "models"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         held = vars(self._application.repository).copy()
         del held["_metrics"], held["_lock"]  # these belong to one process
         written = self._file.with_suffix(".new")
         written.write_bytes(pickle.dumps(held))
         os.replace(written, self._file)
-        return {"_file": self._file, "_limits": self._limits}
-
-    def __call__(self) -> Application:
-        """Create the application in the worker's process."""
-        metrics = Metrics()
-        held = pickle.loads(self._file.read_bytes())  # noqa: S301 - the first process wrote it
-        return Application(RestoredRepository(held, metrics), metrics, self._limits)
+        return partial, (_restore, self._file, self._application.limits)
 
 
-class RestoredRepository(Repository):
-    """A repository with the state of another process's."""
-
-    def __init__(self, held: dict[str, Any], metrics: Metrics) -> None:
-        vars(self).update(held, _metrics=metrics, _lock=threading.Lock())
-        for name, entry in self.models.items():
-            metrics.serving(name, entry.current.version)
-            metrics.damaged(name, entry.damaged)
-            for _ in entry.refused:
-                metrics.refused(name)
+def _restore(file: Path, limits: Limits) -> Application:
+    metrics = ServerMetrics()
+    held = pickle.loads(file.read_bytes())  # noqa: S301 - the first process wrote it
+    repository = Repository.__new__(Repository)
+    vars(repository).update(held, _metrics=metrics, _lock=threading.Lock())
+    for name, entry in repository.models.items():
+        metrics.serving(name, entry.current.version)
+        metrics.damaged.labels(name).set(entry.damaged)
+        if entry.refused:
+            metrics.refused.labels(name).inc(len(entry.refused))
+    return Application(repository, metrics, limits)

@@ -20,53 +20,37 @@ CONTENT_TYPES = (
 )
 
 
-async def read_body(
-    headers: dict[bytes, bytes],
-    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-    limit: int,
-) -> bytes:
-    """Read the whole body, still compressed.
+Message = MutableMapping[str, Any]  # of ASGI
+Receive = Callable[[], Awaitable[Message]]
 
-    Raises:
-        RequestError: It is longer than `limit` bytes, incomplete, or of an unknown type or coding.
-    """
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """Read the whole body, still compressed, of at most `limit` bytes."""
     kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
     if kind not in CONTENT_TYPES:
-        raise RequestError(
-            415, f"Content-Type {kind.decode('latin-1')!r}; expected application/json", close=True
-        )
+        wrong = f"Content-Type {kind.decode('latin-1')!r}; expected application/json"
+        raise RequestError(wrong, 415, close=True)
     coding = headers.get(b"content-encoding", b"identity").lower()
     if coding != b"identity" and coding not in WINDOW_BITS:
-        raise RequestError(
-            415,
-            f"Content-Encoding {coding.decode('latin-1')!r}; expected gzip or deflate",
-            [(b"accept-encoding", b"gzip, deflate")],
-            close=True,
-        )
+        wrong = f"Content-Encoding {coding.decode('latin-1')!r}; expected gzip or deflate"
+        accepted = (b"accept-encoding", b"gzip, deflate")
+        raise RequestError(wrong, 415, [accepted], close=True)
     if int(headers.get(b"content-length", b"0")) > limit:
         raise _too_long(limit)
-    parts = []
-    size = 0
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestError(
-                400, "the connection closed before the body was complete", close=True
-            )
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
+            raise RequestError("the connection closed before the end of the body", close=True)
+        body += message.get("body", b"")
+        if len(body) > limit:
             raise _too_long(limit)
         if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            return bytes(body)
 
 
 def decompress(body: bytes, coding: bytes, limit: int) -> bytes:
-    """Decompress a body of a known coding.
-
-    Raises:
-        RequestError: The result is longer than `limit` bytes, or the body is not of this coding.
-    """
+    """Decompress a body of a known coding to at most `limit` bytes."""
     coding = coding.lower()
     if coding == b"identity":
         return body
@@ -74,7 +58,7 @@ def decompress(body: bytes, coding: bytes, limit: int) -> bytes:
     if found is None and coding == b"deflate":
         found = _decompress(body, -zlib.MAX_WBITS, limit)  # many clients omit the zlib header
     if found is None:
-        raise RequestError(400, f"the body is not {coding.decode()} data")
+        raise RequestError(f"the body is not {coding.decode()} data")
     return found
 
 
@@ -83,26 +67,25 @@ def _decompress(body: bytes, window_bits: int, limit: int) -> bytes | None:
 
     A gzip body may consist of several members, one after another (RFC 1952, 2.2).
     """
-    parts: list[bytes] = []
-    place = size = 0
+    found = bytearray()
+    place = 0
     for _ in range(MAX_MEMBERS if window_bits == GZIP else 1):
         reader = zlib.decompressobj(window_bits)
         while not reader.eof:
             chunk = body[place : place + CHUNK]
             try:
-                parts.append(reader.decompress(chunk, limit + 1 - size))
+                found += reader.decompress(chunk, limit + 1 - len(found))
             except zlib.error:
                 return None
-            size += len(parts[-1])
-            if size > limit:
+            if len(found) > limit:
                 raise _too_long(limit)
             place += len(chunk) - len(reader.unused_data)
             if not chunk:
                 return None
         if place == len(body):
-            return b"".join(parts)
+            return bytes(found)
     return None
 
 
 def _too_long(limit: int) -> RequestError:
-    return RequestError(413, f"the body is longer than {limit} bytes", close=True)
+    return RequestError(f"the body is longer than {limit} bytes", 413, close=True)

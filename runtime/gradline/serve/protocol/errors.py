@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+Headers = Sequence[tuple[bytes, bytes]]
+
 
 class RequestError(Exception):
-    """A request that gets the answer {"error": "…"}.
-
-    Attributes:
-        status: The HTTP status, 400 to 503.
-        headers: Further headers of the answer.
-        close: Whether the connection closes after the answer.
-    """
+    """A request that gets {"error": "…"} with a status; the connection may close after it."""
 
     def __init__(
-        self,
-        status: int,
-        message: str,
-        headers: Sequence[tuple[bytes, bytes]] = (),
-        *,
-        close: bool = False,
+        self, message: str, status: int = 400, headers: Headers = (), close: bool = False
     ) -> None:
         super().__init__(message)
         self.status = status

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from gradline.columns.categories import UnknownCategoryError
 from gradline.errors import InputError, nearest
-from gradline.serve.protocol.errors import RequestError, excerpt
+from gradline.serve.protocol.errors import Headers, RequestError, excerpt
 from gradline.serve.protocol.requests import decode_request
 from gradline.serve.protocol.served_model import ServedModel
-from gradline.serve.protocol.tensors import LIMITS
+from gradline.serve.protocol.tensors import RANGES
 
-LEAST_FLOAT32, LARGEST_FLOAT32 = LIMITS["FP32"]
-LARGE = 1 << 18  # bytes: a larger body is decoded in steps, so that other requests can run
+JSON: Headers = [(b"content-type", b"application/json")]
+LARGEST_FLOAT32 = RANGES["FP32"][1]
+LARGE = 1 << 18  # bytes: a larger body is decoded in steps and in a thread, beside other requests
 
 
 class UsualTensor(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,18 +45,13 @@ _usual_request = msgspec.json.Decoder(UsualRequest)
 class Answer:
     """The answer to an inference request."""
 
+    headers: Headers
     body: bytes  # JSON, perhaps followed by binary tensors
-    json_length: int | None  # in bytes; None if no binary tensors follow
     rows: int  # predicted
 
 
 def infer(served: ServedModel, body: bytes, json_length: int | None) -> Answer:
-    """Answer a request: its arguments are `decode_request`'s.
-
-    Raises:
-        RequestError: The request does not follow the protocol or does not fit the model; it says
-            which field is at fault.
-    """
+    """Answer a request: its arguments are `decode_request`'s."""
     usual = _decode_usual(served, body) if json_length is None and len(body) < LARGE else None
     if usual is not None:
         return _json_answer(served, usual[0], served.model.predict(usual[1]))
@@ -65,12 +61,14 @@ def infer(served: ServedModel, body: bytes, json_length: int | None) -> Answer:
     except InputError as error:
         raise _request_error(error) from error
     if not request.with_output:
-        return Answer(_start(served, request.id) + b"]}", None, len(predictions))
+        return Answer(JSON, _start(served, request.id) + b"]}", len(predictions))
     if not request.binary:
         return _json_answer(served, request.id, predictions)
     head = _start(served, request.id) + _describe(served, predictions)
     head += b'"parameters":{"binary_data_size":%d}}]}' % predictions.nbytes
-    return Answer(head + predictions.tobytes(), len(head), len(predictions))
+    kind = (b"content-type", b"application/octet-stream")
+    length = (b"inference-header-content-length", b"%d" % len(head))
+    return Answer([kind, length], head + predictions.tobytes(), len(predictions))
 
 
 def _decode_usual(served: ServedModel, body: bytes) -> tuple[str | None, NDArray[Any]] | None:
@@ -84,9 +82,8 @@ def _decode_usual(served: ServedModel, body: bytes) -> tuple[str | None, NDArray
     n, d = tensor.shape
     if tensor.datatype != served.datatype or d != served.width or n * d != len(values) or n < 1:
         return None
-    if served.itemsize == 4 and not (
-        min(values) >= LEAST_FLOAT32 and max(values) <= LARGEST_FLOAT32
-    ):
+    is_float32 = tensor.datatype == "FP32"
+    if is_float32 and not -LARGEST_FLOAT32 <= min(values) <= max(values) <= LARGEST_FLOAT32:
         return None
     return request.id, np.array(values, served.model.dtype).reshape(n, d)
 
@@ -99,32 +96,29 @@ def _start(served: ServedModel, id: str | None) -> bytes:
 
 def _describe(served: ServedModel, predictions: NDArray[Any]) -> bytes:
     start = b'{"name":"y","datatype":"%b","shape":[%d,%d],'
-    return start % (served.datatype_bytes, *predictions.shape)
+    return start % (served.datatype.encode(), *predictions.shape)
 
 
 def _json_answer(served: ServedModel, id: str | None, predictions: NDArray[Any]) -> Answer:
-    """Encode an answer as JSON alone."""
     data = predictions.ravel().tolist()
     if not all(map(isfinite, data)):
         row, target = (int(i) for i in np.argwhere(~np.isfinite(predictions))[0])
         raise RequestError(
-            422,
             f"the prediction of row {row}, target {served.model.targets[target]!r}, is "
             f"{predictions[row, target]}, which JSON cannot represent; ask for binary output",
+            422,
         )
-    start = _start(served, id) + _describe(served, predictions)
-    body = b'%b"data":%b}]}' % (start, msgspec.json.encode(data))
-    return Answer(body, None, len(predictions))
+    head = _start(served, id) + _describe(served, predictions)
+    return Answer(JSON, head + b'"data":' + msgspec.json.encode(data) + b"}]}", len(predictions))
 
 
 def _request_error(error: InputError) -> RequestError:
     """Turn the model's error about its rows into an HTTP error."""
     if isinstance(error, UnknownCategoryError):
         return RequestError(
-            400,
             f"input {error.column!r}: the unknown category {excerpt(error.text)} in row {error.row}"
             f" ({nearest(error.text, error.known)}; the model's metadata list all of them in "
             "properties.encoding)",
         )
     hint = f" ({error.hint})" if error.hint else ""
-    return RequestError(400, f"inputs: {error}{hint}"[:2000])
+    return RequestError(f"inputs: {error}{hint}"[:2000])

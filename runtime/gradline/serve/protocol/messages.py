@@ -13,24 +13,26 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Raw, Struct
 
-DTYPES = {
+DTYPE_OF = {
     "BOOL": np.dtype("?"),
     **{f"{sign}INT{bits}": np.dtype(f"<{sign.lower() or 'i'}{bits // 8}")
        for sign in ("U", "") for bits in (8, 16, 32, 64)},
     "FP16": np.dtype("<f2"),
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
+    "BYTES": np.dtype(object),
 }  # fmt: skip
-VALUES = {"oneOf": [{"type": kind} for kind in ("number", "boolean", "string", "array")]}
+ELEMENTS = {"oneOf": [{"type": kind} for kind in ("number", "boolean", "string", "array")]}
 
 # These constraints are in the schema only. `tensors` checks them with errors that name the tensor.
 Shape = Annotated[list[int], Meta(extra_json_schema={"minItems": 1, "maxItems": 2})]
-Datatype = Annotated[str, Meta(extra_json_schema={"enum": [*DTYPES, "BYTES"]})]
+Datatype = Annotated[str, Meta(extra_json_schema={"enum": [*DTYPE_OF]})]
 
-
-def _raw(**schema: Any) -> Meta:
-    """Describe JSON that is decoded later, because it may be long."""
-    return Meta(extra_json_schema=schema)
+# Raw JSON is decoded later, because it may be long.
+RawInput = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/InputTensor"})]
+RawData = Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": ELEMENTS})]
+REQUESTED = {"$ref": "#/components/schemas/RequestedOutput"}
+RawOutputs = Annotated[Raw, Meta(extra_json_schema={"type": ["array", "null"], "items": REQUESTED})]
 
 
 class TensorParameters(Struct, frozen=True):
@@ -47,7 +49,7 @@ class InputTensor(Struct):
     shape: Shape
     datatype: Datatype
     parameters: TensorParameters = TensorParameters()
-    data: Annotated[Raw, _raw(type="array", items=VALUES)] = msgspec.field(default_factory=Raw)
+    data: RawData = msgspec.field(default_factory=Raw)
 
 
 class OutputParameters(Struct, frozen=True):
@@ -73,12 +75,9 @@ class RequestParameters(Struct, frozen=True):
 class InferenceRequest(Struct):
     """Rows to predict."""
 
-    inputs: list[Annotated[Raw, _raw(**{"$ref": "#/components/schemas/InputTensor"})]]
+    inputs: list[RawInput]
     id: str | None = None
-    outputs: Annotated[
-        Raw,
-        _raw(type=["array", "null"], items={"$ref": "#/components/schemas/RequestedOutput"}),
-    ] = msgspec.field(default_factory=lambda: Raw(b"null"))
+    outputs: RawOutputs = msgspec.field(default_factory=lambda: Raw(b"null"))
     parameters: RequestParameters = RequestParameters()
 
 

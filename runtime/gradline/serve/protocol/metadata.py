@@ -9,6 +9,7 @@ from typing import Any
 
 from gradline.columns.encoding import dump_columns
 from gradline.errors import PackageError
+from gradline.formatting import float32_error, in_doubt, number, reached
 from gradline.serve.protocol.messages import ModelMetadata, ServerMetadata
 from gradline.serve.protocol.served_model import INPUT, OUTPUT, ServedModel
 
@@ -20,12 +21,7 @@ def server_metadata() -> ServerMetadata:
 
 
 def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
-    """Build a model's metadata.
-
-    Its properties are JSON: the names of features and targets; the served version; the training
-    ranges and the formula of the leverage if they are known; the table's columns if some have
-    categories or a fill value; the columns' order by effect; the package's proofs.
-    """
+    """Build a model's metadata. Its properties are JSON; most exist only if they are known."""
     model = served.model
     properties: dict[str, Any] = {
         "features": model.features,
@@ -59,8 +55,6 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
 
 def _proofs(manifest: dict[str, Any]) -> list[str]:
     """State each of a package's proofs in a sentence; none if its record of them is incomplete."""
-    from gradline.formatting import float32_error, in_doubt, number, reached
-
     try:
         certificate = manifest["certificates"]["float32"]
         parity, optimum = manifest["parity"], manifest["certificates"]["optimality"]

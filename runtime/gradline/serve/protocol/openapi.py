@@ -31,9 +31,7 @@ MAX_EXAMPLE_COLUMNS = 64
 def document(models: Models, *, protected: bool = False) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.0).
 
-    Args:
-        models: The served models by name.
-        protected: Whether the server requires a token.
+    A protected server requires a token.
     """
     public: dict[str, Any] = {"security": []}  # needs no token
     paths: dict[str, Any] = {

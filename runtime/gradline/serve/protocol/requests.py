@@ -19,9 +19,10 @@ from gradline.serve.protocol.messages import (
     TensorParameters,
 )
 from gradline.serve.protocol.served_model import INPUT, OUTPUT, ServedModel
-from gradline.serve.protocol.tensors import binary_size, from_binary, from_json
+from gradline.serve.protocol.tensors import bad_input, from_binary, from_json
 
 OUTPUTS_LIMIT = 1 << 16  # bytes of JSON about the one output
+ONLY_OUTPUT = f"the only output is {OUTPUT!r}"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Decoded:
     """A decoded inference request."""
 
     id: str | None
-    rows: Any  # for `Model.predict`: a matrix, or columns by name
+    rows: Any  # for `Model.predict`: a matrix (n, d), or columns by name
     with_output: bool  # whether the answer contains the output
     binary: bool  # whether the output is binary
 
@@ -40,54 +41,40 @@ _outputs = msgspec.json.Decoder(list[RequestedOutput] | None)
 
 
 def decode_request(served: ServedModel, body: bytes, json_length: int | None) -> Decoded:
-    """Decode a request's body for a model.
+    """Decode a decompressed body, which starts with JSON of `json_length` bytes.
 
-    Args:
-        served: The model.
-        body: The whole body, decompressed.
-        json_length: The length of the JSON at its start; None if it is all JSON, 0 if it is only
-            the bytes of one input (Triton's raw binary request).
-
-    Raises:
-        RequestError: The request does not follow the protocol or does not fit the model.
+    None means that it is all JSON; 0 that it is only the bytes of one input (Triton's raw binary
+    request).
     """
-    if json_length == 0:
-        request, tensors = _raw_request(served, body)
-        binary_data = memoryview(body)
-    else:
-        request, tensors, binary_data = _parse(served, body, json_length)
-    with_output, binary = _output_form(request)
-    return Decoded(request.id, _rows(served, request, tensors, binary_data), with_output, binary)
-
-
-def _parse(
-    served: ServedModel, body: bytes, json_length: int | None
-) -> tuple[InferenceRequest, list[InputTensor], memoryview]:
-    """Split a body into its request, input tensors, and binary data."""
-    if json_length is not None and json_length > len(body):
-        raise RequestError(
-            400, f"Inference-Header-Content-Length is {json_length}, the body has {len(body)} bytes"
-        )
     whole = memoryview(body)
     end = len(body) if json_length is None else json_length
-    request = _decode(_request, whole[:end])
+    if json_length == 0:
+        request, tensors = _raw_request(served, len(body))
+    elif end <= len(body):
+        request, tensors = _parse(served, whole[:end])
+    else:
+        raise RequestError(
+            f"Inference-Header-Content-Length is {end}, the body has {len(body)} bytes"
+        )
+    with_output, binary = _output_form(request)
+    return Decoded(request.id, _rows(served, request, tensors, whole[end:]), with_output, binary)
+
+
+def _parse(served: ServedModel, json: memoryview) -> tuple[InferenceRequest, list[InputTensor]]:
+    request = _decode(_request, json)
     most = max(len(served.columns), len(served.model.features))
     if len(request.inputs) > most:
-        raise RequestError(400, f"inputs: {len(request.inputs)}, the model has at most {most}")
-    tensors = [_decode(_tensor, raw, f".inputs[{i}]") for i, raw in enumerate(request.inputs)]
-    return request, tensors, whole[end:]
+        raise RequestError(f"inputs: {len(request.inputs)}, the model has at most {most}")
+    return request, [_decode(_tensor, raw, f".inputs[{i}]") for i, raw in enumerate(request.inputs)]
 
 
-def _raw_request(served: ServedModel, body: bytes) -> tuple[InferenceRequest, list[InputTensor]]:
+def _raw_request(served: ServedModel, size: int) -> tuple[InferenceRequest, list[InputTensor]]:
     """Describe a body that is only the bytes of one input."""
     d = len(served.model.features)
-    width = d * served.itemsize
-    if len(body) % width:
-        raise RequestError(
-            400, f"{len(body)} bytes are not rows of {d} {served.datatype} values each"
-        )
-    size = TensorParameters(len(body))
-    tensor = InputTensor(INPUT, [len(body) // width, d], served.datatype, size)
+    width = d * served.model.dtype.itemsize
+    if size % width:
+        raise RequestError(f"{size} bytes are not rows of {d} {served.datatype} values each")
+    tensor = InputTensor(INPUT, [size // width, d], served.datatype, TensorParameters(size))
     return InferenceRequest([], parameters=RequestParameters(binary_data_output=True)), [tensor]
 
 
@@ -98,61 +85,51 @@ def _decode(decoder: Any, data: Any, place: str = "") -> Any:
     except msgspec.ValidationError as error:
         reason, _, at = str(error).partition(" - at `$")
         reason += f" - at `${place}{at or '`'}" if place or at else ""
-        raise RequestError(400, f"not an inference request: {reason}") from error
+        raise RequestError(f"not an inference request: {reason}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(400, f"the body is not JSON: {error}") from error
+        raise RequestError(f"the body is not JSON: {error}") from error
 
 
 def _output_form(request: InferenceRequest) -> tuple[bool, bool]:
     """Return whether the answer contains the output, and whether in binary."""
     if len(request.outputs) > OUTPUTS_LIMIT:
-        raise RequestError(
-            400, f"outputs: more than {OUTPUTS_LIMIT} bytes; the only output is {OUTPUT!r}"
-        )
+        raise RequestError(f"outputs: more than {OUTPUTS_LIMIT} bytes; {ONLY_OUTPUT}")
     outputs = _decode(_outputs, request.outputs, ".outputs")
     binary = request.parameters.binary_data_output
     if outputs is None:
         return True, binary
     for output in outputs:
         if output.name != OUTPUT:
-            raise RequestError(
-                400, f"outputs: no output {excerpt(output.name)}; the only output is {OUTPUT!r}"
-            )
+            raise RequestError(f"outputs: no output {excerpt(output.name)}; {ONLY_OUTPUT}")
         if output.parameters.binary_data is not msgspec.UNSET:
             binary = output.parameters.binary_data
     if len(outputs) > 1:
-        raise RequestError(400, f"outputs: {OUTPUT!r} appears twice")
+        raise RequestError(f"outputs: {OUTPUT!r} appears twice")
     return bool(outputs), binary
 
 
 def _rows(
-    served: ServedModel,
-    request: InferenceRequest,
-    tensors: list[InputTensor],
-    binary_data: memoryview,
+    served: ServedModel, request: InferenceRequest, tensors: list[InputTensor], binary: memoryview
 ) -> Any:
-    """Decode the input tensors into a matrix, or into columns by name."""
+    """Decode the input tensors into a matrix (n, d), or into columns by name."""
     names = [tensor.name for tensor in tensors]
     if len(set(names)) != len(names):
-        raise RequestError(400, "inputs: a name appears twice")
+        raise RequestError("inputs: a name appears twice")
     as_matrix = names == [INPUT] and served.columns != [INPUT]
     arrays = {}
     for tensor in tensors:
-        _check_kind(served, tensor, as_matrix)
-        size = binary_size(tensor)
+        _check_fits_model(served, tensor, as_matrix)
+        size = tensor.parameters.binary_data_size
         if size is None:
             arrays[tensor.name] = from_json(tensor)
             continue
-        if size > len(binary_data):
-            raise RequestError(
-                400,
-                f"input {excerpt(tensor.name)}: expected {size} bytes of binary data, the body has "
-                f"{len(binary_data)}",
-            )
-        arrays[tensor.name] = from_binary(tensor, binary_data[:size])
-        binary_data = binary_data[size:]
-    if len(binary_data):
-        raise RequestError(400, f"the body has {len(binary_data)} bytes that belong to no input")
+        if not 0 <= size <= len(binary):
+            found = f"{len(binary)} bytes of binary data"
+            raise bad_input(tensor, f"binary_data_size is {size}, the body has {found}")
+        arrays[tensor.name] = from_binary(tensor, binary[:size])
+        binary = binary[size:]
+    if len(binary):
+        raise RequestError(f"the body has {len(binary)} bytes that belong to no input")
     if as_matrix:
         own = tensors[0].parameters.feature_names
         given = request.parameters.feature_names if own is None else own
@@ -163,22 +140,16 @@ def _rows(
     return {name: _column(array) for name, array in arrays.items()}
 
 
-def _check_kind(served: ServedModel, tensor: InputTensor, as_matrix: bool) -> None:
+def _check_fits_model(served: ServedModel, tensor: InputTensor, as_matrix: bool) -> None:
     """Check a tensor's type and shape before its values are decoded."""
-    name, shape = tensor.name, tensor.shape
-    if tensor.datatype == "BYTES" and (as_matrix or name not in served.categories):
-        raise RequestError(400, f"input {excerpt(name)}: BYTES; expected numbers")
-    width = len(served.model.features)
+    shape, width = tensor.shape, len(served.model.features)
+    if tensor.datatype == "BYTES" and (as_matrix or tensor.name not in served.categories):
+        raise bad_input(tensor, "BYTES; expected numbers")
     if as_matrix and (len(shape) != 2 or shape[1] != width):
-        raise RequestError(
-            400, f"input {INPUT!r}: the shape {excerpt(shape)}; expected [rows, {width}]"
-        )
+        raise bad_input(tensor, f"the shape {excerpt(shape)}; expected [rows, {width}]")
     if not as_matrix and shape[1:] not in ([], [1]):
-        raise RequestError(
-            400,
-            f"input {excerpt(name)}: the shape {excerpt(shape)}; expected [rows] or [rows, 1], or "
-            f"a single input {INPUT!r} of all features",
-        )
+        expected = f"[rows] or [rows, 1], or a single input {INPUT!r} of all features"
+        raise bad_input(tensor, f"the shape {excerpt(shape)}; expected {expected}")
 
 
 def feature_order(given: list[str] | None, names: Sequence[str]) -> list[int] | None:
@@ -187,9 +158,8 @@ def feature_order(given: list[str] | None, names: Sequence[str]) -> list[int] | 
         return None
     places = {name: place for place, name in enumerate(given)}
     if len(given) != len(names) or places.keys() != set(names):
-        raise RequestError(
-            400, f"parameters.feature_names: expected {excerpt(list(names))}, in any order"
-        )
+        expected = excerpt(list(names))
+        raise RequestError(f"parameters.feature_names: expected {expected}, in any order")
     return [places[name] for name in names]
 
 
@@ -203,10 +173,8 @@ def _narrow(served: ServedModel, rows: NDArray[Any]) -> NDArray[Any]:
     overflowed = np.isinf(narrow) & np.isfinite(rows)
     if overflowed.any():
         row, column = np.argwhere(overflowed)[0].tolist()
-        feature = excerpt(served.model.features[column])
-        raise RequestError(
-            400, f"input {INPUT!r}: row {row} has a value of {feature} outside the range of {dtype}"
-        )
+        place = f"row {row} has a value of {excerpt(served.model.features[column])}"
+        raise RequestError(f"input {INPUT!r}: {place} outside the range of {dtype}")
     return narrow
 
 

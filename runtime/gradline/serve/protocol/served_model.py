@@ -17,10 +17,8 @@ class ServedModel:
         self.model = model
         self.version = str(model.version or 1)
         self.datatype = DATATYPES[str(model.dtype)]
-        self.datatype_bytes = self.datatype.encode()
         # A model whose only feature is named x takes a column of that name, not a matrix.
         self.width = len(model.features) if model.features != [INPUT] else -1
-        self.itemsize = model.dtype.itemsize
         name, version = (msgspec.json.encode(text) for text in (model.name, self.version))
         self.start = b'{"model_name":' + name + b',"model_version":' + version
         self.columns = [column.name for column in model.columns] or model.features

@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.serve.protocol.errors import RequestError, excerpt
-from gradline.serve.protocol.messages import DTYPES, InputTensor
+from gradline.serve.protocol.messages import DTYPE_OF, InputTensor
 
 #: The range that rounds to finite values: for FP16 and FP32 up to half a step beyond the largest.
-LIMITS: dict[str, tuple[Any, Any]] = {
-    **{name: (np.iinfo(d).min, np.iinfo(d).max) for name, d in DTYPES.items() if d.kind in "iu"},
+RANGES: dict[str, tuple[Any, Any]] = {
+    **{name: (np.iinfo(d).min, np.iinfo(d).max) for name, d in DTYPE_OF.items() if d.kind in "iu"},
     "FP16": (-65519.99999999999, 65519.99999999999),
     "FP32": (-3.4028235677973362e38, 3.4028235677973362e38),
 }
 NESTED = re.compile(rb"\s*\[\s*\[")
-CHUNK = 1 << 16  # bytes of JSON numbers per decoding step: other requests run in between
+VALUE_END, ROW_END = re.compile(rb","), re.compile(rb"\][^,]*,")
+JSON_CHUNK = 1 << 16  # bytes of JSON numbers per decoding step: other requests run in between
 MAX_SIZE = 2**40  # per dimension: far beyond any body, and products of two stay small integers
 
 DECODERS = {
@@ -42,15 +43,11 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
 
     Decoding blocks all other requests. So the values are counted first, and numbers are decoded in
     chunks.
-
-    Raises:
-        RequestError: The values have the wrong type, range or number.
     """
-    dtype = _dtype(tensor)
-    count = prod(_shape(tensor))
+    dtype, count = _check_kind(tensor)
     data = bytes(tensor.data).strip()
     if not data:
-        raise _bad(tensor, "no data")
+        raise bad_input(tensor, "no data")
     nested = NESTED.match(data) is not None
     if dtype.kind == "O":
         return np.array(_decode_texts(tensor, data, nested), object).reshape(tensor.shape)
@@ -65,51 +62,33 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
                 raise _misshaped(tensor, "rows of other widths")
             values = [value for row in values for value in row]
         parts.append(_array(tensor, dtype, values))
-    array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    array = np.concatenate(parts)
     if len(array) != count:
         raise _misshaped(tensor, f"{len(array)} values")
     return array.reshape(tensor.shape)
 
 
-def binary_size(tensor: InputTensor) -> int | None:
-    """Return the length of a tensor's binary data in bytes; None if its data are JSON."""
-    size = tensor.parameters.binary_data_size
-    if size is not None and size < 0:
-        raise _bad(tensor, f"binary_data_size is {size}; expected a number of bytes")
-    return size
-
-
 def from_binary(tensor: InputTensor, data: memoryview) -> NDArray[Any]:
-    """Decode a tensor's binary data into an array of its shape.
-
-    Raises:
-        RequestError: The bytes do not fit the tensor's type and shape.
-    """
-    dtype = _dtype(tensor)
-    count = prod(_shape(tensor))
+    """Decode a tensor's binary data into an array of its shape."""
+    dtype, count = _check_kind(tensor)
     if dtype.kind == "O":
         return _binary_texts(tensor, data, count).reshape(tensor.shape)
     if len(data) != count * dtype.itemsize:
-        what = f"{len(data)} bytes are not {tensor.datatype} values of the shape {tensor.shape}"
-        raise _bad(tensor, what)
+        kind = f"{tensor.datatype} values of the shape {tensor.shape}"
+        raise bad_input(tensor, f"{len(data)} bytes are not {kind}")
     return np.frombuffer(data, dtype).reshape(tensor.shape)
 
 
-def _dtype(tensor: InputTensor) -> np.dtype[Any]:
-    if tensor.datatype == "BYTES":
-        return np.dtype(object)
-    dtype = DTYPES.get(tensor.datatype)
+def _check_kind(tensor: InputTensor) -> tuple[np.dtype[Any], int]:
+    """Check a tensor's datatype and shape; return its dtype and number of values."""
+    dtype, shape = DTYPE_OF.get(tensor.datatype), tensor.shape
     if dtype is None:
-        known = ", ".join([*DTYPES, "BYTES"])
-        raise _bad(tensor, f"unknown datatype {excerpt(tensor.datatype)}; expected one of {known}")
-    return dtype
-
-
-def _shape(tensor: InputTensor) -> list[int]:
-    if not 1 <= len(tensor.shape) <= 2 or not all(0 <= n <= MAX_SIZE for n in tensor.shape):
-        found = excerpt(tensor.shape)
-        raise _bad(tensor, f"the shape {found}; expected [rows] or [rows, columns]")
-    return tensor.shape
+        found, known = excerpt(tensor.datatype), ", ".join(DTYPE_OF)
+        raise bad_input(tensor, f"unknown datatype {found}; expected one of {known}")
+    if not 1 <= len(shape) <= 2 or not all(0 <= n <= MAX_SIZE for n in shape):
+        found = excerpt(shape)
+        raise bad_input(tensor, f"the shape {found}; expected [rows] or [rows, columns]")
+    return dtype, prod(shape)
 
 
 def _check_counts(tensor: InputTensor, data: bytes, nested: bool) -> None:
@@ -125,23 +104,16 @@ def _check_counts(tensor: InputTensor, data: bytes, nested: bool) -> None:
 
 def _chunks(data: bytes, nested: bool) -> Iterator[bytes]:
     """Split a JSON list of numbers, or of rows, into several such lists."""
-    if len(data) <= CHUNK or not data.startswith(b"["):
+    if len(data) <= JSON_CHUNK or not data.startswith(b"["):
         yield data
         return
-    end = 0
-    while end < len(data) - 1:
-        start = end + 1
-        end = start + CHUNK
-        if nested:
-            end = _find(data, b"]", end)
-        end = _find(data, b",", end)
+    separator = ROW_END if nested else VALUE_END
+    start, last = 1, len(data) - 1
+    while start < last:
+        found = separator.search(data, start + JSON_CHUNK)
+        end = found.end() - 1 if found else last
         yield b"[%b]" % data[start:end]
-
-
-def _find(data: bytes, mark: bytes, start: int) -> int:
-    """Find the next mark; if there is none, return the place of the last byte."""
-    place = data.find(mark, start)
-    return len(data) - 1 if place < 0 else place
+        start = end + 1
 
 
 def _decode_texts(tensor: InputTensor, data: bytes, nested: bool) -> list[str]:
@@ -160,13 +132,13 @@ def _decode(tensor: InputTensor, decoder: Any, data: bytes, start: int = 0) -> l
         return decoder.decode(data)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = re.sub(r"(?<=`\$\[)\d+", lambda place: str(start + int(place[0])), str(error))
-        raise _bad(tensor, f"data are not {tensor.datatype} values ({reason})") from error
+        raise bad_input(tensor, f"data are not {tensor.datatype} values ({reason})") from error
 
 
 def _array(tensor: InputTensor, dtype: np.dtype[Any], values: list[Any]) -> NDArray[Any]:
-    least, most = LIMITS.get(tensor.datatype, (None, None))
+    least, most = RANGES.get(tensor.datatype, (None, None))
     if values and least is not None and not (least <= min(values) and max(values) <= most):
-        raise _bad(tensor, f"a value is outside the range of {tensor.datatype}")
+        raise bad_input(tensor, f"a value is outside the range of {tensor.datatype}")
     return np.array(values, dtype)
 
 
@@ -182,15 +154,16 @@ def _binary_texts(tensor: InputTensor, data: memoryview, count: int) -> NDArray[
                 raise ValueError("the last one is cut off")
             texts.append(bytes(data[place - length : place]).decode())
     except (struct.error, ValueError) as error:
-        raise _bad(tensor, f"its bytes are not lengths and texts ({error})") from error
+        raise bad_input(tensor, f"its bytes are not lengths and texts ({error})") from error
     if len(texts) != count:
         raise _misshaped(tensor, f"{len(texts)} texts")
     return np.array(texts, object)
 
 
 def _misshaped(tensor: InputTensor, what: str) -> RequestError:
-    return _bad(tensor, f"{what} do not have the shape {tensor.shape}")
+    return bad_input(tensor, f"{what} do not have the shape {tensor.shape}")
 
 
-def _bad(tensor: InputTensor, what: str) -> RequestError:
-    return RequestError(400, f"input {excerpt(tensor.name)}: {what}")
+def bad_input(tensor: InputTensor, what: str) -> RequestError:
+    """Return the error of an input."""
+    return RequestError(f"input {excerpt(tensor.name)}: {what}")
