@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.by_name import as_inputs
+from gradline.columns.categories import as_inputs
 from gradline.columns.encoding import fill_values
 from gradline.columns.matrix import to_matrix
 from gradline.columns.numpy_state import numpy_defaults

@@ -1,4 +1,4 @@
-"""Category values of any type, as the text of their level.
+"""Category values of any type, as the text of their level, and rows that hold them by name.
 
 The integer 3, the float 3.0 and the texts "3" and "3.0" are all the level "3". A boolean is "true"
 or "false". Text loses its surrounding blanks; empty text is missing, like None and NaN.
@@ -7,13 +7,14 @@ or "false". Text loses its surrounding blanks; empty text is missing, like None 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.encoding import Column
+from gradline.columns.matrix import column_labels, match_names
 from gradline.columns.python_numbers import digits
 from gradline.errors import InputError, nearest
 
@@ -91,13 +92,10 @@ def places_of(
             places[text] = np.nan if text is None else place_of(text)
         except KeyError as error:
             row, known = start + texts.index(text), error.args[0]
-            unknown = UnknownCategoryError(
-                f"the column {name!r} has the unknown category {text!r} in row {row + 1} of "
-                f"{label}",
-                code="unknown-category",
-                hint=f"{nearest(str(text), known)} (--unknown-category zero makes every "
-                "indicator 0)",
-            )
+            place = f"row {row + 1} of {label}"
+            what = f"the column {name!r} has the unknown category {text!r} in {place}"
+            hint = f"{nearest(str(text), known)} (--unknown-category zero makes every indicator 0)"
+            unknown = UnknownCategoryError(what, code="unknown-category", hint=hint)
             unknown.column, unknown.text, unknown.row, unknown.known = name, str(text), row, known
             raise unknown from None
     return np.array([places[text] for text in texts], np.float64)
@@ -121,3 +119,43 @@ def place_finder(column: Column, unknown: str) -> PlaceOf:
         return -1
 
     return place_of
+
+
+def has_columns(names: Sequence[str], columns: Sequence[Column], features: Sequence[str]) -> bool:
+    """Check whether a table has the training table's columns rather than the graph's inputs."""
+    given = set(names)
+    return bool(columns) and (
+        given.issuperset(column.name for column in columns) or not given.issuperset(features)
+    )
+
+
+def as_inputs(
+    rows: object, columns: Sequence[Column], features: Sequence[str], unknown: str
+) -> object:
+    """Encode rows with the training table's columns as the graph's inputs, by name.
+
+    Rows without names, or with the names of the graph's inputs, are returned unchanged.
+    """
+    labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
+    if labels is None or not has_columns(list(map(str, labels)), columns, features):
+        return rows
+    extra = "refuse" if isinstance(rows, Mapping) else "ignore"
+    match_names(list(map(str, labels)), [column.name for column in columns], extra=extra)
+    places = {str(label): label for label in labels}
+    inputs: dict[str, object] = {}
+    for column in columns:
+        values = rows[places[column.name]]  # type: ignore[index]
+        if column.kind == "category":
+            texts = texts_of(values, column.name)
+            block = column.indicators(places_of(texts, column.name, place_finder(column, unknown)))
+            inputs |= zip(column.features, block.T, strict=True)
+        else:
+            inputs[column.name] = values if column.fill is None else _with_nan(values)
+    return inputs
+
+
+def _with_nan(values: Any) -> object:
+    array = np.asarray(values)
+    if array.dtype.kind != "O":
+        return values
+    return [np.nan if is_missing(value) else value for value in array.tolist()]

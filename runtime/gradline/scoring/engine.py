@@ -1,10 +1,7 @@
 """The engine protocol: an ordered map over this process or over a Ray cluster.
 
-    engine(work, items) -> work(item) for each item, in the items' order
-
-Any function of this form is an engine. An error of gradline's own that `work` raises is raised
-when the other items are done. If a worker is lost, its work is done again, so `work` must allow
-repetition.
+An error of gradline's own that `work` raises is raised when the other items are done. If a worker
+is lost, its work is done again, so `work` must allow repetition.
 """
 
 from __future__ import annotations

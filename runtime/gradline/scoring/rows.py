@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.by_name import has_columns
-from gradline.columns.categories import place_finder
+from gradline.columns.categories import has_columns, place_finder
 from gradline.columns.encoding import Column, expand
 from gradline.columns.matrix import match_names
 from gradline.errors import InputError, nearest_column
@@ -107,13 +106,10 @@ class Scoring:
         with np.errstate(over="ignore"):
             beyond = np.isinf(inputs.astype(self.model.dtype)) & np.isfinite(inputs)
         row, column = np.argwhere(beyond)[0].tolist()
-        return InputError(
-            f"the column {self.model.features[column]!r} holds {inputs[row, column]:g} in row "
-            f"{block.start + row + 1} of {self.table.label(block.part)}, outside the range of "
-            f"{self.model.dtype}",
-            code=error.code,
-            hint=error.hint,
-        )
+        place = f"row {block.start + row + 1} of {self.table.label(block.part)}"
+        found = f"the column {self.model.features[column]!r} holds {inputs[row, column]:g}"
+        what = f"{found} in {place}, outside the range of {self.model.dtype}"
+        return InputError(what, code=error.code, hint=error.hint)
 
     def _further(self, inputs: NDArray[np.float64], outside: Outside | None) -> list[pl.Series]:
         """Compute the columns of `explain` and `check`."""

@@ -9,12 +9,4 @@ from gradline.tables.parts import BLOCK_ROWS, Block, Part
 from gradline.tables.paths import open_files
 from gradline.tables.table import FrameTable
 
-__all__ = [
-    "BLOCK_ROWS",
-    "Block",
-    "Dialect",
-    "FrameTable",
-    "Part",
-    "TableFile",
-    "open_files",
-]
+__all__ = ["BLOCK_ROWS", "Block", "Dialect", "FrameTable", "Part", "TableFile", "open_files"]

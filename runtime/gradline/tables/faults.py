@@ -168,21 +168,20 @@ def _lines(path: TableFile) -> Iterator[Iterable[str]]:
     """Open a text file, compressed or not, and yield its lines with their line ends."""
     if isinstance(path, ObjectFile) or path.name.endswith(".zst"):
         # Python before 3.14 has no zstd. A separator that no text contains keeps lines whole.
-        whole = pl.scan_csv(
-            path if isinstance(path, Path) else str(path),
-            has_header=False,
-            infer_schema=False,
-            separator="\x01",
-            quote_char=None,
-            empty_string_is_null=False,
-            glob=False,
-        )
+        whole = scan_fields(path, separator="\x01", quote_char=None)
         batches = whole.collect_batches(chunk_size=10_000)
         yield (line + "\n" for batch in batches for line in batch.to_series())
         return
     opener = gzip.open if path.name.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
         yield file
+
+
+def scan_fields(path: TableFile, **options: Any) -> pl.LazyFrame:
+    """Scan all lines of a text file, its header too, as fields of text."""
+    source = path if isinstance(path, Path) else str(path)
+    options |= {"has_header": False, "infer_schema": False, "empty_string_is_null": False}
+    return pl.scan_csv(source, glob=False, **options)
 
 
 def default_separator(path: TableFile) -> str:

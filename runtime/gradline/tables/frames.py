@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def open_frame(table: object) -> FrameTable:
         elif isinstance(table, Mapping):
             frame = pl.DataFrame({str(k): _series(v, k) for k, v in table.items()})
         elif (labels := column_labels(table)) is not None:
-            _refuse_duplicates(list(map(str, labels)))
+            _refuse_duplicates(map(str, labels))
             frame = pl.DataFrame({str(n): _series(table[n], n) for n in labels})  # type: ignore[index]
         else:
             what = f"a table of type {type(table).__name__} is not known"
@@ -47,10 +48,11 @@ def open_frame(table: object) -> FrameTable:
     return FrameTable([Part(None, frame.lazy(), frame.columns, False)], Dialect())
 
 
-def _refuse_duplicates(names: list[str]) -> None:
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        what = f"the table has the column {twice!r} twice"
-        raise InputError(what, code="duplicate-column", hint="rename one of them")
+def _refuse_duplicates(names: Iterable[str]) -> None:
+    for name, times in Counter(names).items():
+        if times > 1:
+            what = f"the table has the column {name!r} twice"
+            raise InputError(what, code="duplicate-column", hint="rename one of them")
 
 
 def _series(column: Any, name: Any) -> pl.Series:

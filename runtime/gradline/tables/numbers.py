@@ -1,83 +1,19 @@
-"""Conversion of columns, of text too, to numbers; surveys of text that holds none."""
+"""Conversion of a column, of text too, to numbers; the error for text that holds none."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gradline.columns.categories import WHOLE, PlaceOf, places_of, texts_of
+from gradline.columns.categories import WHOLE, texts_of
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
 from gradline.tables.lazy_polars import pl
-from gradline.tables.opening import readable
-from gradline.tables.parts import BLOCK_ROWS, Part
+from gradline.tables.parts import Part
 
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
-
-
-def numbers_of(
-    part: Part,
-    frame: pl.DataFrame,
-    start: int,
-    dialect: Dialect,
-    place_of: Mapping[str, PlaceOf],
-    not_numbers: Callable[[str], InputError],
-) -> NDArray[Any]:
-    """Convert a part's rows from `start` on to a matrix, float32 or float64, NaN if missing."""
-    values = _at_once(part, frame, dialect, place_of)
-    if values is not None:
-        return values
-    columns = []
-    for name in frame.columns:
-        column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
-        if name in place_of:
-            texts = _category_texts(column, dialect if part.text else None)
-            if texts is None:
-                raise not_numbers(name)
-            places = places_of(texts.to_list(), name, place_of[name], part.label, start)
-            columns.append(pl.Series(name, places))
-            continue
-        if part.text:
-            numbers = parse_numbers(column, dialect)
-            if numbers.null_count() > column.null_count():
-                column = clean(column, dialect)
-                numbers = parse_numbers(column, dialect)
-                if numbers.null_count() > column.null_count():
-                    raise not_numbers(name)
-        else:
-            if column_kind(column.dtype) != "number":
-                raise not_numbers(name)
-            numbers = column.cast(pl.Float64)
-        if error := first_large(part, name, column, numbers, start):
-            raise error
-        columns.append(numbers.alias(name))
-    return pl.DataFrame(columns).to_numpy(order="fortran")
-
-
-def _at_once(
-    part: Part, frame: pl.DataFrame, dialect: Dialect, place_of: Mapping[str, PlaceOf]
-) -> NDArray[Any] | None:
-    """Convert all columns together, which is fast; return None if one needs a closer look."""
-    if any(name in place_of for name in frame.columns):
-        return None
-    if all(dtype in (pl.Float32, pl.Float64) for dtype in frame.dtypes):
-        return frame.to_numpy(order="fortran")
-    if part.text:
-        numbers = frame.cast(pl.Float64, strict=False)
-        if dialect.decimal_comma or numbers.null_count().rows() != frame.null_count().rows():
-            return None
-    elif all(column_kind(dtype) == "number" for dtype in frame.dtypes):
-        numbers = frame.cast(pl.Float64)
-    else:
-        return None
-    values = numbers.to_numpy(order="fortran")
-    return None if (np.abs(values) >= LARGEST_INTEGER).any() else values
 
 
 def column_kind(dtype: Any) -> str:
@@ -138,7 +74,7 @@ def _guess(text: pl.Series, dialect: Dialect) -> str:
     return "date" if dates.null_count() == text.null_count() else "text"
 
 
-def _category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | None:
+def category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | None:
     """Convert a column's values to the texts of `texts_of`; None if they can't be categories.
 
     A column of a text file has a dialect, a typed one has None.
@@ -148,9 +84,7 @@ def _category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | N
     dtype = column.dtype
     if dtype.is_float() or dtype.is_decimal():
         return pl.Series(texts_of(column.cast(pl.Float64).to_list(), column.name), dtype=pl.String)
-    if not (
-        dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
-    ):
+    if column_kind(dtype) not in ("number", "text"):
         return None
     texts = column.cast(pl.String).str.strip_chars().str.replace(WHOLE.pattern, "${1}")
     return texts.set(texts == "", None)
@@ -191,27 +125,3 @@ class TextColumn:
             return f"{correct}, or choose another {role}"
         category = "" if self.numbers else f"take it for a category with --one-hot {name!r}, "
         return f"{correct}, {category}or leave the column out with --exclude {name!r}"
-
-
-def survey(parts: Sequence[Part], column: str, dialect: Dialect) -> TextColumn:
-    """Count the values and numbers of a text column, over all the parts."""
-    present = odd_count = 0
-    first = ""
-    odd: list[str] = []
-    large: InputError | None = None
-    for part in parts:
-        frame = part.frame.select(pl.selectors.by_name(column).cast(pl.String))
-        rows = 0
-        with readable(part.path, part.separator):
-            for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
-                text = clean(batch.to_series().alias(""), dialect)
-                parsed = parse_numbers(text, dialect)
-                large = large or first_large(part, column, text, parsed, rows)
-                is_odd = text.is_not_null() & parsed.is_null()
-                if is_odd.any():
-                    first = first or f"row {rows + is_odd.arg_true()[0] + 1} of {part.label}"
-                    odd += text.filter(is_odd).head(3).to_list()
-                present += len(text) - text.null_count()
-                odd_count += int(is_odd.sum())
-                rows += len(text)
-    return TextColumn(present, present - odd_count, odd[:3], first, large)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradline.errors import InputError
-from gradline.tables.faults import check_arrow, default_separator, unreadable
+from gradline.tables.faults import check_arrow, default_separator, scan_fields, unreadable
 from gradline.tables.files import EXTENSIONS, Dialect, TableFile, file_format
 from gradline.tables.lazy_polars import check_polars, pl
 from gradline.tables.objects import ObjectFile, reachable
@@ -56,17 +56,10 @@ def _open_text(
     storage: dict[str, Any] | None,
 ) -> tuple[pl.LazyFrame, list[str], bool]:
     separator = dialect.separator or default_separator(path)
-    header = pl.scan_csv(
-        source,
-        storage_options=storage,
-        has_header=False,
-        infer_schema=False,
-        separator=separator,
-        truncate_ragged_lines=True,
-        empty_string_is_null=False,
-        glob=False,
+    lines = scan_fields(
+        path, separator=separator, truncate_ragged_lines=True, storage_options=storage
     )
-    names = [str(name) for name in header.head(1).collect().row(0)]
+    names = [str(name) for name in lines.head(1).collect().row(0)]
     _check_header(path, names)
     distinct = _distinct(names)
     kinds: dict[str, Any] = {

@@ -145,9 +145,8 @@ def _batches(
         if last and blank is None and batch[last[0]].has_nulls():
             ragged, lines = odd_rows(part.path, part.separator)
             if ragged:
-                raise InputError(
-                    f"{part.label} is ragged: {ragged}", code="ragged", hint=RAGGED_HINT
-                )
+                what = f"{part.label} is ragged: {ragged}"
+                raise InputError(what, code="ragged", hint=RAGGED_HINT)
             blank = np.array(lines, np.int64)
         selected = batch[list(columns)]
         if blank is not None and len(blank):

@@ -16,7 +16,7 @@ from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
 from gradline.tables.table import FrameTable
 
-SHARE_BLOCKS = 128
+SHARE_BLOCKS = 128  # at most, of a large file; a power of two
 SHARE_BYTES = 1 << 26  # larger files are cut, smaller ones grouped up to this size
 MOST_FILES = 1 << 10  # of a share
 
@@ -31,28 +31,18 @@ class Share:
     piece: bool = False
 
 
-def shares(
-    table: FrameTable,
-    *,
-    block_rows: int = BLOCK_ROWS,
-    blocks: int = SHARE_BLOCKS,
-    together: int = SHARE_BYTES,
-) -> Iterator[Share]:
-    """Yield a table's shares in order.
-
-    A file of more than `together` bytes is cut into at most `blocks` (a power of two) blocks of
-    `block_rows` rows; smaller files are grouped up to `together` bytes.
-    """
+def shares(table: FrameTable, block_rows: int = BLOCK_ROWS) -> Iterator[Share]:
+    """Yield a table's shares in order; blocks have `block_rows` rows."""
     parts = table.parts
     place = 0
     while place < len(parts):
         part = parts[place]
-        if _bytes(part) > together and part.is_sliceable:
-            for piece in _pieces(part, blocks * block_rows):
+        if _bytes(part) > SHARE_BYTES and part.is_sliceable:
+            for piece in _pieces(part, SHARE_BLOCKS * block_rows):
                 yield Share(table.with_parts([piece], place), 0, place, piece=True)
             place += 1
             continue
-        level = _level(parts, place, together)
+        level = _level(parts, place)
         group = parts[place : place + (1 << level)]
         yield Share(table.with_parts(group, place), level, place)
         place += len(group)
@@ -66,7 +56,7 @@ def uncut(table: FrameTable) -> str | None:
     return None
 
 
-def _level(parts: list[Part], place: int, together: int) -> int:
+def _level(parts: list[Part], place: int) -> int:
     """Find the level of the largest aligned group of small files from a place on."""
     level = 0
     total = _bytes(parts[place])
@@ -75,7 +65,7 @@ def _level(parts: list[Part], place: int, together: int) -> int:
             break
         added = parts[place + (1 << level) : place + (2 << level)]
         total += sum(map(_bytes, added))
-        if total > together:
+        if total > SHARE_BYTES:
             break
         level += 1
     return level

@@ -13,14 +13,23 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import PlaceOf
+from gradline.columns.categories import PlaceOf, places_of
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
 from gradline.tables.files import Dialect, TableFile
 from gradline.tables.lazy_polars import pl
-from gradline.tables.numbers import TextColumn, column_kind, guesses, numbers_of, survey
+from gradline.tables.numbers import (
+    TextColumn,
+    category_texts,
+    clean,
+    column_kind,
+    first_large,
+    guesses,
+    parse_numbers,
+)
 from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part, frames, mixed_schemas
 
@@ -126,13 +135,62 @@ class FrameTable:
         """Yield what `_rows` yields, from the row `start` on."""
         both = list(dict.fromkeys([*columns, *keep]))
         for frame in frames(part, both, size, start, row_groups_ahead=self.row_groups_ahead):
-            wanted, first = frame[list(columns)], part.start + start
+            wanted = frame[list(columns)]
             if keep and part.text:  # Polars' CSV reader has kept the dialect's nulls
                 nulls = list(self.dialect.nulls)
                 wanted = wanted.with_columns(pl.selectors.string().replace(nulls, None))
-            values = numbers_of(part, wanted, first, self.dialect, self.place_of, self.not_numbers)
+            values = self._numbers(part, wanted, part.start + start)
             yield values, frame[list(keep)] if keep else None
             start += len(frame)
+
+    def _numbers(self, part: Part, frame: pl.DataFrame, start: int) -> NDArray[Any]:
+        """Convert a part's rows from `start` on to a matrix, float32 or float64, NaN if missing."""
+        values = self._at_once(part, frame)
+        if values is not None:
+            return values
+        columns = []
+        for name in frame.columns:
+            column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
+            if name in self.place_of:
+                texts = category_texts(column, self.dialect if part.text else None)
+                if texts is None:
+                    raise self.not_numbers(name)
+                places = places_of(texts.to_list(), name, self.place_of[name], part.label, start)
+                columns.append(pl.Series(name, places))
+                continue
+            if part.text:
+                numbers = parse_numbers(column, self.dialect)
+                if numbers.null_count() > column.null_count():
+                    column = clean(column, self.dialect)
+                    numbers = parse_numbers(column, self.dialect)
+            elif column_kind(column.dtype) != "number":
+                raise self.not_numbers(name)
+            else:
+                numbers = column.cast(pl.Float64)
+            if numbers.null_count() > column.null_count():
+                raise self.not_numbers(name)
+            if error := first_large(part, name, column, numbers, start):
+                raise error
+            columns.append(numbers.alias(name))
+        return pl.DataFrame(columns).to_numpy(order="fortran")
+
+    def _at_once(self, part: Part, frame: pl.DataFrame) -> NDArray[Any] | None:
+        """Convert all columns together, which is fast; return None if one needs a closer look."""
+        if any(name in self.place_of for name in frame.columns):
+            return None
+        if all(dtype in (pl.Float32, pl.Float64) for dtype in frame.dtypes):
+            return frame.to_numpy(order="fortran")
+        if part.text:
+            numbers = frame.cast(pl.Float64, strict=False)
+            missing = frame.null_count().rows()
+            if self.dialect.decimal_comma or numbers.null_count().rows() != missing:
+                return None
+        elif all(column_kind(dtype) == "number" for dtype in frame.dtypes):
+            numbers = frame.cast(pl.Float64)
+        else:
+            return None
+        values = numbers.to_numpy(order="fortran")
+        return None if (np.abs(values) >= LARGEST_INTEGER).any() else values
 
     def expected_rows(self) -> int | None:
         """Estimate the number of rows from a sample of files; None if that needs a full read.
@@ -171,7 +229,26 @@ class FrameTable:
 
     def survey(self, column: str) -> TextColumn:
         """Count the values and numbers of a text column, over all the parts."""
-        return survey(self.parts, column, self.dialect)
+        present = odd_count = 0
+        first = ""
+        odd: list[str] = []
+        large: InputError | None = None
+        for part in self.parts:
+            frame = part.frame.select(pl.selectors.by_name(column).cast(pl.String))
+            rows = 0
+            with readable(part.path, part.separator):
+                for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
+                    text = clean(batch.to_series().alias(""), self.dialect)
+                    parsed = parse_numbers(text, self.dialect)
+                    large = large or first_large(part, column, text, parsed, rows)
+                    is_odd = text.is_not_null() & parsed.is_null()
+                    if is_odd.any():
+                        first = first or f"row {rows + is_odd.arg_true()[0] + 1} of {part.label}"
+                        odd += text.filter(is_odd).head(3).to_list()
+                    present += len(text) - text.null_count()
+                    odd_count += int(is_odd.sum())
+                    rows += len(text)
+        return TextColumn(present, present - odd_count, odd[:3], first, large)
 
     def not_numbers(self, name: str, role: str = "feature") -> InputError:
         """Build the error for a column, chosen as `role`, that does not hold numbers."""
