@@ -50,7 +50,10 @@ def letters(name: str) -> str:
         (["moments", "merge", "--ouput"], "No such option '--ouput'. Did you mean '--output'?"),
         (["train-and-export", "--lasso"], "No such option '--lasso'."),
         (["train-and-export", "--trget"], "No such option '--trget'. Did you mean '--target'?"),
-        (["train-and-export", "--robus"], "No such option '--robus'. Did you mean '--robust'?"),
+        (
+            ["train-and-export", "--robus"],
+            "No such option '--robus'. Did you mean '--robust' or '--robust-kind'?",
+        ),
         (["train-and-export", "--bias"], "No such option '--bias'. Did you mean '--no-bias'?"),
         (["serve", "--prot"], "No such option '--prot'. Did you mean '--port'?"),
         (["--verison"], "No such option '--verison'. Did you mean '--version'?"),
