@@ -155,7 +155,6 @@ def _check_shared(data: str, output: Path | None) -> None:
 
 
 def _formats(typed: str) -> list[str]:
-    """List the formats that begin with what was typed."""
     from gradline.tables.writing import FORMATS
 
     return [name for name in FORMATS if name.startswith(typed.lower().removeprefix("."))]

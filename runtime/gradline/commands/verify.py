@@ -75,7 +75,6 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
 
 
 def _rerun(package: Package) -> dict[str, float | str]:
-    """Run the PyTorch files on the golden rows, if PyTorch and the export wing are installed."""
     if find_spec("torch") is None or find_spec("onnx") is None:
         return {}
     found: dict[str, float | str] = {}
