@@ -339,7 +339,10 @@ def test_train_is_short_for_train_and_export(run: Run) -> None:
     assert usage == "Usage: gradline train [OPTIONS] [DATA]"
     assert described == run("train-and-export", "--help").out.splitlines()[1:]
     assert run("train", "--quiet").out == "artifacts/orchard/1\n"
-    assert run("trian").err.startswith("Error: No such command 'trian'. Did you mean 'train'?\n")
+    assert run("trian").err == (
+        "Error: No such command 'trian'. Did you mean 'train'?\n"
+        "  gradline --help shows the commands\n"
+    )
 
 
 def test_an_unwritable_folder_is_refused_before_any_training(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-__all__ = ["as_json", "expect_name", "package_argument"]
+__all__ = ["as_json", "expect_name", "package_argument", "public_key"]
 
 package_argument = click.argument("package", type=click.Path())
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 #: Requires a package to have a given name, whatever its folder is called.
 expect_name = click.option(
     "--expect-name", "name", metavar="NAME", help="Refuse a package of another name."
+)
+public_key = click.option(
+    "--public-key",
+    type=click.Path(path_type=Path),
+    help="PEM file; PACKAGE must be signed with its private key.",
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import as_json, expect_name, package_argument
+from gradline.commands import as_json, expect_name, package_argument, public_key
 from gradline.errors import InputError
 from gradline.terminal.output import warn
 
@@ -51,11 +51,7 @@ STREAM = "-"  # stdin, stdout
     show_default=True,
     help="Treat a category that no training row had as an error, or set all its indicators to 0.",
 )
-@click.option(
-    "--public-key",
-    type=click.Path(path_type=Path),
-    help="PEM file; PACKAGE must be signed with its private key.",
-)
+@public_key
 @expect_name
 @click.option(
     "--engine",
@@ -159,7 +155,6 @@ def _check_shared(data: str, output: Path | None) -> None:
 
 
 def _formats(typed: str) -> list[str]:
-    """List the formats that begin with what was typed."""
     from gradline.tables.writing import FORMATS
 
     return [name for name in FORMATS if name.startswith(typed.lower().removeprefix("."))]

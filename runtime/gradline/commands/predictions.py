@@ -101,7 +101,6 @@ def _say_object(
 
 
 def _warn(found: Scoring | Scored) -> None:
-    """Warn of rows without a prediction, or with a doubtful one."""
     for rows, what in (
         (found.missing, "with missing values got no prediction"),
         (found.infinite, "with infinite or huge values got infinite or no predictions"),

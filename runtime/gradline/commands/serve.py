@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gradline.commands import expect_name
+from gradline.commands import expect_name, public_key
 from gradline.errors import InputError, needs_extra
 
 FILE = click.Path(path_type=Path)
@@ -29,7 +29,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 )
 @click.option("--certificate", type=FILE, help="PEM file for TLS.")
 @click.option("--certificate-key", type=FILE, help="PEM file for TLS.")
-@click.option("--public-key", type=FILE, help="Serve only packages that it verifies.")
+@public_key
 @expect_name
 @click.option(
     "--max-body", default=16 << 20, show_default=True, metavar="BYTES", help="Largest request body."

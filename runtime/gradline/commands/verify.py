@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import as_json, expect_name, package_argument
+from gradline.commands import as_json, expect_name, package_argument, public_key
 from gradline.terminal.layout import Facts, Heading
 from gradline.terminal.output import say_json, show
 
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("verify")
 @package_argument
-@click.option(
-    "--public-key",
-    type=click.Path(path_type=Path),
-    help="PEM file; the package must be signed with its private key.",
-)
+@public_key
 @expect_name
 @as_json
 def command(package: str, public_key: Path | None, name: str | None, as_json: bool) -> None:
@@ -79,7 +75,6 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
 
 
 def _rerun(package: Package) -> dict[str, float | str]:
-    """Run the PyTorch files on the golden rows, if PyTorch and the export wing are installed."""
     if find_spec("torch") is None or find_spec("onnx") is None:
         return {}
     found: dict[str, float | str] = {}

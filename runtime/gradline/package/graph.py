@@ -187,7 +187,6 @@ def _fields(
 
 
 def _walk(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield each field's number and value."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)

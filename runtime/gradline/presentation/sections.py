@@ -68,9 +68,10 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
     }
     for j in shown.targets:
         target = graph.targets[j]
+        standardized = [x if np.isfinite(x) else None for x in shown.standardized[j].tolist()]
         known = {
             "coefficient": [*graph.weights[j].tolist(), float(graph.bias[j])][: len(terms)],
-            "standardized": [*_finite(shown.standardized[j]), None][: len(terms)],
+            "standardized": [*standardized, None][: len(terms)],
         }
         if statistics:
             known |= statistics["targets"][target]
@@ -90,10 +91,6 @@ def _why_bare(manifest: Mapping[str, Any]) -> str:
     if training["rows"]["trained"] <= len(manifest["schema"]["features"]):
         return "no standard errors: no more rows than coefficients"
     return "no standard errors are recorded, because there are too many coefficients"
-
-
-def _finite(values: Array) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None]]:
