@@ -23,10 +23,9 @@ from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
 from gradline.terminal.printable import for_page
-from gradline_trainer.descent.problem import state_problem
-from gradline_trainer.moments.moments import Moments
+from gradline_export.freeze.intervals import whitening_of
+from gradline_export.freeze.manifest import leverage_factor
 from gradline_trainer.result import Fit
-from gradline_trainer.statistics.whitening import Whitening
 
 LEVEL = 0.95  # the component says so
 MOST_FEATURES = 100  # with intervals: the factor has a number for each pair of features
@@ -41,14 +40,7 @@ MOST_LETTERS = 2_500_000  # of the panel's data
 def panel(
     fit: Fit, manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[Any]
 ) -> Markup:
-    """Write the report's section in which people try the model.
-
-    Args:
-        fit: The fit.
-        manifest: The manifest; its list of files is not needed.
-        weights: W as frozen, shape (k, d).
-        bias: b as frozen, shape (k,).
-    """
+    """Write the report's section to try the model in, with W (k, d) and b (k,) as frozen."""
     too_many = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
     if weights.size > MOST_NUMBERS:
         return _section(None, too_many)
@@ -93,32 +85,19 @@ def render(template: str, filters: Mapping[str, Callable[..., Any]], **values: A
 
 
 def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute what the page needs for intervals.
-
-    Raises:
-        RefusedError: If the fit has none.
-    """
-    d = len(fit.features)
-    if d > MOST_FEATURES:
-        raise RefusedError(
-            f"{count(d, 'feature')} would make the page too large", code="no-intervals"
-        )
+    """Compute what the page needs for intervals; refuse if the fit has none."""
+    if len(fit.features) > MOST_FEATURES:
+        raise _refused(f"{count(len(fit.features), 'feature')} would make the page too large")
     if fit.options.robust is not None:
-        raise RefusedError(
-            "robust standard errors do not assume that all rows have the same variance",
-            code="no-intervals",
-        )
+        raise _refused("robust standard errors do not assume that all rows have the same variance")
     summary = fit.summary(LEVEL)
     deviations = [found.residual_sd for found in summary.targets.values()]
     if summary.residual_dof < 1 or not any(deviations):
-        raise RefusedError(
-            f"the {count(summary.rows, 'row')} leave no error to estimate from",
-            code="no-intervals",
-        )
+        raise _refused(f"the {count(summary.rows, 'row')} leave no error to estimate from")
     with needs_extra():
         from scipy.special import stdtrit
     return {
-        "leverage": data.get("leverage") or _leverage(fit),
+        "leverage": data.get("leverage") or leverage_factor(whitening_of(fit), len(fit.features)),
         "interval": {
             "reach": [
                 s and s * float(stdtrit(summary.residual_dof, (1 + LEVEL) / 2)) for s in deviations
@@ -129,11 +108,5 @@ def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _leverage(fit: Fit) -> dict[str, Any]:
-    """Compute a row's leverage factor, which the manifest has only for few features."""
-    assert isinstance(fit.moments, Moments)  # noqa: S101 - else there are no statistics
-    d = len(fit.features)
-    problem = state_problem(fit.moments, d, fit.options)
-    whitening = Whitening.of(fit.moments, problem, fit.exact)
-    factor = whitening.triangular_factor(d)
-    return {"least": whitening.least, "factor": [factor[j, j:].tolist() for j in range(d)]}
+def _refused(why: str) -> RefusedError:
+    return RefusedError(why, code="no-intervals")

@@ -27,7 +27,7 @@ from gradline.formatting import (
     to_error,
 )
 from gradline.presentation.selection import Shown, scales, worst_first
-from gradline.presentation.statistics import criterion
+from gradline.presentation.statistics import criterion, r_squared
 from gradline_export.report.panel import panel, render
 from gradline_export.report.plots import (
     POINTS,
@@ -52,14 +52,7 @@ LISTED = 3_000  # coefficients in the list of all
 def to_report(
     manifest: Mapping[str, Any], fit: Fit, weights: NDArray[Any], bias: NDArray[Any]
 ) -> bytes:
-    """Write the page; the same run gives the same bytes.
-
-    Args:
-        manifest: The manifest, with the files made so far.
-        fit: The fit.
-        weights: W as frozen, shape (k, d).
-        bias: b as frozen, shape (k,).
-    """
+    """Write the page, with W (k, d) and b (k,) as frozen; the same run gives the same bytes."""
     scale = scales(manifest["columns"], fit.features, fit.targets)
     with np.errstate(all="ignore"):
         scaled = fit.weights.numpy() * scale
@@ -71,6 +64,7 @@ def to_report(
     optimum = fit.optimality.rmse_at_optimum
     least = None if optimum is None else optimum**2
     tried = panel(fit, manifest, weights, bias)
+    shown_targets = [fit.targets[k] for k in shown]
     page = render(
         "report.html.jinja",
         FILTERS,
@@ -84,7 +78,7 @@ def to_report(
             weights[shown],
             bias[shown],
             fit.features,
-            [fit.targets[k] for k in shown],
+            shown_targets,
             standardized[shown],
             isolated,
         ),
@@ -98,7 +92,7 @@ def to_report(
         ridged=fit.options.ridge != 0,
         unmeasured=_why_no_leverage(fit),
         clouds=_clouds(fit, shown),
-        shown=[fit.targets[k] for k in shown],
+        shown=shown_targets,
         undefined=undefined,
         weighted=bool(statistics and statistics["weighted"]),
         robust=fit.options.robust,
@@ -117,10 +111,7 @@ def to_report(
 
 
 def _policy(panel: str) -> str:
-    """Make the page's policy: nothing is loaded, and only the panel's own scripts run.
-
-    Each script is named by its hash (https://www.w3.org/TR/CSP3/).
-    """
+    """Allow the panel's own scripts alone, by their hashes (https://www.w3.org/TR/CSP3/)."""
     scripts = re.findall(r"<script>(.*?)</script>", panel, re.DOTALL)
     hashes = [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     allowed = " ".join(f"'sha256-{found}'" for found in hashes) or "'none'"
@@ -132,10 +123,6 @@ def _policy(panel: str) -> str:
 
 def _by_size(values: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.argsort(-np.abs(values), kind="stable")
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.6f}"
 
 
 def _scored(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
@@ -189,7 +176,9 @@ def _sections(
             row = {"term": fit.features[j], "weight": weights[k, j], "scaled": standardized[k, j]}
             row |= {name: known[name][j] for name in _BY_TERM if name in known}
             row["vif"] = statistics["vif"][j] if statistics else None
-            row["reach"] = _reach(row, scale[k, j])
+            row["reach"] = None  # half the width of the standardized coefficient's interval
+            if row.get("upper") is not None and np.isfinite(scale[k, j]):
+                row["reach"] = float((row["upper"] - row["weight"]) * scale[k, j])
             rows.append(row)
         if fit.options.bias:
             row = {"term": "bias", "weight": bias[k], "scaled": None, "vif": None}
@@ -207,13 +196,6 @@ def _sections(
 
 
 _BY_TERM = ("standard_error", "t", "p", "lower", "upper")
-
-
-def _reach(row: Mapping[str, Any], scale: float) -> float | None:
-    """Compute half the width of a standardized coefficient's interval."""
-    if row.get("upper") is None or not np.isfinite(scale):
-        return None
-    return float((row["upper"] - row["weight"]) * scale)
 
 
 def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
@@ -237,32 +219,26 @@ def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
 
 
 def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) -> dict[str, Any]:
-    """Draw the map of correlations, or None, and list which columns it shows.
-
-    It shows the most important features, and all targets if there is room, else the shown ones.
-    """
+    """Draw the map of correlations, or None, and list which columns it shows."""
     if not isinstance(fit.moments, Moments):
         return {"correlations": None}
     d, k = len(fit.features), len(fit.targets)
     features = sorted(importance[:IN_PLOT].tolist())
-    targets = list(range(k)) if len(features) + k <= 2 * IN_PLOT else list(shown)
+    # All targets if there is room, else the shown ones.
+    targets = range(k) if len(features) + k <= 2 * IN_PLOT else shown
     chosen = [*features, *(d + t for t in targets)]
     comoment = fit.moments.comoment[np.ix_(chosen, chosen)]
     root = np.sqrt(comoment.diagonal())
     with np.errstate(all="ignore"):
         found = comoment / root / root[:, None]
     names = [*fit.features, *fit.targets]
-    return {
-        "correlations": correlation_plot([names[j] for j in chosen], np.clip(found, -1, 1)),
-        "correlated": [
-            f"{len(some)} of {total} {which}"
-            for some, total, which in (
-                (features, d, "features, the most important"),
-                (targets, k, "targets, those predicted worst"),
-            )
-            if len(some) < total
-        ],
-    }
+    correlated = []
+    if len(features) < d:
+        correlated.append(f"{len(features)} of {d} features, the most important")
+    if len(targets) < k:
+        correlated.append(f"{len(targets)} of {k} targets, those predicted worst")
+    plot = correlation_plot([names[j] for j in chosen], np.clip(found, -1, 1))
+    return {"correlations": plot, "correlated": correlated}
 
 
 def _float32(manifest: Mapping[str, Any]) -> str:
@@ -277,5 +253,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "label": _isolated,
     "chance": chance,
     "criterion": criterion,
-    "share": _share,
+    "share": r_squared,
 }

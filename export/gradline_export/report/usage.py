@@ -16,14 +16,11 @@ WRITTEN = 40  # values in an example
 
 
 def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
-    """Write an example in each language: predict a row of means and first levels.
-
-    Args:
-        manifest: The package's manifest.
-        fit: The fit.
-    """
+    """Write an example in each language: predict a row of means and first levels."""
     name, columns = manifest["name"], fit.columns.inputs
-    means = [0.0 if c.levels else _shown(manifest["columns"][c.name]) for c in columns]
+    means = [
+        0.0 if c.levels else float(f"{manifest['columns'][c.name]['mean']:.4g}") for c in columns
+    ]
     pairs = list(zip(columns, means, strict=True))[:WRITTEN]
     row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
     more = ", …" * (len(columns) > len(row))
@@ -56,7 +53,3 @@ def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
 def _visible(code: str) -> str:
     """Escape characters in Python code that are invisible or change the direction of text."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in code)
-
-
-def _shown(figures: Mapping[str, float]) -> float:
-    return float(f"{figures['mean']:.4g}")
