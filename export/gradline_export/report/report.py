@@ -60,7 +60,7 @@ def to_report(
     shown = Shown.targets_of(manifest, fit.targets)
     importance = _by_size(np.abs(standardized[shown]).max(axis=0))
     statistics, undefined = _statistics(manifest, fit)
-    training = manifest["training"]
+    ridge_path = manifest["training"]["ridge_path"]
     optimum = fit.optimality.rmse_at_optimum
     least = None if optimum is None else optimum**2
     tried = panel(fit, manifest, weights, bias)
@@ -70,10 +70,8 @@ def to_report(
         FILTERS,
         policy=_policy(tried),
         manifest=manifest,
-        name=manifest["name"],
-        features=fit.features,
-        targets=fit.targets,
         count=count,
+        float32_error=float32_error,
         equations=equation_lines(
             weights[shown],
             bias[shown],
@@ -84,27 +82,24 @@ def to_report(
         ),
         panel=tried,
         loss=loss_plot(fit.history, least),
-        optimum=optimum,
         doubt=in_doubt(fit.supposed),
         least=least,
         reached=reached(manifest["certificates"]["optimality"]),
         scored=_scored(manifest, fit.targets),
-        ridged=fit.options.ridge != 0,
-        unmeasured=_why_no_leverage(fit),
+        measured=fit.leverage is not None,
+        measurable=MOST_FEATURES,
         clouds=_clouds(fit, shown),
         shown=shown_targets,
         undefined=undefined,
         weighted=bool(statistics and statistics["weighted"]),
-        robust=fit.options.robust,
         sections=_sections(fit, shown, scale, standardized, statistics),
         further=max(len(fit.features) - SHOWN_FEATURES, 0),
         weights=weights.T.tolist() if weights.size <= LISTED else None,
         bias=bias.tolist(),
         ranges=[fit.features[j] for j in importance[:SHOWN_FEATURES]],
         **_correlations(fit, importance, shown),
-        ridge=training["ridge_path"] and chosen_ridge(training["ridge_path"]),
-        ridge_curve=training["ridge_path"] and ridge_plot(training["ridge_path"]),
-        float32=_float32(manifest),
+        ridge=ridge_path and chosen_ridge(ridge_path),
+        ridge_curve=ridge_path and ridge_plot(ridge_path),
         use=examples_of_use(manifest, fit),
     )
     return page.encode()
@@ -130,13 +125,6 @@ def _scored(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
     if len(targets) <= LINES:
         return list(targets)
     return [targets[k] for k in worst_first(manifest, targets)[:LINES]]
-
-
-def _why_no_leverage(fit: Fit) -> str:
-    """Say why the manifest has no leverage; see `leverage_record`."""
-    if fit.leverage is None:
-        return f"leverage is computed for up to {MOST_FEATURES} features"
-    return "the features' ranges are unknown, because rows were subtracted from the moments"
 
 
 def _isolated(name: str) -> Markup:
@@ -239,12 +227,6 @@ def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) 
         correlated.append(f"{len(targets)} of {k} targets, those predicted worst")
     plot = correlation_plot([names[j] for j in chosen], np.clip(found, -1, 1))
     return {"correlations": plot, "correlated": correlated}
-
-
-def _float32(manifest: Mapping[str, Any]) -> str:
-    found = manifest["certificates"]["float32"]
-    said = float32_error(found["error"], found["target"], found["limit"], found["column"])
-    return f"The float32 certificate {found['verdict']}: {said}."
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
