@@ -108,11 +108,10 @@ def freeze_intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], byte
 def refuse_intervals(ridge: float | str) -> None:
     """Refuse intervals with a ridge penalty, before the run starts."""
     if ridge:
-        raise RefusedError(
-            f"--intervals with --ridge {ridge}: a penalty biases the weights by an unknown amount, "
-            "so no interval would have the stated level",
-            code="no-intervals",
-            hint="leave out one of the two",
+        raise _refused(
+            "a penalty biases the weights by an unknown amount, so no interval would have the "
+            "stated level",
+            "leave out one of --intervals and --ridge",
         )
 
 

@@ -92,6 +92,9 @@ def _exactness_record(fit: Fit) -> dict[str, Any]:
 
 def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> dict[str, Any]:
     libraries = [*LIBRARIES, *(["polars"] if fit.paths else [])]
+    moments = asdict(fit.gathered.file) if fit.gathered and fit.gathered.file else {}
+    if moments and not fingerprint:
+        del moments["sha256"]
     return {
         "options": fit.options.recorded(),
         "ridge_path": fit.ridge_path and asdict(fit.ridge_path),
@@ -112,20 +115,11 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
             "trained": fit.moments.rows,
         },
         "files": [_input_record(path, fingerprint) for path in fit.paths],
-        **_moments_record(fit, fingerprint),
+        **({"moments": moments} if moments else {}),
         "versions": {"python": platform.python_version(), **{n: version(n) for n in libraries}},
         "notes": dict(notes),
         "warnings": fit.warnings,
     }
-
-
-def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
-    if fit.gathered is None or fit.gathered.file is None:
-        return {}
-    record = asdict(fit.gathered.file)
-    if not fingerprint:
-        del record["sha256"]
-    return {"moments": record}
 
 
 def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def loss_plot(history: Sequence[float], optimum: float | None) -> Markup:
     """Plot the loss by epoch on a logarithmic scale, with the lowest possible loss as a line."""
 
     def paint(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         losses = _decades(history)
         marker = "o" if len(history) <= 30 else ""
         axes.plot(range(1, len(history) + 1), losses, color=ACCENT, marker=marker, markersize=4)
@@ -39,7 +41,8 @@ def loss_plot(history: Sequence[float], optimum: float | None) -> Markup:
             least = math.log10(optimum)
             axes.axhline(least, color=WARN, linestyle="--", linewidth=1)
             shown = np.append(losses, least)
-        _whole_ticks(axes, len(history))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.set_xlim(0.5, len(history) + 0.5)
         _decade_ticks(axes, shown)
         axes.set(xlabel="epoch", ylabel="loss")
 
@@ -224,13 +227,6 @@ def _power(tick: float) -> str:
     """Format 10^tick, even beyond the range of float64."""
     decade = math.floor(tick + 1e-9)
     return f"{10 ** (tick - decade):.3g}e{decade}"
-
-
-def _whole_ticks(axes: Axes, epochs: int) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    axes.set_xlim(0.5, epochs + 0.5)
 
 
 def _decade(values: Array) -> float:

@@ -26,7 +26,7 @@ from gradline.formatting import (
     reached,
     to_error,
 )
-from gradline.presentation.selection import Shown, scales, worst_first
+from gradline.presentation.selection import Shown, scales
 from gradline.presentation.statistics import criterion, r_squared
 from gradline_export.report.panel import panel, render
 from gradline_export.report.plots import (
@@ -85,7 +85,7 @@ def to_report(
         doubt=in_doubt(fit.supposed),
         least=least,
         reached=reached(manifest["certificates"]["optimality"]),
-        scored=_scored(manifest, fit.targets),
+        scored=[fit.targets[k] for k in Shown.targets_of(manifest, fit.targets, LINES)],
         measured=fit.leverage is not None,
         measurable=MOST_FEATURES,
         clouds=_clouds(fit, shown),
@@ -118,13 +118,6 @@ def _policy(panel: str) -> str:
 
 def _by_size(values: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.argsort(-np.abs(values), kind="stable")
-
-
-def _scored(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
-    """Choose the targets in the tables of metrics: all, or those predicted worst, worst first."""
-    if len(targets) <= LINES:
-        return list(targets)
-    return [targets[k] for k in worst_first(manifest, targets)[:LINES]]
 
 
 def _isolated(name: str) -> Markup:
