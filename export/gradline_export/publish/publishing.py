@@ -75,7 +75,9 @@ def publish(
         _remove_debris(folder)
         with _building_directory(folder) as building:
             for file, data in files.items():
-                _write(building / file, data)
+                with (building / file).open("xb") as opened:
+                    opened.write(data)
+                    flush_file(opened)
             flush_folder(building)
             before_rename()
             version = _take_next_number(building, folder)
@@ -123,12 +125,6 @@ def _unwritable(folder: Path, reason: str) -> OutputError:
         code="cannot-write",
         hint="nothing was published; give a folder with room that you may write to: --output DIR",
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        flush_file(file)
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ from gradline.formatting import (
 )
 from gradline.presentation.selection import Shown, scales
 from gradline.presentation.statistics import criterion, r_squared
-from gradline_export.report.panel import panel, render
+from gradline_export.report.panel import examples_of_use, panel, render
 from gradline_export.report.plots import (
     POINTS,
     coefficient_plot,
@@ -38,7 +38,6 @@ from gradline_export.report.plots import (
     residual_plot,
     ridge_plot,
 )
-from gradline_export.report.usage import examples_of_use
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import MOST_FEATURES
