@@ -29,7 +29,7 @@ from onnx import numpy_helper
 
 import gradline
 from gradline_export import export_package
-from gradline_export.freeze.golden_rows import golden_rows
+from gradline_export.freeze.parity import golden_rows
 from gradline_export.publish import publishing
 from gradline_trainer import Fit, fit
 from gradline_trainer.moments.moments import Moments

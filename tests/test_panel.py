@@ -177,7 +177,7 @@ def test_the_ends_of_an_interval_are_said(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"ridge": 2.0}, "the ridge penalty of 2 draws the weights towards 0"),
+        ({"ridge": 2.0}, "the ridge penalty of 2 shrinks the weights"),
         ({"preconditioning": "none", "epochs": 3}, "the run ended before the optimum"),
         ({"rows": 4}, "leave no error to estimate from"),
         ({"features": 120}, "120 features would make the page too large"),

@@ -24,12 +24,12 @@ from gradline_export import export_package
 from gradline_export.freeze import freezing as packaging
 from gradline_export.freeze.float32 import Float32Certificate, certify_float32
 from gradline_export.freeze.formats import to_onnx, to_torchscript
-from gradline_export.freeze.golden_rows import parity_rows
 from gradline_export.freeze.parity import (
     Predict,
     check_parity,
     exact_outputs,
     frozen_hosts,
+    parity_rows,
     torch_hosts,
 )
 from gradline_export.linear import LinearModel

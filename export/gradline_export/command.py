@@ -84,7 +84,7 @@ def _complete(words: tuple[str, ...], _ctx: object, _param: object, typed: str) 
     return [word for word in words if word.startswith(typed)]
 
 
-def repeated(*names: str, metavar: str, help: str) -> Callable[[Any], Any]:
+def repeated(*names: str, help: str, metavar: str = "NAME") -> Callable[[Any], Any]:
     """Declare an option that may be given several times."""
     return click.option(*names, multiple=True, metavar=metavar, help=help)
 
@@ -98,18 +98,15 @@ def repeated(*names: str, metavar: str, help: str) -> Callable[[Any], Any]:
 @click.argument("data", type=click.Path(), required=False)
 @repeated(
     *("-t", "--target", "targets"),
-    metavar="NAME",
     help="Column to predict; repeat for several. Required with DATA.",
 )
 @repeated(
     *("-f", "--feature", "features"),
-    metavar="NAME",
     help="Column to predict from; repeat. Default: every other numeric column.",
 )
-@repeated("--exclude", metavar="NAME", help="Column that is not a feature; repeat.")
+@repeated("--exclude", help="Column that is not a feature; repeat.")
 @repeated(
     "--one-hot",
-    metavar="NAME",
     help="Feature that is a category: one indicator NAME=value for each value; repeat.",
 )
 @click.option(

@@ -52,20 +52,12 @@ def certify_float32(
     of single columns.
     """
     d = len(features)
-    mean = moments.mean[:d]
-    variance = moments.squares[:d] / moments.weight
     deviation = np.sqrt(moments.squares[d:] / moments.weight)
     limits = np.maximum(0.01 * residual_deviation, np.sqrt(d) * 1e-6 * deviation)
     reach = np.abs(extremes(moments)).max(axis=0)[:d]
     with np.errstate(over="ignore", invalid="ignore"):
-        shares = np.array(
-            [
-                _errors(mean, variance, moments.float32[:d], w, b, change, partial)
-                for w, b, change, partial in zip(
-                    weights, bias, *_mean_squares(moments, weights, bias, sums), strict=True
-                )
-            ]
-        )
+        rounding, partial = _mean_squares(moments, weights, bias, sums)
+        shares = _split(moments, weights, bias, rounding, partial)
         shares[:, reach > LARGEST] = np.inf
         errors = 3 * np.sqrt(shares.sum(axis=1))
     errors = np.where(np.isnan(errors), np.inf, errors)
@@ -98,24 +90,21 @@ def _mean_squares(
     return rounding, np.cumsum(weights * mean, axis=1) ** 2 + spread
 
 
-def _errors(
-    mean: Array,
-    variance: Array,
-    float32: NDArray[np.bool_],
-    weights: Array,
-    bias: float,
-    rounding: float,
-    partial: Array,
+def _split(
+    moments: Moments | ColumnMoments, weights: Array, bias: Array, rounding: Array, partial: Array
 ) -> Array:
-    """Split one target's mean squared error among the features, shape (d,).
+    """Split each target's mean squared error among the features, shape (k, d).
 
     Rounding W and b is shared in proportion to the columns' own parts. A partial sum belongs to its
     last column, the sum with the bias to the last feature.
     """
+    d = weights.shape[1]
+    mean, variance = moments.mean[:d], moments.squares[:d] / moments.weight
     change = weights - weights.astype(np.float32)
     own = (change * mean) ** 2 + change**2 * variance + np.finfo(np.float64).tiny
-    inputs = U**2 * weights**2 * (variance + mean**2) * ~float32
+    inputs = U**2 * weights**2 * (variance + mean**2) * ~moments.float32[:d]
     accumulation = U**2 * partial
-    accumulation[-1] += U**2 * (partial[-1] + 2 * bias * (weights @ mean) + bias**2)
-    shares: Array = rounding * own / own.sum() + inputs + accumulation
+    at_mean = np.array([row @ mean for row in weights])
+    accumulation[:, -1] += U**2 * (partial[:, -1] + 2 * bias * at_mean + bias**2)
+    shares: Array = rounding[:, None] * own / own.sum(axis=1)[:, None] + inputs + accumulation
     return shares

@@ -16,9 +16,15 @@ from gradline.package.manifest import dump_manifest, file_record, parse_manifest
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.float32 import Float32Certificate, certify_float32
 from gradline_export.freeze.formats import rounded, to_onnx, to_torch_export, to_torchscript
-from gradline_export.freeze.golden_rows import golden_rows, parity_rows
 from gradline_export.freeze.manifest import build_manifest
-from gradline_export.freeze.parity import HostParity, check_parity, exact_outputs, frozen_hosts
+from gradline_export.freeze.parity import (
+    HostParity,
+    check_parity,
+    exact_outputs,
+    frozen_hosts,
+    golden_rows,
+    parity_rows,
+)
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.library_state import known_state
 

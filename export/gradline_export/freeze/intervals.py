@@ -34,25 +34,15 @@ U = 2.0**-53
 
 @dataclass(frozen=True)
 class Intervals:
-    """The figures behind the intervals of d features and k targets.
+    """The figures behind the intervals of d features and k targets, in float64."""
 
-    Attributes:
-        weights: W, shape (k, d), float64.
-        bias: b, shape (k,).
-        centre: μ, shape (d,); 0 without a bias.
-        whitening: R⁻ᵀ, shape (r, d); 0 for features without a weight of their own.
-        least: The leverage at the centre: 1/Σw with a bias, else 0.
-        deviation: s, shape (k,).
-        freedom: n − p.
-    """
-
-    weights: Array
-    bias: Array
-    centre: Array
-    whitening: Array
-    least: float
-    deviation: Array
-    freedom: int
+    weights: Array  # W, shape (k, d)
+    bias: Array  # b, shape (k,)
+    centre: Array  # μ, shape (d,); 0 without a bias
+    whitening: Array  # R⁻ᵀ, shape (r, d); 0 for features without a weight of their own
+    least: float  # the leverage at the centre: 1/Σw with a bias, else 0
+    deviation: Array  # s, shape (k,)
+    freedom: int  # n − p
 
     def record(self, targets: list[str]) -> dict[str, Any]:
         """Build the manifest's entry, with the quantiles of two-sided intervals by level."""
@@ -118,21 +108,15 @@ def freeze_intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], byte
 def refuse_intervals(ridge: float | str) -> None:
     """Refuse intervals with a ridge penalty, before the run starts."""
     if ridge:
-        raise RefusedError(
-            f"--intervals with --ridge {ridge}: a penalty biases the weights by an unknown amount, "
-            "so no interval would have the stated level",
-            code="no-intervals",
-            hint="leave out one of the two",
+        raise _refused(
+            "a penalty biases the weights by an unknown amount, so no interval would have the "
+            "stated level",
+            "leave out one of --intervals and --ridge",
         )
 
 
 def interval_terms(fit: Fit) -> Intervals:
-    """Compute the figures behind a fit's intervals.
-
-    Raises:
-        RefusedError: With a ridge penalty, before the optimum, with no more rows than coefficients,
-            and for wide tables.
-    """
+    """Compute the figures behind a fit's intervals; refuse if it has none."""
     refuse_intervals(fit.options.ridge)
     if not isinstance(fit.moments, Moments):
         raise _refused(f"{len(fit.features)} features are too many for their co-moments")
@@ -140,32 +124,36 @@ def interval_terms(fit: Fit) -> Intervals:
         if fit.optimality.gap is None:
             raise _refused("rounding hides the optimum", "use --arithmetic exact")
         raise _refused("the run stopped before the optimum", "--epochs, or another preconditioning")
-    d = len(fit.features)
-    problem = state_problem(fit.moments, d, fit.options)
-    found = Whitening.of(fit.moments, problem, fit.exact)
-    active = found.active
-    freedom = fit.moments.rows - len(active) - int(problem.bias)
+    found = whitening_of(fit)
+    rows, total, d = fit.moments.rows, fit.moments.weight, len(fit.features)
+    coefficients = len(found.active) + int(found.bias)
+    freedom = rows - coefficients
     if freedom < 1:
         raise _refused(
-            f"{fit.moments.rows} rows leave no degree of freedom beside "
-            f"{len(active) + int(problem.bias)} coefficients",
+            f"{rows} rows leave no degree of freedom beside {coefficients} coefficients",
             "give more rows",
         )
-    total = problem.weight
-    whitening = np.zeros((len(active), d))
-    whitening[:, active] = found.factor
+    whitening = np.zeros((len(found.active), d))
+    whitening[:, found.active] = found.factor
     centre = np.zeros(d)
-    centre[active] = found.centre
+    centre[found.active] = found.centre
     errors = [metrics.rmse for metrics in (fit.metrics["training"] or {}).values()]
     return Intervals(
         fit.weights.numpy(),
         fit.bias.numpy(),
         centre,
         whitening,
-        1 / total if problem.bias else 0.0,
+        1 / total if found.bias else 0.0,
         np.array(errors) * np.sqrt(total / freedom),
         freedom,
     )
+
+
+def whitening_of(fit: Fit) -> Whitening:
+    """Compute the transform to the coordinates of the leverage, for a fit with co-moments."""
+    assert isinstance(fit.moments, Moments)  # noqa: S101 - wide tables have no intervals
+    problem = state_problem(fit.moments, len(fit.features), fit.options)
+    return Whitening.of(fit.moments, problem, fit.exact)
 
 
 def prove_intervals(terms: Intervals, data: bytes, rows: NDArray[Any], quantile: float) -> None:
@@ -173,9 +161,6 @@ def prove_intervals(terms: Intervals, data: bytes, rows: NDArray[Any], quantile:
 
     Both round. The bound on each follows from those of sums (Higham, Accuracy and Stability,
     chapter 3), carried through square and root.
-
-    Raises:
-        RefusedError: With the output and row that are outside the bound.
     """
     session = open_session(data)
     x = rows.astype(np.float64)

@@ -19,6 +19,7 @@ from gradline_export.freeze.float32 import Float32Certificate
 from gradline_export.freeze.parity import HostParity
 from gradline_export.publish.fingerprints import sha256
 from gradline_trainer.result import Fit
+from gradline_trainer.statistics.whitening import Whitening
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 MOST_FEATURES = 300  # with statistics; a person would not look at more
@@ -91,6 +92,9 @@ def _exactness_record(fit: Fit) -> dict[str, Any]:
 
 def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> dict[str, Any]:
     libraries = [*LIBRARIES, *(["polars"] if fit.paths else [])]
+    moments = asdict(fit.gathered.file) if fit.gathered and fit.gathered.file else {}
+    if moments and not fingerprint:
+        del moments["sha256"]
     return {
         "options": fit.options.recorded(),
         "ridge_path": fit.ridge_path and asdict(fit.ridge_path),
@@ -111,20 +115,11 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
             "trained": fit.moments.rows,
         },
         "files": [_input_record(path, fingerprint) for path in fit.paths],
-        **_moments_record(fit, fingerprint),
+        **({"moments": moments} if moments else {}),
         "versions": {"python": platform.python_version(), **{n: version(n) for n in libraries}},
         "notes": dict(notes),
         "warnings": fit.warnings,
     }
-
-
-def _moments_record(fit: Fit, fingerprint: bool) -> dict[str, Any]:
-    if fit.gathered is None or fit.gathered.file is None:
-        return {}
-    record = asdict(fit.gathered.file)
-    if not fingerprint:
-        del record["sha256"]
-    return {"moments": record}
 
 
 def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
@@ -208,9 +203,17 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
         "leverage": {
             "limit": float(f"{limit * (1 + UP):.9g}"),
             "rule": "3p/n beyond a single feature" if fit.leverage.largest is None else "largest",
-            "least": whitening.least,
-            "factor": [factor[j, j:].tolist() for j in range(d)],
+            **leverage_factor(whitening, d),
         }
+    }
+
+
+def leverage_factor(whitening: Whitening, features: int) -> dict[str, Any]:
+    """Record the factor from which a host computes a row's leverage, by rows of its triangle."""
+    factor = whitening.triangular_factor(features)
+    return {
+        "least": whitening.least,
+        "factor": [factor[j, j:].tolist() for j in range(features)],
     }
 
 

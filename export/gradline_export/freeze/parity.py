@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
 from gradline.model import open_session
+from gradline.package.golden import row_count
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import without_deprecation_notices
 from gradline_export.linear import LinearModel
+from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 
+SMALLEST, LARGEST = 2.0**-60, 2.0**60
+WORK = 2_000_000  # multiply-adds of the exact evaluation of the parity rows
 Predict = Callable[[NDArray[Any]], NDArray[Any]]
 BATCHES = (1, 7, None)  # one row, a few, all: they take different paths through the kernels
 
@@ -33,6 +37,57 @@ class HostParity:
     rows: int  # of the largest batch
     error: float  # the largest distance, in the target's units
     share: float  # the largest distance as a share of the rounding bound; at most 1
+
+
+def golden_rows(
+    moments: Moments | ColumnMoments, weights: NDArray[Any], bias: NDArray[Any], seed: int
+) -> NDArray[Any]:
+    """Make `row_count(d)` synthetic rows in the graph's dtype, shape (n, d): none of the table's.
+
+    They are the columns' means, minima and maxima, zeros, and seeded draws between the extremes.
+    """
+    d = weights.shape[1]
+    low, high = (ends[:d] for ends in extremes(moments))
+    share = np.random.default_rng([seed, 1]).random((row_count(d) - 4, d))
+    draws = low * (1 - share) + high * share
+    rows = np.vstack([moments.mean[:d], low, high, np.zeros(d), draws])
+    return _admissible(rows, weights, bias)
+
+
+def parity_rows(golden: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
+    """Make up to 256 rows: the golden ones, and some of them at every scale of the bound."""
+    k, d = weights.shape
+    count = max(16, min(256, WORK // (d * k)))
+    generator = np.random.default_rng(count)
+    picked = golden[generator.integers(len(golden), size=max(0, count - len(golden)))]
+    signs = generator.choice([-1.0, 1.0], size=picked.shape)
+    powers = np.linspace(-60, 60, len(picked)).round()[:, None]
+    with np.errstate(over="ignore"):
+        scaled = picked.astype(np.float64) * signs * 2.0**powers
+    return np.vstack([golden, _admissible(scaled, weights, bias)])[:count]
+
+
+def _admissible(
+    rows: NDArray[np.float64], weights: NDArray[Any], bias: NDArray[Any]
+) -> NDArray[Any]:
+    """Bring rows (n, d), in the graph's dtype, into the range of the rounding bound.
+
+    The bound holds for |x_j| and |x_j·W_kj| that are 0 or at least 2⁻⁶⁰ and for sums of magnitudes
+    up to 2⁶⁰. A row whose sum is too large is scaled by a power of two. A value becomes 0 if it, or
+    one of its products, is too small.
+    """
+    factors = np.abs(weights.astype(np.float64))
+    room = LARGEST - float(np.abs(bias).max(initial=0.0))
+    most = np.minimum(np.abs(rows), np.finfo(weights.dtype).max)
+    sums = np.maximum((most @ factors.T).max(axis=1), most.max(axis=1))
+    with np.errstate(divide="ignore"):
+        powers = np.ceil(np.log2(sums / max(room, 1.0)) + 1e-9).clip(min=0)
+    scaled = (rows * 2.0 ** -powers[:, None]).astype(weights.dtype)
+    with np.errstate(divide="ignore"):
+        weakest = np.where(factors > 0, factors, np.inf).min(axis=0)
+    magnitude = np.abs(scaled.astype(np.float64))
+    keep = (magnitude >= SMALLEST) & (magnitude * np.minimum(weakest, 1.0) >= SMALLEST)
+    return np.where(keep, scaled, np.zeros((), weights.dtype))
 
 
 def frozen_hosts(

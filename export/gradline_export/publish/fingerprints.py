@@ -28,11 +28,7 @@ def begin(data: str) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file's present content.
-
-    Raises:
-        OSError: If the file can't be read.
-    """
+    """Compute the SHA-256 of a file's present content."""
     known = _begun.get(_state(path))
     return known.result() if known else _hash(path)
 

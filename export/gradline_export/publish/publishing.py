@@ -32,11 +32,7 @@ PREFIX = ".building-"
 
 
 def check_name(name: str) -> str:
-    """Check that `name` can name a package, and return it.
-
-    Raises:
-        InputError: If it cannot, with a name that can.
-    """
+    """Check that `name` can name a package, and return it; suggest a name that can."""
     if NAME.fullmatch(name):
         return name
     letters = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
@@ -49,11 +45,7 @@ def check_name(name: str) -> str:
 
 
 def check_place(root: str | Path, name: str) -> None:
-    """Check that a package can be published there, before training starts.
-
-    Raises:
-        OutputError: If the path leads through a file, or to a folder that is not writable.
-    """
+    """Check before training that no file is in the way and the folder is writable."""
     place = Path(root) / name
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -72,14 +64,10 @@ def publish(
 ) -> Path:
     """Publish `files` as root/<name>/<next number>, and return that directory.
 
-    Args:
-        files: Bytes by file name.
-        root: The folder of packages.
-        name: The package's name.
-        before_rename: Called when everything is written, just before the rename.
+    `before_rename` is called when everything is written. If that fails, nothing is left behind.
 
     Raises:
-        OutputError: If it can't be written; nothing is left behind.
+        OutputError: If it can't be written.
     """
     folder = Path(root) / check_name(name)
     made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
@@ -87,12 +75,16 @@ def publish(
         _remove_debris(folder)
         with _building_directory(folder) as building:
             for file, data in files.items():
-                _write(building / file, data)
+                with (building / file).open("xb") as opened:
+                    opened.write(data)
+                    flush_file(opened)
             flush_folder(building)
             before_rename()
             version = _take_next_number(building, folder)
     except BaseException as error:  # interrupts included
-        _remove_empty(made)
+        for place in made:
+            with contextlib.suppress(OSError):  # it is not empty
+                place.rmdir()
         if isinstance(error, OSError) and not isinstance(error, OutputError):
             raise _unwritable(folder, error.strerror or str(error)) from error
         raise
@@ -100,13 +92,6 @@ def publish(
     for place in (folder, *(place.parent for place in made)):
         flush_folder(place)
     return version
-
-
-def _remove_empty(made: list[Path]) -> None:
-    """Remove folders that a failed publication made, if they are empty."""
-    for place in made:
-        with contextlib.suppress(OSError):
-            place.rmdir()
 
 
 def _take_next_number(building: Path, folder: Path) -> Path:
@@ -119,8 +104,9 @@ def _take_next_number(building: Path, folder: Path) -> Path:
             building.rename(version)
         except OSError:
             # A network file system may report a failure for a rename that succeeded.
-            if _is_same(version, own):
-                return version
+            with contextlib.suppress(OSError):
+                if os.path.samestat(version.lstat(), own):
+                    return version
             # Another writer or a dangling link has that number; anything else is an error.
             if not os.path.lexists(version):
                 raise
@@ -133,27 +119,12 @@ def _take_next_number(building: Path, folder: Path) -> Path:
     )
 
 
-def _is_same(place: Path, own: os.stat_result) -> bool:
-    """Tell whether `place` is the directory that was built."""
-    try:
-        found = place.lstat()
-    except OSError:
-        return False
-    return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
-
-
 def _unwritable(folder: Path, reason: str) -> OutputError:
     return OutputError(
         f"cannot publish in {folder}: {reason}",
         code="cannot-write",
         hint="nothing was published; give a folder with room that you may write to: --output DIR",
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        flush_file(file)
 
 
 @contextlib.contextmanager
@@ -172,8 +143,8 @@ def _building_directory(folder: Path) -> Iterator[Path]:
 def _remove_debris(folder: Path) -> None:
     """Remove the hidden directories in `folder` whose publishers have ended.
 
-    Each is renamed first. If its publisher is still alive, on a machine whose locks are invisible
-    here, the publisher's own rename then fails, so that no incomplete version appears.
+    Each is renamed first. If its publisher is alive, on a machine whose locks are invisible here,
+    its own rename then fails, so that no incomplete version appears.
     """
     if fcntl is None:
         return

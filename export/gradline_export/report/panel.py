@@ -1,14 +1,15 @@
-"""The report's panel: a field for each column, and predictions as a person types.
+"""How a report lets people use the model: a panel to try it in, and examples of code.
 
-It is the server's component (`panel.html` of the runtime) with the frozen W and b. The page
-computes x @ W.T + b in float64 from inputs rounded as the graph's are, well within the rounding
-bound of any host. Least squares adds intervals around the float64 prediction, as in
-`gradline_export.freeze.intervals`.
+The panel is the server's component (`panel.html` of the runtime) with the frozen W and b: a field
+for each column, and predictions as a person types. The page computes x @ W.T + b in float64 from
+inputs rounded as the graph's are, well within the rounding bound of any host. Least squares adds
+intervals around the float64 prediction, as in `gradline_export.freeze.intervals`.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -19,14 +20,14 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from gradline.columns.encoding import expand
 from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
 from gradline.terminal.printable import for_page
-from gradline_trainer.descent.problem import state_problem
-from gradline_trainer.moments.moments import Moments
+from gradline_export.freeze.intervals import whitening_of
+from gradline_export.freeze.manifest import leverage_factor
 from gradline_trainer.result import Fit
-from gradline_trainer.statistics.whitening import Whitening
 
 LEVEL = 0.95  # the component says so
 MOST_FEATURES = 100  # with intervals: the factor has a number for each pair of features
@@ -36,19 +37,13 @@ INTERVAL = (
 )
 MOST_NUMBERS = 40_000  # of W, about 0.8 MB
 MOST_LETTERS = 2_500_000  # of the panel's data
+WRITTEN = 40  # values in an example of code
 
 
 def panel(
     fit: Fit, manifest: Mapping[str, Any], weights: NDArray[Any], bias: NDArray[Any]
 ) -> Markup:
-    """Write the report's section in which people try the model.
-
-    Args:
-        fit: The fit.
-        manifest: The manifest; its list of files is not needed.
-        weights: W as frozen, shape (k, d).
-        bias: b as frozen, shape (k,).
-    """
+    """Write the report's section to try the model in, with W (k, d) and b (k,) as frozen."""
     too_many = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
     if weights.size > MOST_NUMBERS:
         return _section(None, too_many)
@@ -93,32 +88,19 @@ def render(template: str, filters: Mapping[str, Callable[..., Any]], **values: A
 
 
 def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute what the page needs for intervals.
-
-    Raises:
-        RefusedError: If the fit has none.
-    """
-    d = len(fit.features)
-    if d > MOST_FEATURES:
-        raise RefusedError(
-            f"{count(d, 'feature')} would make the page too large", code="no-intervals"
-        )
+    """Compute what the page needs for intervals; refuse if the fit has none."""
+    if len(fit.features) > MOST_FEATURES:
+        raise _refused(f"{count(len(fit.features), 'feature')} would make the page too large")
     if fit.options.robust is not None:
-        raise RefusedError(
-            "robust standard errors do not assume that all rows have the same variance",
-            code="no-intervals",
-        )
+        raise _refused("robust standard errors do not assume that all rows have the same variance")
     summary = fit.summary(LEVEL)
     deviations = [found.residual_sd for found in summary.targets.values()]
     if summary.residual_dof < 1 or not any(deviations):
-        raise RefusedError(
-            f"the {count(summary.rows, 'row')} leave no error to estimate from",
-            code="no-intervals",
-        )
+        raise _refused(f"the {count(summary.rows, 'row')} leave no error to estimate from")
     with needs_extra():
         from scipy.special import stdtrit
     return {
-        "leverage": data.get("leverage") or _leverage(fit),
+        "leverage": data.get("leverage") or leverage_factor(whitening_of(fit), len(fit.features)),
         "interval": {
             "reach": [
                 s and s * float(stdtrit(summary.residual_dof, (1 + LEVEL) / 2)) for s in deviations
@@ -129,11 +111,45 @@ def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _leverage(fit: Fit) -> dict[str, Any]:
-    """Compute a row's leverage factor, which the manifest has only for few features."""
-    assert isinstance(fit.moments, Moments)  # noqa: S101 - else there are no statistics
-    d = len(fit.features)
-    problem = state_problem(fit.moments, d, fit.options)
-    whitening = Whitening.of(fit.moments, problem, fit.exact)
-    factor = whitening.triangular_factor(d)
-    return {"least": whitening.least, "factor": [factor[j, j:].tolist() for j in range(d)]}
+def _refused(why: str) -> RefusedError:
+    return RefusedError(why, code="no-intervals")
+
+
+def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
+    """Write an example in each language: predict a row of means and first levels."""
+    name, columns = manifest["name"], fit.columns.inputs
+    means = [
+        0.0 if c.levels else float(f"{manifest['columns'][c.name]['mean']:.4g}") for c in columns
+    ]
+    pairs = list(zip(columns, means, strict=True))[:WRITTEN]
+    row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
+    more = ", …" * (len(columns) > len(row))
+    values = expand(np.array([means]), columns)[0, :WRITTEN].tolist()
+    shape = [1, len(fit.features)]
+    dtype = manifest["schema"]["dtype"]
+    array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
+    numbers = ", ".join(map(repr, values)) + ", …" * (shape[1] > len(values))
+    tensor = f'"name": "x", "shape": {shape}, "datatype": "{dtype.replace("float", "FP")}"'
+    body = f'{{"inputs": [{{{tensor}, "data": [{numbers}]}}]}}'
+    mapping = _visible(json.dumps(row, ensure_ascii=False)[:-1] + more + "}")
+    return {
+        "Command line": f"gradline predict {shlex.quote(f'artifacts/{name}')} new.csv",
+        "Python": (
+            f'import gradline\nmodel = gradline.load("artifacts/{name}")\nmodel.predict({mapping})'
+        ),
+        "JavaScript": (
+            'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
+            'const session = await InferenceSession.create("model.onnx");\n'
+            f'const x = new Tensor("{dtype}", {array}.of({numbers}), {shape});\n'
+            "const { y } = await session.run({ x });"
+        ),
+        "HTTP": (
+            f"gradline serve {shlex.quote(f'artifacts/{name}')}\n"
+            f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {shlex.quote(body)}"
+        ),
+    }
+
+
+def _visible(code: str) -> str:
+    """Escape characters in Python code that are invisible or change the direction of text."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in code)

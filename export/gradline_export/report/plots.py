@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradline.formatting import isolated, number, scientific
-from gradline_export.report.svg import ACCENT, LINE, TEXT, WARN, draw
+from gradline_export.report.svg import ACCENT, LINE, TEXT, WARN, plot_as_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,8 @@ def loss_plot(history: Sequence[float], optimum: float | None) -> Markup:
     """Plot the loss by epoch on a logarithmic scale, with the lowest possible loss as a line."""
 
     def paint(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         losses = _decades(history)
         marker = "o" if len(history) <= 30 else ""
         axes.plot(range(1, len(history) + 1), losses, color=ACCENT, marker=marker, markersize=4)
@@ -39,11 +41,12 @@ def loss_plot(history: Sequence[float], optimum: float | None) -> Markup:
             least = math.log10(optimum)
             axes.axhline(least, color=WARN, linestyle="--", linewidth=1)
             shown = np.append(losses, least)
-        _whole_ticks(axes, len(history))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.set_xlim(0.5, len(history) + 0.5)
         _decade_ticks(axes, shown)
         axes.set(xlabel="epoch", ylabel="loss")
 
-    return draw("loss", "The loss of each epoch, on a logarithmic scale", paint)
+    return plot_as_svg("loss", "The loss of each epoch, on a logarithmic scale", paint)
 
 
 def prediction_plot(name: str, target: str, actual: Array, predicted: Array) -> Markup:
@@ -58,9 +61,9 @@ def prediction_plot(name: str, target: str, actual: Array, predicted: Array) -> 
         axes.plot(ends, ends, color=WARN, linestyle="--", linewidth=1)
         _cloud(axes, x, y)
         axes.set(xlim=ends, ylim=ends)
-        axes.set(xlabel=f"actual {_of(target, decade)}", ylabel="predicted")
+        axes.set(xlabel=f"actual {_short(target)}{_times(decade)}", ylabel="predicted")
 
-    return draw(name, f"Predicted against actual values of {target}", paint)
+    return plot_as_svg(name, f"Predicted against actual values of {target}", paint)
 
 
 def residual_plot(name: str, target: str, actual: Array, predicted: Array) -> Markup:
@@ -70,9 +73,11 @@ def residual_plot(name: str, target: str, actual: Array, predicted: Array) -> Ma
         wide, high = _decade(predicted), _decade(actual - predicted)
         axes.axhline(0, color=WARN, linestyle="--", linewidth=1)
         _cloud(axes, predicted / wide, (actual - predicted) / high)
-        axes.set(xlabel=f"predicted {_of(target, wide)}", ylabel=f"residual{_times(high)}")
+        axes.set(
+            xlabel=f"predicted {_short(target)}{_times(wide)}", ylabel=f"residual{_times(high)}"
+        )
 
-    return draw(name, f"Residuals of {target} over predicted values", paint)
+    return plot_as_svg(name, f"Residuals of {target} over predicted values", paint)
 
 
 def coefficient_plot(
@@ -82,14 +87,9 @@ def coefficient_plot(
     values: Sequence[float],
     reaches: Sequence[float | None],
 ) -> Markup:
-    """Plot standardized coefficients, the first at the top, with their intervals.
+    """Plot standardized coefficients, the first at the top, with half the width of their intervals.
 
-    Args:
-        name: The plot's, unique in the page.
-        target: The target's name.
-        features: The features' names.
-        values: In deviations of the target per deviation of the feature.
-        reaches: Half the width of each interval, or None.
+    The unit is deviations of the target per deviation of the feature.
     """
 
     def paint(axes: Axes) -> None:
@@ -105,7 +105,7 @@ def coefficient_plot(
 
     known = any(reach is not None for reach in reaches)
     title = f"Standardized coefficients of {target}{', with confidence intervals' * known}"
-    return draw(name, title, paint, height=70 + 18 * len(values))
+    return plot_as_svg(name, title, paint, height=70 + 18 * len(values))
 
 
 def correlation_plot(names: Sequence[str], correlations: Array) -> Markup:
@@ -135,7 +135,7 @@ def correlation_plot(names: Sequence[str], correlations: Array) -> Markup:
             spine.set_visible(False)
 
     side = 150 + max(18 * p, 90)
-    return draw("correlations", "Correlations of the columns", paint, side, side)
+    return plot_as_svg("correlations", "Correlations of the columns", paint, side, side)
 
 
 def ridge_plot(path: Mapping[str, Any]) -> Markup:
@@ -151,7 +151,7 @@ def ridge_plot(path: Mapping[str, Any]) -> Markup:
         _decade_ticks(axes, penalties, "x")
         axes.set(xlabel="penalty", ylabel="error")
 
-    return draw("ridge", "Cross-validated error by ridge penalty", paint)
+    return plot_as_svg("ridge", "Cross-validated error by ridge penalty", paint)
 
 
 def _cloud(axes: Axes, x: Array, y: Array) -> None:
@@ -206,8 +206,12 @@ def _decade_ticks(axes: Axes, shown: Array, which: str = "y") -> None:
         ticks = np.linspace(low, high, 4).tolist()
     plain = all(math.floor(tick) in PLAIN for tick in ticks)
     texts = [number(10.0**tick) if plain else _power(tick) for tick in ticks]
-    (axes.set_yticks if which == "y" else axes.set_xticks)(ticks, texts)
-    (axes.set_ylim if which == "y" else axes.set_xlim)(*limits)
+    if which == "x":
+        axes.set_xticks(ticks, texts)
+        axes.set_xlim(*limits)
+    else:
+        axes.set_yticks(ticks, texts)
+        axes.set_ylim(*limits)
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
@@ -225,13 +229,6 @@ def _power(tick: float) -> str:
     return f"{10 ** (tick - decade):.3g}e{decade}"
 
 
-def _whole_ticks(axes: Axes, epochs: int) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    axes.set_xlim(0.5, epochs + 0.5)
-
-
 def _decade(values: Array) -> float:
     """Choose the power of ten to divide by if numbers are long to write."""
     most = float(np.abs(values).max(initial=0.0))
@@ -241,10 +238,6 @@ def _decade(values: Array) -> float:
 
 def _times(decade: float) -> str:
     return "" if decade == 1 else f" (×{scientific(decade, 0)})"
-
-
-def _of(target: str, decade: float) -> str:
-    return f"{_short(target)}{_times(decade)}"
 
 
 def _short(name: str) -> str:

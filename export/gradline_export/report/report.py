@@ -27,9 +27,9 @@ from gradline.formatting import (
     reached,
     to_error,
 )
-from gradline.presentation.selection import Shown, scales, worst_first
-from gradline.presentation.statistics import criterion
-from gradline_export.report.panel import panel, render
+from gradline.presentation.selection import Shown, scales
+from gradline.presentation.statistics import criterion, r_squared
+from gradline_export.report.panel import examples_of_use, panel, render
 from gradline_export.report.plots import (
     POINTS,
     coefficient_plot,
@@ -39,7 +39,6 @@ from gradline_export.report.plots import (
     residual_plot,
     ridge_plot,
 )
-from gradline_export.report.usage import examples_of_use
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import MOST_FEATURES
@@ -53,14 +52,7 @@ LISTED = 3_000  # coefficients in the list of all
 def to_report(
     manifest: Mapping[str, Any], fit: Fit, weights: NDArray[Any], bias: NDArray[Any]
 ) -> bytes:
-    """Write the page; the same run gives the same bytes.
-
-    Args:
-        manifest: The manifest, with the files made so far.
-        fit: The fit.
-        weights: W as frozen, shape (k, d).
-        bias: b as frozen, shape (k,).
-    """
+    """Write the page, with W (k, d) and b (k,) as frozen; the same run gives the same bytes."""
     scale = scales(manifest["columns"], fit.features, fit.targets)
     with np.errstate(all="ignore"):
         scaled = fit.weights.numpy() * scale
@@ -68,62 +60,55 @@ def to_report(
     shown = Shown.targets_of(manifest, fit.targets)
     importance = _by_size(np.abs(standardized[shown]).max(axis=0))
     statistics, undefined = _statistics(manifest, fit)
-    training = manifest["training"]
+    ridge_path = manifest["training"]["ridge_path"]
     optimum = fit.optimality.rmse_at_optimum
     least = None if optimum is None else optimum**2
     tried = panel(fit, manifest, weights, bias)
+    shown_targets = [fit.targets[k] for k in shown]
     page = render(
         "report.html.jinja",
         FILTERS,
         policy=_policy(tried),
         manifest=manifest,
-        name=manifest["name"],
-        features=fit.features,
-        targets=fit.targets,
         count=count,
+        float32_error=float32_error,
         equations=equation_lines(
             equation_sides(
                 weights[shown],
                 bias[shown],
                 fit.features,
-                [fit.targets[k] for k in shown],
+                shown_targets,
                 standardized[shown],
                 isolated,
             )
         ),
         panel=tried,
         loss=loss_plot(fit.history, least),
-        optimum=optimum,
         doubt=in_doubt(fit.supposed),
         least=least,
         reached=reached(manifest["certificates"]["optimality"]),
-        scored=_scored(manifest, fit.targets),
-        ridged=fit.options.ridge != 0,
-        unmeasured=_why_no_leverage(fit),
+        scored=[fit.targets[k] for k in Shown.targets_of(manifest, fit.targets, LINES)],
+        measured=fit.leverage is not None,
+        measurable=MOST_FEATURES,
         clouds=_clouds(fit, shown),
-        shown=[fit.targets[k] for k in shown],
+        shown=shown_targets,
         undefined=undefined,
         weighted=bool(statistics and statistics["weighted"]),
-        robust=fit.options.robust,
         sections=_sections(fit, shown, scale, standardized, statistics),
         further=max(len(fit.features) - SHOWN_FEATURES, 0),
         weights=weights.T.tolist() if weights.size <= LISTED else None,
         bias=bias.tolist(),
         ranges=[fit.features[j] for j in importance[:SHOWN_FEATURES]],
         **_correlations(fit, importance, shown),
-        ridge=training["ridge_path"] and chosen_ridge(training["ridge_path"]),
-        ridge_curve=training["ridge_path"] and ridge_plot(training["ridge_path"]),
-        float32=_float32(manifest),
+        ridge=ridge_path and chosen_ridge(ridge_path),
+        ridge_curve=ridge_path and ridge_plot(ridge_path),
         use=examples_of_use(manifest, fit),
     )
     return page.encode()
 
 
 def _policy(panel: str) -> str:
-    """Make the page's policy: nothing is loaded, and only the panel's own scripts run.
-
-    Each script is named by its hash (https://www.w3.org/TR/CSP3/).
-    """
+    """Allow the panel's own scripts alone, by their hashes (https://www.w3.org/TR/CSP3/)."""
     scripts = re.findall(r"<script>(.*?)</script>", panel, re.DOTALL)
     hashes = [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     allowed = " ".join(f"'sha256-{found}'" for found in hashes) or "'none'"
@@ -135,24 +120,6 @@ def _policy(panel: str) -> str:
 
 def _by_size(values: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.argsort(-np.abs(values), kind="stable")
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.6f}"
-
-
-def _scored(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
-    """Choose the targets in the tables of metrics: all, or those predicted worst, worst first."""
-    if len(targets) <= LINES:
-        return list(targets)
-    return [targets[k] for k in worst_first(manifest, targets)[:LINES]]
-
-
-def _why_no_leverage(fit: Fit) -> str:
-    """Say why the manifest has no leverage; see `leverage_record`."""
-    if fit.leverage is None:
-        return f"leverage is computed for up to {MOST_FEATURES} features"
-    return "the features' ranges are unknown, because rows were subtracted from the moments"
 
 
 def _isolated(name: str) -> Markup:
@@ -192,7 +159,9 @@ def _sections(
             row = {"term": fit.features[j], "weight": weights[k, j], "scaled": standardized[k, j]}
             row |= {name: known[name][j] for name in _BY_TERM if name in known}
             row["vif"] = statistics["vif"][j] if statistics else None
-            row["reach"] = _reach(row, scale[k, j])
+            row["reach"] = None  # half the width of the standardized coefficient's interval
+            if row.get("upper") is not None and np.isfinite(scale[k, j]):
+                row["reach"] = float((row["upper"] - row["weight"]) * scale[k, j])
             rows.append(row)
         if fit.options.bias:
             row = {"term": "bias", "weight": bias[k], "scaled": None, "vif": None}
@@ -210,13 +179,6 @@ def _sections(
 
 
 _BY_TERM = ("standard_error", "t", "p", "lower", "upper")
-
-
-def _reach(row: Mapping[str, Any], scale: float) -> float | None:
-    """Compute half the width of a standardized coefficient's interval."""
-    if row.get("upper") is None or not np.isfinite(scale):
-        return None
-    return float((row["upper"] - row["weight"]) * scale)
 
 
 def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
@@ -240,38 +202,26 @@ def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
 
 
 def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) -> dict[str, Any]:
-    """Draw the map of correlations, or None, and list which columns it shows.
-
-    It shows the most important features, and all targets if there is room, else the shown ones.
-    """
+    """Draw the map of correlations, or None, and list which columns it shows."""
     if not isinstance(fit.moments, Moments):
         return {"correlations": None}
     d, k = len(fit.features), len(fit.targets)
     features = sorted(importance[:IN_PLOT].tolist())
-    targets = list(range(k)) if len(features) + k <= 2 * IN_PLOT else list(shown)
+    # All targets if there is room, else the shown ones.
+    targets = range(k) if len(features) + k <= 2 * IN_PLOT else shown
     chosen = [*features, *(d + t for t in targets)]
     comoment = fit.moments.comoment[np.ix_(chosen, chosen)]
     root = np.sqrt(comoment.diagonal())
     with np.errstate(all="ignore"):
         found = comoment / root / root[:, None]
     names = [*fit.features, *fit.targets]
-    return {
-        "correlations": correlation_plot([names[j] for j in chosen], np.clip(found, -1, 1)),
-        "correlated": [
-            f"{len(some)} of {total} {which}"
-            for some, total, which in (
-                (features, d, "features, the most important"),
-                (targets, k, "targets, those predicted worst"),
-            )
-            if len(some) < total
-        ],
-    }
-
-
-def _float32(manifest: Mapping[str, Any]) -> str:
-    found = manifest["certificates"]["float32"]
-    said = float32_error(found["error"], found["target"], found["limit"], found["column"])
-    return f"The float32 certificate {found['verdict']}: {said}."
+    correlated = []
+    if len(features) < d:
+        correlated.append(f"{len(features)} of {d} features, the most important")
+    if len(targets) < k:
+        correlated.append(f"{len(targets)} of {k} targets, those predicted worst")
+    plot = correlation_plot([names[j] for j in chosen], np.clip(found, -1, 1))
+    return {"correlations": plot, "correlated": correlated}
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -280,5 +230,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "label": _isolated,
     "chance": chance,
     "criterion": criterion,
-    "share": _share,
+    "share": r_squared,
 }

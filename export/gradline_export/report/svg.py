@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 # Placeholders that `_inline` replaces by the page's colours.
 TEXT, QUIET, LINE = "#010101", "#020202", "#030303"
 ACCENT, WARN = "#040404", "#050505"
-COLOURS = {
-    TEXT: "text",
-    QUIET: "quiet",
-    LINE: "line",
-    ACCENT: "accent",
-    WARN: "warn",
-}
+COLOURS = {TEXT: "text", QUIET: "quiet", LINE: "line", ACCENT: "accent", WARN: "warn"}
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
@@ -55,17 +49,12 @@ POINTS = 72  # per inch
 DRAWING = Lock()  # matplotlib's settings are global
 
 
-def draw(
+def plot_as_svg(
     name: str, title: str, paint: Callable[[Axes], None], width: float = 320, height: float = 230
 ) -> Markup:
-    """Draw a plot as an element of a page; the same plot gives the same bytes.
+    """Make a plot an element of a page, of this size in pixels; the same plot gives the same bytes.
 
-    Args:
-        name: Prefix of the plot's identifiers, unique in the page.
-        title: Description for screen readers.
-        paint: Draws into the axes.
-        width: In pixels, before scaling.
-        height: Likewise.
+    `name` is unique in the page and starts the plot's identifiers; screen readers say the title.
     """
     with needs_extra():
         from matplotlib import rc_context, rcdefaults, rcParams
@@ -77,8 +66,7 @@ def draw(
         warnings.simplefilter("ignore")
         rcdefaults()  # ignore the user's matplotlibrc
         rcParams.update(STYLE)
-        size = (width / POINTS, height / POINTS)
-        figure = Figure(size, POINTS, layout="constrained")
+        figure = Figure((width / POINTS, height / POINTS), POINTS, layout="constrained")
         paint(figure.subplots())
         # `savefig` would draw twice.
         canvas: Any = FigureCanvasSVG(figure)

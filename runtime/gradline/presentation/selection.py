@@ -67,11 +67,13 @@ class Shown:
         return cls(scaled, targets, min(most, d))
 
     @staticmethod
-    def targets_of(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:
+    def targets_of(
+        manifest: Mapping[str, Any], targets: Sequence[str], most: int = MOST_TARGETS
+    ) -> list[int]:
         """Select the indices of the targets: all, or those predicted worst, worst first."""
-        if len(targets) <= MOST_TARGETS:
+        if len(targets) <= most:
             return list(range(len(targets)))
-        return worst_first(manifest, targets)[:MOST_TARGETS]
+        return worst_first(manifest, targets)[:most]
 
     def features_of(self, target: int) -> list[int]:
         """Select a target's features: all in order, or those that weigh most, largest first."""
