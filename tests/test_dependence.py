@@ -315,7 +315,7 @@ def test_fast_arithmetic_limits_its_claims_to_the_columns_it_judged_independent(
     assert found.supposed == ["x1"]
     assert found.optimality.weights_error is None
     assert found.warnings[1] == (
-        "a threshold decided that 'x1' is linearly dependent: what is said of the optimum holds "
+        "a threshold decided that 'x1' is linearly dependent: claims about the optimum hold "
         "only for the other features; --arithmetic exact decides it from the rows"
     )
     frozen = freeze(found, "doubt")

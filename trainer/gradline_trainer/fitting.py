@@ -109,9 +109,7 @@ def fit(
             note = uncut(check_shareable(source, chosen))
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
+        reader = RowReader(source, columns, chosen)
         if columns.categories or chosen.missing == "mean":
-            source, columns = learn_encoding(
-                source, columns, chosen, max_categories, report, workers
-            )
-        walk = Walk(RowReader(source, columns, chosen), report, workers)
-        return learn(walk, chosen, report, keep_moments=keep_moments)
+            reader = learn_encoding(reader, max_categories, report, workers)
+        return learn(Walk(reader, report, workers), chosen, report, keep_moments=keep_moments)

@@ -140,10 +140,10 @@ def matrix_of(values: Any, what: str) -> Any:
         raise InputError(
             f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
         )
-    if is_sparse(values) and what == "X":
-        matrix = values if values.ndim != 2 else values.tocsr()
-    elif isinstance(values, np.ndarray) and values.dtype.kind != "O":
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         matrix = np.asarray(values)  # not a subclass, such as np.matrix
+    elif is_sparse(values) and what == "X":
+        matrix = values.tocsr() if values.ndim == 2 else values
     else:
         refuse_sparse(values, what)
         matrix = _array_of(values, what)

@@ -19,7 +19,7 @@ from gradline.columns.encoding import Column, in_order
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Columns, TrainingTable
+from gradline_trainer.rows.columns import TrainingTable
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
 from gradline_trainer.rows.sharding import each_share
@@ -84,15 +84,11 @@ class Tally:
 
 
 def learn_encoding(
-    table: TrainingTable,
-    columns: Columns,
-    options: Options,
-    max_categories: int,
-    report: Progress,
-    engine: Engine | None,
-) -> tuple[TrainingTable, Columns]:
-    """Learn levels and fill values; return the table and the columns that use them."""
-    tallies = _tally(RowReader(table, columns, options), max_categories, report, engine)
+    reader: RowReader, max_categories: int, report: Progress, engine: Engine | None
+) -> RowReader:
+    """Learn levels and fill values; return a reader whose table and columns use them."""
+    table, columns, options = reader.table, reader.columns, reader.options
+    tallies = _tally(reader, max_categories, report, engine)
     inputs = []
     for column in columns.inputs:
         if column.kind == "category":
@@ -102,7 +98,7 @@ def learn_encoding(
         inputs.append(column)
     _check_names(inputs, table)
     known = {c.name: _finder(c.levels) for c in inputs if c.kind == "category"}
-    return table.with_categories(known), replace(columns, inputs=inputs)
+    return RowReader(table.with_categories(known), replace(columns, inputs=inputs), options)
 
 
 def _tally(

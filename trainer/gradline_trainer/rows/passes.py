@@ -36,7 +36,7 @@ def expect(report: Progress, stage: str, count: int) -> None:
 
 
 class Mergeable(Protocol):
-    """A statistic of some rows that can be merged with that of later rows."""
+    """A statistic of rows that merges with the same statistic of later rows."""
 
     def merge(self, other: Self) -> Self:
         """Compute the statistic of both sets of rows."""

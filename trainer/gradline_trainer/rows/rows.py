@@ -20,15 +20,6 @@ from gradline_trainer.rows.columns import Columns, TrainingTable
 from gradline_trainer.rows.dealing import dealt_folds, held_out_rows
 
 Array = NDArray[np.float64]
-FAULTS = {  # the error code and the hint for each kind
-    "missing": ("missing-value", "--missing drop leaves such rows out"),
-    "no category": (
-        "missing-value",
-        "categories have no mean: use --missing drop, or write a word in its place",
-    ),
-    "infinite": ("infinite-value", "correct or remove these rows"),
-    "negative": ("bad-weight", "sample weights must be 0 or more"),
-}
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Rows:
     split: int  # d
     weights: Array | None = None  # (n,); None if each is 1
     folds: NDArray[np.intp] | None = None  # each row's fold, (n,)
-    first: int = 0  # how many rows, training or held out like these, come before
+    first: int = 0  # how many rows of the same kind come before these
 
     @cached_property
     def values(self) -> Array:
@@ -104,7 +95,7 @@ class Counts:
     """What a pass over the rows has counted."""
 
     blocks: int = 0
-    read: int = 0  # rows, as the next three
+    read: int = 0  # rows
     dropped: int = 0
     held_out: int = 0
     training: int = 0  # rows of positive weight
@@ -127,7 +118,7 @@ class RowReader:
     table: TrainingTable
     columns: Columns
     options: Options
-    block_rows: int | None = None  # to read at a time, at least 100; None for the table's own
+    block_rows: int | None = None  # to read at a time, ≥ 100; None for the table's own
     counts: Counts = field(default_factory=Counts)  # of the latest pass
     before: Counts = field(default_factory=Counts)  # of the rows before this shard
 
@@ -160,7 +151,15 @@ class RowReader:
             what, column = next(iter(faults))
             fault = faults[what, column]
             others = sum(kind == what for kind, _ in faults) - 1
-            code, hint = FAULTS[what]
+            code, hint = {
+                "missing": ("missing-value", "--missing drop leaves such rows out"),
+                "no category": (
+                    "missing-value",
+                    "categories have no mean: use --missing drop, or write a word in its place",
+                ),
+                "infinite": ("infinite-value", "correct or remove these rows"),
+                "negative": ("bad-weight", "sample weights must be 0 or more"),
+            }[what]
             raise InputError(
                 f"the column {column!r} has "
                 f"{count(fault.count, what.replace('no category', 'missing') + ' value')}, "
@@ -232,7 +231,7 @@ class RowReader:
         return complete
 
     def _unfilled(self, missing: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
-        """Find the missing values that a mean cannot fill: those of targets and weights."""
+        """Find the missing targets and weights, which a mean cannot fill."""
         d, categories = len(self.columns.inputs), self.columns.categories
         self._note("no category", missing[:, categories], categories, block)
         unfilled = missing.copy()

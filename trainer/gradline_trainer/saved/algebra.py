@@ -191,5 +191,5 @@ def _not_a_part(why: str) -> InputError:
     return InputError(
         f"the rows to subtract are not among the whole's: {why}",
         code="no-part",
-        hint="give the moments of all the rows first, then those of some of the same rows",
+        hint="give the moments of all the rows first, then the moments of some of these rows",
     )

@@ -44,15 +44,15 @@ def _refuse_row_options(options: Options, of_rows: Mapping[str, Any]) -> None:
     given |= {name: value for name, value in need_rows.items() if getattr(options, name) == value}
     if options.gradient_source == "rows" and options.gradient != "rows":
         raise InputError(
-            "preconditioning = 'none' takes its gradient from the rows, which saved moments have "
-            "not",
+            "preconditioning = 'none' takes its gradient from the rows, which saved moments do not "
+            "have",
             code="needs-rows",
             hint="add --gradient moments: the same loss and gradient, from the moments",
         )
     for name, value in given.items():
         option = f"--{name.replace('_', '-')}"
         raise InputError(
-            f"{name} = {value!r} needs the rows, which saved moments have not",
+            f"{name} = {value!r} needs the rows, which saved moments do not have",
             code="needs-rows",
             hint=f"leave {option} out, or train from the table",
         )
@@ -64,8 +64,8 @@ def _folds(saved: SavedMoments, asked: int | None) -> int:
         raise InputError(
             "ridge = 'auto' needs the moments of folds, which were not saved",
             code="no-folds",
-            hint="save the moments of a run with --ridge auto, or give a number; what was "
-            "subtracted from has none",
+            hint="save the moments of a run with --ridge auto, or give a number; a "
+            "subtraction keeps no folds",
         )
     if asked not in (found, None):
         raise InputError(

@@ -139,8 +139,8 @@ def _supposition(names: list[str], exact: ExactSolution | None) -> str:
     way = "; --arithmetic exact decides it from the rows" if exact is None else ""
     return (
         f"a threshold decided that {and_more(list(map(repr, names)))} "
-        f"{'is' if len(names) == 1 else 'are'} linearly dependent: what is said of the optimum "
-        f"holds only for the other features{way}"
+        f"{'is' if len(names) == 1 else 'are'} linearly dependent: claims about the optimum "
+        f"hold only for the other features{way}"
     )
 
 

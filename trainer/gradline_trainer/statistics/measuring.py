@@ -24,7 +24,7 @@ from gradline_trainer.statistics.robust import Robust, measure_robust, robust_wa
 from gradline_trainer.statistics.whitening import Leverage, measure_leverage
 
 Array = NDArray[np.float64]
-MOST_ROWS = 1 << 16  # of which residuals are kept
+MOST_ROWS = 1 << 16  # limits of the residuals that are kept
 MOST_NUMBERS = 1 << 19
 FEW = 1 << 22  # numbers; a further pass over so many takes little time
 
@@ -99,8 +99,11 @@ def measure(
     metrics, residuals = _measure_errors(source, moments, problem, solution, options)
     columns, counts = source.columns, source.counts
     if isinstance(moments, ColumnMoments):
+        assert isinstance(source, Walk)  # noqa: S101 - saved moments are co-moments
         warnings = advise_on_wide(columns, counts, moments, problem, solution, options)
-        return Measured(metrics, residuals, warnings, partial_sums=_sum_partially(source, solution))
+        of = partial(PartialSums.of, weights=solution.weights, bias=solution.bias)
+        partial_sums = source.total(Pass(of, source.chunk_rows))
+        return Measured(metrics, residuals, warnings, partial_sums=partial_sums)
     assert isinstance(problem, Problem)  # noqa: S101 - co-moments state one
     warnings = advise(columns, counts, moments, problem, solution, options)
     if ridge_path:
@@ -113,14 +116,6 @@ def measure(
             warnings += robust_warnings(robust) if robust else []
     leverage = measure_leverage(rows, moments, problem, solution.exact)
     return Measured(metrics, residuals, warnings, robust, leverage)
-
-
-def _sum_partially(source: Walk | SavedMoments, solution: Solution) -> PartialSums | None:
-    """Gather what the float32 certificate needs of a wide table's rows."""
-    if not isinstance(source, Walk):
-        return None
-    of = partial(PartialSums.of, weights=solution.weights, bias=solution.bias)
-    return source.total(Pass(of, source.chunk_rows))
 
 
 def _measure_errors(
@@ -192,9 +187,7 @@ class ResidualSums:
     def merge(self, other: ResidualSums) -> ResidualSums:
         """Add the sums of later rows."""
         return ResidualSums(
-            self.total + other.total,
-            self.sums + other.sums,
-            self.residuals.merge(other.residuals),
+            self.total + other.total, self.sums + other.sums, self.residuals.merge(other.residuals)
         )
 
 
@@ -206,12 +199,7 @@ def _product(a: Array, b: Array) -> Array:
 
 
 def metrics_over_rows(
-    walk: Walk,
-    weights: Array,
-    bias: Array,
-    centre: Array,
-    *,
-    held_out: bool = False,
+    walk: Walk, weights: Array, bias: Array, centre: Array, *, held_out: bool = False
 ) -> tuple[list[Metrics], Residuals]:
     """Measure each target in a pass over the rows, and keep the residuals of some of them.
 
