@@ -100,7 +100,7 @@ def _on_dependent(dependent: list[int], columns: Columns, options: Options) -> l
         return [f"{said}their weight is 0: {names}"]
     return [
         f"{said}many weights fit equally well: {names}; these have the least "
-        "norm (--dependent drop sets the named features' weights to 0)"
+        "norm (--dependent drop sets the weights of the named features to 0)"
     ]
 
 
