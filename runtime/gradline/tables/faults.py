@@ -151,13 +151,13 @@ def _odd_value(found: dict[str, Any], place: str) -> InputError | None:
             continue
         if is_large_integer(value.text):
             return large_integer(column, value.text, place)
-        found_there = f"the column {column!r} holds {value.text} in {place}"
+        holding = f"the column {column!r} holds {value.text} in {place}"
         if value.text.endswith(("NaN", "Infinity")):
-            fault = f"{found_there}, which JSON does not allow"
+            fault = f"{holding}, which JSON does not allow"
             hint = "write null for a missing value"
             return InputError(fault, code="unreadable-data", hint=hint)
         if math.isinf(float(value.text)):
-            fault = f"{found_there}, outside the range of float64"
+            fault = f"{holding}, outside the range of float64"
             hint = "correct it, or write null for a missing value"
             return InputError(fault, code="out-of-range", hint=hint)
     return None
