@@ -22,10 +22,9 @@ from gradline.errors import RefusedError, needs_extra
 from gradline.model import open_session
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import serialize
-from gradline_trainer.descent.problem import state_problem
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.result import Fit
-from gradline_trainer.statistics.whitening import Whitening
+from gradline_trainer.statistics.whitening import whitening_of
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 Array = NDArray[np.float64]
@@ -147,13 +146,6 @@ def interval_terms(fit: Fit) -> Intervals:
         np.array(errors) * np.sqrt(total / freedom),
         freedom,
     )
-
-
-def whitening_of(fit: Fit) -> Whitening:
-    """Compute the transform to the coordinates of the leverage, for a fit with co-moments."""
-    assert isinstance(fit.moments, Moments)  # noqa: S101 - wide tables have no intervals
-    problem = state_problem(fit.moments, len(fit.features), fit.options)
-    return Whitening.of(fit.moments, problem, fit.exact)
 
 
 def prove_intervals(terms: Intervals, data: bytes, rows: NDArray[Any], quantile: float) -> None:

@@ -19,7 +19,6 @@ from gradline_export.freeze.float32 import Float32Certificate
 from gradline_export.freeze.parity import HostParity
 from gradline_export.publish.fingerprints import sha256
 from gradline_trainer.result import Fit
-from gradline_trainer.statistics.whitening import Whitening
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 MOST_FEATURES = 300  # with statistics; a person would not look at more
@@ -203,17 +202,8 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
         "leverage": {
             "limit": float(f"{limit * (1 + UP):.9g}"),
             "rule": "3p/n beyond a single feature" if fit.leverage.largest is None else "largest",
-            **leverage_factor(whitening, d),
+            **whitening.record(d),
         }
-    }
-
-
-def leverage_factor(whitening: Whitening, features: int) -> dict[str, Any]:
-    """Record the factor from which a host computes a row's leverage, by rows of its triangle."""
-    factor = whitening.triangular_factor(features)
-    return {
-        "least": whitening.least,
-        "factor": [factor[j, j:].tolist() for j in range(features)],
     }
 
 

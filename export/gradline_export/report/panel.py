@@ -25,9 +25,8 @@ from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
 from gradline.terminal.printable import for_page
-from gradline_export.freeze.intervals import whitening_of
-from gradline_export.freeze.manifest import leverage_factor
 from gradline_trainer.result import Fit
+from gradline_trainer.statistics.whitening import whitening_of
 
 LEVEL = 0.95  # the component says so
 MOST_FEATURES = 100  # with intervals: the factor has a number for each pair of features
@@ -100,7 +99,7 @@ def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
     with needs_extra():
         from scipy.special import stdtrit
     return {
-        "leverage": data.get("leverage") or leverage_factor(whitening_of(fit), len(fit.features)),
+        "leverage": data.get("leverage") or whitening_of(fit).record(len(fit.features)),
         "interval": {
             "reach": [
                 s and s * float(stdtrit(summary.residual_dof, (1 + LEVEL) / 2)) for s in deviations

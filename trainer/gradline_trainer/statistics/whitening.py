@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradline_trainer.descent.coordinates import inverse_root
-from gradline_trainer.descent.problem import Problem
+from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.rows import Rows
+
+if TYPE_CHECKING:
+    from gradline_trainer.result import Fit
 
 Array = NDArray[np.float64]
 FEW = 1 << 21  # multiplications for the largest leverage: a fraction of a millisecond
@@ -60,6 +63,11 @@ class Whitening:
         factor = np.zeros((features, features))
         factor[np.ix_(self.active, self.active)] = np.linalg.qr(self.factor, mode="r")
         return factor
+
+    def record(self, features: int) -> dict[str, Any]:
+        """Record from what a host computes a row's leverage: the triangle's rows."""
+        factor = self.triangular_factor(features)
+        return {"least": self.least, "factor": [factor[j, j:].tolist() for j in range(features)]}
 
     @property
     def least(self) -> float:
@@ -105,3 +113,10 @@ def measure_leverage(
         squares = np.einsum("ij,ij->i", white, white)
         largest = max(largest, float(squares.max(initial=0.0)))
     return Leverage(whitening, largest + whitening.least)
+
+
+def whitening_of(fit: Fit) -> Whitening:
+    """Build the whitening transform of a fit with co-moments."""
+    assert isinstance(fit.moments, Moments)  # noqa: S101 - callers refuse wide tables
+    problem = state_problem(fit.moments, len(fit.features), fit.options)
+    return Whitening.of(fit.moments, problem, fit.exact)
