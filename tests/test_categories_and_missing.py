@@ -389,7 +389,7 @@ def test_summary_and_report_show_how_to_predict_by_the_tables_names(
     options = ["-t", "revenue", "--one-hot", "region", "--one-hot", "store", "--missing", "mean"]
     said = CliRunner().invoke(cli, ["train-and-export", "shops.csv", *options]).stdout
     assert "one-hot  store: 9, 10, 11; reference" in said
-    code = said.split("from Python:")[1].strip()
+    code = said.split("  Python   ")[1].splitlines()[0]
     assert "'region': ['São=1']" in code
     answer = eval(code)  # noqa: S307 - what people are told to copy
     page = html.unescape(Path("artifacts/shops/1/report.html").read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -395,3 +396,21 @@ def test_fingerprints_are_recorded_unless_they_are_not_wanted(run: Run) -> None:
         (record,) = manifest["training"]["files"]
         expected = hashlib.sha256(Path(ORCHARD).read_bytes()).hexdigest()
         assert record.get("sha256") == (expected if hashed else None)
+
+
+def test_the_summary_repeats_what_the_table_needs_to_be_read(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("a;b;y\n1,5;2;3\n2;3;x\n3;4;5,5\n4,25;1;6\n1;9;2\n")
+    options = ("--separator", ";", "--decimal-comma", "--null", "x", "--missing", "drop")
+    out = run("train-and-export", str(table), "-t", "y", *options).out
+    (line,) = (line for line in out.splitlines() if line.startswith("  predict  "))
+    words = shlex.split(line)[2:]
+    assert run(*words).out.splitlines()[0] == "y"
+
+
+def test_the_summary_of_a_pinned_package_names_the_new_version(run: Run) -> None:
+    run("train-and-export", "--quiet")
+    run("pin", "artifacts/orchard", "1")
+    out = run("train-and-export").out
+    assert "gradline.load('artifacts/orchard/2')" in out
+    assert "pinned to version 1" in out

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,18 @@ from gradline.package.versions import locate
 from gradline.presentation.sections import equation_facts, how_to_predict, metrics
 from gradline.presentation.selection import standardized
 from gradline.tables import TableFile
-from gradline.terminal.layout import Element, Facts, Heading
+from gradline.terminal.layout import Element, Facts, Heading, Verbatim
 from gradline_export.freeze.freezing import Frozen
 from gradline_trainer.result import Fit
 
 
-def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> list[Element]:
+def summary(
+    fit: Fit, frozen: Frozen, path: Path, reading: Sequence[str], *, verbose: bool = False
+) -> list[Element]:
     """Lay out the closing summary, which fits a terminal of 80 columns and 24 lines.
 
-    `path` is the version's folder. `verbose` adds how training went and what was proved.
+    `path` is the version's folder, and `reading` the options that the table needs. `verbose` adds
+    how training went and what was proved.
     """
     features, package = fit.features, str(path.parent)
     facts = categories(fit.columns.inputs)
@@ -35,7 +40,11 @@ def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> l
         facts.append(("parity", _parity(frozen)))
     if verbose or _is_forced(frozen):
         facts.append(("dtype", _dtype(frozen)))
-    facts += [("package", str(path)), *_pin(path.parent)]
+    pin = _pin(path.parent)
+    facts += [("package", str(path)), *pin]
+    if "report.html" in frozen.files:
+        facts.append(("report", str(path / "report.html")))
+    loaded = str(path) if pin else package  # a pinned folder loads another version
     size = [(fit.moments.rows, "row"), (len(features), "feature"), (len(fit.targets), "target")]
     means = fit.moments.mean[: len(features)]
     table = _from_here(fit.paths[0]) if fit.paths else "new.csv"
@@ -44,8 +53,8 @@ def summary(fit: Fit, frozen: Frozen, path: Path, *, verbose: bool = False) -> l
         "",
         *_model(fit, frozen, package),
         Facts(facts, width=7),
-        "",
-        *how_to_predict(package, fit.columns.inputs, features, means, table),
+        *how_to_predict(loaded, fit.columns.inputs, features, means, table, reading),
+        Verbatim(f"  more     {shlex.join(['gradline', 'inspect', loaded])}"),
     ]
 
 

@@ -109,7 +109,7 @@ def train_and_export(
         elif quiet:
             say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
         else:
-            show(summary(trained, frozen, path, verbose=verbose))
+            show(summary(trained, frozen, path, _reading(options), verbose=verbose))
     except OutputError as error:
         warn(f"{error}; the package is published as {path}")
 
@@ -127,6 +127,15 @@ def _check_source(data: str | None, from_moments: Path | None, targets: tuple[st
             code="no-target",
             hint="--target NAME, repeated for several",
         )
+
+
+def _reading(options: dict[str, Any]) -> list[str]:
+    """List the options that `gradline predict` needs to read the same table."""
+    words = ["--separator", options["separator"]] if options["separator"] else []
+    words += ["--decimal-comma"] if options["decimal_comma"] else []
+    for text in options["null"]:
+        words += ["--null", text]
+    return words
 
 
 def _save(fit: Fit, path: Path, as_json: bool) -> Fit:

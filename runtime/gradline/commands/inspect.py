@@ -93,7 +93,7 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
         *sections.how_to_predict(path, graph.columns, graph.features, means, "new.csv"),
-        Verbatim(f"               over HTTP:  gradline serve {shlex.quote(path)}"),
+        Verbatim(f"  serve    gradline serve {shlex.quote(path)}"),
     ]
 
 

@@ -19,7 +19,7 @@ from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
 FIGURES = ("minimum", "mean", "maximum", "deviation")
-SHOWN_INPUTS = 8  # in the example of a row
+MOST_INPUTS = 8  # in the example of a row
 
 
 def equation_facts(
@@ -116,26 +116,29 @@ def ranges(
 
 
 def how_to_predict(
-    package: str, inputs: Sequence[Column], features: Sequence[str], means: Array, table: str
+    package: str,
+    inputs: Sequence[Column],
+    features: Sequence[str],
+    means: Array,
+    table: str,
+    reading: Sequence[str] = (),
 ) -> list[Element]:
-    """Write lines to copy that predict a table, and in Python a row of the features' means (d,)."""
+    """Write lines to copy that predict a table, and in Python a row of the features' means (d,).
+
+    `reading` are the options that the table needs.
+    """
     import shlex
 
     shown = [f"{mean:.4g}" for mean in means]
-    dots = ", …" * (len(inputs or features) > SHOWN_INPUTS)
     if not inputs or list(features) == [column.name for column in inputs]:
-        row = f"[[{', '.join(shown[:SHOWN_INPUTS])}{dots}]]"
+        row = f"[[{', '.join(shown)}]]"
     else:
         by_name = dict(zip(features, shown, strict=True))
         pairs = [
-            f"{c.name!r}: [{repr(c.levels[0]) if c.levels else by_name[c.name]}]"
-            for c in inputs[:SHOWN_INPUTS]
+            f"{c.name!r}: [{repr(c.levels[0]) if c.levels else by_name[c.name]}]" for c in inputs
         ]
-        row = f"{{{', '.join(pairs)}{dots}}}"
-    return [
-        Verbatim(
-            "  to predict, from a table:  "
-            f"gradline predict {shlex.quote(package)} {shlex.quote(table)}"
-        ),
-        Verbatim(f"             from Python:  gradline.load({package!r}).predict({row})"),
-    ]
+        row = f"{{{', '.join(pairs)}}}"
+    row = row if len(inputs or features) <= MOST_INPUTS else "rows"
+    code = f"gradline.load({package!r}).predict({row})"
+    command = shlex.join(["gradline", "predict", package, table, *reading])
+    return [Verbatim(f"  predict  {command}"), Verbatim(f"  Python   {code}")]
