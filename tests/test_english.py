@@ -20,7 +20,7 @@ PAGES = [
     *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "commands.md"),
     *sorted((ROOT / "examples").glob("*/README.md")),
 ]
-SOURCES = ["benchmarks", "examples"]
+SOURCES = ["benchmarks", "examples", "runtime", "trainer", "export"]
 TEMPLATES = (".html", ".js", ".mjs", ".css", ".c", ".j2")
 AWKWARD = re.compile(
     r"\b(?:that of|of which|whoever|whichever|who comes|(?:is|are|be) told|told of|tells of)\b",

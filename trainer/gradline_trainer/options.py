@@ -143,9 +143,10 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        for name, values in accepted().items():
-            if name != "folds":
-                self._set(name, values.checked(name, getattr(self, name)))
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.metadata and not (value is None and option.default is None):
+                self._set(option.name, option.metadata["accepted"].checked(option.name, value))
         self._check_folds()
         if type(self.bias) is not bool:
             raise _bad("bias", self.bias, "True or False")
@@ -158,10 +159,9 @@ class Options:
         object.__setattr__(self, name, value)  # as a frozen dataclass initializes its own fields
 
     def _check_folds(self) -> None:
-        if self.ridge == "auto":
-            folds = FOLDS if self.folds is None else self.folds
-            self._set("folds", accepted()["folds"].checked("folds", folds))
-        elif self.folds is not None:
+        if self.ridge == "auto" and self.folds is None:
+            self._set("folds", FOLDS)
+        elif self.ridge != "auto" and self.folds is not None:
             raise InputError(
                 f"folds = {self.folds!r} without ridge = 'auto': there is nothing to choose",
                 code="bad-option",
