@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +76,8 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
 def _rerun(package: Package) -> dict[str, float | str]:
     if find_spec("torch") is None or find_spec("onnx") is None:
         return {}
+    from importlib.metadata import entry_points  # takes as long as the rest of `gradline --help`
+
     found: dict[str, float | str] = {}
     for wing in entry_points(group="gradline", name="rerun"):
         found |= wing.load()(package)
