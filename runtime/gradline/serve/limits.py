@@ -12,6 +12,7 @@ from gradline.serve.protocol.errors import RequestError
 
 CHALLENGE = (b"www-authenticate", b"Bearer")
 PUBLIC = ("/v2/health/live", "/v2/health/ready")  # need no token
+PORT = re.compile(r":\d*$")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def read_token(file: Path) -> bytes:
 def check_access(limits: Limits, path: str, headers: dict[bytes, bytes]) -> None:
     """Refuse a request with a wrong Host header (400) or a missing or wrong token (401)."""
     host = headers.get(b"host", b"").decode("latin-1")
-    if limits.hosts is not None and re.sub(r":\d*$", "", host.lower()) not in limits.hosts:
+    if limits.hosts is not None and PORT.sub("", host.lower()) not in limits.hosts:
         raise RequestError(f"Host {host!r} is not allowed")
     if limits.token is None or path in PUBLIC:
         return
