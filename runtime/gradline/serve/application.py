@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from gradline.serve.limits import CHALLENGE, Limits, check_access
@@ -62,8 +63,8 @@ class Application:
 
         Usual requests are such: a small, uncompressed JSON body for the current version.
         """
-        found = MODEL.fullmatch(url.decode("latin-1"))
-        if found is None or found[2] or found[3] != "infer":
+        name = _usual_model(url)
+        if name not in self.repository.models:
             return None
         for key, value in headers:
             if key in SLOW_HEADERS or (key == b"content-type" and value not in CONTENT_TYPES):
@@ -72,7 +73,7 @@ class Application:
                 len(value) > MAX_LENGTH_DIGITS or int(value) > self.limits.body
             ):
                 return None
-        return found[1] if found[1] in self.repository.models else None
+        return name
 
     def answer_at_once(self, name: str, headers: Headers, body: bytes) -> Reply:
         """Answer a request for which `at_once` returned a model."""
@@ -217,6 +218,13 @@ class Application:
             {"name": name, "version": entry.current.version, "state": "READY", "reason": ""}
             for name, entry in sorted(self.repository.models.items())
         ]
+
+
+@lru_cache(maxsize=64)
+def _usual_model(url: bytes) -> str | None:
+    """Return the model whose current version a URL asks for predictions."""
+    found = MODEL.fullmatch(url.decode("latin-1"))
+    return found[1] if found and not found[2] and found[3] == "infer" else None
 
 
 def _allow(method: str, *methods: str) -> None:

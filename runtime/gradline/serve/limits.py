@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from gradline.errors import InputError
@@ -43,12 +44,17 @@ def read_token(file: Path) -> bytes:
 
 def check_access(limits: Limits, path: str, headers: dict[bytes, bytes]) -> None:
     """Refuse a request with a wrong Host header (400) or a missing or wrong token (401)."""
-    host = headers.get(b"host", b"").decode("latin-1")
-    if limits.hosts is not None and re.sub(r":\d*$", "", host.lower()) not in limits.hosts:
-        raise RequestError(f"Host {host!r} is not allowed")
+    host = headers.get(b"host", b"")
+    if limits.hosts is not None and _without_port(host) not in limits.hosts:
+        raise RequestError(f"Host {host.decode('latin-1')!r} is not allowed")
     if limits.token is None or path in PUBLIC:
         return
     kind, _, token = headers.get(b"authorization", b"").partition(b" ")
     if kind.lower() != b"bearer" or not hmac.compare_digest(token.strip(), limits.token):
         message = "missing or wrong token; send the header Authorization: Bearer TOKEN"
         raise RequestError(message, 401, [CHALLENGE])
+
+
+@lru_cache(maxsize=64)
+def _without_port(host: bytes) -> str:
+    return re.sub(r":\d*$", "", host.decode("latin-1").lower())

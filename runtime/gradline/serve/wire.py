@@ -18,13 +18,16 @@ def check_head(
     parser: httptools.HttpRequestParser, url: bytes, headers: list[tuple[bytes, bytes]], limit: int
 ) -> None:
     """Refuse a head that is longer than `limit` bytes, or that others might read differently."""
-    names = [name for name, _ in headers]
-    hosts = names.count(b"host")
-    lengths = names.count(b"content-length")
-    codings = names.count(b"transfer-encoding")
+    hosts = lengths = codings = 0
+    size = len(url)
+    for name, value in headers:
+        size += len(name) + len(value)
+        hosts += name == b"host"
+        lengths += name == b"content-length"
+        codings += name == b"transfer-encoding"
     if parser.get_method() == b"CONNECT":
         raise RequestError("CONNECT is not supported")
-    if len(url) + sum(len(name) + len(value) for name, value in headers) > limit:
+    if size > limit:
         raise head_too_long(limit)
     if hosts > 1 or (not hosts and parser.get_http_version() == "1.1"):
         raise RequestError(f"expected one Host header, found {hosts}")

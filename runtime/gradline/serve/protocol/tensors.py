@@ -62,7 +62,7 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
                 raise _misshaped(tensor, "rows of other widths")
             values = [value for row in values for value in row]
         parts.append(_array(tensor, dtype, values))
-    array = np.concatenate(parts)
+    array = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if len(array) != count:
         raise _misshaped(tensor, f"{len(array)} values")
     return array.reshape(tensor.shape)
