@@ -7,9 +7,9 @@ row, the row lies outside the ellipsoid around them, and its prediction is a hid
 (Montgomery, Peck and Vining, Introduction to Linear Regression Analysis).
 
 For many training rows the largest leverage is not computed. A row with feature j at the end of its
-range has a leverage of at least 1/Σw + (x_j − μ_j)²/Σw(x_j − μ_j)². The
-limit is the largest of these plus 3p/Σw, with p coefficients. Chemometrics uses 3p/n (Gramatica,
-Principles of QSAR models validation, 2007), which alone would exclude rows of a rare category.
+range has a leverage of at least 1/Σw + (x_j − μ_j)²/Σw(x_j − μ_j)². The limit is the largest of
+these plus 3p/Σw, with p coefficients. Chemometrics uses 3p/n (Gramatica, Principles of QSAR models
+validation, 2007), which alone would exclude rows of a rare category.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Repository:
 
     The paths are packages (artifacts/<name>), versions of them, ONNX files, or folders of packages.
     With a public key (a PEM file), only packages signed with its private key are served. Every
-    package must have the name, or else that of the folder that holds its versions.
+    package must have the given name, or by default the name of the folder of its versions.
     """
 
     def __init__(
