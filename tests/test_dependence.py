@@ -382,7 +382,7 @@ def test_exact_arithmetic_that_stops_short_of_a_proof_says_so(
     found = fit((np.c_[X, X @ [1, 2, 0, 0] / 3], rng.normal(size=20)), arithmetic="exact")
     assert found.supposed == ["x4"]
     assert found.optimality.weights_error is None
-    assert found.warnings[1].endswith("holds only for the other features")
+    assert found.warnings[1].endswith("hold only for the other features")
 
 
 def test_a_pivoted_factor_is_that_of_the_columns_in_order_even_if_cholesky_fails(
