@@ -197,7 +197,7 @@ def test_a_chosen_ridge_penalty_is_said_and_recorded(run: Run) -> None:
         (["train-and-export", "--learning-rate", "-1"], 2, "expected a positive number or 'auto'"),
         (["train-and-export", "--epochs", "0"], 2, "--epochs"),
         (["train-and-export", "--ridge", "best"], 2, "neither a number nor 'auto'"),
-        (["train-and-export", "--ridge", "-1"], 2, "expected at least 0, or 'auto'"),
+        (["train-and-export", "--ridge", "-1"], 2, "expected a number of at least 0, or 'auto'"),
         (["train-and-export", "--folds", "3"], 2, "without ridge = 'auto'"),
         (["train-and-export", "--ridge", "2", "--folds", "3"], 2, "leave --folds out"),
         (["train-and-export", "--ridge", "auto", "--folds", "1"], 2, "--folds"),

@@ -232,9 +232,9 @@ def test_dependent_columns_share_their_weights_as_in_scikit_learn(arithmetic: st
     np.testing.assert_allclose(found.weights[0].numpy(), peer.coef_, rtol=1e-9, atol=1e-12)
     assert found.bias.item() == pytest.approx(peer.intercept_, rel=1e-9)
     assert found.warnings[0] == (
-        "linearly dependent on earlier features (or more than the rows can tell apart), so many "
-        "weights fit equally well: 'x3', 'x4'; these have the least norm (--dependent drop sets "
-        "the weights of the named features to 0)"
+        "linearly dependent on earlier features, or more than the rows determine: 'x3', 'x4'; many "
+        "weights fit equally well, and these have the least norm (--dependent drop sets the "
+        "weights of the named features to 0)"
     )
 
 
@@ -257,7 +257,7 @@ def test_drop_gives_later_features_weight_0_and_predicts_the_same() -> None:
     one, other = (X @ found.weights[0].numpy() + found.bias.item() for found in (shared, dropped))
     np.testing.assert_allclose(one, other, rtol=1e-12)
     assert shared.weights.norm() < dropped.weights.norm()
-    assert dropped.warnings[0].endswith("so their weight is 0: 'x3', 'x4'")
+    assert dropped.warnings[0].endswith("'x3', 'x4'; their weight is 0")
 
 
 @pytest.mark.parametrize("arithmetic", ["fast", "exact"])

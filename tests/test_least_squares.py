@@ -205,8 +205,8 @@ def test_a_dependent_column_is_frozen_at_0_and_named(bias: bool, n: int) -> None
     # It is a combination but for its rounding, which exact arithmetic sees.
     found = fit((np.c_[X, combined], Y), bias=bias, arithmetic="fast", dependent="drop")
     assert found.warnings[0] == (
-        "linearly dependent on earlier features (or more than the rows can tell apart), so their "
-        "weight is 0: 'x3'"
+        "linearly dependent on earlier features, or more than the rows determine: 'x3'; their "
+        "weight is 0"
     )
     assert found.supposed == ["x3"]
     assert torch.equal(found.weights[:, 3], torch.zeros(2, dtype=torch.float64))
@@ -222,7 +222,7 @@ def test_coefficients_that_the_rows_cannot_tell_apart_are_frozen_and_named(
     X, Y = rng.normal(0, 1, (5, 6)), rng.normal(0, 1, (5, 2))
     found = fit((X, Y), bias=bias, dependent="drop")
     (warning,) = found.warnings
-    assert warning.endswith(f"so their weight is 0: {frozen}")
+    assert warning.endswith(f"the rows determine: {frozen}; their weight is 0")
     assert int((found.weights[0] == 0).sum()) == len(frozen.split(", "))
     predictions = X @ found.weights.numpy().T + found.bias.numpy()
     kept = np.c_[X[:, :4], np.ones(5)] if bias else X[:, :5]

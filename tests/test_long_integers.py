@@ -56,7 +56,7 @@ def test_a_long_integer_in_a_text_file_is_named_in_training_and_prediction(
     for options in ([], ["--keep", "a"]):
         assert command("predict", package, table, *options) == (
             2,
-            f"Error: {expected}\n  divide it first (an identifier is no feature)\n",
+            f"Error: {expected}\n  divide it first (an identifier is not a feature)\n",
         )
 
 

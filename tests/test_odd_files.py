@@ -92,7 +92,7 @@ LINES = "".join(f"{a},{b},pipe\n" for a, b, _ in ROWS)
         (
             "t.ndjson",
             "[1, 2]\n[3, 4]\n",
-            "row 1 of t.ndjson is no JSON object: '[1, 2]'",
+            "row 1 of t.ndjson is not a JSON object: '[1, 2]'",
             "write one JSON object a line",
         ),
     ],

@@ -440,7 +440,7 @@ def test_publishing_obeys_the_umask_and_never_changes_it(
 def test_a_bad_package_name_is_refused_with_a_usable_one(
     name: str, usable: str, orchard_fit: Fit, tmp_path: Path
 ) -> None:
-    with pytest.raises(gradline.InputError, match="is no package name") as caught:
+    with pytest.raises(gradline.InputError, match="is not a package name") as caught:
         export_package(orchard_fit, tmp_path, name)
     assert repr(name) in str(caught.value)
     assert (caught.value.code, caught.value.exit_code) == ("bad-name", 2)

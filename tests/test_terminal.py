@@ -174,7 +174,9 @@ def test_json_alone_is_on_stdout_and_quiet_draws_nothing() -> None:
 def test_an_interrupt_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     shown = on_terminal(*TRAIN, *ENDLESS, cwd=tmp_path, watch=Interrupt())
     assert shown.status == 130
-    assert re.search(r" left\n\r\n?Error: interrupted\n  nothing is left half done\n$", shown.text)
+    assert re.search(
+        r" left\n\r\n?Error: interrupted\n  no incomplete output is left\n$", shown.text
+    )
     assert "\x1b[?" not in shown.terminal  # no cursor was hidden, no mode was set
     assert list(tmp_path.iterdir()) == []
 

@@ -325,7 +325,10 @@ def test_a_run_above_the_stable_rate_that_is_not_refused_says_that_it_leads_nowh
     assert found.history[-1] < found.history[0]  # so far: it rises later
     assert not found.converged
     assert found.optimality.epochs_to_go is None
-    assert "it can't be reached at this rate" in found.warnings[0]
+    assert (
+        "it can't be reached at this learning rate: use --preconditioning whiten"
+        in found.warnings[0]
+    )
 
 
 # Stopping far from the optimum

@@ -93,7 +93,7 @@ def _unwritable(path: Path, reason: str) -> OutputError:
     return OutputError(
         f"cannot write {path}: {reason}",
         code="cannot-write",
-        hint="give a path in a folder with free space that you may write to",
+        hint="give a path in a writable folder with free space",
     )
 
 

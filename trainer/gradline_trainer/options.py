@@ -77,13 +77,13 @@ class Options:
     momentum: float | Literal["auto"] = _real(
         "auto",
         "Nesterov momentum; auto is 0, and k/(k+3) with restarts on wide tables.",
-        "at least 0 and below 1, or 'auto'",
+        "a number of at least 0 and below 1, or 'auto'",
         below=1.0,
     )
     tolerance: float = _real(
         1e-12,
         "Stop when the loss is at most this share above its minimum; 0 runs every epoch.",
-        "at least 0",
+        "a number of at least 0",
     )
     seed: int = _whole(
         0, "Seed of the holdout, the folds, and the first weights without preconditioning.", 0
@@ -108,7 +108,7 @@ class Options:
     ridge: float | Literal["auto"] = _real(
         0,
         "Penalty on the weights, scikit-learn's alpha; auto chooses it by cross-validation.",
-        "at least 0, or 'auto'",
+        "a number of at least 0, or 'auto'",
     )
     folds: int | None = _whole(None, "Folds of --ridge auto; 5 unless given.", 2, MOST_FOLDS)
     bias: bool = True
@@ -126,14 +126,14 @@ class Options:
     holdout: float = _real(
         0,
         "Fraction of the rows to measure on and not to train on; the same share of every 100 rows.",
-        "at least 0 and below 1",
+        "a number of at least 0 and below 1",
         below=1.0,
     )
     robust: Literal["HC0", "HC1", "HC2", "HC3"] | None = None
     device: Literal["cpu", "cuda", "auto"] = _choice(
         "auto",
         ("cpu", "cuda", "auto"),
-        "Compute products over the rows here; auto is cpu.",
+        "Device that computes products over the rows; auto is cpu.",
     )
     dependent: Literal["minimum-norm", "drop"] = _choice(
         "minimum-norm",

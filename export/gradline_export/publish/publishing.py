@@ -38,7 +38,7 @@ def check_name(name: str) -> str:
     letters = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
     usable = letters.strip("-._")[:100] or "model"
     raise InputError(
-        f"{name!r} is no package name: expected up to 100 letters, digits, '.', '_' and '-'",
+        f"{name!r} is not a package name: expected up to 100 letters, digits, '.', '_' and '-'",
         code="bad-name",
         hint=f"--name {usable}",
     )

@@ -87,7 +87,7 @@ def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
             )
         if sign and name not in targets:
             raise InputError(
-                f"--max-change names {name!r}, which is no target of both models",
+                f"--max-change names {name!r}, which is not a target of both models",
                 code="bad-option",
                 hint=nearest(name, targets),
             )

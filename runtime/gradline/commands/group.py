@@ -88,7 +88,7 @@ def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
             silence(sys.__stdout__)
             return 0
         if error.code == 128 + signal.SIGTERM:
-            fail(arguments, "ended by SIGTERM", "nothing is left half done", "terminated")
+            fail(arguments, "ended by SIGTERM", "no incomplete output is left", "terminated")
         raise
     except OSError as error:
         _fail_outside(arguments, error)
@@ -96,7 +96,7 @@ def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
 
 
 def _fail_outside(arguments: Sequence[str], error: OSError) -> None:
-    """Report an operating system's error that no command foresaw; without a file, of stdout."""
+    """Report an unexpected OSError; without a file name, it concerns stdout."""
     reason = error.strerror or str(error)
     if error.filename is None:
         silence(sys.stdout)

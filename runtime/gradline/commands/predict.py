@@ -43,7 +43,9 @@ STREAM = "-"  # stdin, stdout
 @click.option("--check", is_flag=True, help="Add what lies outside the training ranges.")
 @click.option("--separator", metavar="C", help="Separator of CSV files. Default: by extension.")
 @click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
-@click.option("--null", "nulls", multiple=True, metavar="TOKEN", help="Also means missing; repeat.")
+@click.option(
+    "--null", "nulls", multiple=True, metavar="TOKEN", help="Text that also means missing; repeat."
+)
 @click.option(
     "--unknown-category",
     type=click.Choice(("error", "zero")),

@@ -19,7 +19,7 @@ LEAST_FEATURES = 8
 
 
 def scales(columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]) -> Array:
-    """Divide the features' deviations by the targets' (k, d): W is multiplied by them."""
+    """Compute the factors that standardize W, (k, d): feature deviation / target deviation."""
     across = np.array([columns[name]["deviation"] for name in features], dtype=np.float64)
     along = np.array([columns[name]["deviation"] for name in targets], dtype=np.float64)
     with np.errstate(all="ignore"):

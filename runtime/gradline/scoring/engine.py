@@ -1,7 +1,7 @@
 """The engine protocol: an ordered map over this process or over a Ray cluster.
 
-An error of gradline's own that `work` raises is raised when the other items are done. If a worker
-is lost, its work is done again, so `work` must allow repetition.
+If `work` raises a GradlineError, the engine raises it after the other items are finished. If a
+worker is lost, its work is repeated, so `work` must allow repetition.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def _check_reachable(address: str, hint: str) -> None:
 
 
 def _limits() -> Iterator[int]:
-    """Yield forever the most tasks to submit now; the cluster may grow."""
+    """Yield, endlessly, how many tasks may be in flight; the cluster may grow."""
     import ray
 
     began, asked, warned = time.monotonic(), -AGAIN, False

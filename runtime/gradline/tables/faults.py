@@ -134,7 +134,7 @@ def _odd_line(path: TableFile) -> InputError | None:
             place = f"row {number} of {path.name}"
             try:
                 found = json.loads(line, parse_constant=_Odd, parse_int=_Odd, parse_float=_Odd)
-                fault = "" if isinstance(found, dict) else f"is no JSON object: {_cut(line)}"
+                fault = "" if isinstance(found, dict) else f"is not a JSON object: {_cut(line)}"
             except (ValueError, RecursionError) as error:
                 fault = f"is not JSON: {error}"
             if fault:

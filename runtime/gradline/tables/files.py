@@ -47,7 +47,7 @@ class Dialect:
         if separator is None:
             return
         if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-            what = f"separator = {separator!r}, expected one ASCII character that is no quote"
+            what = f"separator = {separator!r}, expected one ASCII character other than a quote"
             raise InputError(what, code="bad-option", hint="such as ';' or a tab")
         if self.decimal_comma and separator == ",":
             what = "a comma can't be both the separator and the decimal sign"

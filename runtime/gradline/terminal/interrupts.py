@@ -43,7 +43,7 @@ def report_interrupt(arguments: Sequence[str]) -> None:
     """Print that the command was interrupted; as JSON if --json is among its arguments."""
     from gradline.terminal.output import fail
 
-    fail(arguments, "interrupted", "nothing is left half done", "interrupted")
+    fail(arguments, "interrupted", "no incomplete output is left", "interrupted")
 
 
 def _set(handler: Any) -> None:

@@ -136,7 +136,7 @@ def fail(arguments: Sequence[str], message: str, hint: str, code: str) -> None:
 def silence(stream: TextIO | None) -> None:
     """Drop what a failed stream still holds, so that Python does not fail again at its end."""
     if stream is not None:
-        with contextlib.suppress(OSError):  # a stream that is no file holds nothing
+        with contextlib.suppress(OSError):  # a stream that is not a file holds nothing
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -145,7 +145,7 @@ def unwritten(reason: str) -> OutputError:
     return OutputError(
         f"cannot write to stdout: {reason}",
         code="cannot-write",
-        hint="redirect it to a place with free space that you may write to",
+        hint="redirect it to a writable place with free space",
     )
 
 

@@ -94,7 +94,9 @@ def _too_few(rows: int, counts: Counts) -> InputError:
     return InputError(
         f"{rows or 'no'} row{'s' * (rows != 1)} to train on ({found})",
         code="too-few-rows",
-        hint="give a table of at least two complete rows",
+        hint="give a smaller --holdout"
+        if counts.held_out > 1
+        else "give a table of at least two complete rows",
     )
 
 

@@ -1,4 +1,4 @@
-"""Training from saved moments: the chosen columns, and the options that have a meaning."""
+"""Choose columns of saved moments, and refuse options that need the rows."""
 
 from __future__ import annotations
 

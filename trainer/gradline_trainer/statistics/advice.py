@@ -95,12 +95,12 @@ def _on_dependent(dependent: list[int], columns: Columns, options: Options) -> l
     if not dependent:
         return []
     names = and_more([repr(columns.features[j]) for j in dependent])
-    said = "linearly dependent on earlier features (or more than the rows can tell apart), so "
+    said = f"linearly dependent on earlier features, or more than the rows determine: {names}"
     if options.dependent == "drop":
-        return [f"{said}their weight is 0: {names}"]
+        return [f"{said}; their weight is 0"]
     return [
-        f"{said}many weights fit equally well: {names}; these have the least "
-        "norm (--dependent drop sets the weights of the named features to 0)"
+        f"{said}; many weights fit equally well, and these have the least norm "
+        "(--dependent drop sets the weights of the named features to 0)"
     ]
 
 
@@ -121,7 +121,7 @@ def advise_on_wide(
         f"not fit, so descent streamed the rows in {coordinates} coordinates"
         + " with Nesterov momentum" * (options.momentum != 0)
         + "; linearly dependent features were not looked for"
-        + ", of several optima this tends to the one of least norm in standardized units"
+        + "; if several optima exist, the run tends to the one of least norm in standardized units"
         * (options.preconditioning != "none")
     )
     if moments.rows <= features and not problem.penalty:
@@ -164,12 +164,13 @@ def _way_on(options: Options, unfinished: Optimality) -> str:
     go = unfinished.epochs_to_go
     if unfinished.gap is None and options.arithmetic == "fast":
         return "the features are too nearly dependent for fast arithmetic: use --arithmetic exact"
-    further = "it can't be reached at this rate"
+    further = "it can't be reached at this learning rate"
     if go is not None:
         further = f"about {count(_rounded_up(go), 'more epoch')}"
+    joined = f"{further}{': use' if go is None else ', or'}"
     if options.preconditioning != "whiten":
-        return f"{further}, or --preconditioning whiten"
-    return further + ", or --learning-rate auto" * (options.learning_rate != "auto")
+        return f"{joined} --preconditioning whiten"
+    return f"{joined} --learning-rate auto" if options.learning_rate != "auto" else further
 
 
 def _rounded_up(epochs: int) -> int:

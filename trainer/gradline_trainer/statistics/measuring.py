@@ -1,4 +1,4 @@
-"""Measure a solution: metrics and residuals, leverage, robust errors, and what to beware of."""
+"""Measure a solution: metrics, residuals, leverage, robust errors, and warnings."""
 
 from __future__ import annotations
 
