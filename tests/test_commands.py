@@ -191,7 +191,7 @@ def test_a_chosen_ridge_penalty_is_said_and_recorded(run: Run) -> None:
         (
             ["train-and-export", "--arithmetic", "exact", "--preconditioning", "none"],
             2,
-            "exact arithmetic concerns the whitened descent",
+            "exact arithmetic needs preconditioning 'whiten' with moments",
         ),
         (["train-and-export", "--learning-rate", "fast"], 2, "neither a number nor 'auto'"),
         (["train-and-export", "--learning-rate", "-1"], 2, "expected a positive number or 'auto'"),

@@ -339,7 +339,7 @@ def test_the_condition_number_is_that_of_the_scaled_features() -> None:
 
 
 def test_exact_is_refused_where_it_means_nothing() -> None:
-    with pytest.raises(InputError, match="exact arithmetic concerns the whitened descent"):
+    with pytest.raises(InputError, match="needs preconditioning 'whiten' with moments"):
         fit((ILL, ANSWERS), arithmetic="exact", gradient="rows")
 
 

@@ -743,7 +743,7 @@ def test_what_listens_but_lets_nobody_in_is_told_with_what_it_may_want(
     with socket.create_server(("127.0.0.1", 0)) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
         monkeypatch.setenv("RAY_ADDRESS", address)
-        with pytest.raises(InputError, match=f"at {address} is no Ray cluster, or refuses") as told:
+        with pytest.raises(InputError, match=f"{address} is not a Ray cluster, or refuses") as told:
             fit(files, "y", FEATURES, engine="ray")
     assert "RAY_AUTH_MODE=token" in told.value.hint
 

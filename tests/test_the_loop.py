@@ -252,7 +252,7 @@ def test_a_perfect_fit_is_below_resolution_never_negative(
 def test_divergence_is_diagnosed(epochs: int) -> None:
     error = orchard_refusal(learning_rate=1e-3, epochs=epochs)
     assert str(error) == (
-        "the run diverged: the loss left the finite numbers at epoch 14; the learning rate "
+        "the run diverged: the loss became infinite or NaN at epoch 14; the learning rate "
         "1.000e-3 is above the largest stable rate for this table, 2/λmax = 1.117e-4; the column "
         "that dominates is 'rainfall'"
     )
@@ -313,7 +313,7 @@ def test_numbers_too_large_for_float32_are_told_from_a_rate_too_large() -> None:
     X, Y = random_table(0, 1)
     with pytest.raises(RefusedError) as caught:
         fit((X * 1e25, Y), preconditioning="none")
-    assert "the loss left the finite numbers at epoch 0" in str(caught.value)
+    assert "the loss became infinite or NaN at epoch 0" in str(caught.value)
     assert "is stable" in str(caught.value)
     assert "the numbers outgrew the dtype" in str(caught.value)
     assert fit((X * 1e25, Y), preconditioning="standardize").converged

@@ -24,7 +24,7 @@ class Accepted:
     help: str
     expected: str  # ends the message "NAME = VALUE, expected …"
     words: tuple[str, ...] = ()  # such as "auto"
-    number: type[int | float] | None = None  # also from `least` to below `below`
+    number: type[int | float] | None = None  # accepts numbers with least ≤ value < below
     least: float = 0
     below: float = math.inf
 
@@ -171,7 +171,7 @@ class Options:
     def _check_exact(self) -> None:
         if self.preconditioning != "whiten" or self.gradient_source != "moments":
             raise InputError(
-                "exact arithmetic concerns the whitened descent over moments, not "
+                "exact arithmetic needs preconditioning 'whiten' with moments, not "
                 f"preconditioning {self.preconditioning!r} with gradients from "
                 f"{self.gradient_source}",
                 code="bad-option",
@@ -242,7 +242,7 @@ def accepted() -> dict[str, Accepted]:
 def check_arguments(
     table: Any, sample_weight: Any, separator: Any, max_categories: Any, **names: Any
 ) -> None:
-    """Check the arguments of `fit` that are no options; `names` are those that name columns."""
+    """Check the arguments of `fit` that are not options; `names` holds those that name columns."""
     for role, given in names.items():
         if not (given is None or isinstance(given, str) or _all_text(given)):
             hint = "a column labelled 0 is called '0'"

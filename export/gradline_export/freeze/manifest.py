@@ -39,8 +39,8 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Build the manifest without its list of files.
 
-    It holds no time, path, user or measured error. Errors differ with the host's kernels; that
-    each host is within the bound does not.
+    It holds no time, path, user or measured error. Measured errors depend on each machine's
+    kernels, so only the names of the hosts within the bound are recorded.
     """
     schema = {"features": fit.features, "targets": fit.targets, "dtype": str(dtype)}
     columns = dump_columns(fit.columns.inputs)
@@ -179,9 +179,9 @@ def leverage_record(fit: Fit, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Record what a host needs to detect hidden extrapolation; see `gradline.explain.leverage`.
 
     Nothing is recorded if the features' ranges are unknown, or if there are more features than
-    `gradline_trainer.statistics.whitening` measures. `dtype` is the graph's, to which a host rounds
-    a row before it judges it. With a ridge penalty α, the trace of the hat matrix, p − α·‖R‖²,
-    stands for the p coefficients.
+    `gradline_trainer.statistics.whitening` measures. `dtype` is the graph's: a host rounds a row
+    to it before it computes the leverage. With a ridge penalty α, the trace of the hat matrix,
+    p − α·‖R‖², stands for the p coefficients.
     """
     if fit.leverage is None or np.isnan(fit.moments.minimum).any():
         return {}

@@ -25,7 +25,7 @@ def rerun(package: Package) -> dict[str, float | str]:
             continue
         data = read_member(package.path, package.manifest, file)
         if data != write(package.graph.weights, package.graph.bias):
-            found[file] = f"not run: not what PyTorch {torch.__version__} writes"
+            found[file] = f"not run: its bytes are not those of PyTorch {torch.__version__}"
             continue
         for host, predict in torch_hosts({file: data}).items():
             found[file] = package.golden.check(predict, package.graph, host)

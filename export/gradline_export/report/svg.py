@@ -36,7 +36,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "gradline",  # same identifiers in every run
     "text.color": TEXT,
-    "text.parse_math": False,  # a dollar sign is no formula
+    "text.parse_math": False,  # a dollar sign does not start a formula
     "xtick.color": LINE,
     "xtick.labelcolor": QUIET,
     "ytick.color": LINE,

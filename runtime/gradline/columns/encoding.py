@@ -116,13 +116,13 @@ def _column(entry: Any) -> Column:
     if not isinstance(name, str) or not isinstance(levels, list):
         raise ValueError("an entry has no name or no list of levels")
     if not all(isinstance(level, str) and level for level in levels):
-        raise ValueError(f"a level of {name!r} is no text")
+        raise ValueError(f"a level of {name!r} is not text")
     if len(set(levels)) < len(levels) or in_order(levels) != tuple(levels):
         raise ValueError(f"the levels of {name!r} are not in order, each once")
     if (entry["kind"] == "category") != bool(levels):
         raise ValueError(f"levels without a category, or a category without levels: {name!r}")
     if reference is not None and reference not in levels:
-        raise ValueError(f"the reference of {name!r} is none of its levels")
+        raise ValueError(f"the reference of {name!r} is not one of its levels")
     if fill is not None and (levels or type(fill) is not float or not math.isfinite(fill)):
-        raise ValueError(f"the fill value of {name!r} is no finite number")
+        raise ValueError(f"the fill value of {name!r} is not a finite number")
     return Column(name, entry["kind"], tuple(levels), reference, fill)

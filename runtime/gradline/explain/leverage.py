@@ -33,7 +33,7 @@ ONE_THREAD = 1 << 18  # multiplications in a product for which OpenBLAS starts n
 class LeverageLimit:
     """Computes the leverage of rows and compares it with a limit."""
 
-    limit: float  # the largest leverage that is no extrapolation
+    limit: float  # a row with a larger leverage is an extrapolation
     least: float  # the leverage at the centre
     centre: Array  # μ (d,); 0 without a bias
     factor: Array  # Rᵀ (d, d), lower triangular; 0 for features without their own weight

@@ -121,7 +121,7 @@ def _unreached(address: str | None, reason: str) -> InputError:
         code, what = "version-mismatch", "the Ray cluster has other versions"
         hint = "install the cluster's versions of Ray and Python here"
     elif address not in RAYS_OWN:
-        what = f"the server at {address} is no Ray cluster, or refuses the connection"
+        what = f"the server at {address} is not a Ray cluster, or refuses the connection"
         hint = "if the cluster needs a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or write "
         hint += "the token to ~/.ray/auth_token)"
     return InputError(f"{what}: {reason}".removesuffix(": "), code=code, hint=hint)

@@ -2,11 +2,11 @@
 
 uvicorn waits forever for a request's headers and body. If there are too many connections, it
 answers all of them with 503. At SIGTERM it closes connections whose next request may be under way.
-Here each connection has a deadline for what it waits for. Only connections above the limit get 503.
-At the end an idle connection stays open for a moment, and its last answer says that it closes.
+Here every wait of a connection has a deadline. Only connections above the limit get 503. At
+shutdown, an idle connection stays open for a moment, and its last answer says that it closes.
 
-A usual request is answered as soon as its body is complete, by the same application but without a
-task: a task would take longer than the inference.
+The application answers a usual request as soon as its body is complete, without an asyncio task:
+a task would take longer than the inference.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from gradline.serve.surplus import Surplus
 ACCEPT_AT_ONCE = 32  # connections, before other work has a turn
 MAX_SURPLUS = 1000  # connections at a time that get 503; further ones are closed without an answer
 SURPLUS_PER_SECOND = 500  # accepted at most: each costs as much as a few inferences
-QUIET_SECONDS = 0.02  # without a new connection, after which the listening socket is closed
+QUIET_SECONDS = 0.02  # without a new connection before the listening socket is closed
 DRAIN_QUEUE_SECONDS = 0.1
 NO_DESCRIPTOR_SECONDS = 0.5  # pause if no descriptor is left for a connection
 

@@ -28,8 +28,8 @@ class Replica:
     """Pickles as a function that creates a worker's application from the first process's models.
 
     So a worker that replaces another one serves the same models, even if their files have changed.
-    The models travel in a file of `folder`: if a worker is killed while it starts, nothing reads
-    the rest of a pipe.
+    The models are passed in a file in `folder`, not through a pipe: if a worker is killed while
+    it starts, nothing would read the rest of the pipe.
     """
 
     def __init__(self, application: Application, folder: Path) -> None:

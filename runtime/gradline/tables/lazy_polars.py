@@ -1,7 +1,7 @@
 """Polars, imported at its first use, and refused in a forked child.
 
-Arrays and the light install do without Polars. Its threads stay in the parent of a fork, so that it
-would hang in the child.
+Arrays and the light install don't need Polars. A forked child does not inherit Polars' threads, so
+a call there would hang.
 """
 
 from __future__ import annotations

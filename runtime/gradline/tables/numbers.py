@@ -48,7 +48,7 @@ def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
 def parse_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
     """Parse text as float64; null if it is missing or not a number."""
     if dialect.decimal_comma:
-        # With "_" for a thousands mark, text fails to parse rather than mean another number.
+        # Thousands marks become "_", so such text fails to parse instead of giving a wrong number.
         text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
     return text.cast(pl.Float64, strict=False)
 

@@ -195,8 +195,8 @@ class FrameTable:
     def expected_rows(self) -> int | None:
         """Estimate the number of rows from a sample of files; None if that needs a full read.
 
-        Parquet and Arrow files store it; for other files a sample gives the length of a line. An
-        object store is not asked.
+        Parquet and Arrow files store it; for other files a sample gives the length of a line. In an
+        object store, no number is estimated.
         """
         sample = self.parts[:: max(1, len(self.parts) // SAMPLED_FILES)]
         rows = [part.expected_rows() for part in sample]

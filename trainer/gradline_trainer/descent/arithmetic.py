@@ -1,4 +1,4 @@
-"""Which arithmetic a run takes, and why."""
+"""Choose between fast and exact arithmetic, and say why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradline_trainer.options import Options
 
 # Limits of `exact_cost`, in nanoseconds on the machine that fitted it (docs/numerics.md).
 SMALL = 35_000_000  # "auto" is exact up to here
-LARGE = 5_000_000_000  # the same if float64 has too few digits
+LARGE = 5_000_000_000  # "auto" is exact up to here if float64 may have too few digits
 ILL_CONDITIONED = 1e6
 LEAST_NORMAL = 2.0**-1022  # smaller squares lose digits
 

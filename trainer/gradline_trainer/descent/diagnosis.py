@@ -16,7 +16,7 @@ from gradline_trainer.descent.loop import Descent, gradient
 from gradline_trainer.descent.rounding import EPSILON, RESOLVED, Rounding
 from gradline_trainer.options import Options
 
-CONVERGED = 1e-12  # share of the loss, for a run without a tolerance to stop at
+CONVERGED = 1e-12  # the tolerance that judges a run with --tolerance 0
 MOST_EPOCHS = 10**15
 
 
@@ -188,10 +188,10 @@ def contraction(steps: Tensor, momentum: float) -> Tensor:
 
 
 def diverged(losses: list[float], rate: float, stable: float) -> str | None:
-    """Say in which way a run diverged, from its losses up to the final one; None if it did not."""
+    """Describe how a run diverged, from all of its losses; None if it did not diverge."""
     least, last = min(losses), losses[-1]
     if not math.isfinite(last):
-        return f"the loss left the finite numbers at epoch {len(losses) - 1}"
+        return f"the loss became infinite or NaN at epoch {len(losses) - 1}"
     if last > least * (1 + 1e-9) and rate > stable:
         epochs = count(len(losses) - 1 - losses.index(least), "epoch")
         return f"the loss rose from {least:.4g} to {last:.4g} in {epochs}"

@@ -89,7 +89,7 @@ class Loss(Protocol):
 
 @dataclass(frozen=True)
 class FastLoss:
-    """What the losses in float64 share."""
+    """The common base of the losses in fast arithmetic."""
 
     coordinates: Coordinates
 

@@ -16,9 +16,9 @@ def constant_momentum(value: float) -> Momentum:
 class RestartingMomentum:
     """Nesterov's schedule k/(k + 3), restarted whenever the loss rises.
 
-    It needs no knowledge of the Hessian's smallest eigenvalue and comes near the rate of the best
-    constant (O'Donoghue and Candès, Adaptive Restart for Accelerated Gradient Schemes, 2015,
-    section 3.2).
+    It converges nearly as fast as the best constant momentum, without knowing the Hessian's
+    smallest eigenvalue (O'Donoghue and Candès, Adaptive Restart for Accelerated Gradient Schemes,
+    2015, section 3.2).
 
     Attributes:
         since: The epoch of the last restart.

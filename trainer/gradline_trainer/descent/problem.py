@@ -1,4 +1,4 @@
-"""The least-squares problem that a table's moments state.
+"""State a least-squares problem from a table's moments.
 
 With a bias the problem is centred: the weights apply to x − μ, and the bias at μ is a separate
 variable. Without one, nothing is centred. The loss is a quadratic with the Hessian (2/k)·N; the
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 EPSILON = 2.0**-53
 ITERATIONS = 8
 LARGEST = 2.0**106  # the largest condition number that float64 can measure
-NOTICED = 1e-9  # smaller parts of one feature in a dependent one are ignored
+NOTICED = 1e-9  # smaller scaled coefficients of a dependence may be rounding
 DECOMPOSED = 64  # up to so many features, singular values are faster than iterations
 
 

@@ -21,7 +21,7 @@ from gradline_trainer.moments.folds import training_moments
 from gradline_trainer.moments.moments import Moments, one_value
 
 Array = NDArray[np.float64]
-RATIOS = np.logspace(3, -9, 100)  # of a penalty to the features' mean second moment
+RATIOS = np.logspace(3, -9, 100)  # penalty / mean second moment of the features
 EPSILON = 2.0**-53
 
 

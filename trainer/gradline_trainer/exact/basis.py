@@ -24,9 +24,9 @@ from gradline_trainer.descent.problem import cholesky
 from gradline_trainer.exact.integers import Integers, ratio, to_float
 
 Array = NDArray[np.float64]
-SEEN = 1e-10  # part of squared norms that float64 resolves for all features at once
-APART = 1e-6  # part it resolves for one feature beside vectors that far apart
-LEFT = 1 / 16  # part left by a projection from which another removes hardly anything
+SEEN = 1e-10  # least share of a squared norm that float64 resolves, for all features at once
+APART = 1e-6  # the same for one feature, beside vectors with at least this independent share
+LEFT = 1 / 16  # if a projection leaves a larger share, the next one removes hardly anything
 STEP_BITS = 40  # fractional bits of a projection: few, so simple numbers are found exactly
 MOST_BITS = 1 << 13  # fractional bits of a feature's vector; beyond them it is undecided
 

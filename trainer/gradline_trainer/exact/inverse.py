@@ -50,7 +50,7 @@ class ExactNormal:
         system = self.system
         integers = whole(self.inverse, FEW_BITS)
         inverse = to_float(integers, FEW_BITS)
-        # T multiplies the bits that A loses here on both sides; they stay below 2^−64 of M.
+        # T multiplies A's rounding error from both sides; the result stays below 2^−64 of M.
         bits = 64 + 2 * math.frexp(float(np.linalg.norm(inverse)))[1] + len(integers).bit_length()
         left_out = max(2 * system.places - bits, 0)
         product = _product(integers, system.matrix >> left_out)
@@ -70,7 +70,7 @@ class ExactNormal:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # The integers are many times larger than the root that is needed from them.
+        # Pickle only the root: the integers that it comes from are many times larger.
         return {"active": self.active, "root": self.root}
 
 

@@ -214,8 +214,8 @@ class ExactLoss:
     def _least_squares(self) -> Array:
         """Compute each target's scaled mean of residual² at the exact solution, shape (k,).
 
-        At the loop's last weights it is larger by ρᵀA⁻¹ρ, ρ = B − A·w. That is ‖Tρ‖² up to a share
-        of at most `_slack`. If it may explain the whole mean, the mean is 0.
+        At the loop's last weights the mean is larger by ρᵀA⁻¹ρ, with ρ = B − A·w. This excess is
+        ‖Tρ‖² within a relative `_slack`. If it may explain the whole mean, the mean is 0.
         """
         found = to_float(self._squares, 2 * self.system.places + 2 * GRID)
         residual = self._rounded(self._residual, GRID)

@@ -16,10 +16,10 @@ from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Counts, Rows
 
-# The rows that a thread takes at a time depend on the table alone, so that the moments' bits do.
+# The size of a thread's chunk depends only on the table, so the moments' bits do, too.
 CHUNK = 1 << 22  # numbers
 LEAST_ROWS = 8192
-LEAST_SQUARES = 2.0**-970  # of a target; below, the squares of its residuals lose digits
+LEAST_SQUARES = 2.0**-970  # sum of a target's squares; below it, squared residuals lose digits
 
 
 def gather(source: Walk | SavedMoments) -> tuple[Moments | ColumnMoments, list[Moments]]:

@@ -28,7 +28,7 @@ def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
 
 
 def dealt_folds(block: Block, options: Options) -> NDArray[np.intp] | None:
-    """Deal a block's rows to folds, (rows,): a group of as many rows as folds gives each one."""
+    """Deal a block's rows to m folds, shape (rows,): each fold gets one of every m rows."""
     if not options.folds:
         return None
     return _ranks(block, options.folds, options.seed, block.part, FOLDS)

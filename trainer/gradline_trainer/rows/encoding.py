@@ -105,7 +105,7 @@ def _tally(
     whole: RowReader, max_categories: int, report: Progress, engine: Engine | None
 ) -> dict[str, Tally]:
     columns = whole.columns
-    # With `error`, no other column decides which rows are trained on.
+    # With `error`, no row is dropped, so only the category columns are needed.
     if whole.options.missing == "error":
         columns = replace(columns, inputs=[columns.inputs[j] for j in columns.categories])
     reader = replace(whole, columns=columns)

@@ -23,8 +23,8 @@ from gradline.scoring.engine import Item, Result
 def known_state() -> Iterator[None]:
     """Set gradients, devices, precision and floating-point errors to the libraries' defaults.
 
-    The default dtype is not reset: it belongs to all threads of the process, so code names its
-    dtypes instead. Lowered precision is reset only if the caller has set it.
+    The default dtype is not reset, because all threads of the process share it: our code names
+    every dtype instead. Lowered precision is reset only if the caller has set it.
     """
     with ExitStack() as stack:
         stack.enter_context(numpy_defaults())
@@ -49,12 +49,12 @@ def known_state() -> Iterator[None]:
 
 @cache
 def _libraries() -> list[Any]:
-    """List the libraries with a thread count, once: the search outlasts a small fit."""
+    """List the libraries with a thread count; cached: the search takes longer than a small fit."""
     return [torch, *ThreadpoolController().select(user_api="blas").lib_controllers]
 
 
 def _of_each_thread(library: Any) -> bool:
-    """Check whether a library has a count per thread; a new thread has the count set last."""
+    """Check for a separate count in each thread; a new thread starts with the count set last."""
     return library is torch or getattr(library, "threading_layer", None) == "openmp"
 
 

@@ -118,7 +118,7 @@ class Store(Protocol):
         """Keep rows of a block."""
 
     def __iter__(self) -> Iterator[Placed]:
-        """Yield them, as often as asked."""
+        """Yield the kept rows; may be called repeatedly."""
 
 
 @dataclass
@@ -129,8 +129,8 @@ class Walk:
     report: Progress  # called with ("rows", how many were read so far)
     engine: Engine | None = None  # reads the rows on other machines
     kept: Store | None = None  # training rows that stay available after the first pass
-    held: Store | None = None  # held-out rows that do
-    most: float = math.inf  # of a table of more blocks none are kept
+    held: Store | None = None  # held-out rows that stay available, too
+    most: float = math.inf  # keep no rows of a table with more blocks than this
     chunk_rows: int | None = None  # most rows that a further pass takes at a time
     shard_counts: list[Counts] = field(default_factory=list)  # of the latest pass on an engine
 

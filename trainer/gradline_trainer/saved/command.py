@@ -24,8 +24,8 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 def command() -> None:
     """Merge or subtract what train-and-export --save-moments wrote.
 
-    Training from merged moments equals training on all of their rows, which are no longer needed:
-    for a monthly refresh, for sites that may not share rows, and to forget some rows.
+    Training from merged moments gives the same model as training on all of the rows, without
+    them. Use it for a monthly refresh, for sites that may not share rows, or to forget rows.
 
     \b
       train-and-export may.csv -t revenue --save-moments may.moments

@@ -24,8 +24,8 @@ from gradline_trainer.statistics.robust import Robust, measure_robust, robust_wa
 from gradline_trainer.statistics.whitening import Leverage, measure_leverage
 
 Array = NDArray[np.float64]
-MOST_ROWS = 1 << 16  # limits of the residuals that are kept
-MOST_NUMBERS = 1 << 19
+MOST_ROWS = 1 << 16  # most rows of the residuals that are kept
+MOST_NUMBERS = 1 << 19  # and most numbers
 FEW = 1 << 22  # numbers; a further pass over so many takes little time
 
 

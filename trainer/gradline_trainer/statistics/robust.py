@@ -40,8 +40,8 @@ class Robust:
     """The covariances of a fit's coefficients, for errors of any variances."""
 
     kind: Kind
-    covariance: Array | None  # (k, p, p), the bias last; None if a row's 1 − h = 0 divides
-    f: list[float | None]  # Wald's test that every weight is 0, by their number
+    covariance: Array | None  # (k, p, p), the bias last; None if it divides by a row's 1 − h = 0
+    f: list[float | None]  # Wald's test that all weights are 0, divided by their number
     alone: int  # rows of leverage 1
 
 
@@ -59,7 +59,7 @@ class Middle:
 
 @dataclass(frozen=True)
 class Sandwich:
-    """What the middle's terms depend on, besides the rows."""
+    """Computes the middle of the sandwich from rows, at the fit's weights."""
 
     kind: Kind
     whitening: Whitening

@@ -118,7 +118,7 @@ class StreamedLoss:
         return loss
 
     def stable_rate(self, options: Options) -> float:
-        """See `descent.losses.Loss`. The momentum that "auto" means comes near 1."""
+        """See `descent.losses.Loss`. With "auto", the momentum approaches 1."""
         momentum = 1.0 if options.momentum == "auto" else float(options.momentum)
         return largest_stable_rate(self.steepest, momentum)
 

@@ -39,8 +39,8 @@ class WideOptimality:
     def within(self, tolerance: float) -> bool:
         """Check whether the gap is within tolerance · loss; never for a tolerance of 0.
 
-        If the upper bound does not decide, the lower one must be within 2⁻⁵² of it: an eigenvalue
-        that leaves more is too small beside λmax for float64 to see.
+        If the upper bound does not decide, the lower one must be at most 2⁻⁵² · tolerance · loss: a
+        larger gap would need an eigenvalue too small beside λmax for float64 to resolve.
         """
         allowed = tolerance * self.loss
         bounded = self.gap_at_most <= allowed or self.gap_at_least <= UNSEEN * allowed

@@ -1,4 +1,4 @@
-"""Reading a wide table again and again with a few blocks in memory, whatever its size.
+"""Read a wide table again and again, with only a few blocks in memory at a time.
 
 A matrix in memory is read where it lies. Anything else is parsed once, into a temporary file.
 """
