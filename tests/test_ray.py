@@ -26,7 +26,7 @@ from gradline.errors import GradlineError, InputError, MissingExtraError
 from gradline.scoring import ray_cluster as on_ray
 from gradline.scoring.open_engine import open_engine
 from gradline.tables import open_files, shards
-from gradline.tables.shards import shares, uncut
+from gradline.tables.shards import uncut
 from gradline_export import export_package
 from gradline_trainer import fit, save_moments
 
@@ -65,8 +65,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cuts a table of a few megabytes as one of many gigabytes would be."""
-    monkeypatch.setattr(shards, "SHARE_BLOCKS", 2)
-    monkeypatch.setattr(shards, "SHARE_BYTES", 100_000)
+    monkeypatch.setattr(shards, "SHARD_BLOCKS", 2)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 100_000)
 
 
 @pytest.fixture(scope="module")
@@ -194,14 +194,14 @@ def test_shares_cover_every_row_once_at_its_own_place(
     table = open_files(files)
     whole = {(b.part, b.start): b.values for b in table.blocks(["x0", "y"])}
     for blocks, together in ((1, 0), (2, 100_000), (128, 1 << 30)):
-        monkeypatch.setattr(shards, "SHARE_BLOCKS", blocks)
-        monkeypatch.setattr(shards, "SHARE_BYTES", together)
+        monkeypatch.setattr(shards, "SHARD_BLOCKS", blocks)
+        monkeypatch.setattr(shards, "SHARD_BYTES", together)
         found: dict[tuple[int, int], Any] = {}
-        for share in shares(table):
-            for b in share.table.blocks(["x0", "y"]):
+        for shard in shards.shards(table):
+            for b in shard.table.blocks(["x0", "y"]):
                 assert (b.part, b.start) not in found
                 found[b.part, b.start] = b.values
-                assert share.table.label(b.part) == table.label(b.part)
+                assert shard.table.label(b.part) == table.label(b.part)
         assert list(found) == list(whole)
         assert all((found[key] == whole[key]).all() for key in whole)
 
@@ -213,7 +213,7 @@ def test_a_large_file_that_cannot_be_cut_is_named(
         frame = pl.DataFrame({"x": range(100)})
         (frame.write_csv if suffix == "csv" else frame.write_parquet)(tmp_path / f"t.{suffix}")
     assert uncut(open_files(tmp_path / "t.csv")) is None
-    monkeypatch.setattr(shards, "SHARE_BYTES", 50)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 50)
     assert "t.csv is read by one task" in (uncut(open_files(tmp_path / "t.csv")) or "")
     assert uncut(open_files(tmp_path / "t.parquet")) is None
 

@@ -26,7 +26,7 @@ from gradline.tables import BLOCK_ROWS, Dialect, FrameTable
 from gradline.tables.files import absolute
 from gradline.tables.lazy_polars import pl
 from gradline.tables.opening import open_file, readable
-from gradline.tables.shards import shares
+from gradline.tables.shards import shards
 from gradline.tables.writing import FORMATS, write_table
 
 Pieces = list[tuple[str, FrameTable]]
@@ -117,10 +117,10 @@ def score_files(
 
 def _pieces(table: FrameTable, kind: str) -> Iterator[Pieces]:
     """Yield the files, or the piece of a file, of each task, with their output names."""
-    for share in shares(table):
+    for shard in shards(table):
         pieces = []
-        for place, part in enumerate(share.table.parts, share.first):
-            piece = f"-{part.start // BLOCK_ROWS:06d}" if share.piece else ""
+        for place, part in enumerate(shard.table.parts, shard.first):
+            piece = f"-{part.start // BLOCK_ROWS:06d}" if shard.piece else ""
             name = f"{place:06d}{piece}-{part.label.partition('.')[0]}.{kind}"
             pieces.append((name, table.with_parts([part], place)))
         yield pieces

@@ -1,6 +1,6 @@
-"""Division of a table into shares for workers: some of its files, or rows of a large one.
+"""Division of a table into shards for workers: some of its files, or rows of a large one.
 
-The shares depend on the files' sizes alone. A share is an aligned group of 2^k places (files in
+The shards depend on the files' sizes alone. A shard is an aligned group of 2^k places (files in
 the table, or blocks in a file), so that its merged result is a subtree of the binary tree over all
 places.
 """
@@ -16,13 +16,13 @@ from gradline.tables.opening import readable
 from gradline.tables.parts import BLOCK_ROWS, Part
 from gradline.tables.table import FrameTable
 
-SHARE_BLOCKS = 128  # at most, of a large file; a power of two
-SHARE_BYTES = 1 << 26  # larger files are cut, smaller ones grouped up to this size
-MOST_FILES = 1 << 10  # of a share
+SHARD_BLOCKS = 128  # at most, of a large file; a power of two
+SHARD_BYTES = 1 << 26  # larger files are cut, smaller ones grouped up to this size
+MOST_FILES = 1 << 10  # of a shard
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """A part of a table for one worker: some files, or some rows of a file (a `piece`)."""
 
     table: FrameTable
@@ -31,27 +31,27 @@ class Share:
     piece: bool = False
 
 
-def shares(table: FrameTable, block_rows: int = BLOCK_ROWS) -> Iterator[Share]:
-    """Yield a table's shares in order; blocks have `block_rows` rows."""
+def shards(table: FrameTable, block_rows: int = BLOCK_ROWS) -> Iterator[Shard]:
+    """Yield a table's shards in order; blocks have `block_rows` rows."""
     parts = table.parts
     place = 0
     while place < len(parts):
         part = parts[place]
-        if _bytes(part) > SHARE_BYTES and part.is_sliceable:
-            for piece in _pieces(part, SHARE_BLOCKS * block_rows):
-                yield Share(table.with_parts([piece], place), 0, place, piece=True)
+        if _bytes(part) > SHARD_BYTES and part.is_sliceable:
+            for piece in _pieces(part, SHARD_BLOCKS * block_rows):
+                yield Shard(table.with_parts([piece], place), 0, place, piece=True)
             place += 1
             continue
         level = _level(parts, place)
         group = parts[place : place + (1 << level)]
-        yield Share(table.with_parts(group, place), level, place)
+        yield Shard(table.with_parts(group, place), level, place)
         place += len(group)
 
 
 def uncut(table: FrameTable) -> str | None:
     """Build a note on a large file that only one task can read, if there is one."""
     for part in table.parts:
-        if SHARE_BYTES < _bytes(part) < math.inf and not part.is_sliceable:
+        if SHARD_BYTES < _bytes(part) < math.inf and not part.is_sliceable:
             return f"{part.label} is read by one task: only Parquet files can be cut"
     return None
 
@@ -65,7 +65,7 @@ def _level(parts: list[Part], place: int) -> int:
             break
         added = parts[place + (1 << level) : place + (2 << level)]
         total += sum(map(_bytes, added))
-        if total > SHARE_BYTES:
+        if total > SHARD_BYTES:
             break
         level += 1
     return level

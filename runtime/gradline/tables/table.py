@@ -44,7 +44,7 @@ class FrameTable:
     #: For each category column, the function from its text to its number.
     place_of: Mapping[str, PlaceOf] = MappingProxyType({})
     row_groups_ahead = 1  # of a Parquet file; 2 let two cores read, in up to twice the memory
-    first_part = 0  # the first part's place in the whole table, if this is a share of one
+    first_part = 0  # the first part's place in the whole table, if this is a shard of one
 
     def __init__(self, parts: list[Part], dialect: Dialect) -> None:
         self.parts = parts  # the files in sorted order, or one frame

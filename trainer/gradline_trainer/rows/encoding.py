@@ -22,7 +22,7 @@ from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import TrainingTable
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
-from gradline_trainer.rows.sharding import each_share
+from gradline_trainer.rows.sharding import each_shard
 
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
@@ -115,7 +115,7 @@ def _tally(
         reader.refuse_faults()
         return tallies
     tallies = {column.name: Tally() for column in columns.inputs}
-    for _, of_shard, _ in each_share(work, reader, engine):
+    for _, of_shard, _ in each_shard(work, reader, engine):
         report("rows", reader.counts.read)
         for name, tally in of_shard.items():
             tallies[name].merge(tally)

@@ -19,11 +19,11 @@ from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables import BLOCK_ROWS, FrameTable, TableFile
 from gradline.tables.files import absolute
-from gradline.tables.shards import Share
+from gradline.tables.shards import Shard
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.library_state import in_threads, one_thread_each
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
-from gradline_trainer.rows.sharding import each_share
+from gradline_trainer.rows.sharding import each_shard
 
 Progress = Callable[[str, int], None]  # see `fit`
 Placed = tuple[int, int, Rows]  # the part, the place of the block's first row in it, some rows
@@ -203,12 +203,12 @@ class Walk:
     ) -> M | None:
         counted: list[Counts] = []
 
-        def found() -> Iterator[tuple[Share, M | None]]:
+        def found() -> Iterator[tuple[Shard, M | None]]:
             work = partial(_over_shard, job=job, held_out=held_out)
-            for share, merged, counts in each_share(work, reader, engine, self.shard_counts):
+            for shard, merged, counts in each_shard(work, reader, engine, self.shard_counts):
                 self.report("rows", reader.counts.read)
                 counted.append(counts)
-                yield share, merged
+                yield shard, merged
 
         files = groupby(found(), lambda pair: (pair[0].level, pair[0].first))
         merged = merge_subtrees(

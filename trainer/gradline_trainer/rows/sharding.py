@@ -1,4 +1,4 @@
-"""Share a table's rows out to the workers of an engine."""
+"""Divide a table's rows among the workers of an engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import zip_longest
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine, Result
 from gradline.tables import BLOCK_ROWS, FrameTable
-from gradline.tables.shards import Share, shares
+from gradline.tables.shards import Shard, shards
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import TrainingTable
 from gradline_trainer.rows.rows import Counts, RowReader
@@ -41,28 +41,28 @@ def check_shareable(table: TrainingTable, options: Options) -> FrameTable:
     return table
 
 
-def each_share(
+def each_shard(
     work: Callable[[RowReader], tuple[Result, Counts]],
     reader: RowReader,
     engine: Engine,
     known: Sequence[Counts] = (),
-) -> Iterator[tuple[Share, Result, Counts]]:
+) -> Iterator[tuple[Shard, Result, Counts]]:
     """Yield each shard of the table with the work's result and counts, in order.
 
     The work counts faults and does not raise. The whole table's reader gets the sum of all counts,
     and raises at the end. `known` is what an earlier pass counted in each shard.
     """
-    under_way: deque[Share] = deque()
+    under_way: deque[Shard] = deque()
 
     def readers() -> Iterator[RowReader]:
         assert isinstance(reader.table, FrameTable)  # noqa: S101 - see `check_shareable`
         before = Counts()
-        cut = shares(reader.table, block_rows=reader.block_rows or BLOCK_ROWS)
-        for share, counts in zip_longest(cut, known):
-            if share is None:
+        cut = shards(reader.table, block_rows=reader.block_rows or BLOCK_ROWS)
+        for shard, counts in zip_longest(cut, known):
+            if shard is None:
                 return
-            under_way.append(share)
-            yield replace(reader, table=share.table, counts=Counts(), before=copy(before))
+            under_way.append(shard)
+            yield replace(reader, table=shard.table, counts=Counts(), before=copy(before))
             before.add(counts or Counts())
 
     counts = reader.counts = Counts()
