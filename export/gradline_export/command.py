@@ -6,6 +6,7 @@ The options of a training run are made from their declarations in `gradline_trai
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -33,7 +34,7 @@ class Number(click.ParamType["float | str"]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float | str:
-        """Read a number or a word; `Options` checks the range if there are words."""
+        """Read a number or a word; usage errors are the plain ones, `Options` checks the rest."""
         values = self.values
         if value in values.words or values.number is None:
             return str(value)
@@ -43,9 +44,15 @@ class Number(click.ParamType["float | str"]):
             number = None
         if values.words and number is None:
             self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
-        if number is None or not (values.words or values.least <= number < values.below):
+        if number is None or (not values.words and self._is_outside(number)):
             self.fail(f"{value!r} is not {values.expected}", param, ctx)
         return number
+
+    def _is_outside(self, number: float) -> bool:
+        """Check against the bounds; `Options` refuses NaN, infinity and huge whole numbers."""
+        values = self.values
+        too_large = values.number is float and math.inf > values.below <= number
+        return number < values.least or too_large
 
 
 class _TrainingCommand(click.Command):
@@ -53,7 +60,10 @@ class _TrainingCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words; explain a kind after --robust, which would be taken for DATA."""
-        for word, following in pairwise([] if ctx.resilient_parsing else args):
+        words: list[str] = []
+        for word in args:
+            words += word.split("=", 1) if word.startswith("--robust=") else [word]
+        for word, following in pairwise([] if ctx.resilient_parsing else words):
             if word == "--robust" and following in ROBUST_KINDS:
                 raise InputError(
                     f"--robust takes no value, but {following} follows it",
@@ -71,7 +81,7 @@ def training_options(command: Any) -> Any:
         command = click.option(
             f"--{name.replace('_', '-')}",
             default=default,
-            show_default=default is not None,
+            show_default=f"{default:g}" if isinstance(default, float) else default is not None,
             type=Number(values) if numeric else click.Choice(values.words),
             metavar="|".join(["NUMBER", *values.words]) if numeric else None,
             shell_complete=partial(_complete, values.words),

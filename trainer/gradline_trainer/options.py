@@ -106,7 +106,7 @@ class Options:
         "ill-conditioned tables.",
     )
     ridge: float | Literal["auto"] = _real(
-        0,
+        0.0,
         "Penalty on the weights, scikit-learn's alpha; auto chooses it by cross-validation.",
         "a number of at least 0, or 'auto'",
     )
@@ -124,7 +124,7 @@ class Options:
         "the training rows.",
     )
     holdout: float = _real(
-        0,
+        0.0,
         "Fraction of the rows to measure on and not to train on; the same share of every 100 rows.",
         "a number of at least 0 and below 1",
         below=1.0,
