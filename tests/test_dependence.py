@@ -78,9 +78,10 @@ def twin(X: Array, y: Array, *, bias: bool, least_norm: bool) -> tuple[int, list
 
 
 def midway(value: Fraction) -> bool:
-    """Return whether a number lies exactly between two floats."""
+    """Check whether a number lies exactly between two floats; beside a power of 2 they differ."""
     near = float(value)
-    return value != Fraction(near) and 2 * abs(value - Fraction(near)) == Fraction(math.ulp(near))
+    other = math.nextafter(near, math.inf if value > Fraction(near) else -math.inf)
+    return value != Fraction(near) and 2 * value == Fraction(near) + Fraction(other)
 
 
 def assert_twin(X: Array, y: Array, *, bias: bool = True, dependent: str = "minimum-norm") -> Fit:
