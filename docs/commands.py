@@ -39,8 +39,10 @@ def reference() -> str:
 
 
 def _section(title: str, called: str, command: click.Command) -> str:
-    settings = {"help_option_names": ["-h", "--help"], "terminal_width": WIDTH - 2}
-    shown = command.get_help(click.Context(command, info_name=called, **settings))
+    context = click.Context(
+        command, info_name=called, terminal_width=WIDTH - 2, **command.context_settings
+    )
+    shown = command.get_help(context)
     section = f"\n## {title}\n\n```console\n$ {called} --help\n{shown}\n```"
     if not isinstance(command, click.Group) or command is cli:
         return section

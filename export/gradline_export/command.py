@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from gradline.commands import HELP
 from gradline.errors import InputError
 from gradline.terminal.interrupts import ending_at_once
 from gradline_export.publish.fingerprints import begin
@@ -103,7 +104,7 @@ def repeated(*names: str, help: str, metavar: str = "NAME") -> Callable[[Any], A
     "train-and-export",
     cls=_TrainingCommand,
     short_help="Learn a model from a table and publish it.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 @click.argument("data", type=click.Path(), required=False)
 @repeated(

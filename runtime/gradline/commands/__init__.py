@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-__all__ = ["as_json", "expect_name", "package_argument", "public_key"]
+__all__ = ["HELP", "as_json", "expect_name", "package_argument", "public_key"]
 
+#: Each command has both names of the option, also if it is called without the group.
+HELP = {"help_option_names": ["-h", "--help"]}
 package_argument = click.argument("package", type=click.Path())
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 #: Requires a package to have a given name, whatever its folder is called.

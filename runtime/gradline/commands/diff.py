@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradline.commands import as_json
+from gradline.commands import HELP, as_json
 from gradline.errors import InputError, RefusedError, nearest
 from gradline.formatting import count, label, number
 from gradline.terminal.layout import Element, Grid, Heading
@@ -24,7 +24,7 @@ SHOWN = 12  # coefficients of each target, those that change predictions most
 Measured = dict[str, dict[str, float]]  # by target: rows, rms and largest change
 
 
-@click.command("diff")
+@click.command("diff", context_settings=HELP)
 @click.argument("first", type=click.Path())
 @click.argument("second", type=click.Path())
 @click.option(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from gradline.commands import HELP
 from gradline.commands.suggestions import describe_misuse
 from gradline.errors import GradlineError, needs_extra
 from gradline.terminal.output import fail, prepare, silence, tell, unwritten
@@ -50,7 +51,7 @@ def import_command(name: str) -> click.Command:
     return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings=HELP)
 @click.version_option(package_name="gradline", message="gradline %(version)s")
 def cli() -> None:
     """Learn a linear model by gradient descent, ship it, and predict with it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import as_json, expect_name, package_argument
+from gradline.commands import HELP, as_json, expect_name, package_argument
 from gradline.errors import PackageError
 from gradline.formatting import categories, count, label, number
 from gradline.terminal.layout import Element, Facts, Heading, Verbatim
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gradline.presentation.selection import Shown
 
 
-@click.command("inspect")
+@click.command("inspect", context_settings=HELP)
 @package_argument
 @click.option(
     "--all", "everything", is_flag=True, help="Show every feature and target of a large model."

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from gradline.commands import as_json
+from gradline.commands import HELP, as_json
 from gradline.errors import InputError, PackageError
 from gradline.formatting import label, number
 from gradline.terminal.layout import Grid
 from gradline.terminal.output import say, say_json, show
 
 
-@click.command("list")
+@click.command("list", context_settings=HELP)
 @click.argument("root", type=click.Path(path_type=Path), default=Path("artifacts"))
 @as_json
 def command(root: Path, as_json: bool) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from gradline.commands import as_json, expect_name
+from gradline.commands import HELP, as_json, expect_name
 from gradline.errors import InputError
 from gradline.terminal.output import say, say_json
 
 
-@click.command("pin")
+@click.command("pin", context_settings=HELP)
 @click.argument("package", type=click.Path(path_type=Path))
 @click.argument("version")
 @expect_name

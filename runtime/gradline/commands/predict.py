@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import as_json, expect_name, package_argument, public_key
+from gradline.commands import HELP, as_json, expect_name, package_argument, public_key
 from gradline.errors import InputError
 from gradline.terminal.output import warn
 
@@ -22,7 +22,7 @@ BETWEEN = re.compile(r",(?: or)? (?=(?:[^']*'[^']*')*[^']*$)")  # a hint's parts
 STREAM = "-"  # stdin, stdout
 
 
-@click.command("predict")
+@click.command("predict", context_settings=HELP)
 @package_argument
 @click.argument("data", type=click.Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here, not to stdout.")

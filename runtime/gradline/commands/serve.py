@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
-from gradline.commands import expect_name, public_key
+from gradline.commands import HELP, expect_name, public_key
 from gradline.errors import InputError, needs_extra
 
 FILE = click.Path(path_type=Path)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-@click.command("serve", short_help="Serve models over HTTP (Open Inference Protocol).")
+@click.command(
+    "serve", short_help="Serve models over HTTP (Open Inference Protocol).", context_settings=HELP
+)
 @click.argument("paths", nargs=-1, required=True, metavar="PACKAGE…", type=FILE)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="0 picks a free one.")

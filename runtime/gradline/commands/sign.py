@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from gradline.commands import as_json, package_argument
+from gradline.commands import HELP, as_json, package_argument
 from gradline.terminal.output import say, say_json
 
 
-@click.command("sign")
+@click.command("sign", context_settings=HELP)
 @package_argument
 @click.option(
     "--key", required=True, type=click.Path(path_type=Path), help="PEM file of a private key."

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from gradline.commands import as_json
+from gradline.commands import HELP, as_json
 from gradline.errors import InputError, OutputError
 from gradline.terminal.output import say, say_json
 
 
-@click.command("unpin")
+@click.command("unpin", context_settings=HELP)
 @click.argument("package", type=click.Path(path_type=Path))
 @as_json
 def command(package: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import as_json, expect_name, package_argument, public_key
+from gradline.commands import HELP, as_json, expect_name, package_argument, public_key
 from gradline.terminal.layout import Facts, Heading
 from gradline.terminal.output import say_json, show
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gradline.package.files import Package
 
 
-@click.command("verify")
+@click.command("verify", context_settings=HELP)
 @package_argument
 @public_key
 @expect_name

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradline.commands import HELP
 from gradline.terminal.output import say, say_json, warn
 
 if TYPE_CHECKING:
     from gradline_trainer.moments.saved_moments import SavedMoments
 
-HELP = {"help_option_names": ["-h", "--help"]}
 OUTPUT = click.option(
     "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path)
 )
