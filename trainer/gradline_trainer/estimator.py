@@ -23,17 +23,13 @@ from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.columns import open_table
 from gradline_trainer.rows.library_state import known_state
-from gradline_trainer.rows.passes import Walk
+from gradline_trainer.rows.passes import Walk, silent
 from gradline_trainer.rows.rows import RowReader
 
 SHARED = (  # options with the same name here
     "learning_rate", "epochs", "tolerance", "preconditioning", "gradient", "arithmetic", "ridge",
     "folds", "dtype", "dependent",
 )  # fmt: skip
-
-
-def _silent(stage: str, count: int) -> None:
-    """Report no progress."""
 
 
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -127,8 +123,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         while not set(names).isdisjoint(targets):
             targets = [f"{target}_" for target in targets]
         table = open_table((features, wanted), targets, names, (), sample_weight)
-        walk = Walk(RowReader(*table, options), _silent)
-        self.fit_ = learn(walk, options, _silent, refuse_trivial=False)
+        walk = Walk(RowReader(*table, options), silent)
+        self.fit_ = learn(walk, options, silent, refuse_trivial=False)
         self._set_fitted(self.fit_, single=wanted.ndim == 1)
         return self
 

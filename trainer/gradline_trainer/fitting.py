@@ -19,7 +19,7 @@ from gradline_trainer.result import Fit
 from gradline_trainer.rows.columns import open_table
 from gradline_trainer.rows.encoding import learn_encoding
 from gradline_trainer.rows.library_state import known_state
-from gradline_trainer.rows.passes import Progress, Walk, expect
+from gradline_trainer.rows.passes import Progress, Walk, expect, silent
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.sharding import check_shareable
 from gradline_trainer.saved.training import chosen_moments
@@ -89,7 +89,7 @@ def fit(
             code="no-cuda",
             hint="use --device cpu, or install a PyTorch with CUDA on a machine that has one",
         )
-    report = progress or (lambda stage, count: None)
+    report = progress or silent
     if isinstance(table, SavedMoments):
         of_rows = {"sample_weight": sample_weight, "one_hot": one_hot, "null": null}
         of_rows |= {"separator": separator, "decimal_comma": decimal_comma}

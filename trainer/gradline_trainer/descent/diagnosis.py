@@ -13,7 +13,8 @@ from gradline.errors import RefusedError
 from gradline.formatting import count, scientific
 from gradline_trainer.descent.coordinates import Coordinates
 from gradline_trainer.descent.loop import Descent, gradient
-from gradline_trainer.descent.rounding import EPSILON, RESOLVED, Rounding
+from gradline_trainer.descent.problem import EPSILON
+from gradline_trainer.descent.rounding import RESOLVED, Rounding
 from gradline_trainer.options import Options
 
 CONVERGED = 1e-12  # the tolerance that judges a run with --tolerance 0

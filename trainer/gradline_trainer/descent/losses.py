@@ -87,9 +87,8 @@ class Loss(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class FastLoss:
-    """The common base of the losses in fast arithmetic."""
+class KnownHessian:
+    """What the losses share whose Hessian is known."""
 
     coordinates: Coordinates
 
@@ -106,6 +105,13 @@ class FastLoss:
     def stable_rate(self, options: Options) -> float:
         """See `Loss`."""
         return largest_stable_rate(self.steepest, options.fixed_momentum)
+
+
+@dataclass(frozen=True)
+class FastLoss(KnownHessian):
+    """The common base of the losses in fast arithmetic."""
+
+    coordinates: Coordinates
 
     @property
     def resolution(self) -> float:

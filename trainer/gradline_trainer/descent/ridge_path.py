@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError
 from gradline.formatting import number
+from gradline_trainer.descent.problem import EPSILON
 from gradline_trainer.moments.folds import training_moments
 from gradline_trainer.moments.moments import Moments, one_value
 
 Array = NDArray[np.float64]
 RATIOS = np.logspace(3, -9, 100)  # penalty / mean second moment of the features
-EPSILON = 2.0**-53
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradline_trainer.descent.problem import Problem
+from gradline_trainer.descent.problem import EPSILON, Problem
 
-EPSILON = 2.0**-53
 RESOLVED = 1e-6  # share of the loss: if rounding may exceed it, the minimum is unknown
 
 

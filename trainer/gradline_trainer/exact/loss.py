@@ -21,13 +21,13 @@ from gradline_trainer.descent.coordinates import Coordinates
 from gradline_trainer.descent.diagnosis import (
     Optimality,
     certify,
-    largest_stable_rate,
     refuse_divergence,
     root_gap,
 )
 from gradline_trainer.descent.loop import Descent
-from gradline_trainer.descent.losses import Quadratic, Solution
-from gradline_trainer.descent.rounding import EPSILON, Rounding, relative_noise
+from gradline_trainer.descent.losses import KnownHessian, Quadratic, Solution
+from gradline_trainer.descent.problem import EPSILON
+from gradline_trainer.descent.rounding import Rounding, relative_noise
 from gradline_trainer.exact.basis import Basis
 from gradline_trainer.exact.coefficients import Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
@@ -43,7 +43,7 @@ Array = NDArray[np.float64]
 GRID = 320  # fractional bits of the scaled weights
 
 
-class ExactLoss:
+class ExactLoss(KnownHessian):
     """The loss and its gradient at weights of any precision.
 
     Attributes:
@@ -115,17 +115,6 @@ class ExactLoss:
         r, k = self.working.shape
         noise = relative_noise(r, 1) * float(np.linalg.norm(self._inverse))
         return Rounding(self._slack + noise, torch.zeros(k, dtype=torch.float64), 0.0, math.inf)
-
-    dtype = torch.float64
-
-    @property
-    def steepest(self) -> float:
-        """The largest eigenvalue of the Hessian."""
-        return self.coordinates.steepest
-
-    def stable_rate(self, options: Options) -> float:
-        """See `descent.losses.Loss`."""
-        return largest_stable_rate(self.steepest, options.fixed_momentum)
 
     def enough(self, by_weights: Tensor, by_bias: Tensor, value: float, tolerance: float) -> bool:
         """See `descent.losses.Loss`."""

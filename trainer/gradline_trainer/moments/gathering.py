@@ -13,7 +13,7 @@ from gradline_trainer.moments.folds import FoldedMoments
 from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.passes import Pass, Walk
+from gradline_trainer.rows.passes import Pass, Walk, silent
 from gradline_trainer.rows.rows import Counts, Rows
 
 # The size of a thread's chunk depends only on the table, so the moments' bits do, too.
@@ -33,7 +33,7 @@ def gather(source: Walk | SavedMoments) -> tuple[Moments | ColumnMoments, list[M
     if source.chunk_rows is None:
         return gather_moments(source)
     found = source.gather(Pass(_column_moments, 4 * source.chunk_rows))
-    source.report = lambda stage, count: None  # each epoch passes over all the rows again
+    source.report = silent  # each epoch passes over all the rows again
     return _checked(found, source), []
 
 

@@ -20,7 +20,7 @@ from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import TrainingTable
-from gradline_trainer.rows.passes import Progress
+from gradline_trainer.rows.passes import Progress, silent
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
 from gradline_trainer.rows.sharding import each_shard
 
@@ -124,7 +124,7 @@ def _tally(
 
 
 def _tally_reader(
-    reader: RowReader, max_categories: int, report: Progress = lambda stage, count: None
+    reader: RowReader, max_categories: int, report: Progress = silent
 ) -> tuple[dict[str, Tally], Counts]:
     """Tally a reader's rows; faults are counted, not raised."""
     inputs = reader.columns.inputs

@@ -29,6 +29,10 @@ Progress = Callable[[str, int], None]  # see `fit`
 Placed = tuple[int, int, Rows]  # the part, the place of the block's first row in it, some rows
 
 
+def silent(stage: str, count: int) -> None:
+    """Report nothing."""
+
+
 def expect(report: Progress, stage: str, count: int) -> None:
     """Announce about how many units a stage has, if the callback has a method for that."""
     if listens := getattr(report, "expect", None):
@@ -228,7 +232,7 @@ def _over_shard(reader: RowReader, job: Pass[M], *, held_out: bool) -> tuple[M |
 
 def _placed(
     reader: RowReader,
-    report: Progress = lambda stage, count: None,
+    report: Progress = silent,
     *,
     held_out: bool = False,
     refuse: bool = True,

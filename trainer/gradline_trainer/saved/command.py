@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import HELP
+from gradline.commands import HELP, as_json
 from gradline.terminal.output import say, say_json, warn
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 OUTPUT = click.option(
     "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path)
 )
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
 
 @click.group("moments", short_help="Merge or subtract saved moments.", context_settings=HELP)
@@ -38,7 +37,7 @@ def command() -> None:
 @command.command("merge", short_help="Write the moments of all rows.", context_settings=HELP)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @OUTPUT
-@AS_JSON
+@as_json
 def merge(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
     """Merge the moments in FILES, and write the moments of all their rows.
 
@@ -59,7 +58,7 @@ def merge(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
 @click.argument("whole", type=click.Path(path_type=Path))
 @click.argument("part", type=click.Path(path_type=Path))
 @OUTPUT
-@AS_JSON
+@as_json
 def subtract(whole: Path, part: Path, output: Path, as_json: bool) -> None:
     """Write the moments of WHOLE's rows without those of PART, which must be some of them.
 

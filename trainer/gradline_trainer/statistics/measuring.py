@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from gradline_trainer.descent.losses import Solution
-from gradline_trainer.descent.problem import ColumnProblem, Problem
+from gradline_trainer.descent.problem import EPSILON, ColumnProblem, Problem
 from gradline_trainer.descent.ridge_path import RidgePath, path_warnings
-from gradline_trainer.descent.rounding import EPSILON
 from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.moments.partial_sums import PartialSums
 from gradline_trainer.moments.saved_moments import SavedMoments

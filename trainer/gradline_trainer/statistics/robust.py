@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline_trainer.descent.losses import Solution
-from gradline_trainer.descent.problem import Problem
-from gradline_trainer.descent.rounding import EPSILON
+from gradline_trainer.descent.problem import EPSILON, Problem
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows

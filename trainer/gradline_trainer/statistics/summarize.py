@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError, RefusedError
 from gradline.formatting import count
-from gradline_trainer.descent.problem import Problem, state_problem
-from gradline_trainer.descent.rounding import EPSILON
+from gradline_trainer.descent.problem import EPSILON, Problem, state_problem
 from gradline_trainer.moments.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.statistics.formulas import Design, target_statistics
 from gradline_trainer.statistics.measuring import unresolved
