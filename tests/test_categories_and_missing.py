@@ -24,7 +24,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 
 import gradline
-from gradline.columns.encoding import Column, dump_columns, expand, in_order, parse_columns
+from gradline.columns.encoding import dump_columns, expand, in_order, parse_columns
+from gradline.columns.kinds import Column
 from gradline.commands.group import cli
 from gradline.errors import GradlineError, InputError
 from gradline.package.manifest import dump_manifest

@@ -18,7 +18,7 @@ import statsmodels.api as sm
 
 import gradline
 from browser import Page
-from gradline.columns.encoding import Column
+from gradline.columns.kinds import Column
 from gradline.explain.contributions import by_effect
 from gradline.package.graph import parse_graph
 from gradline.package.rounding_bound import rounding_bound

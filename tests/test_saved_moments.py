@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gradline import load
 from gradline.cli import main
-from gradline.columns.encoding import Column
+from gradline.columns.kinds import Column
 from gradline.errors import InputError, OutputError, PackageError
 from gradline_export import export_package
 from gradline_export.freeze.freezing import freeze

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the commands' help needs no NumPy
     from numpy.typing import NDArray
 
-    from gradline.columns.encoding import Column
+    from gradline.columns.kinds import Column
 
 TERMS = 8  # of an equation or a list that are shown; the rest are counted
 LETTERS = 40  # of a name that are shown

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from gradline.columns.encoding import Column, dump_columns
+from gradline.columns.encoding import dump_columns
+from gradline.columns.kinds import Column
 from gradline.errors import InputError
 from gradline.package.graph import FORMAT, IR_VERSION, OPSET
 from gradline_export.linear import LinearModel

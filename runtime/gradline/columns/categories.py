@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import Column
+from gradline.columns.kinds import Column
 from gradline.columns.matrix import column_labels, match_names
+from gradline.columns.plan import Plan
 from gradline.columns.python_numbers import digits
 from gradline.errors import InputError, nearest
 
@@ -141,13 +142,14 @@ def as_inputs(
         return rows
     extra = "refuse" if isinstance(rows, Mapping) else "ignore"
     match_names(list(map(str, labels)), [column.name for column in columns], extra=extra)
-    places = {str(label): label for label in labels}
+    by_text = {str(label): label for label in labels}
     inputs: dict[str, object] = {}
     for column in columns:
-        values = rows[places[column.name]]  # type: ignore[index]
+        values = rows[by_text[column.name]]  # type: ignore[index]
         if column.kind == "category":
             texts = texts_of(values, column.name)
-            block = column.indicators(places_of(texts, column.name, place_finder(column, unknown)))
+            places = places_of(texts, column.name, place_finder(column, unknown))
+            block = Plan.of_columns([column]).compute(places[:, None])
             inputs |= zip(column.features, block.T, strict=True)
         else:
             inputs[column.name] = values if column.fill is None else _with_nan(values)

@@ -10,50 +10,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
+
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table that the model was trained on.
-
-    Attributes:
-        name: Its name, verbatim.
-        kind: "number" or "category".
-        levels: A category's values as text, sorted by `in_order`, the reference included.
-        reference: The level without an indicator; None if every level has one.
-        fill: The number that replaces a missing one; None leaves it NaN.
-    """
-
-    name: str
-    kind: Literal["number", "category"] = "number"
-    levels: tuple[str, ...] = ()
-    reference: str | None = None
-    fill: float | None = None
-
-    @property
-    def features(self) -> list[str]:
-        """Names of the graph's inputs that the column becomes."""
-        if self.kind == "number":
-            return [self.name]
-        return [f"{self.name}={level}" for level in self.levels if level != self.reference]
-
-    def indicators(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Encode each value's place in `levels`, shape (n,), as indicators, shape (n, m).
-
-        For -1 (an unknown level) every indicator is 0, for NaN (a missing value) NaN.
-        """
-        own = [place for place, level in enumerate(self.levels) if level != self.reference]
-        block: NDArray[np.float64] = (np.array(own)[:, None] == places).astype(np.float64)
-        block[:, np.isnan(places)] = np.nan
-        return block.T
 
 
 def in_order(levels: Sequence[str]) -> tuple[str, ...]:
@@ -64,12 +30,9 @@ def in_order(levels: Sequence[str]) -> tuple[str, ...]:
 
 def expand(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
     """Encode numbers and categories' places, shape (n, columns), as inputs, shape (n, d)."""
-    inputs = values
-    if any(column.levels for column in columns):
-        parts = zip(values.T, columns, strict=True)
-        inputs = np.hstack([c.indicators(part) if c.levels else part[:, None] for part, c in parts])
-    fills = fill_values(columns)
-    return inputs if fills is None else np.where(np.isnan(inputs), fills, inputs)
+    if any(column.kind == "category" and not column.levels for column in columns):
+        return values  # its levels are being counted
+    return Plan.of_columns(columns).compute(values)
 
 
 def fill_values(columns: Sequence[Column]) -> NDArray[np.float64] | None:

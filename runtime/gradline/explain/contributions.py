@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import Column
+from gradline.columns.kinds import Column
 from gradline.errors import PackageError
 
 Array = NDArray[np.float64]

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import Column, dump_columns, parse_columns
+from gradline.columns.encoding import dump_columns, parse_columns
+from gradline.columns.kinds import Column
 from gradline.errors import GET_AGAIN, PackageError
 from gradline.package.strict_json import parse_strict
 

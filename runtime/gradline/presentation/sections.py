@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import Column
+from gradline.columns.kinds import Column
 from gradline.formatting import count, equation_sides, label, number, reached
 from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown

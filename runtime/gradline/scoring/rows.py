@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.categories import has_columns, place_finder
-from gradline.columns.encoding import Column, expand
+from gradline.columns.encoding import expand
+from gradline.columns.kinds import Column
 from gradline.columns.matrix import match_names
 from gradline.errors import InputError, nearest_column
 from gradline.tables.lazy_polars import pl

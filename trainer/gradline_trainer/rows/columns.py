@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gradline.columns.encoding import Column
+from gradline.columns.kinds import Column
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame

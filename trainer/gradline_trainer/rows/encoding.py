@@ -15,7 +15,8 @@ from functools import partial
 import numpy as np
 
 from gradline.columns.categories import PlaceOf
-from gradline.columns.encoding import Column, in_order
+from gradline.columns.encoding import in_order
+from gradline.columns.kinds import Column
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import Options

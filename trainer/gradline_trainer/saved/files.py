@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.atomic import write_named
-from gradline.columns.encoding import Column, dump_columns, parse_columns
+from gradline.columns.encoding import dump_columns, parse_columns
+from gradline.columns.kinds import Column
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError
 from gradline.package.strict_json import parse_strict

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gradline.columns.encoding import Column
+from gradline.columns.kinds import Column
 from gradline.errors import InputError
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options

@@ -1,0 +1,179 @@
+"""The plan of a model: the table's columns, and the terms that its inputs are made of.
+
+Training, prediction, serving, explanation and the report compute their inputs here, in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.calendar import PARTS
+from gradline.columns.kinds import Column, dump_column, load_column
+from gradline.columns.terms import Factor, Term, dump_term, load_term, name_of
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The table's columns, m of them, and the d terms that are made of them.
+
+    Attributes:
+        columns: The columns that a term uses.
+        terms: Each a product of factors; one input of the graph.
+        format: The package format that the plan needs, 1 or 2.
+    """
+
+    columns: tuple[Column, ...]
+    terms: tuple[Term, ...]
+    format: int = 2
+
+    @cached_property
+    def features(self) -> list[str]:
+        """The names of the graph's d inputs."""
+        if self.format == 1:
+            return [name for column in self.columns for name in column.features]
+        return list(map(name_of, self.terms))
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether each column is a number and a term by itself, in order."""
+        own = [(Factor(column.name),) for column in self.columns]
+        return list(self.terms) == own and all(c.kind == "number" for c in self.columns)
+
+    def compute(self, values: Array) -> Array:
+        """Compute the terms, shape (n, d), of rows of the columns, shape (n, m).
+
+        A number is itself, a time is in seconds, a category is the place of its level (see
+        `Column.places`). NaN is a missing value, or an unknown level; −1 is a level for which all
+        indicators are 0. Outside a function's domain the term is NaN.
+        """
+        if self.is_plain:
+            fills = np.array([math.nan if c.fill is None else c.fill for c in self.columns])
+            if np.isnan(fills).all():
+                return values
+            return np.where(np.isnan(values), fills, values)
+        found = np.empty((len(values), len(self.terms)))
+        table = _Values(self, values)
+        with np.errstate(all="ignore"):
+            for start, run in self._runs():
+                stop = start + len(run)
+                if len(run[0]) == 1 and run[0][0].is_indicator:
+                    found[:, start:stop] = table.indicators([term[0] for term in run])
+                    continue
+                for j, term in enumerate(run, start):
+                    column = table.factor(term[0])
+                    for factor in term[1:]:
+                        column = column * table.factor(factor)
+                    found[:, j] = column
+        return found
+
+    def _runs(self) -> Iterator[tuple[int, list[Term]]]:
+        """Yield runs of indicators of one column, and other terms, with the place of the first."""
+        start = 0
+        for _, run in groupby(self.terms, _family):
+            terms = list(run)
+            yield start, terms
+            start += len(terms)
+
+    def select(self, places: Sequence[int]) -> Plan:
+        """Keep some of the terms, and the columns that they use."""
+        terms = tuple(self.terms[j] for j in places)
+        used = {factor.column for term in terms for factor in term}
+        return replace(self, columns=tuple(c for c in self.columns if c.name in used), terms=terms)
+
+    def dump(self) -> dict[str, Any]:
+        """Build the members `columns` and `terms` of a schema of format 2."""
+        return {
+            "columns": [dump_column(column) for column in self.columns],
+            "terms": [dump_term(term) for term in self.terms],
+        }
+
+    @classmethod
+    def load(cls, columns: Any, terms: Any) -> Plan:
+        """Parse what `dump` built; raise ValueError for anything else."""
+        if not isinstance(columns, list) or not isinstance(terms, list) or not terms:
+            raise ValueError("no list of columns, or no list of terms")
+        plan = cls(tuple(map(load_column, columns)), tuple(map(load_term, terms)))
+        known = {column.name: column for column in plan.columns}
+        if len(known) < len(plan.columns):
+            raise ValueError("a name appears twice")
+        used = {factor.column for term in plan.terms for factor in term}
+        if used != set(known):
+            raise ValueError("the terms use other columns")
+        for term in plan.terms:
+            for factor in term:
+                factor.check(known[factor.column])
+        if len(set(plan.features)) < len(plan.features):
+            raise ValueError("a term appears twice")
+        return plan
+
+    @classmethod
+    def of_columns(cls, columns: Sequence[Column]) -> Plan:
+        """Make the plan of a package of format 1: numbers as they are, and indicators."""
+        terms: list[Term] = []
+        for column in columns:
+            if column.kind == "category":
+                levels = [level for level in column.levels if level != column.reference]
+                terms += [(Factor(column.name, level=level),) for level in levels]
+            else:
+                terms.append((Factor(column.name),))
+        return cls(tuple(columns), tuple(terms), 1)
+
+
+def _family(term: Term) -> object:
+    factor = term[0]
+    if len(term) == 1 and factor.is_indicator:
+        return factor.column, factor.function in PARTS and factor.function
+    return id(term)
+
+
+class _Values:
+    """The columns' values, and what several terms share of them."""
+
+    def __init__(self, plan: Plan, values: Array) -> None:
+        self.columns = {column.name: column for column in plan.columns}
+        self.values = dict(zip(self.columns, values.T, strict=True))
+        self.parts: dict[tuple[str, str], Array] = {}
+
+    def factor(self, factor: Factor) -> Array:
+        """Compute one factor, shape (n,)."""
+        if factor.is_indicator:
+            found: Array = self.indicators([factor])[:, 0]
+            return found
+        column = self.columns[factor.column]
+        values = self.values[factor.column]
+        if column.fill is not None:
+            values = np.where(np.isnan(values), column.fill, values)
+        return factor.apply(values)
+
+    def indicators(self, factors: Sequence[Factor]) -> Array:
+        """Compute the indicators of one column, or of one part of its times, shape (n, m)."""
+        column, function = self.columns[factors[0].column], factors[0].function
+        values = self.values[column.name]
+        if column.kind != "category" and function == "missing":
+            absent: Array = np.isnan(values)[:, None].astype(np.float64)
+            return absent
+        if column.kind == "category":
+            wanted = [factor.place(column) for factor in factors]
+            unknown = np.isnan(values)
+        else:
+            wanted = [int(factor.level or 0) for factor in factors]
+            unknown = np.isnan(values) & (column.fill is None)
+            values = self._part(column.name, str(function))
+        block: Array = (values[:, None] == np.array(wanted, np.float64)).astype(np.float64)
+        block[unknown] = np.nan
+        return block
+
+    def _part(self, name: str, part: str) -> Array:
+        if (name, part) not in self.parts:
+            self.parts[name, part] = PARTS[part].of(self.values[name])
+        return self.parts[name, part]
