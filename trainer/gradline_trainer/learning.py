@@ -23,7 +23,9 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.passes import Progress, Walk, expect
+from gradline_trainer.moments.superfluous import refuse_superfluous
 from gradline_trainer.statistics.measuring import measure
+from gradline_trainer.statistics.validation import validate
 from gradline_trainer.wide.loss import StreamedLoss
 from gradline_trainer.wide.streaming import stream
 
@@ -53,6 +55,7 @@ def learn(
     Raises:
         InputError: For rows, columns or options that don't fit.
         RefusedError: If the run diverged.
+        SuperfluousError: For default terms that add nothing.
     """
     features = source.columns.features
     with _prepare(source, options, keep_moments) as (source, options):
@@ -60,9 +63,12 @@ def learn(
         moments, folds = gather(source)
         if refuse_trivial or isinstance(moments, ColumnMoments):
             refuse_unlearnable(moments, source.columns, source.counts)
-        gathered = _keep(source, moments, folds) if keep_moments else None
+        if isinstance(source, Walk):
+            refuse_superfluous(source, moments)
+        gathered = _keep(source, moments, folds if options.folds else []) if keep_moments else None
         # State the problem: penalty, rank, arithmetic, coordinates.
         options, ridge_path = _choose_penalty(moments, folds, len(features), options)
+        validated = validate(moments, folds, source.columns, options)
         loss, moments, arithmetic = _choose_loss(source, moments, options, report, refuse_trivial)
         # Descend: the tutorial's loop.
         weights, bias = loss.coordinates.start(len(features), options.seed, loss.dtype)
@@ -89,7 +95,7 @@ def learn(
             features=features,
             targets=source.columns.targets,
             history=solution.history,
-            metrics=measured.metrics,
+            metrics=measured.metrics | validated,
             residuals=measured.residuals,
             converged=solution.converged,
             optimality=solution.optimality,
