@@ -115,8 +115,8 @@ def test_a_target_is_parsed(text: str, found: tuple[str, str | None]) -> None:
         ("sqrt(price)", "bad-target", "--target 'price'"),
         ("price:x", "bad-target", "--target 'price'"),
         ("store=B", "bad-target", "--target 'store'"),
-        ("log(price", "bad-target", "a target is NAME, log(NAME) or log1p(NAME)"),
-        ("log(price)(", "bad-target", "a target is NAME"),
+        ("log(price", "bad-term", "a target is NAME, log(NAME) or log1p(NAME)"),
+        ("log(price)(", "bad-term", "a target is NAME"),
     ],
 )
 def test_a_target_that_is_no_target(text: str, code: str, hint: str) -> None:

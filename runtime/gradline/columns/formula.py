@@ -90,7 +90,8 @@ def parse_target(text: str, names: Sequence[str]) -> tuple[str, str | None]:
 
     Raises:
         InputError: The text is neither a column nor one of these functions of a column
-            ("bad-target"), or names a column that the table does not have ("unknown-column").
+            ("bad-target", or "bad-term" if it cannot be read), or names a column that the table
+            does not have ("unknown-column").
     """
     if text in names:
         return text, None
@@ -153,7 +154,7 @@ class _Parser:
         if function not in KNOWN:
             raise InputError(
                 f"the {self.role} {self.text!r} has the unknown function {function!r}",
-                code=f"bad-{self.role}",
+                code="bad-term",
                 hint=nearest(function, KNOWN),
             )
         self.expect("(")
@@ -248,7 +249,7 @@ class _Parser:
         found = f"{rest!r} at character {place + 1}" if rest else "its end"
         raise InputError(
             f"the {self.role} {self.text!r}: expected {expected}, found {found}",
-            code=f"bad-{self.role}",
+            code="bad-term",
             hint=EXAMPLES if self.role == "term" else "a target is NAME, log(NAME) or log1p(NAME)",
         )
 

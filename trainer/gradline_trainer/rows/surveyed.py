@@ -28,6 +28,7 @@ class Surveyed:
         days: How many different days a time has.
         reason: Why the column is left out unless a term asks for it, such as "text that is all
             different"; None if it may be taken.
+        flag: The option that would take it in despite the reason; empty for `-f '*' -f NAME`.
     """
 
     column: Column
@@ -41,6 +42,7 @@ class Surveyed:
     maximum: float = math.nan
     days: int = 0
     reason: str | None = None
+    flag: str = ""
 
     @property
     def present(self) -> int:
