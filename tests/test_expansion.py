@@ -186,6 +186,22 @@ def test_rare_levels_share_a_term_by_default_and_have_their_own_by_hand() -> Non
     assert (column.reference, column.rare) == (None, ())
 
 
+def test_a_level_that_is_called_rare() -> None:
+    found = category("s", ["a"] * 20 + ["(rare)"] * 12 + ["c"] * 4)
+    column, terms = column_terms(found, full=False, limited=True)
+    assert list(map(name_of, terms)) == ["s=(rare)"]
+    assert column.rare == ("(rare)", "c")
+    column, terms = column_terms(found, full=False, limited=False)
+    assert list(map(name_of, terms)) == ["s=(rare)", "s=c"]
+
+
+def test_two_terms_with_one_name() -> None:
+    surveyed = {"s": STAR, "s=b": number("s=b", range(44))}
+    with pytest.raises(InputError, match="two terms have the name 's=b'") as caught:
+        expand("s", "s=b", surveyed=surveyed)
+    assert caught.value.code == "name-clash"
+
+
 def test_the_default_terms_and_more() -> None:
     surveyed = {"x": number("x", range(44)), "s": STAR}
     _, by_x = column_terms(surveyed["x"], full=False, limited=True)
@@ -200,6 +216,7 @@ def test_the_default_terms_and_more() -> None:
     assert expanded("*", "x:s") == ["x", "s=b", "s=(rare)", "x:s=b", "x:s=(rare)"]
     assert expanded("*", "s") == ["x", "s=b", "s=c", "s=d", "s is missing"]
     assert expanded("*", "s=c") == ["x", "s=b", "s=c", "s=d", "s is missing"]
+    assert expanded("*", "x:s=c")[-1] == "x:s=c"
     assert expanded("s=(rare)") == ["s=(rare)"]  # a name that was printed
     # A term that the caller has left out, such as a twin, stays out.
     assert expand("*", surveyed=surveyed, defaults=defaults[:2])[1] == ["x", "s=b"]

@@ -112,7 +112,11 @@ def test_a_target_is_parsed(text: str, found: tuple[str, str | None]) -> None:
     [
         ("prise", "unknown-column", "did you mean 'price'?"),
         ("log(prise)", "unknown-column", "did you mean 'price'?"),
-        ("sqrt(price)", "bad-target", "--target 'price'"),
+        (
+            "sqrt(price)",
+            "bad-target",
+            "'price', --target 'log(price)' or --target 'log1p(price)'",
+        ),
         ("price:x", "bad-target", "--target 'price'"),
         ("store=B", "bad-target", "--target 'store'"),
         ("log(price", "bad-term", "a target is NAME, log(NAME) or log1p(NAME)"),

@@ -100,11 +100,12 @@ def parse_target(text: str, names: Sequence[str]) -> tuple[str, str | None]:
     factors = _Parser(text, names, "target").product()
     function = factors[0].function
     if len(factors) > 1 or factors[0].level is not None or function not in (None, "log", "log1p"):
-        column = quoted(factors[0].column)
+        name = quoted(factors[0].column)
+        known = [_in_quotes(text) for text in (name, f"log({name})", f"log1p({name})")]
         raise InputError(
             f"the target {text!r} is neither a column nor its logarithm",
             code="bad-target",
-            hint=f"--target {_in_quotes(column)}, or the column's log(…) or log1p(…)",
+            hint=f"--target {known[0]}, --target {known[1]} or --target {known[2]}",
         )
     return factors[0].column, function
 

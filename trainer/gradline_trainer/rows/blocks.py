@@ -6,12 +6,13 @@ without a bias, all k become terms (`full`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gradline.columns.calendar import DAY, PARTS
 from gradline.columns.kinds import RARE, Column
-from gradline.columns.terms import Factor, Term
+from gradline.columns.terms import Factor, Term, name_of
+from gradline.errors import InputError
 from gradline_trainer.rows.surveyed import Surveyed
 
 FEW = 10  # rows: what has fewer is not learned as a term of its own by default
@@ -104,6 +105,8 @@ def _rare_levels(counts: Mapping[str, int]) -> tuple[frozenset[str], bool]:
     Otherwise they have none, as the reference.
     """
     rare = frozenset(level for level, count in counts.items() if count < RARELY)
+    if rare and RARE in counts:  # a level that the table itself calls so
+        rare |= {RARE}
     return rare, sum(counts[level] for level in rare) >= RARELY
 
 
@@ -152,3 +155,18 @@ def with_reference(column: Column, terms: list[Term]) -> Column:
     if RARE in levels:
         levels.update(column.rare)
     return replace(column, reference=None if column.reference in levels else column.reference)
+
+
+def check_names(terms: Sequence[Term]) -> None:
+    """Raise if two terms have one name, such as an indicator and a column."""
+    owners: dict[str, Term] = {}
+    for term in terms:
+        name = name_of(term)
+        if name in owners:
+            columns = [" and ".join(repr(f.column) for f in t) for t in (owners[name], term)]
+            raise InputError(
+                f"two terms have the name {name!r}, of the columns {columns[0]} and {columns[1]}",
+                code="name-clash",
+                hint="rename one of the columns",
+            )
+        owners[name] = term

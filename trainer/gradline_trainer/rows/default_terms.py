@@ -15,6 +15,7 @@ from gradline.columns.terms import Term
 from gradline_trainer.rows.blocks import (
     RARELY,
     Block,
+    check_names,
     column_blocks,
     has_rows,
     with_reference,
@@ -52,6 +53,9 @@ def decide(
             no decision.
         most_levels: The most levels of a category.
         mark_missing: Whether a number or time may have a term `NAME is missing`.
+
+    Raises:
+        InputError: Two terms have one name, such as an indicator and a column ("name-clash").
     """
     drafts = [_draft(found, most_levels, mark_missing) for found in surveyed]
     _take(drafts)
@@ -62,6 +66,7 @@ def decide(
         if own:
             columns[draft.name] = with_reference(draft.column, own)
             terms += own
+    check_names(terms)
     return columns, terms, [decision(draft) for draft in drafts]
 
 

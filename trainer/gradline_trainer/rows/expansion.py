@@ -14,6 +14,7 @@ from gradline.columns.terms import Factor, Term, name_of, quoted
 from gradline.errors import InputError, nearest
 from gradline_trainer.rows.blocks import (
     Block,
+    check_names,
     column_blocks,
     part_block,
     with_reference,
@@ -49,7 +50,7 @@ def chosen_terms(
         InputError: A function does not fit its column's kind ("wrong-kind"), a column is wanted as
             a category and as something else ("two-kinds"), no training row has a level or part
             ("unknown-level"), the column has no value ("missing-value") or one level only
-            ("constant-category").
+            ("constant-category"), or two terms have one name ("name-clash").
     """
     _check_one_kind(wanted, surveyed)
     expansion = _Expansion(surveyed, _pooled(wanted, defaults), mark_missing)
@@ -59,6 +60,7 @@ def chosen_terms(
         else:
             expansion.add(one)
     terms = expansion.terms(full)
+    check_names(terms)
     names = dict.fromkeys(factor.column for term in terms for factor in term)
     return {name: with_reference(expansion.columns[name], terms) for name in names}, terms
 
@@ -66,14 +68,23 @@ def chosen_terms(
 def _pooled(wanted: Sequence[Wanted], defaults: Sequence[Term]) -> set[str]:
     """Find the categories whose rare levels share an indicator.
 
-    They do in the default terms, unless the category, or one of its levels, is asked for by itself.
+    They do in the default terms, unless the category is asked for by itself, or one of its levels.
     """
-    alone = [one.factors[0] for one in wanted if len(one.factors) == 1]
-    by_hand = {f.column for f in alone if f.function in (None, "category") and f.level != RARE}
-    pooled = {f.column for one in wanted for f in one.factors if f.level == RARE}
+    by_hand, pooled = set(), set()
+    for one in wanted:
+        for factor in one.factors:
+            if factor.level == RARE:
+                pooled.add(factor.column)
+            elif factor.function in (None, "category") and _is_named(one, factor):
+                by_hand.add(factor.column)
     if any(one.is_default for one in wanted):
         pooled.update(factor.column for term in defaults for factor in term)
     return pooled - by_hand
+
+
+def _is_named(one: Wanted, factor: Factor) -> bool:
+    """Check whether a category, or one of its levels, is asked for by itself."""
+    return len(one.factors) == 1 or factor.level is not None
 
 
 @dataclass
