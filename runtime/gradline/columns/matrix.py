@@ -97,12 +97,7 @@ def _to_numbers(
     values: object, what: str, dtype: np.dtype[Any], names: Sequence[str] = ()
 ) -> Matrix:
     """Convert numbers to a C-contiguous array; messages call it `what`, its columns by `names`."""
-    # Importing numpy.ma takes 7 ms; if nothing has, there is no masked array.
-    masked = sys.modules.get("numpy.ma")
-    parts = [values, *values] if isinstance(values, list | tuple) else [values]
-    if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):
-        found = f"{what}: masked arrays are not accepted, since a graph has no mask"
-        raise InputError(found, code="masked-array", hint="fill it first: rows.filled(value)")
+    refuse_masked(values, what)
     refuse_sparse(values, what)
     values = from_tensor(values, what)
     try:
@@ -124,6 +119,22 @@ def _to_numbers(
             return np.asarray(numbers, dtype=dtype, order="C")
     except FloatingPointError:
         raise _out_of_range(array, what, dtype, names) from None
+
+
+def refuse_masked(values: object, what: str) -> None:
+    """Refuse a masked array, also within a list; its hidden values are not to be seen."""
+    # Importing numpy.ma takes 7 ms; if nothing has, there is no masked array.
+    masked = sys.modules.get("numpy.ma")
+    if masked is None:
+        return
+    kinds = {type(values)}
+    if isinstance(values, list | tuple):
+        kinds |= set(map(type, values))
+    elif isinstance(values, np.ndarray) and values.dtype.kind == "O":
+        kinds |= set(map(type, values.flat))
+    if any(issubclass(kind, masked.MaskedArray) for kind in kinds):
+        found = f"{what}: masked arrays are not accepted, since a graph has no mask"
+        raise InputError(found, code="masked-array", hint="fill it first: rows.filled(value)")
 
 
 def is_sparse(values: object) -> bool:
