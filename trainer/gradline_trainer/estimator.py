@@ -123,8 +123,10 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         targets = targets or [f"y{j}" for j in range(wanted.size // len(wanted))]
         while not set(names).isdisjoint(targets):
             targets = [f"{target}_" for target in targets]
-        table, *roles, weight = table_of_arrays((features, wanted), targets, names, sample_weight)
-        columns = choose_columns(table, *roles, (), weight, ())
+        table, targets, names, weight = table_of_arrays(
+            (features, wanted), targets, names, sample_weight
+        )
+        columns = choose_columns(table, targets, names, (), weight, ())
         walk = Walk(RowReader(table, columns, options), silent)
         self.fit_ = learn(walk, options, silent, refuse_trivial=False)
         self._set_fitted(self.fit_, single=wanted.ndim == 1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
 from gradline_trainer.learning import WIDE, learn
 from gradline_trainer.moments.gathering import nothing_varies
+from gradline_trainer.moments.superfluous import SuperfluousError
 from gradline_trainer.options import FOLDS, Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.choosing import plain_columns, surveyed_columns, without
@@ -19,7 +19,6 @@ from gradline_trainer.rows.encoding import learn_encoding
 from gradline_trainer.rows.passes import Progress, Walk
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.rows import RowReader
-from gradline_trainer.moments.superfluous import SuperfluousError
 
 #: Errors that say that a column does not hold plain numbers, all of them there.
 SURPRISES = ("not-numeric", "missing-value")
@@ -108,5 +107,3 @@ def _recorded(fit: Fit) -> Fit:
     if any(column.fill is not None or column.missing for column in fit.columns.inputs):
         return fit
     return replace(fit, options=replace(fit.options, missing="error"))
-
-

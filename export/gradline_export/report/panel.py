@@ -21,6 +21,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradline.columns.encoding import expand
+from gradline.columns.plan import Plan
 from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
@@ -46,11 +47,11 @@ def panel(
     too_many = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
     if weights.size > MOST_NUMBERS:
         return _section(None, too_many)
-    columns = fit.columns.inputs if "columns" in manifest["schema"] else []
+    plan = Plan.of_columns(fit.columns.inputs)
     data = {
         "schema": manifest["schema"],
         "columns": manifest["columns"],
-        "order": by_effect(weights, manifest, columns),
+        "order": by_effect(weights, manifest, plan),
         "weights": weights.astype(np.float64).tolist(),
         "bias": bias.astype(np.float64).tolist(),
     }

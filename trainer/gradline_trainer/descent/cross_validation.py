@@ -39,13 +39,13 @@ def cross_validated(
     least = whole.rows - max((fold.rows for fold in folds), default=whole.rows)
     if whole.rows < LEAST_ROWS or least < ROWS_PER_COEFFICIENT * (features + bias):
         return None
-    total = np.zeros(len(whole.mean) - features)
+    total: Array = np.zeros(len(whole.mean) - features)
     for others, fold in zip(training_moments(folds), folds, strict=True):
         weights, constant = _solve(others, features, penalty, bias=bias)
         residual = np.hstack([weights, -np.eye(len(total))])
         offset = residual @ (fold.mean + fold.mean_rest) + constant
         spread = np.einsum("ij,ij->i", residual @ fold.comoment, residual)
-        total += np.maximum(spread, 0) + fold.weight * offset**2
+        total = total + np.maximum(spread, 0) + fold.weight * offset**2
     return total / whole.weight
 
 
@@ -73,4 +73,5 @@ def _divided(matrix: Array, right: Array) -> Array:
         return found
     values, vectors = np.linalg.eigh(matrix)
     kept = values > NEGLIGIBLE * values[-1]
-    return vectors[:, kept] @ ((vectors[:, kept].T @ right) / values[kept, None])
+    least: Array = vectors[:, kept] @ ((vectors[:, kept].T @ right) / values[kept, None])
+    return least

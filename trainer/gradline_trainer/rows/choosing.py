@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,9 +16,9 @@ from gradline.tables import FrameTable
 from gradline.tables.lazy_polars import pl
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, listed
-from gradline_trainer.rows.decisions import Decision
+from gradline_trainer.rows.decisions import PLAIN, Decision, added
 from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
-from gradline_trainer.rows.expansion import chosen_terms, column_terms
+from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.survey import survey
@@ -46,7 +47,9 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
     order = dict.fromkeys(chosen if request.wanted is None else _in_order(request, chosen))
     categories = request.one_hot
     inputs = [Column(name, "category" if name in categories else "number") for name in order]
-    numbers = {name: Decision(name, "number", f"--exclude {name}", True) for name in chosen}
+    numbers = {
+        name: Decision(name, PLAIN, f"--exclude {shlex.quote(name)}", True) for name in chosen
+    }
     decided = {**left_out, **numbers}
     return Columns(
         Plan.of_columns(inputs),
@@ -59,6 +62,10 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
         )
         - frozenset(categories),
     )
+
+
+def _plain(name: str) -> Decision:
+    return Decision(name, PLAIN, f"--exclude {shlex.quote(name)}", True)
 
 
 def _read_as_numbers(request: Request) -> list[str]:
@@ -91,7 +98,7 @@ def _left_out_by_name(table: FrameTable, request: Request) -> dict[str, Decision
         elif is_identifier(name):
             what = "left out: an identifier by its name"
         if what:
-            found[name] = Decision(name, what, f"-f {name}", False)
+            found[name] = Decision(name, what, added(quoted(name)), False)
     return found
 
 
@@ -117,7 +124,13 @@ def surveyed_columns(
     if request.wanted is None:
         columns, terms = defaults
     else:
-        columns, terms = chosen_terms(request.wanted, surveyed, *defaults, full=request.full)
+        columns, terms = chosen_terms(
+            request.wanted,
+            surveyed,
+            defaults[1],
+            full=request.full,
+            mark_missing=options.missing == "auto",
+        )
     if not terms:
         raise InputError(
             "no feature: " + "; ".join(f"{d.column!r} is {d.what}" for d in decisions[:6])
@@ -189,12 +202,13 @@ def _plan(columns: Sequence[Column], terms: Sequence[Term], request: Request) ->
     bare = [replace(column, null=()) for column in columns]
     simple = Plan.of_columns(bare)
     plain = all(
-        column.kind == "number"
-        and not column.parse
-        and (column.fill is None or request.means)
-        and standard.issuperset(column.null)
-        or column.name in request.one_hot
-        and not column.missing
+        (
+            column.kind == "number"
+            and not column.parse
+            and (column.fill is None or request.means)
+            and standard.issuperset(column.null)
+        )
+        or (column.name in request.one_hot and not column.missing)
         for column in columns
     )
     if plain and simple.terms == tuple(terms):
@@ -202,14 +216,10 @@ def _plan(columns: Sequence[Column], terms: Sequence[Term], request: Request) ->
     return Plan(tuple(columns), tuple(terms))
 
 
-def _optional(
-    defaults: Sequence[Term], terms: Sequence[Term], request: Request
-) -> frozenset[str]:
+def _optional(defaults: Sequence[Term], terms: Sequence[Term], request: Request) -> frozenset[str]:
     """Find the default terms, which are left out if they turn out to add nothing."""
     own = {name_of(term) for term in defaults if term[0].column not in request.one_hot}
-    named = {
-        name_of(wanted.factors) for wanted in request.wanted or () if not wanted.is_default
-    }
+    named = {name_of(wanted.factors) for wanted in request.wanted or () if not wanted.is_default}
     return frozenset(own & set(map(name_of, terms))) - named
 
 
@@ -242,7 +252,7 @@ def _amended(decision: Decision, gone: Mapping[str, str], *, taken: bool) -> Dec
     """Add to a decision the terms that turned out to add nothing."""
     if not gone:
         return decision
-    flag = f"-f {quoted(decision.column)}"
+    flag = added(quoted(decision.column))
     if not taken:
         why = next(iter(gone.values()))
         return Decision(decision.column, f"left out: {why}", flag, False)

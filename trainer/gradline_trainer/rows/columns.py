@@ -14,8 +14,8 @@ from gradline.columns.plan import Plan
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
-from gradline_trainer.rows.decisions import Decision
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
+from gradline_trainer.rows.decisions import Decision
 
 TrainingTable = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None

@@ -12,6 +12,7 @@ from gradline.formatting import count
 from gradline_trainer.rows.blocks import Block, has_rows, part_block, part_occurs
 from gradline_trainer.rows.surveyed import Surveyed
 
+PLAIN = "number"  # what is decided about a column of plain numbers
 MARKS = {"percent": "%", "thousands": "thousands marks", "brackets": "brackets"}
 
 

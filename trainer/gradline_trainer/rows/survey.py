@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.calendar import DAY, PARTS
-from gradline.columns.kinds import Column
+from gradline.columns.kinds import NUMBER_NULLS, Column
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.scoring.engine import Engine
@@ -158,14 +158,20 @@ class Roles:
         return (*self.targets, *([self.weight] if self.weight else []))
 
     def training(
-        self, frame: pl.DataFrame, block: Block, options: Options, label: str
+        self, frame: pl.DataFrame, block: Block, options: Options, table: FrameTable
     ) -> tuple[NDArray[np.bool_], Array | None]:
         """Find a block's training rows, shape (n,), and the weights of all rows."""
+        label, dialect = table.label(block.part), table.dialect_of_text
         chosen = ~held_out_rows(block, options)
         weights = None
         for column in self.readings:
             values = series_values(
-                column, frame.get_column(column.name), "missing", label=label, start=block.start
+                column,
+                frame.get_column(column.name),
+                "missing",
+                label=label,
+                start=block.start,
+                dialect=dialect,
             )
             chosen &= ~np.isnan(values)
             if column is self.weight:
@@ -204,11 +210,13 @@ def survey(
     run = partial(_run, reader=reader, report=report, engine=engine)
     roles = _roles(table, columns, asked, run)
     texts = [name for name in names if needs_counts(table, name, asked)]
-    kinds = run(Kinds, partial(_kinds, names=texts, roles=roles)) if texts else Kinds({})
+    kinds = (
+        run(Kinds, partial(_kinds, names=texts, roles=roles, asked=asked)) if texts else Kinds({})
+    )
     found = {name: _decide(table, name, kinds, asked) for name in names}
-    numeric = [f.column for f in found.values() if f.column.kind != "category"]
+    numeric = [f.column for f in found.values() if f.column.kind != "category" and not f.reason]
     statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
-    notes = [_note(one) for one in found.values() if one.odd]
+    notes = [_note(one) for one in found.values() if one.odd and one.column.kind == "number"]
     return roles, [_surveyed(found[name], statistics, table) for name in names], notes
 
 
@@ -226,7 +234,9 @@ def _roles(table: FrameTable, columns: Columns, asked: Asked, run: Any) -> Roles
     names = [*columns.targets, *([columns.weight] if columns.weight else [])]
     texts = [name for name in names if table.is_text(name)]
     nobody = Roles((), None)
-    kinds = run(Kinds, partial(_kinds, names=texts, roles=nobody)) if texts else Kinds({})
+    kinds = (
+        run(Kinds, partial(_kinds, names=texts, roles=nobody, asked=asked)) if texts else Kinds({})
+    )
     read = {}
     for name in names:
         role = "sample weight" if name == columns.weight else "target"
@@ -245,16 +255,27 @@ def needs_counts(table: FrameTable, name: str, asked: Asked) -> bool:
 
 
 def _decide(table: FrameTable, name: str, kinds: Kinds, asked: Asked) -> Found:
+    """Decide what a column is, from its text or its type."""
     if name in kinds.found:
-        return kinds.found[name].decide(
-            name,
-            nulls=asked.nulls,
-            comma_is_separator=table.comma_is_separator,
-            time_format=asked.formats.get(name),
-            as_category=name in asked.categories,
-            most=asked.most,
-        )
-    return Found.typed(name, table.dtype(name))
+        return kinds.found[name].decide(name, as_category=name in asked.categories)
+    dtype = table.dtype(name)
+    nulls = (*NUMBER_NULLS, *asked.nulls)
+    kind = typed_kind(dtype)
+    if kind == "time":
+        zone = getattr(dtype, "time_zone", None)
+        return Found(Column(name, "time", null=nulls, zone=zone))
+    reason = "values that are neither numbers, times nor text" if kind == "nested" else None
+    return Found(Column(name, null=nulls), reason=reason)
+
+
+def _text_survey(table: FrameTable, name: str, asked: Asked) -> TextSurvey:
+    return TextSurvey(
+        asked.nulls,
+        separator=table.separator,
+        decimal_comma=table.dialect.decimal_comma,
+        time_format=asked.formats.get(name),
+        most=asked.most,
+    )
 
 
 def _run(
@@ -284,11 +305,15 @@ def _frames(
     for part, start, frame in table.raw(every):
         block = Block(part, start, (np.empty((len(frame), 0)),))
         counts.read += len(frame)
-        yield block, frame, *roles.training(frame, block, reader.options, table.label(part))
+        yield block, frame, *roles.training(frame, block, reader.options, table)
 
 
-def _kinds(reader: RowReader, names: Sequence[str], roles: Roles) -> tuple[Kinds, Counts]:
-    found, counts = {name: TextSurvey() for name in names}, Counts()
+def _kinds(
+    reader: RowReader, names: Sequence[str], roles: Roles, asked: Asked
+) -> tuple[Kinds, Counts]:
+    table = reader.table
+    assert isinstance(table, FrameTable)  # noqa: S101 - see `_frames`
+    found, counts = {name: _text_survey(table, name, asked) for name in names}, Counts()
     for _, frame, training, _ in _frames(reader, names, roles, counts):
         chosen = frame if training.all() else frame.filter(pl.Series(training))
         for name in names:
@@ -296,17 +321,19 @@ def _kinds(reader: RowReader, names: Sequence[str], roles: Roles) -> tuple[Kinds
     return Kinds(found), counts
 
 
-def _count(
-    reader: RowReader, columns: Sequence[Column], roles: Roles
-) -> tuple[Statistics, Counts]:
+def _count(reader: RowReader, columns: Sequence[Column], roles: Roles) -> tuple[Statistics, Counts]:
     found, counts = Statistics(0, {column.name: Counted() for column in columns}), Counts()
     names = [column.name for column in columns]
     for block, frame, training, weights in _frames(reader, names, roles, counts):
-        label = reader.table.label(block.part)
+        table = reader.table
+        assert isinstance(table, FrameTable)  # noqa: S101 - see `_frames`
+        label, dialect = table.label(block.part), table.dialect_of_text
         found.rows += int(training.sum())
         for column in columns:
             series = frame.get_column(column.name)
-            values = series_values(column, series, "missing", label=label, start=block.start)
+            values = series_values(
+                column, series, "missing", label=label, start=block.start, dialect=dialect
+            )
             w = None if weights is None else weights[training]
             found.found[column.name].add(column, values[training], w)
     return found, counts
@@ -325,7 +352,7 @@ def _surveyed(found: Found, statistics: Statistics, table: FrameTable) -> Survey
             counts=found.counts,
             reason=found.reason,
         )
-    counted = statistics.found[column.name]
+    counted = statistics.found.get(column.name, Counted(missing=statistics.rows))
     if counted.missing:
         column = replace(column, fill=counted.mean(column))
     empty = counted.missing == statistics.rows

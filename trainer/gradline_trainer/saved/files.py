@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from gradline.atomic import write_named
 from gradline.columns.encoding import dump_columns, parse_columns
 from gradline.columns.kinds import Column
-from gradline.columns.plan import Plan
 from gradline.columns.numpy_state import numpy_defaults
+from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.package.strict_json import parse_strict
 from gradline_trainer.moments.moments import Moments
