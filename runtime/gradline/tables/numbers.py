@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradline.columns.categories import WHOLE, texts_of
+from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.errors import InputError
-from gradline.columns.kinds import Column
 from gradline.tables.files import Dialect, is_number
 from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
