@@ -73,8 +73,9 @@ class Counts:
         """Say what needs a word, a sentence for each kind."""
         for name, unknown in self.unknown.items():
             effect = "no prediction" if unknown_category == "missing" else "its indicators are 0"
+            rows_told = count(unknown.rows, "row")
             yield (
-                f"{count(unknown.rows, 'row')} with a category of {name!r} that no training row had, such as "
+                f"{rows_told} with a category of {name!r} that no training row had, such as "
                 f"{unknown.example!r}: {effect}"
             )
         for rows, what in (
