@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from gradline.columns.calendar import FIRST, LAST
 from gradline.columns.kinds import Column
+from gradline.columns.levels import UNKNOWN
 from gradline.columns.matrix import column_labels, match_names, stack
 from gradline.columns.parsing import values_of
 from gradline.columns.plan import Plan
-from gradline.columns.terms import Factor
+from gradline.columns.terms import Factor, Term
 from gradline.errors import InputError
 
-#: Values of the option unknown_category.
-UNKNOWN_CATEGORY = ("error", "zero", "missing")
-UNKNOWN = -1  # the place of a level that no training row had
+UNKNOWN_PLACE = -1  # of a level that no training row had
 FLOAT64 = np.dtype(np.float64)
 
 
@@ -27,15 +26,15 @@ def checked_unknown(unknown: str | None, plan: Plan) -> str:
     """Check the option unknown_category; None is "error" in format 1, else "missing"."""
     if unknown is None:
         return "error" if plan.format == 1 else "missing"
-    if unknown not in UNKNOWN_CATEGORY:
-        what = f"unknown_category = {unknown!r}, expected one of {', '.join(UNKNOWN_CATEGORY)}"
+    if unknown not in UNKNOWN:
+        what = f"unknown_category = {unknown!r}, expected one of {', '.join(UNKNOWN)}"
         raise InputError(what, code="bad-option")
     return unknown
 
 
 def plan_of_inputs(plan: Plan) -> Plan:
     """Make the plan of rows that hold the graph's inputs: numbers, some with a fill value."""
-    fills = {(Factor(column.name),): column.fill for column in plan.columns}
+    fills: dict[Term, float | None] = {(Factor(c.name),): c.fill for c in plan.columns}
     columns = zip(plan.features, plan.terms, strict=True)
     return Plan.of_columns([Column(name, fill=fills.get(term)) for name, term in columns])
 
@@ -50,8 +49,8 @@ def has_columns(names: Sequence[str], plan: Plan) -> bool:
 def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] | None:
     """Read the training table's columns from rows by name, shape (n, m).
 
-    A level that no training row had is UNKNOWN, unless `unknown` is "error". Returns None for rows
-    without names, and for those with the names of the graph's inputs.
+    A level that no training row had is UNKNOWN_PLACE, unless `unknown` is "error". Returns None for
+    rows without names, and for those with the names of the graph's inputs.
     """
     labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
     if labels is None or not has_columns(list(map(str, labels)), plan):
@@ -82,7 +81,7 @@ def _values(column: Column, values: Any, unknown: str) -> Any:
 
 
 def compute_inputs(values: NDArray[np.float64], plan: Plan, unknown: str) -> NDArray[np.float64]:
-    """Compute the graph's inputs, shape (n, d), of values with UNKNOWN levels."""
+    """Compute the graph's inputs, shape (n, d), of values that may have UNKNOWN_PLACE."""
     if unknown == "missing":
         values = np.where(unknown_levels(values, plan), np.nan, values)
     return plan.compute(values)
@@ -91,7 +90,7 @@ def compute_inputs(values: NDArray[np.float64], plan: Plan, unknown: str) -> NDA
 def unknown_levels(values: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
     """Find the levels that no training row had, shape (n, m)."""
     categories = np.array([column.kind == "category" for column in plan.columns])
-    found: NDArray[np.bool_] = (values == UNKNOWN) & categories
+    found: NDArray[np.bool_] = (values == UNKNOWN_PLACE) & categories
     return found
 
 
@@ -119,7 +118,7 @@ class Gaps:
     @property
     def rows(self) -> NDArray[np.bool_]:
         """Whether a row has a gap, shape (n,)."""
-        found: NDArray[np.bool_] = (self.filled | self.unknown).any(axis=1)
+        found: NDArray[np.bool_] = np.any(self.filled | self.unknown, axis=1)
         return found
 
     def at(self, places: NDArray[np.intp]) -> Gaps:

@@ -39,7 +39,7 @@ class Outside:
     @property
     def is_beyond(self) -> NDArray[np.bool_]:
         """Whether each row is beyond a range or the limit, shape (m,); the others have gaps."""
-        found: NDArray[np.bool_] = self.beyond.any(axis=1)
+        found: NDArray[np.bool_] = np.any(self.beyond != 0, axis=1)
         return found if self.leverage is None else found | (self.leverage > self.limit)
 
     def __len__(self) -> int:

@@ -62,7 +62,7 @@ class Counts:
         odd = ~np.isfinite(answers).all(axis=1)
         if not odd.any():
             return
-        undefined = np.isnan(inputs[odd]).any(axis=1)
+        undefined = np.isnan(inputs[odd]).any(axis=1) & ~np.isinf(values[odd]).any(axis=1)
         missing = (np.isnan(values[odd]) & ~gaps.filled[odd]).any(axis=1) & undefined
         unknown = gaps.unknown[odd].any(axis=1) & undefined & ~missing
         self.missing += int(missing.sum())
@@ -72,10 +72,10 @@ class Counts:
     def warnings(self, unknown_category: str) -> Iterator[str]:
         """Say what needs a word, a sentence for each kind."""
         for name, unknown in self.unknown.items():
-            rows = count(unknown.rows, "row")
             effect = "no prediction" if unknown_category == "missing" else "its indicators are 0"
+            rows_told = count(unknown.rows, "row")
             yield (
-                f"{rows} with a category of {name!r} that no training row had, such as "
+                f"{rows_told} with a category of {name!r} that no training row had, such as "
                 f"{unknown.example!r}: {effect}"
             )
         for rows, what in (

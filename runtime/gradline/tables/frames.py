@@ -24,8 +24,6 @@ KNOWN = (
     "arrays"
 )
 WIDEST = 2**127  # Polars has no larger integers
-MASKED = [np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)]
-MASKED += [np.dtype(name) for name in ("bool", "float32", "float64")]
 
 
 def open_frame(table: object) -> FrameTable:
@@ -59,7 +57,7 @@ def _refuse_duplicates(names: Iterable[str]) -> None:
 
 
 def _series(column: Any, name: Any) -> pl.Series:
-    """Convert a column to Polars with its type: integers, categories, times and booleans stay so."""
+    """Convert a column to Polars; integers, categories, times and booleans stay what they are."""
     if isinstance(column, pl.Series):
         return column
     refuse_sparse(column, "a column")
@@ -69,10 +67,11 @@ def _series(column: Any, name: Any) -> pl.Series:
     dtype = getattr(column, "dtype", None)
     if hasattr(dtype, "categories"):
         return _of_categories(column)
-    if getattr(dtype, "numpy_dtype", None) in MASKED and hasattr(column, "isna"):
+    if (nullable := getattr(dtype, "numpy_dtype", None)) is not None and nullable.kind in "iufb":
         # NumPy's view would be float64, in which neighbouring large integers become one.
-        mask = np.asarray(column.isna())
-        return _with_nulls(pl.Series(values=column.fillna(0).to_numpy(dtype.numpy_dtype)), mask)
+        known = pl.Series(values=column.to_numpy(nullable, na_value=nullable.type(0)))
+        present = pl.Series(values=~np.asarray(column.isna()))
+        return pl.select(pl.when(present).then(known)).to_series()
     column = from_tensor(column, f"the column {str(name)!r}")
     array = np.asarray(column)
     if array.dtype.kind == "M":
@@ -110,10 +109,6 @@ def _of_times(array: NDArray[Any]) -> pl.Series:
     return pl.Series(values=array)
 
 
-def _with_nulls(series: pl.Series, mask: NDArray[np.bool_]) -> pl.Series:
-    return pl.select(pl.when(pl.lit(pl.Series(~mask))).then(pl.lit(series))).to_series()
-
-
 def _of_objects(values: list[Any]) -> pl.Series:
     """Build a column from Python values; convert those that Polars would drop or change.
 
@@ -127,7 +122,7 @@ def _of_objects(values: list[Any]) -> pl.Series:
     if all(map(is_number, present)) and not all(isinstance(v, int | float) for v in present):
         return pl.Series(values=[None if v is None else _as_float(v) for v in values])
     zones = {getattr(value, "tzinfo", None) for value in present}
-    if zones != {None} and (len(zones) > 1 or not hasattr(*zones, "key")):
+    if len(zones) > 1 or any(zone and not hasattr(zone, "key") for zone in zones):
         texts = [None if v is None else _written(v) for v in values]
         return pl.Series(values=texts, dtype=pl.String)
     return pl.Series(values=values, strict=False)

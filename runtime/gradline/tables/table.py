@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.categories import PlaceOf, places_of
-from gradline.columns.inputs import UNKNOWN
+from gradline.columns.inputs import UNKNOWN_PLACE
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
@@ -110,7 +110,8 @@ class FrameTable:
         The columns `keep` are passed through unchanged, a text file's as text.
         """
         self.agreement.check_names([*columns, *keep])
-        self.agreement.check_kinds(name for name in columns if name not in self.columns)
+        own_types = {name for name, column in self.columns.items() if column.null}  # of format 2
+        self.agreement.check_kinds(name for name in columns if name not in own_types)
         for number, part in enumerate(self.parts, self.first_part):
             start = part.start
             for values, kept in self._rows(part, columns, rows or BLOCK_ROWS, keep):
@@ -222,7 +223,7 @@ class FrameTable:
             own, column, self.unknown, label=part.label, start=start, dialect=dialect
         )
         if own.kind == "category" and name not in self.strange:
-            unknown = values == UNKNOWN
+            unknown = values == UNKNOWN_PLACE
             if unknown.any():
                 self.strange[name] = str(column[int(np.argmax(unknown))])
         return values
