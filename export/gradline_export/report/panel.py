@@ -21,7 +21,6 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradline.columns.encoding import expand
-from gradline.columns.plan import Plan
 from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
@@ -47,7 +46,7 @@ def panel(
     too_many = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
     if weights.size > MOST_NUMBERS:
         return _section(None, too_many)
-    plan = Plan.of_columns(fit.columns.inputs)
+    plan = fit.columns.plan
     data = {
         "schema": manifest["schema"],
         "columns": manifest["columns"],

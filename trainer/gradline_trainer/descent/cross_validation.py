@@ -69,9 +69,7 @@ def _divided(matrix: Array, right: Array) -> Array:
     """Solve for a semidefinite matrix with a unit diagonal; of least norm if it is singular."""
     factor = cholesky(matrix)
     if factor is not None and bool((factor.diagonal() ** 2 > len(matrix) * 2.0**-40).all()):
-        found: Array = np.linalg.solve(matrix, right)
-        return found
+        return np.asarray(np.linalg.solve(matrix, right))
     values, vectors = np.linalg.eigh(matrix)
     kept = values > NEGLIGIBLE * values[-1]
-    least: Array = vectors[:, kept] @ ((vectors[:, kept].T @ right) / values[kept, None])
-    return least
+    return np.asarray(vectors[:, kept] @ ((vectors[:, kept].T @ right) / values[kept, None]))
