@@ -85,6 +85,8 @@ X = [float(k) for k in range(100)]
         (category("s", [*AB[:98], "u", "v"]), "category, 5 levels, 2 rare ones without a term",
          "--exclude s"),
         (time("d", np.arange(400) * DAY), "time, as month(d) and weekday(d)", "--exclude d"),
+        (time("d", np.arange(800) * DAY), "time, as time(d), month(d) and weekday(d)",
+         "--exclude d"),
         (time("d", [*np.arange(365, 1000, 7.0) * DAY, math.nan]), "time, as time(d), 1 missing "
          "value filled with the mean, month(d) left out: too few rows", "-f '*' -f 'month(d)'"),
         (number("rownames", X), "left out: an index column", "-f '*' -f rownames"),

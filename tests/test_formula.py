@@ -168,3 +168,26 @@ def test_the_name_of_a_term_gives_the_term(term: Term) -> None:
         assert parse_feature(name, names).factors == (Factor(name),)  # the column wins
     else:
         assert parse_feature(name, names).factors == term
+
+
+@given(
+    text=st.lists(
+        st.sampled_from([*"`:=(),^* 23", "log", "month", "hinge", "is missing", " is missing"])
+        | odd_names,
+        max_size=7,
+    ).map("".join),
+    names=st.lists(odd_names, unique=True),
+)
+def test_any_text_is_a_term_or_a_fault_that_is_explained(text: str, names: list[str]) -> None:
+    faults = []
+    for parse in (parse_feature, parse_target):
+        try:
+            parse(text, names)
+        except InputError as error:
+            faults.append(error)
+    for fault in faults:
+        assert fault.code in ("bad-term", "bad-target", "unknown-column")
+        assert fault.hint
+        if fault.hint.startswith("--feature '"):
+            repaired = fault.hint[len("--feature '") : -1].replace("'\"'\"'", "'")
+            assert parse_feature(repaired, names)

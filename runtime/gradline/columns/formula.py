@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -57,7 +57,7 @@ class Wanted:
         return [factor.column for factor in self.factors if factor.function == "category"]
 
 
-def parse_feature(text: str, names: Sequence[str]) -> Wanted:
+def parse_feature(text: str, names: Collection[str]) -> Wanted:
     """Parse what follows `-f`; `names` are the table's columns.
 
     A column whose very name is the text wins.
@@ -66,12 +66,11 @@ def parse_feature(text: str, names: Sequence[str]) -> Wanted:
         InputError: The text is no term ("bad-term"), or names a column that the table does not
             have ("unknown-column").
     """
-    known = set(names)
-    if text in known:
+    if text in names:
         return Wanted((Factor(text),), text)
     if text.strip() == "*":
         return Wanted((), text)
-    if _is_plain(text) or known.issuperset(part.strip() for part in text.split(",")):
+    if _is_plain(text, names):
         raise _unknown(f"unknown feature {text!r}", text, names)
     try:
         return Wanted(_Parser(text, names).product(), text)
@@ -83,7 +82,7 @@ def parse_feature(text: str, names: Sequence[str]) -> Wanted:
         raise
 
 
-def parse_target(text: str, names: Sequence[str]) -> tuple[str, str | None]:
+def parse_target(text: str, names: Collection[str]) -> tuple[str, str | None]:
     """Parse what follows `-t`: a column, and "log" or "log1p" if the target is its logarithm.
 
     A column whose very name is the text wins.
@@ -95,7 +94,7 @@ def parse_target(text: str, names: Sequence[str]) -> tuple[str, str | None]:
     """
     if text in names:
         return text, None
-    if _is_plain(text) or set(names).issuperset(part.strip() for part in text.split(",")):
+    if _is_plain(text, names):
         raise _unknown(f"unknown target {text!r}", text, names)
     factors = _Parser(text, names, "target").product()
     function = factors[0].function
@@ -113,7 +112,7 @@ def parse_target(text: str, names: Sequence[str]) -> tuple[str, str | None]:
 class _Parser:
     """Reads one text from left to right."""
 
-    def __init__(self, text: str, names: Sequence[str], role: str = "term") -> None:
+    def __init__(self, text: str, names: Collection[str], role: str = "term") -> None:
         self.text = text
         self.names = names
         self.known = set(names)
@@ -255,16 +254,18 @@ class _Parser:
         )
 
 
-def _is_plain(text: str) -> bool:
-    """Check whether a text can only be a column's name, since it has no mark of a term."""
-    return not any(mark in text for mark in MARKS) and not text.endswith(MISSING)
+def _is_plain(text: str, names: Collection[str]) -> bool:
+    """Check whether a text can only be a column's name, or several: it has no mark of a term."""
+    if not any(mark in text for mark in MARKS):
+        return not text.endswith(MISSING)
+    return set(names).issuperset(part.strip() for part in text.split(","))
 
 
 def _unknown(message: str, name: str, names: Collection[str]) -> InputError:
     return InputError(message, code="unknown-column", hint=nearest_column(name, names))
 
 
-def _repairs(text: str, names: Sequence[str]) -> Iterator[str]:
+def _repairs(text: str, names: Collection[str]) -> Iterator[str]:
     """Yield texts that were probably meant, and that can be parsed."""
     odd = [name for name in names if name in text and quoted(name) != name]
     candidates = [text.replace(name, quoted(name)) for name in sorted(odd, key=len, reverse=True)]

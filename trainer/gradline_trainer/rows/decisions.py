@@ -107,7 +107,8 @@ def _number(draft: Draft) -> list[str]:
 def _time(draft: Draft) -> list[str]:
     shown = [_shown(b) for b in draft.taken if b.factors[0].function != "missing"]
     zone = f" by the clock of {draft.column.zone}" if draft.column.zone else ""
-    as_terms = f", as {' and '.join(shown)}" if shown else ""
+    listed = " and ".join([", ".join(shown[:-1]), *shown[-1:]] if shown[1:] else shown)
+    as_terms = f", as {listed}" if shown else ""
     return [f"time{zone}{as_terms}", *_filled(draft)]
 
 
