@@ -25,7 +25,7 @@ from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.passes import Progress, Walk, expect
 from gradline_trainer.statistics.measuring import measure
-from gradline_trainer.statistics.validation import validate
+from gradline_trainer.statistics.validation import overfitting, validate
 from gradline_trainer.wide.loss import StreamedLoss
 from gradline_trainer.wide.streaming import stream
 
@@ -89,13 +89,14 @@ def learn(
         # Measure on the training rows and the rows held out.
         problem = loss.coordinates.problem
         measured = measure(source, moments, problem, solution, options, ridge_path)
+        metrics = measured.metrics | validated
         return Fit(
             weights=solution.weights,
             bias=solution.bias,
             features=features,
             targets=source.columns.targets,
             history=solution.history,
-            metrics=measured.metrics | validated,
+            metrics=metrics,
             residuals=measured.residuals,
             converged=solution.converged,
             optimality=solution.optimality,
@@ -111,7 +112,7 @@ def learn(
             options=options,
             ridge_path=ridge_path,
             columns=source.columns,
-            warnings=measured.warnings,
+            warnings=[*measured.warnings, *overfitting(metrics, options)],
             robust=measured.robust,
             gathered=source if isinstance(source, SavedMoments) else gathered,
             leverage=measured.leverage,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from gradline_trainer.descent.cross_validation import cross_validated
@@ -9,6 +11,23 @@ from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.statistics.measuring import Metrics
+
+FAR = 0.1  # below the R² of the training rows
+
+
+def overfitting(metrics: Mapping[str, Mapping[str, Metrics] | None], options: Options) -> list[str]:
+    """Warn of targets whose cross-validated R² is far below that of the training rows."""
+    training, validated = metrics["training"] or {}, metrics.get("cross_validated") or {}
+    found = []
+    for target, own in validated.items():
+        r2 = training[target].r2
+        if r2 is not None and own.r2 is not None and r2 - own.r2 >= FAR and not options.ridge:
+            found.append(
+                f"rows that the model has not seen are predicted worse: for {target!r} the "
+                f"5-fold R² is {own.r2:.3f}, that of the training rows {r2:.3f}; --ridge auto may "
+                "help"
+            )
+    return found
 
 
 def validate(
