@@ -7,13 +7,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from gradline.errors import InputError, RefusedError
 from gradline_trainer.descent.arithmetic import Arithmetic, choose_arithmetic, refuse_underflow
 from gradline_trainer.descent.coordinates import Coordinates
 from gradline_trainer.descent.loop import Momentum, descend
-from gradline_trainer.descent.losses import Loss, MomentsLoss, RowsLoss
+from gradline_trainer.descent.losses import Loss, MomentsLoss, RowsLoss, Solution
 from gradline_trainer.descent.momentum import RestartingMomentum, constant_momentum
-from gradline_trainer.descent.problem import Problem, state_problem
+from gradline_trainer.descent.problem import EPSILON, Problem, state_problem
 from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge
 from gradline_trainer.exact.loss import ExactLoss
 from gradline_trainer.exact.moments import gather_exactly
@@ -29,6 +31,8 @@ from gradline_trainer.statistics.validation import overfitting, validate
 from gradline_trainer.wide.loss import StreamedLoss
 from gradline_trainer.wide.streaming import stream
 
+HELD = 1e-4  # of a target's deviation: the largest error that rounding the weights may cause
+UNHELD = "the exact weights are too large for float64: features are dependent but for rounding"
 WIDE = 12_000  # features; a co-moment matrix of more and its factor take over 2 GB
 
 Source = Walk | SavedMoments
@@ -86,6 +90,13 @@ def learn(
         )
         # Fold back to the table's units, and certify how far from the optimum that is.
         solution = loss.conclude(descent, options, features)
+        if arithmetic.used == "exact" and options.arithmetic == "auto":
+            if isinstance(moments, Moments) and not _is_held(solution, moments):
+                again = replace(options, arithmetic="fast")
+                fit = learn(
+                    source, again, report, refuse_trivial=refuse_trivial, keep_moments=keep_moments
+                )
+                return replace(fit, options=options, arithmetic=Arithmetic("fast", UNHELD, None))
         # Measure on the training rows and the rows held out.
         problem = loss.coordinates.problem
         measured = measure(source, moments, problem, solution, options, ridge_path)
@@ -112,13 +123,25 @@ def learn(
             options=options,
             ridge_path=ridge_path,
             columns=source.columns,
-            warnings=[*measured.warnings, *overfitting(metrics, options)],
+            warnings=[*measured.warnings, *overfitting(metrics, moments, source.columns, options)],
             robust=measured.robust,
             gathered=source if isinstance(source, SavedMoments) else gathered,
             leverage=measured.leverage,
             partial_sums=measured.partial_sums,
             rank=problem.rank if isinstance(problem, Problem) else None,
         )
+
+
+def _is_held(solution: Solution, moments: Moments) -> bool:
+    """Check that weights rounded to float64 still predict; huge ones that cancel do not.
+
+    The columns are then dependent but for the rounding of their values.
+    """
+    W = solution.weights.abs().numpy()
+    d = W.shape[1]
+    deviation = np.sqrt(moments.squares / moments.weight)
+    noise = EPSILON * (W @ (np.abs(moments.mean[:d]) + deviation[:d]))
+    return bool((noise <= HELD * deviation[d:]).all())
 
 
 def _prepare(

@@ -141,10 +141,9 @@ def how_to_predict(
         row = f"[[{', '.join(shown)}]]"
     else:
         by_name = dict(zip(features, shown, strict=True))
-        pairs = [
-            f"{c.name!r}: [{repr(c.levels[0]) if c.levels else by_name[c.name]}]" for c in inputs
-        ]
-        row = f"{{{', '.join(pairs)}}}"
+        values = [repr(c.levels[0]) if c.levels else by_name.get(c.name) for c in inputs]
+        pairs = [f"{c.name!r}: [{value}]" for c, value in zip(inputs, values, strict=True)]
+        row = "rows" if None in values else f"{{{', '.join(pairs)}}}"
     row = row if len(inputs or features) <= MOST_INPUTS else "rows"
     code = f"gradline.load({package!r}).predict({row})"
     command = shlex.join(["gradline", "predict", package, table, *reading])
