@@ -90,13 +90,12 @@ def learn(
         )
         # Fold back to the table's units, and certify how far from the optimum that is.
         solution = loss.conclude(descent, options, features)
-        if arithmetic.used == "exact" and options.arithmetic == "auto":
-            if isinstance(moments, Moments) and not _is_held(solution, moments):
-                again = replace(options, arithmetic="fast")
-                fit = learn(
-                    source, again, report, refuse_trivial=refuse_trivial, keep_moments=keep_moments
-                )
-                return replace(fit, options=options, arithmetic=Arithmetic("fast", UNHELD, None))
+        if options.arithmetic == "auto" and solution.exact and not _is_held(solution, moments):
+            again = replace(options, arithmetic="fast")
+            fit = learn(
+                source, again, report, refuse_trivial=refuse_trivial, keep_moments=keep_moments
+            )
+            return replace(fit, options=options, arithmetic=replace(fit.arithmetic, reason=UNHELD))
         # Measure on the training rows and the rows held out.
         problem = loss.coordinates.problem
         measured = measure(source, moments, problem, solution, options, ridge_path)
@@ -132,7 +131,7 @@ def learn(
         )
 
 
-def _is_held(solution: Solution, moments: Moments) -> bool:
+def _is_held(solution: Solution, moments: Moments | ColumnMoments) -> bool:
     """Check that weights rounded to float64 still predict; huge ones that cancel do not.
 
     The columns are then dependent but for the rounding of their values.
