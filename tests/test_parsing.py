@@ -32,7 +32,9 @@ from gradline.columns.parsing import (
 from gradline.columns.times import check_format
 from gradline.errors import InputError
 from gradline.tables import Dialect
+from gradline.tables.frames import open_frame
 from gradline.tables.values import series_values
+from gradline_trainer.rows.arrays import matrix_of
 
 NUMBER = Column("c", null=NUMBER_NULLS)
 TIME = Column("c", "time", null=NUMBER_NULLS)
@@ -531,3 +533,60 @@ def test_an_empty_column_has_no_values() -> None:
             assert read(column, values) == []
     assert read(BOOLEAN, pl.Series([None, None])) == [None, None]
     assert read(NUMBER, pl.Series([None], dtype=pl.Null)) == [None]
+
+
+# Training's own carriers
+
+
+def frame(values: Any) -> pl.Series:
+    return open_frame({"c": values}).parts[0].frame.collect()["c"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [*HUGE, None],
+        np.array([*HUGE, None]),
+        pa.array([*HUGE, None]),
+        pd.Series([*HUGE, None], dtype="Int64"),
+        pd.Series([*HUGE, None], dtype="int64[pyarrow]"),
+    ],
+)
+def test_integers_of_a_frame_stay_exact_beside_a_missing_value(values: Any) -> None:
+    assert frame(values).to_list() == [*HUGE, None]
+    if not isinstance(values, list):
+        with pytest.raises(InputError, match="float64 is exact only up to 2"):
+            matrix_of(values, "Y")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pd.Series(["b", None], dtype="category"), pa.array(["b", None]).dictionary_encode()],
+)
+def test_categoricals_of_a_frame_stay_categories(values: Any) -> None:
+    assert (frame(values).dtype, frame(values).to_list()) == (pl.Categorical, ["b", None])
+    integers = pd.Series([3, None], dtype="category")
+    assert (frame(integers).dtype, frame(integers).to_list()) == (pl.Categorical, ["3", None])
+
+
+def test_times_of_a_frame_keep_their_zone() -> None:
+    for values in (pd.Series(INSTANTS), pa.array(INSTANTS)):
+        assert frame(values).dtype.time_zone == "UTC"
+        assert frame(values).to_list() == INSTANTS
+
+
+def test_masked_columns_are_refused_in_training() -> None:
+    for values in (np.ma.array([1.0, 2.0], mask=[True, False]), [np.ma.masked, 1.0]):
+        with pytest.raises(InputError, match="masked"):
+            open_frame({"c": values})
+        with pytest.raises(InputError, match="masked"):
+            matrix_of([values], "X")
+        with pytest.raises(InputError, match="masked"):
+            texts_of(values, "c")
+
+
+def test_pairs_take_what_frames_take() -> None:
+    found = matrix_of(np.array([[1, None], [Decimal("2.5"), True]], object), "X")
+    np.testing.assert_array_equal(found, [[1, np.nan], [2.5, 1]])
+    nullable = pd.DataFrame({"a": pd.array([True, None], dtype="boolean"), "b": [1.0, 2.0]})
+    np.testing.assert_array_equal(matrix_of(nullable, "X"), [[1, 1], [np.nan, 2]])

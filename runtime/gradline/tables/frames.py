@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradline.columns.categories import is_missing
-from gradline.columns.matrix import column_labels, from_tensor, refuse_sparse
+from gradline.columns.carriers import Distinct, carry, is_missing
+from gradline.columns.levels import level_of
+from gradline.columns.matrix import column_labels, from_tensor, refuse_masked, refuse_sparse
 from gradline.columns.python_numbers import as_float, digits, is_number
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
@@ -56,19 +57,37 @@ def _refuse_duplicates(names: Iterable[str]) -> None:
 
 
 def _series(column: Any, name: Any) -> pl.Series:
-    """Convert a column through NumPy, which pandas, pyarrow, lists and tensors all support."""
+    """Convert a column of any carrier; integers stay exact beside a missing value."""
     if isinstance(column, pl.Series):
         return column
-    refuse_sparse(column, "a column")
-    if str(getattr(column, "type", "")).startswith("dictionary"):
-        column = column.to_pylist()  # NumPy's view of pyarrow's dictionaries has no nulls
-    column = from_tensor(column, f"the column {str(name)!r}")
+    what = f"the column {str(name)!r}"
+    refuse_masked(column, what)
+    refuse_sparse(column, what)
+    column = from_tensor(column, what)
+    dtype, kind = getattr(column, "dtype", None), str(getattr(column, "type", ""))
+    if hasattr(dtype, "categories") or kind.startswith("dictionary"):
+        return _series_of_levels(column, str(name))
+    if kind and type(column).__module__.startswith("pyarrow"):
+        return pl.Series(values=pl.from_arrow(column))
+    if dtype is not None and not isinstance(dtype, np.dtype) and not hasattr(dtype, "tz"):
+        column = column.to_numpy(dtype=object)  # NumPy's own view rounds integers beside pandas' NA
     array = np.asarray(column)
     if array.dtype.kind in "fiubM":
         return pl.Series(values=array, strict=False)
     # NumPy turns the NaN in ["a", nan] into text, and Polars that in an array of objects.
     values = column if isinstance(column, list | tuple) else array.tolist()
     return _series_of_objects([None if is_missing(v) else v for v in values])
+
+
+def _series_of_levels(column: Any, name: str) -> pl.Series:
+    """Convert a categorical or dictionary column, whose values stay categories."""
+    found = carry(column, name)
+    if not isinstance(found, Distinct):  # its values are times
+        return _series(column.to_pylist(), name)
+    texts = [None if is_missing(value) else level_of(value) for value in found.values]
+    levels = pl.Series(values=[*texts, None], dtype=pl.String)
+    rows = np.where(found.rows < 0, len(texts), found.rows)
+    return levels.gather(rows).cast(pl.Categorical)
 
 
 def _series_of_objects(values: list[Any]) -> pl.Series:
