@@ -51,7 +51,7 @@ def test_only_three_odd_values_are_shown_and_all_are_recorded() -> None:
     assert found.odd_count == 5
 
 
-@pytest.mark.parametrize("zero", ["01067", " 007", "-01", "05/03/2024"])
+@pytest.mark.parametrize("zero", ["01067", " 007", "-01", "05/03/2024", "$01", "(01)"])
 def test_a_leading_zero_makes_no_number(zero: str) -> None:
     assert decide(["1"] * 100 + [zero]).column.kind == "category"
     assert decide(["0", "0.5", "-0.5", "10"]).column.kind == "number"
@@ -267,7 +267,22 @@ def test_a_type_has_a_kind(dtype: Any, kind: str) -> None:
 
 TEXTS = st.sampled_from(
     [
-        *["1", "2.5", "-3", "1e5", "007", "\u22124", " 5", "999", "1,234", "1,5", "$5", "€6", "5%"],
+        *[
+            "1",
+            "2.5",
+            "-3",
+            "1e5",
+            "007",
+            "$01",
+            "\u22124",
+            " 5",
+            "999",
+            "1,234",
+            "1,5",
+            "$5",
+            "€6",
+            "5%",
+        ],
         *["($7)", "1 234", "NA", "", "?", "-", "None", "a", "b", "True", "true", "FALSE", "3.0"],
         *["2024-03-09", "2024/03/10", "2024-03", "2024-03-09T10:00Z", "2024-03-09 11:00+02:00"],
         *["13/01/2024", "01/02/2024", "01/13/2024", "1.2.2024 10:00", "0", "zu\u0308", "zü", "x1"],

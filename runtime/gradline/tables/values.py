@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,8 @@ def _read_by_polars(column: Column, texts: pl.Series, dialect: Dialect | None) -
     if texts.dtype != pl.String or not (column.null or dialect):
         return None
     if column.kind == "number":
-        return _plain_numbers(texts, dialect is not None and dialect.decimal_comma)
+        comma = dialect is not None and dialect.decimal_comma
+        return _numbers(_with_points(texts) if comma else texts, column.parse)
     if column.kind == "time" and column.format is None and texts.n_unique() > FEW:
         return _iso_times(texts, column.zone)
     return None
@@ -91,15 +92,35 @@ def _may_be(tokens: Collection[str], texts: pl.Series) -> pl.Series:
     return texts.str.strip_chars().is_in(odd).fill_null(False)
 
 
-def _plain_numbers(texts: pl.Series, decimal_comma: bool) -> pl.Series:
-    """Let Polars read plain numbers; null for what needs a closer look.
+def _with_points(texts: pl.Series) -> pl.Series:
+    """Do what `gradline.columns.texts.with_points` does."""
+    return texts.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
+
+
+def _numbers(texts: pl.Series, parse: Mapping[str, Any]) -> pl.Series:
+    """Let Polars read numbers, plain or with marks; null for what needs a closer look.
 
     So do infinite numbers, and integers that float64 may not hold.
     """
-    if decimal_comma:
-        texts = texts.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
     numbers = texts.cast(pl.Float64, strict=False)
+    if parse and numbers.null_count() > texts.null_count():
+        numbers = numbers.zip_with(numbers.is_not_null(), _marked_numbers(texts, parse))
     return numbers.set(~(numbers.abs() < LARGEST_INTEGER).fill_null(False), None)
+
+
+def _marked_numbers(texts: pl.Series, parse: Mapping[str, Any]) -> pl.Series:
+    """Let Polars read numbers with a rule's marks in their usual places; null for others."""
+    sign, mark = (re.escape(parse.get(key, "")) for key in ("currency", "thousands"))
+    whole = rf"[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+|[0-9]+" if mark else "[0-9]+"
+    number = rf"(?:{whole})(?:\.[0-9]*)?" + "%?" * ("percent" in parse)
+    if sign:
+        number = rf"(?:{sign}{number}|{number}{sign}?)"
+    usual = texts.str.contains(rf"^[+-]?{number}$")
+    negative = texts.str.contains(rf"^\({number}\)$")
+    if "brackets" in parse:
+        usual |= negative
+    found = texts.str.replace_all(rf"[%(){sign}{mark}]", "").cast(pl.Float64, strict=False)
+    return found.zip_with(~negative, -found).set(~usual, None)
 
 
 def _iso_times(texts: pl.Series, zone: str | None) -> pl.Series:

@@ -9,14 +9,15 @@ from typing import Any
 
 from gradline.columns.kinds import NUMBER_NULLS
 from gradline.columns.levels import level_of
-from gradline.columns.texts import PLAIN, clean, marks_of, with_points
+from gradline.columns.texts import CURRENCY, PLAIN, clean, marks_of, with_points
 from gradline.columns.times import check_format, offset_name, read_time
 from gradline.tables.lazy_polars import pl
 from gradline.tables.values import ISO_OFFSET, iso_days
 
 MOST = 1000  # levels of a category, by default
 KEPT = 20_000  # different texts of each sort that are counted one by one, at least
-LEADING_ZERO = r"^[+\-\u2212]?0[0-9]"
+_SIGNS = r"[(+\-\u2212 \u00a0]*"
+LEADING_ZERO = f"^{_SIGNS}[{CURRENCY}]?{_SIGNS}0[0-9]"
 _ZERO = re.compile(LEADING_ZERO)
 #: Days before months or months before days, with an hour or without.
 DAYS = re.compile(r"[0-9]{1,2}([/.-])[0-9]{1,2}\1[0-9]{4}(?: [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?")
@@ -140,7 +141,7 @@ class Counted:
 
     def _add_words(self, distinct: pl.DataFrame) -> None:
         """Count texts that are neither numbers nor times."""
-        zeros = distinct["text"].str.contains(r"^\s*" + LEADING_ZERO[1:])
+        zeros = distinct["text"].str.contains(LEADING_ZERO)
         self.zeros += int(distinct["count"].filter(zeros).sum())
         self._add_to(self.other, distinct)
 
