@@ -47,6 +47,7 @@ DIRECTIVES = {
 }
 
 
+@lru_cache(maxsize=1 << 16)  # a year's days are read in every block of a table
 def read_time(text: str, format: str | None = None) -> tuple[int, str | None] | None:
     """Read a time, cleaned, as whole seconds of the wall clock and its offset; None if it is none.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from gradline.columns.kinds import NUMBER_NULLS
@@ -216,7 +217,7 @@ class Counted:
         if time := read_time(text, self.time_format):
             self.times[time[1]] += count
         for form in _day_formats(text):
-            self.formats[form] += count * (read_time(text, form) is not None)
+            self.formats[form] += count
         self.other.add({text: count}, count)
 
     def merge(self, other: Counted) -> None:
@@ -239,11 +240,12 @@ class Counted:
         return self.plain, self.marked, self.other
 
 
-def _day_formats(text: str) -> Iterator[str]:
-    """List the formats, days first and months first, that may read a text."""
+@lru_cache(maxsize=1 << 16)
+def _day_formats(text: str) -> tuple[str, ...]:
+    """List the formats, days first and months first, that read a text."""
     match = DAYS.fullmatch(text)
     if match is None:
-        return
+        return ()
     hours = " %H:%M" * (" " in text) + ":%S" * (match[2] is not None)
-    for first, second in ("dm", "md"):
-        yield f"%{first}{match[1]}%{second}{match[1]}%Y{hours}"
+    forms = [f"%{a}{match[1]}%{b}{match[1]}%Y{hours}" for a, b in ("dm", "md")]
+    return tuple(form for form in forms if read_time(text, form) is not None)
