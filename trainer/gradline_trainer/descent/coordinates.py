@@ -186,9 +186,11 @@ def inverse_root(whitening: Array, centre: Array | None, scale: Array, weight: f
         scale: The features' scales, shape (r,).
         weight: Σw.
     """
-    scaled = whitening / scale
+    r = len(scale)
+    size = r if centre is None else r + 1
+    root = np.zeros((size, size))
+    np.divide(whitening, scale, out=root[:r, :r])
     if centre is not None:
-        corner = np.append(np.zeros(len(scaled)), 1.0)
-        scaled = np.vstack([np.column_stack([scaled, -centre]), corner])
-    root: Array = scaled / np.sqrt(weight)
+        root[:r, -1], root[-1, -1] = -centre, 1.0
+    root /= np.sqrt(weight)
     return root

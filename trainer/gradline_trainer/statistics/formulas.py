@@ -29,15 +29,8 @@ class Design:
     level: float
 
     @cached_property
-    def inverse(self) -> Array:
-        """(XᵀWX)⁻¹ of the estimated terms, (p, p)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # shows as undefined
-            inverse: Array = self.root.T @ self.root
-        return inverse
-
-    @cached_property
     def norms(self) -> Array:
-        """√diagonal of `inverse`, (p,), also if the diagonal leaves float64's range."""
+        """√diagonal of (XᵀWX)⁻¹, (p,), also if the diagonal leaves float64's range."""
         largest = np.abs(self.root).max(axis=0)
         norms: Array = np.linalg.norm(self.root / largest, axis=0) * largest
         return norms
