@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradline_trainer.descent.problem import ColumnProblem, Problem
+from gradline_trainer.descent.problem import FEW_FEATURES, ColumnProblem, Problem
 
 Array = NDArray[np.float64]
 
@@ -78,6 +78,10 @@ class Coordinates(ColumnCoordinates):
         """Compute W (k, r) in raw units for the loop's weights, differentiably."""
         if self.kind != "whiten":
             return super().weights(working)
+        if len(self.problem.active) > FEW_FEATURES:  # without a second large factor
+            factor = self.problem.factor
+            scaled: Tensor = torch.linalg.solve_triangular(factor, working, upper=False, left=False)
+            return scaled / self.problem.scale
         raw: Tensor = torch.linalg.solve_triangular(
             self._raw_factor, working, upper=False, left=False
         )

@@ -228,13 +228,19 @@ def _factorise(
     kept: list[int] = []
     columns = np.zeros((p, rank))  # the factor's columns
     left = array.diagonal().copy()
+    block, first, done = array, 0, 0  # columns from `first` on, less the products of `done` ones
     for place in range(p):
         m = len(kept)
         j = int(left.argmax()) if any_order else place
         if m == rank or (any_order and not left[j] > limit):
             break
+        if place == first + STRIP and not any_order:  # products of matrices, where the order allows
+            first, done = place, m
+            of_strip = columns[place : place + STRIP, :m]
+            block = array[:, place : place + STRIP] - columns[:, :m] @ of_strip.T
         if left[j] > limit:
-            column = (array[:, j] - columns[:, :m] @ columns[j, :m]) / left[j] ** 0.5
+            column = block[:, j - first] - columns[:, done:m] @ columns[j, done:m]
+            column = column / left[j] ** 0.5
             columns[:, m] = column
             left = left - column**2
             kept.append(j)

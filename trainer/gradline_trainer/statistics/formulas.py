@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import needs_extra
+from gradline_trainer.descent.problem import STRIP
 from gradline_trainer.statistics.summary import TargetStatistics
 
 Array = NDArray[np.float64]
@@ -31,9 +32,12 @@ class Design:
     @cached_property
     def norms(self) -> Array:
         """√diagonal of (XᵀWX)⁻¹, (p,), also if the diagonal leaves float64's range."""
-        largest = np.abs(self.root).max(axis=0)
-        norms: Array = np.linalg.norm(self.root / largest, axis=0) * largest
-        return norms
+        parts = []
+        for k in range(0, len(self.root), STRIP):  # a large root has no room for copies
+            strip = self.root[:, k : k + STRIP]
+            largest = np.abs(strip).max(axis=0)
+            parts.append(np.linalg.norm(strip / largest, axis=0) * largest)
+        return np.concatenate(parts) if parts else np.empty(0)
 
     @property
     def estimable(self) -> list[int]:

@@ -127,5 +127,9 @@ def measure_leverage(
 def whitening_of(fit: Fit) -> Whitening:
     """Build the whitening transform of a fit with co-moments."""
     assert isinstance(fit.moments, Moments)  # noqa: S101 - callers refuse wide tables
-    problem = state_problem(fit.moments, len(fit.features), fit.options)
-    return Whitening.of(fit.moments, problem, fit.exact)
+    return Whitening.of(fit.moments, problem_of(fit, fit.moments), fit.exact)
+
+
+def problem_of(fit: Fit, moments: Moments) -> Problem:
+    """Take a fit's problem, or state it again from its moments."""
+    return fit.problem or state_problem(moments, len(fit.features), fit.options)
