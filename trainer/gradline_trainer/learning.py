@@ -13,7 +13,7 @@ from gradline.errors import InputError, RefusedError
 from gradline_trainer.descent.arithmetic import Arithmetic, choose_arithmetic, refuse_underflow
 from gradline_trainer.descent.coordinates import Coordinates
 from gradline_trainer.descent.loop import Momentum, descend
-from gradline_trainer.descent.losses import Loss, MomentsLoss, RowsLoss, Solution
+from gradline_trainer.descent.losses import FastLoss, Loss, MomentsLoss, RowsLoss, Solution
 from gradline_trainer.descent.momentum import RestartingMomentum, constant_momentum
 from gradline_trainer.descent.problem import EPSILON, Problem, state_problem
 from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge
@@ -128,6 +128,7 @@ def learn(
             leverage=measured.leverage,
             partial_sums=measured.partial_sums,
             rank=problem.rank if isinstance(problem, Problem) else None,
+            problem=loss.coordinates.problem if isinstance(loss, FastLoss) else None,
         )
 
 
