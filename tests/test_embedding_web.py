@@ -17,10 +17,10 @@ import pytest
 
 import gradline
 from browser import Page
+from cafe_package import answer, cafe_package
 from gradline.package.graph import parse_graph
 from gradline.package.rounding_bound import rounding_bound
 from hosts import EXAMPLES, REFERENCE, call, installed, need, npm, with_moved_row, with_nan
-from shop_package import answer, shop_package
 
 pytestmark = pytest.mark.slow
 
@@ -181,8 +181,8 @@ def test_fields_say_what_is_wrong_with_them(orchard_page: Page) -> None:
 def test_a_tables_own_columns_are_predicted_by_the_pipeline(
     site: Site, page: Page, tmp_path: Path
 ) -> None:
-    site.put(shop_package(tmp_path / "1"), "shops")
-    page.open(f"{site.address}?package=/shops")
+    site.put(cafe_package(tmp_path / "1"), "cafes")
+    page.open(f"{site.address}?package=/cafes")
     assert "5 golden rows, at most 0% of the bound" in page.wait_for(SETTLED)
     page.wait_for(f"!!{PANEL}.querySelector('dd')")
     types = page.evaluate(f"[...{PANEL}.querySelectorAll('input, select')].map(e => e.type)")

@@ -14,7 +14,7 @@ from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor
 
-__all__ = ["answer", "shop_package"]
+__all__ = ["answer", "cafe_package"]
 
 LEVELS = ("east", "north", "south")
 PLAN = Plan(
@@ -49,7 +49,7 @@ def answer(size: float | None, region: str | None, opened: int | None) -> float:
     return float((x @ WEIGHTS.T.astype(np.float64) + BIAS)[0, 0])
 
 
-def shop_package(folder: Path) -> Path:
+def cafe_package(folder: Path) -> Path:
     """Write the files that hosts read."""
     folder.mkdir(parents=True)
     onnx.save(_pipeline(), folder / "pipeline.onnx")
@@ -61,7 +61,7 @@ def shop_package(folder: Path) -> Path:
         for name in PLAN.features
     }
     manifest = {
-        "name": "shops",
+        "name": "cafes",
         "schema": schema,
         "columns": figures,
         "files": {"pipeline.onnx": {}},
