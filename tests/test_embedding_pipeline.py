@@ -30,7 +30,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 def test_raw_golden_rows_are_answered_within_their_bounds(run: Run, tmp_path: Path) -> None:
     ended = run(cafe_package(tmp_path / "1"))
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "cafes: 5 raw golden rows, at most 0% of the bound\n"
+    assert ended.stdout == "cafes: 6 raw golden rows, at most 0% of the bound\n"
 
 
 @pytest.mark.parametrize("run", PIPELINE_HOSTS, indirect=True)
@@ -42,6 +42,20 @@ def test_a_raw_golden_row_off_by_twice_its_bound_is_named(run: Run, tmp_path: Pa
     ended = run(package)
     assert ended.returncode == 1
     assert ended.stderr.startswith("golden row 3, target revenue: the answer "), ended.stderr
+
+
+@pytest.mark.parametrize("run", PIPELINE_HOSTS, indirect=True)
+@pytest.mark.parametrize(("row", "output"), [(4, 1.0), (0, None)])
+def test_a_row_with_an_answer_is_not_one_without(
+    row: int, output: float | None, run: Run, tmp_path: Path
+) -> None:
+    package = cafe_package(tmp_path / "1")
+    golden = json.loads((package / "golden.json").read_text())
+    golden["raw"]["outputs"][row][0] = output
+    (package / "golden.json").write_text(json.dumps(golden))
+    ended = run(package)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"golden row {row}, target revenue: the answer "), ended.stderr
 
 
 @pytest.mark.parametrize(

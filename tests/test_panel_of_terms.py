@@ -219,6 +219,14 @@ def test_a_missing_value_without_a_fill_has_no_answer(diamonds: Page) -> None:
     assert diamonds.evaluate(f"{PANEL}.querySelector('dd').textContent") == "no answer"
 
 
+def test_a_servers_null_is_no_answer(diamonds: Page) -> None:
+    said = diamonds.evaluate(
+        f"(async () => {{ const panel = {PANEL}; panel.predict = () => [null];"
+        " await panel.update(); return panel.querySelector('dd').textContent; })()"
+    )
+    assert said == "no answer"
+
+
 def test_categories_may_be_missing_or_rare(diamonds: Page) -> None:
     for text, term in (("", "cut is missing"), ("Fair", "cut=(rare)"), ("Good", "cut=Good")):
         fill_in(diamonds, {2: text})

@@ -19,6 +19,7 @@ from gradline.columns.plan import Plan
 
 MOST_COLUMNS = 1000  # in an example; pipeline.onnx has no more either
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR_2000 = 946_684_800.0  # for times of which no term tells the range
 # From the mean of a term of a column alone to a value of the column.
 BACK: dict[str | None, Callable[[float], float]] = {
     None: float,
@@ -112,9 +113,10 @@ def _typical(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | 
         return column.reference or column.levels[0]
     found = _mean(column, figures, plan)
     if found is None:
-        found = 1.0 if column.fill is None else column.fill
+        found = column.fill
     if column.kind == "number":
-        return float(f"{found:.4g}")
+        return 1.0 if found is None else float(f"{found:.4g}")
+    found = YEAR_2000 if found is None else found
     step = 60 if _has_hours(column, plan) else DAY
     return found // step * step
 

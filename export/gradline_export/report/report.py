@@ -232,4 +232,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "chance": chance,
     "criterion": criterion,
     "share": r_squared,
+    "moment": lambda seconds: str(np.datetime64(int(seconds), "s")).replace("T", " "),
 }
