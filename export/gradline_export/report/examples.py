@@ -19,7 +19,7 @@ from gradline.columns.plan import Plan
 
 MOST_COLUMNS = 1000  # in an example; pipeline.onnx has no more either
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-YEAR_2000 = 946_684_800.0  # for times of which no term tells the range
+YEAR_2000 = 946_684_800.0  # for a time whose range no term tells
 # From the mean of a term of a column alone to a value of the column.
 BACK: dict[str | None, Callable[[float], float]] = {
     None: float,
