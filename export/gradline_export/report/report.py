@@ -29,7 +29,8 @@ from gradline.formatting import (
 )
 from gradline.presentation.selection import Shown, scales
 from gradline.presentation.statistics import criterion, r_squared
-from gradline_export.report.panel import examples_of_use, panel, render
+from gradline_export.report.examples import examples_of_use
+from gradline_export.report.panel import panel, render
 from gradline_export.report.plots import (
     POINTS,
     coefficient_plot,
@@ -102,7 +103,7 @@ def to_report(
         **_correlations(fit, importance, shown),
         ridge=ridge_path and chosen_ridge(ridge_path),
         ridge_curve=ridge_path and ridge_plot(ridge_path),
-        use=examples_of_use(manifest, fit),
+        use=examples_of_use(manifest, fit.columns.inputs),
     )
     return page.encode()
 
@@ -231,4 +232,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "chance": chance,
     "criterion": criterion,
     "share": r_squared,
+    "moment": lambda seconds: str(np.datetime64(int(seconds), "s")).replace("T", " "),
 }
