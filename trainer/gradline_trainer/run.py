@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
@@ -16,9 +17,11 @@ from gradline_trainer.result import Fit
 from gradline_trainer.rows.choosing import plain_columns, surveyed_columns, without
 from gradline_trainer.rows.columns import Columns, Names, TrainingTable, choose_columns
 from gradline_trainer.rows.encoding import learn_encoding
+from gradline_trainer.rows.likeness import columns_like
 from gradline_trainer.rows.passes import Progress, Walk
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.rows import RowReader
+from gradline_trainer.rows.survey import Asked
 
 #: Errors that say that a column does not hold plain numbers, all of them there.
 SURPRISES = ("not-numeric", "missing-value")
@@ -63,6 +66,20 @@ class Run:
                     raise
         table, columns = surveyed_columns(
             self.table, request, self.options, self.report, self.engine
+        )
+        return self._settle(table, columns, self.options, encode=False)
+
+    def like(self, package: Any, targets: Names, weight: str | None, asked: Asked) -> Fit:
+        """Learn from the columns and terms of a package, so that both models are alike."""
+        table, columns = columns_like(
+            package,
+            self.table,
+            targets,
+            weight,
+            asked,
+            self.options,
+            self.report,
+            self.engine,
         )
         return self._settle(table, columns, self.options, encode=False)
 
