@@ -283,7 +283,9 @@ def test_an_unknown_category_is_an_error_or_by_request_no_indicator(
     assert "did you mean 'basel'?" in str(caught.value.hint)
     zero = model.predict(rows, unknown_category="zero")
     assert zero[1] == model.predict(rows.assign(region="Zürich"))[1]
-    with pytest.raises(InputError, match="unknown_category = 'nil', expected one of error, zero"):
+    with pytest.raises(
+        InputError, match="unknown_category = 'nil', expected one of error, missing, zero"
+    ):
         model.predict(rows, unknown_category="nil")
     rows.to_csv(tmp_path / "new.csv", index=False)
     arguments = ["predict", str(package), str(tmp_path / "new.csv")]

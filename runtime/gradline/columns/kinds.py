@@ -57,7 +57,7 @@ class Column:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """The place of each level; rare levels share the place behind that of a missing value."""
+        """The place of each level; rare levels share the one behind a missing value's place."""
         rare = set(self.rare)
         shared = len(self.levels) + 1
         return {

@@ -10,6 +10,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,13 @@ def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Ma
     """
     if isinstance(rows, Mapping):
         match_names(list(rows), features, extra="refuse")
-        return _stack({name: rows[name] for name in features}, dtype)
+        return stack({name: rows[name] for name in features}, dtype)
     labels = column_labels(rows)
     if labels is not None:
         match_names(list(map(str, labels)), features, extra="ignore")
         places = {str(label): label for label in labels}
         columns = {name: rows[places[name]] for name in features}  # type: ignore[index]
-        return _stack(columns, dtype)
+        return stack(columns, dtype)
     matrix = _to_numbers(rows, "the rows", dtype, features)
     if matrix.shape == (0,):
         return matrix.reshape(0, len(features))
@@ -74,7 +75,7 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
             raise InputError(what, code="duplicate-feature", hint=hint)
 
 
-def _stack(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
+def stack(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
     """Stack columns side by side, shape (n, d); errors name the column."""
     matrix = np.empty((0, 0), dtype)
     for j, (name, column) in enumerate(columns.items()):
@@ -97,12 +98,7 @@ def _to_numbers(
     values: object, what: str, dtype: np.dtype[Any], names: Sequence[str] = ()
 ) -> Matrix:
     """Convert numbers to a C-contiguous array; messages call it `what`, its columns by `names`."""
-    # Importing numpy.ma takes 7 ms; if nothing has, there is no masked array.
-    masked = sys.modules.get("numpy.ma")
-    parts = [values, *values] if isinstance(values, list | tuple) else [values]
-    if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):
-        found = f"{what}: masked arrays are not accepted, since a graph has no mask"
-        raise InputError(found, code="masked-array", hint="fill it first: rows.filled(value)")
+    refuse_masked(values, what)
     refuse_sparse(values, what)
     values = from_tensor(values, what)
     try:
@@ -124,6 +120,24 @@ def _to_numbers(
             return np.asarray(numbers, dtype=dtype, order="C")
     except FloatingPointError:
         raise _out_of_range(array, what, dtype, names) from None
+
+
+def refuse_masked(values: object, what: str) -> None:
+    """Refuse a masked array, also within a list; its hidden values are not to be seen."""
+    # Importing numpy.ma takes 7 ms; if nothing has, there is no masked array.
+    masked = sys.modules.get("numpy.ma")
+    if masked is None:
+        return
+    kinds = {type(values)}
+    if isinstance(values, list | tuple):
+        kinds |= set(map(type, values))
+        rows = (row for row in values if isinstance(row, list | tuple))
+        kinds |= set(map(type, chain.from_iterable(rows)))
+    elif isinstance(values, np.ndarray) and values.dtype.kind == "O":
+        kinds |= set(map(type, values.flat))
+    if any(issubclass(kind, masked.MaskedArray) for kind in kinds):
+        found = f"{what}: masked arrays are not accepted, since a graph has no mask"
+        raise InputError(found, code="masked-array", hint="fill it first: rows.filled(value)")
 
 
 def is_sparse(values: object) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradline.columns.categories import WHOLE, texts_of
+from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.errors import InputError
-from gradline.tables.files import Dialect
+from gradline.tables.files import Dialect, is_number
 from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
 
@@ -53,8 +54,22 @@ def parse_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
     return text.cast(pl.Float64, strict=False)
 
 
+def needs_text(column: Column) -> bool:
+    """Check whether a column of a text file has to be read as text: it may not be plain numbers."""
+    return column.kind != "number" or bool(column.parse) or any(map(is_number, column.null))
+
+
+def is_plain(column: Column, values: pl.Series) -> bool:
+    """Check whether a column's values are read as plain numbers: in format 1, or by their type."""
+    return column.kind == "number" and (not column.null or values.dtype.is_numeric())
+
+
 def guesses(frame: pl.DataFrame, dialect: Dialect) -> dict[str, str]:
-    """Guess what columns of text hold, by name: "number", "date" or "text"."""
+    """Guess what columns of text hold, by name: "number", "date" or "text".
+
+    A column of nulls alone is left out.
+    """
+    frame = frame.select(column for column in frame if column.null_count() < len(frame))
     numbers: set[str] = set()
     if not dialect.decimal_comma:  # all at once: one by one takes a millisecond each
         parsed = frame.cast(pl.Float64, strict=False).get_columns()

@@ -10,8 +10,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.carriers import Distinct, carry, is_missing
 from gradline.columns.categories import PlaceOf, places_of, texts_of
-from gradline.columns.matrix import column_labels, describe, from_tensor, is_sparse, refuse_sparse
+from gradline.columns.matrix import (
+    column_labels,
+    describe,
+    from_tensor,
+    is_sparse,
+    refuse_masked,
+    refuse_sparse,
+)
 from gradline.columns.python_numbers import as_float, brief, is_large_integer, is_number
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
@@ -136,10 +144,8 @@ def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
 
 def matrix_of(values: Any, what: str) -> Any:
     """Convert an array-like to a matrix, (n,) to (n, 1); a sparse X to CSR format."""
-    if isinstance(values, np.ma.MaskedArray):
-        raise InputError(
-            f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
-        )
+    refuse_masked(values, what)
+    _check_nullable(values, what)
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         matrix = np.asarray(values)  # not a subclass, such as np.matrix
     elif is_sparse(values) and what == "X":
@@ -163,6 +169,20 @@ def matrix_of(values: Any, what: str) -> Any:
         largest = int(np.argmax(np.abs(numbers.astype(np.float64))))
         _check_integer(numbers.flat[largest], _place(matrix, largest), what)
     return matrix
+
+
+def _check_nullable(values: Any, what: str) -> None:
+    """Refuse large integers beside missing values, where NumPy's view of a frame rounds them."""
+    labels = column_labels(values)
+    columns = [values] if labels is None else [values[label] for label in labels]
+    for j, column in enumerate(columns):
+        dtype = getattr(column, "dtype", getattr(column, "type", None))
+        if isinstance(dtype, np.dtype) or not str(dtype).lower().startswith(("int", "uint")):
+            continue
+        found = carry(column, what)
+        if isinstance(found, Distinct):
+            for place, value in enumerate(found.values):
+                _check_integer(value, (found.first_row(place) or 0, j), what)
 
 
 def _place(matrix: Any, i: int) -> tuple[int, int]:
@@ -189,8 +209,12 @@ def _array_of(values: Any, what: str) -> NDArray[Any]:
 def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
     """Convert an array of Python objects to numbers if all of them are numbers."""
     plain = np.array(array.tolist())
-    if plain.dtype.kind != "O" or not all(map(is_number, plain.flat)):
+    if plain.dtype.kind != "O":
         return plain
+    present = np.array([not is_missing(value) for value in plain.flat]).reshape(plain.shape)
+    if not all(map(is_number, plain[present])):
+        return plain
+    plain[~present] = np.nan
     numbers = np.empty(plain.shape)
     for place, value in np.ndenumerate(plain):
         _check_integer(value, place, what)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import expand
+from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.tables import Block
@@ -24,24 +24,32 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rows:
-    """Complete rows."""
+    """Complete rows.
+
+    With a plan, the first piece holds the columns that the features are computed from.
+    """
 
     pieces: tuple[NDArray[Any], ...]  # (n, …) each; side by side [features, targets]
     split: int  # d
     weights: Array | None = None  # (n,); None if each is 1
     folds: NDArray[np.intp] | None = None  # each row's fold, (n,)
     first: int = 0  # how many rows of the same kind come before these
+    plan: Plan | None = None
 
     @cached_property
     def values(self) -> Array:
         """[features, targets], shape (n, d + k), float64."""
+        if self.plan is not None:
+            return self.expanded().values
         if len(self.pieces) == 1:
             return self.pieces[0].astype(np.float64, copy=False)
         return np.concatenate(self.pieces, axis=1, dtype=np.float64)
 
     @property
     def features(self) -> Array:
-        """Shape (n, d)."""
+        """Shape (n, d); with a plan computed each time."""
+        if self.plan is not None:
+            return self.plan.compute(self.pieces[0])
         return self.pieces[0] if self._is_pair else self.values[:, : self.split]
 
     @property
@@ -51,6 +59,8 @@ class Rows:
 
     @property
     def _is_pair(self) -> bool:
+        if self.plan is not None:
+            return True
         return len(self.pieces) == 2 and self.pieces[0].shape[1] == self.split
 
     def __len__(self) -> int:
@@ -58,19 +68,28 @@ class Rows:
 
     def laid_out(self) -> Rows:
         """Copy to contiguous float64 arrays: a sum's bits depend on the layout."""
-        features = np.ascontiguousarray(self.features, np.float64)
-        targets = np.ascontiguousarray(self.targets, np.float64)
+        first = self.features if self.plan is None else self.pieces[0]
+        pieces = (np.ascontiguousarray(part, np.float64) for part in (first, self.targets))
         weights = None if self.weights is None else np.ascontiguousarray(self.weights)
-        return replace(self, pieces=(features, targets), weights=weights)
+        return replace(self, pieces=tuple(pieces), weights=weights)
+
+    def expanded(self) -> Rows:
+        """Compute the features, if the rows have a plan."""
+        if self.plan is None:
+            return self
+        return replace(self, pieces=(self.features, self.targets), plan=None)
 
     def cut(self, part: slice) -> Rows:
         """Take consecutive rows."""
-        return Rows(
-            tuple(piece[part] for piece in self.pieces),
-            self.split,
-            None if self.weights is None else self.weights[part],
-            None if self.folds is None else self.folds[part],
-            self.first + (part.start or 0),
+        return replace(self.take(part), first=self.first + (part.start or 0))
+
+    def take(self, part: slice | NDArray[np.intp]) -> Rows:
+        """Take some of the rows."""
+        return replace(
+            self,
+            pieces=tuple(piece[part] for piece in self.pieces),
+            weights=None if self.weights is None else self.weights[part],
+            folds=None if self.folds is None else self.folds[part],
         )
 
     def chunks(self, size: int) -> Iterator[Rows]:
@@ -121,6 +140,13 @@ class RowReader:
     block_rows: int | None = None  # to read at a time, ≥ 100; None for the table's own
     counts: Counts = field(default_factory=Counts)  # of the latest pass
     before: Counts = field(default_factory=Counts)  # of the rows before this shard
+    folds: int | None = None  # to deal for cross-validation, if the options deal none
+    raw: bool = False  # yield the columns' own values in the place of features
+
+    @property
+    def dealt(self) -> int | None:
+        """The number of folds that the rows are dealt to."""
+        return self.options.folds or self.folds
 
     def blocks(self) -> Iterator[tuple[Block, Rows, Rows]]:
         """Yield each block, its training rows and its held-out rows.
@@ -179,7 +205,9 @@ class RowReader:
     def _is_plain(self, block: Block) -> bool:
         """Check whether every row trains, with the same weight."""
         options = self.options
-        if self.columns.weight or options.holdout or options.folds or self.columns.categories:
+        if self.columns.weight or options.holdout or self.dealt:
+            return False
+        if not self.columns.plan.is_plain:
             return False
         return all(map(_is_finite, block.pieces))
 
@@ -187,7 +215,7 @@ class RowReader:
         """Divide a block's complete rows into training rows and held-out rows, and count them."""
         counts, before = self.counts, self.before
         held = held_out_rows(block, self.options)
-        folds = dealt_folds(block, self.options)
+        folds = dealt_folds(block, self.dealt, self.options.seed)
         first, first_held = before.training + counts.training, before.held_out + counts.held_out
         training = self._rows(block.values, folds, complete & ~held, first)
         held_out = self._rows(block.values, None, complete & held, first_held)
@@ -206,17 +234,27 @@ class RowReader:
         d, k = len(self.columns.inputs), len(self.columns.targets)
         weights = rows[:, d + k] if self.columns.weight else None
         folds = folds if folds is None or chosen.all() else folds[chosen]
-        inputs = rows[:, :d]
-        features = expand(inputs, self.columns.inputs)
-        pieces = (rows[:, : d + k],) if features is inputs else (features, rows[:, d : d + k])
-        return Rows(pieces, features.shape[1], weights, folds, first)
+        plan = self.plan
+        if plan is None:
+            return Rows((rows[:, : d + k],), d, weights, folds, first)
+        pieces = (rows[:, :d], rows[:, d : d + k])
+        found = Rows(pieces, len(plan.terms), weights, folds, first, plan)
+        # Without groups, the features take no more memory than the columns.
+        return found if plan.layout.groups else found.expanded()
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """How to compute the features; None if they are the columns themselves."""
+        plan = self.columns.plan
+        filled = any(column.fill is not None for column in plan.columns)
+        return None if self.raw or (plan.is_plain and not filled) else plan
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Note a block's faults, and find which of its rows are complete."""
         values = block.values
         every = range(values.shape[1])
         missing: NDArray[np.bool_] = np.isnan(values)
-        if self.options.missing == "mean":
+        if self.options.missing in ("auto", "mean"):
             missing = self._unfilled(missing, block)
         elif self.options.missing == "error":
             self._note("missing", missing, every, block)
@@ -231,13 +269,15 @@ class RowReader:
         return complete
 
     def _unfilled(self, missing: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
-        """Find the missing targets and weights, which a mean cannot fill."""
-        d, categories = len(self.columns.inputs), self.columns.categories
-        self._note("no category", missing[:, categories], categories, block)
+        """Find the missing values that nothing fills, such as those of targets and weights."""
+        inputs, categories = self.columns.inputs, self.columns.categories
+        if self.options.missing == "mean":
+            self._note("no category", missing[:, categories], categories, block)
         unfilled = missing.copy()
-        unfilled[:, :d] = False
+        filled = [j for j, column in enumerate(inputs) if self.raw or column.fill is not None]
+        unfilled[:, filled] = False
         kept = ~unfilled.any(axis=1)
-        self.counts.filled += int(missing[kept, :d].sum())
+        self.counts.filled += int(missing[kept][:, filled].sum())
         return unfilled
 
     def _note(
