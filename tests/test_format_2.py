@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import gradline
@@ -135,6 +136,17 @@ def test_no_raw_golden_row_is_a_training_row(published: Path) -> None:
     raw = RawRows.parse(json.loads((published / "golden.json").read_bytes())["raw"], PLAN, 2)
     training = {tuple(row) for row in values_of(PLAN)}
     assert not training & {tuple(row) for row in raw.values(PLAN)}
+
+
+def test_intervals_of_a_logged_target_say_so(tmp_path: Path) -> None:
+    values = values_of(PLAN)
+    learned = fit_of(PLAN, values, np.random.default_rng(1).normal(size=(300, 1)), [LOGGED])
+    made = export_package(learned, tmp_path, "shop", report=False, intervals=True)
+    model = onnx.load(made / "intervals.onnx")
+    functions = parse_manifest((made / "manifest.json").read_bytes())["schema"]["target_functions"]
+    (entry,) = model.metadata_props
+    assert entry.key == "gradline.target_functions"
+    assert json.loads(entry.value) == functions
 
 
 def test_a_bare_file_of_the_gemm_has_its_plan(package: Path) -> None:

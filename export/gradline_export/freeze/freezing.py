@@ -94,7 +94,7 @@ def freeze(
     if intervals:
         from gradline_export.freeze.intervals import freeze_intervals
 
-        manifest["intervals"], files["intervals.onnx"] = freeze_intervals(fit, golden)
+        manifest["intervals"], files["intervals.onnx"] = freeze_intervals(fit, golden, graph)
     manifest["files"] = {file: file_record(data) for file, data in files.items()}
     if report:
         from gradline_export.report.report import to_report

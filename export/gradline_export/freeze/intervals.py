@@ -20,6 +20,7 @@ from onnx import helper, numpy_helper
 
 from gradline.errors import RefusedError, needs_extra
 from gradline.model import open_session
+from gradline.package.graph import FUNCTIONS, Graph
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import serialize
 from gradline_trainer.moments.moments import Moments
@@ -53,8 +54,11 @@ class Intervals:
             "quantiles": {str(p): float(stdtrit(self.freedom, (1 + p) / 2)) for p in LEVELS},
         }
 
-    def to_onnx(self) -> bytes:
-        """Build the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N]."""
+    def to_onnx(self, properties: dict[str, str] | None = None) -> bytes:
+        """Build the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N].
+
+        Of a logged target, all are of z; then the properties, its metadata, say so.
+        """
         d, k = self.weights.shape[1], len(self.bias)
         constants = {
             "W": self.weights,
@@ -93,13 +97,14 @@ class Intervals:
             ],
             [numpy_helper.from_array(array, name) for name, array in constants.items()],
         )
-        return serialize(graph, {})
+        return serialize(graph, properties or {})
 
 
-def freeze_intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
+def freeze_intervals(fit: Fit, rows: NDArray[Any], graph: Graph) -> tuple[dict[str, Any], bytes]:
     """Make the manifest's entry on intervals and their graph, proved on rows of shape (n, d)."""
     terms = interval_terms(fit)
-    record, data = terms.record(fit.targets), terms.to_onnx()
+    logged = {k: v for k, v in graph.metadata.items() if k == FUNCTIONS}
+    record, data = terms.record(fit.targets), terms.to_onnx(logged)
     prove_intervals(terms, data, rows, record["quantiles"]["0.95"])
     return record, data
 
