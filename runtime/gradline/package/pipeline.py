@@ -53,9 +53,9 @@ def build_pipeline(
 
 
 class _PipelineBuilder(GraphBuilder):
-    """Computes terms and targets. What stands side by side is computed in blocks [N, L].
+    """Computes terms and targets, neighbours together in blocks [N, L].
 
-    The cost of a row is that of its nodes, the cost of many rows that of their blocks' widths.
+    One row costs about a microsecond for each node; many rows cost more the wider the blocks are.
     """
 
     def terms(self, terms: Sequence[Term]) -> list[str]:
