@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,17 @@ import gradline
 from gradline.columns.calendar import FIRST, LAST
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
-from gradline.columns.targets import TargetFunction
+from gradline.columns.targets import TargetFunction, dump_functions
 from gradline.columns.terms import Factor
 from gradline.commands.group import run
 from gradline.package.files import file_limit
+from gradline.package.graph import parse_graph
 from gradline.package.manifest import dump_manifest, file_record, parse_manifest
 from gradline.package.pipeline_file import pipeline_bytes
 from gradline.package.raw_rows import RawRows
 from gradline.package.reading import read_package
 from gradline_export import export_package
+from gradline_export.freeze.formats import to_onnx
 from gradline_trainer import fit
 from plans import fit_of
 from random_plans import graph_of, random_graph
@@ -283,3 +287,34 @@ def test_a_column_without_a_name_has_no_input(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((30, 1))
     with pytest.raises(gradline.InputError, match="without a name"):
         export_package(fit_of(plan, values, values), tmp_path, "nameless", report=False)
+
+
+WRONG: list[Any] = [None, True, -1, 2**70, 1.7e308, "", "text", [], [[]], {}, "(rare)", "log", 3]
+
+
+def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where the values of a JSON document stand."""
+    yield above
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*above, key))
+
+
+def test_metadata_with_anything_in_any_place_are_refused_or_make_a_graph() -> None:
+    described = PLAN.dump() | {"target_functions": dump_functions([None, LOGGED])}
+    features, targets = PLAN.features, ["a", "b"]
+    weights, bias = np.ones((2, len(features)), np.float32), np.ones(2, np.float32)
+    taken = 0
+    for key, document in described.items():
+        for place in places(document):
+            for wrong in WRONG:
+                changed = copy.deepcopy({key: document})
+                at: Any = changed
+                for step in (key, *place)[:-1]:
+                    at = at[step]
+                at[(key, *place)[-1]] = wrong
+                data = to_onnx(weights, bias, "m", features, targets, described | changed, 2)
+                with contextlib.suppress(gradline.PackageError):  # nothing else is raised
+                    onnx.checker.check_model(pipeline_bytes(parse_graph(data)))
+                    taken += 1
+    assert taken > 0
