@@ -23,6 +23,7 @@ from gradline.model import open_session
 from gradline.package.graph import FUNCTIONS, Graph
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import serialize
+from gradline_export.freeze.residuals import residual_deviations
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import whitening_of
@@ -141,14 +142,13 @@ def interval_terms(fit: Fit) -> Intervals:
     whitening[:, found.active] = found.factor
     centre = np.zeros(d)
     centre[found.active] = found.centre
-    errors = [metrics.rmse for metrics in (fit.metrics["training"] or {}).values()]
     return Intervals(
         fit.weights.numpy(),
         fit.bias.numpy(),
         centre,
         whitening,
         1 / total if found.bias else 0.0,
-        np.array(errors) * np.sqrt(total / freedom),
+        residual_deviations(fit) * np.sqrt(total / freedom),
         freedom,
     )
 
