@@ -19,7 +19,7 @@ from gradline.columns.calendar import FIRST, LAST
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.targets import TargetFunction, dump_functions
-from gradline.columns.terms import Factor
+from gradline.columns.terms import Factor, name_of
 from gradline.commands.group import run
 from gradline.package.files import file_limit
 from gradline.package.graph import parse_graph
@@ -321,3 +321,42 @@ def test_metadata_with_anything_in_any_place_are_refused_or_make_a_graph() -> No
                     onnx.checker.check_model(pipeline_bytes(parse_graph(data)))
                     taken += 1
     assert taken > 0
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        Factor("x"),
+        Factor("x", "log"),
+        Factor("x", "log1p"),
+        Factor("x", "sqrt"),
+        Factor("x", "power", 2),
+        Factor("x", "power", 3),
+        Factor("x", "hinge", 2.5),
+    ],
+    ids=lambda factor: name_of((factor,)),
+)
+def test_the_rows_range_is_that_of_the_training_rows(factor: Factor, tmp_path: Path) -> None:
+    plan = Plan((Column("x"),), ((factor,),))
+    values = np.random.default_rng(0).uniform(2.5, 40.0, (200, 1))
+    made = export_package(fit_of(plan, values, values), tmp_path, "m", report=False)
+    raw = RawRows.parse(json.loads((made / "golden.json").read_bytes())["raw"], plan, 1)
+    inside = [v for v in raw.columns["x"] if isinstance(v, float) and v > 0]
+    ends = min(inside), max(inside)
+    assert ends == pytest.approx((values.min(), values.max()), rel=1e-12)
+    assert np.isnan(raw.outputs).sum() == 1 + (factor.function in ("log", "log1p", "sqrt"))
+
+
+def test_a_columns_range_that_no_term_tells_is_within_the_domain(tmp_path: Path) -> None:
+    columns = (Column("x"), Column("n", fill=7.0), Column("at", "time"))
+    terms = ((Factor("x", "log"), Factor("n")), (Factor("at", "weekday", level=3),))
+    plan = Plan(columns, terms)
+    generator = np.random.default_rng(0)
+    values = np.exp(generator.normal(size=(100, 3)))
+    values[:, 2] = generator.integers(0, 10**9, 100)
+    y = generator.random((100, 1))
+    made = export_package(fit_of(plan, values, y), tmp_path, "m", report=False)
+    raw = RawRows.parse(json.loads((made / "golden.json").read_bytes())["raw"], plan, 1)
+    assert np.isnan(raw.outputs).sum() == 2  # one missing, one outside the domain
+    times = [t for t in raw.columns["at"] if isinstance(t, float)]
+    assert min(times) < 0 < max(times)
