@@ -14,7 +14,7 @@ from gradline.columns.kinds import Column
 from gradline.columns.levels import UNKNOWN
 from gradline.columns.matrix import column_labels, match_names, stack
 from gradline.columns.parsing import values_of
-from gradline.columns.plan import Plan
+from gradline.columns.plan import NAMELESS, Plan
 from gradline.columns.terms import Factor, Term
 from gradline.errors import InputError
 
@@ -53,14 +53,23 @@ def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] |
     rows without names, and for those with the names of the graph's inputs.
     """
     labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
-    if labels is None or not has_columns(list(map(str, labels)), plan):
+    names = None if labels is None else _names(labels, plan)
+    if labels is None or names is None or not has_columns(names, plan):
         return None
     extra = "refuse" if isinstance(rows, Mapping) else "ignore"
-    match_names(list(map(str, labels)), [column.name for column in plan.columns], extra=extra)
-    by_text = {str(label): label for label in labels}
+    match_names(names, [column.name for column in plan.columns], extra=extra)
+    by_text = dict(zip(names, labels, strict=True))
     asked = "error" if unknown == "error" else "zero"
     columns = {c.name: _values(c, rows[by_text[c.name]], asked) for c in plan.columns}
     return stack(columns, FLOAT64)
+
+
+def _names(labels: Sequence[Any], plan: Plan) -> list[str]:
+    """Write labels as text; a nameless column may have the name that pandas gives it."""
+    names = list(map(str, labels))
+    if "" in names or all(column.name for column in plan.columns):
+        return names
+    return ["" if name == NAMELESS else name for name in names]
 
 
 @dataclass(frozen=True)

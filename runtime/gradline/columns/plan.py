@@ -21,6 +21,7 @@ from gradline.columns.kinds import Column, dump_column, load_column
 from gradline.columns.terms import Factor, Term, dump_term, load_term, name_of
 
 Array = NDArray[np.float64]
+NAMELESS = "Unnamed: 0"
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,22 @@ class Plan:
             terms = list(run)
             yield start, terms
             start += len(terms)
+
+    @cached_property
+    def named(self) -> Plan:
+        """The plan with a name for a first column without one, since a graph's inputs have names.
+
+        It is the name that pandas gives such a column.
+        """
+        names = {column.name for column in self.columns}
+        if "" not in names:
+            return self
+        name = NAMELESS
+        while name in names:
+            name += "'"
+        columns = [c if c.name else replace(c, name=name) for c in self.columns]
+        terms = [tuple(f if f.column else replace(f, column=name) for f in t) for t in self.terms]
+        return replace(self, columns=tuple(columns), terms=tuple(terms))
 
     def select(self, places: Sequence[int]) -> Plan:
         """Keep some of the terms, and the columns that they use."""

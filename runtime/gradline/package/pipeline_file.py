@@ -29,7 +29,7 @@ Field = tuple[int, int | bytes]
 
 def pipeline_bytes(graph: Graph) -> bytes:
     """Write `pipeline.onnx` for the model in `model.onnx`, with the same metadata."""
-    built = build_pipeline(graph.plan, graph.weights, graph.bias, graph.functions)
+    built = build_pipeline(graph.plan.named, graph.weights, graph.bias, graph.functions)
     return message(
         (1, IR_VERSION),
         (2, "gradline"),

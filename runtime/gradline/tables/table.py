@@ -264,7 +264,7 @@ class FrameTable:
             part.check_unchanged()
 
     def is_text(self, name: str) -> bool:
-        """Check whether a column holds text, of which every value must be read to know more."""
+        """Check whether a column holds text, so that every value must be read to know its kind."""
         return self.parts[0].text or self.dtype(name) == pl.String
 
     def dtype(self, name: str) -> Any:
