@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 from gradline.errors import PackageError
 from gradline.package.golden import Golden, host_versions, row_count
-from gradline.package.graph import Graph, parse_graph
+from gradline.package.graph import parse_graph
 
 FOLDER = Path(__file__).parent.parent / "artifacts" / "orchard" / "1"
 DATA = (FOLDER / "golden.json").read_bytes()
@@ -193,7 +193,7 @@ def test_bounds_may_differ_by_the_rounding_of_their_own_sums(factor: float) -> N
 
 def test_small_bounds_are_compared_as_closely() -> None:
     """Zeros have a bound of 2m·ω alone, far below any absolute tolerance."""
-    bare = Graph(GRAPH.weights, np.zeros_like(GRAPH.bias), GRAPH.features, GRAPH.targets, [], {})
+    bare = replace(GRAPH, bias=np.zeros_like(GRAPH.bias))
     rows = np.zeros((1, 3), np.float32)
     least = 2 * 5 * float(np.finfo(np.float32).tiny)
     for bound, right in ((least, True), (2 * least, False)):

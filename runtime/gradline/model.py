@@ -13,8 +13,10 @@ from gradline.columns.categories import as_inputs
 from gradline.columns.encoding import fill_values
 from gradline.columns.matrix import to_matrix
 from gradline.columns.numpy_state import numpy_defaults
+from gradline.columns.targets import in_units
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
+from gradline.package.golden import check_raw_rows
 from gradline.package.onnx_runtime import import_onnxruntime
 from gradline.package.reading import read_package
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from gradline.explain.contributions import Explanation
     from gradline.explain.ranges import Outside, Ranges
+    from gradline.package.raw_rows import RawRows
 
 
 @numpy_defaults()
@@ -89,7 +92,9 @@ class Model:
         fills = fill_values(graph.columns)
         self._fills = None if fills is None else fills.astype(graph.dtype)
         if self_test and package.golden is not None:
-            package.golden.check(self.predict, graph)
+            package.golden.check(self._gemm, graph)
+            if (raw := package.golden.raw) is not None:
+                check_raw_rows(raw, self._predict_raw(raw), graph)
 
     @overload
     def predict(
@@ -123,7 +128,7 @@ class Model:
             PackageError: If `check` is set and the package has no record of the ranges.
         """
         inputs = self._inputs(rows, unknown_category)
-        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
+        answers = self._gemm(inputs)
         if not check:
             return answers
         with numpy_defaults():
@@ -145,6 +150,17 @@ class Model:
             rows = to_matrix(rows, self.features, self.dtype)
         inputs: NDArray[Any] = rows
         return inputs if self._fills is None else np.where(np.isnan(inputs), self._fills, inputs)
+
+    def _gemm(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Compute the graph's answers, shape (n, k); of a logged target, z."""
+        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
+        return answers
+
+    def _predict_raw(self, rows: RawRows) -> NDArray[Any]:
+        """Predict golden rows of the table's own columns."""
+        graph = self.package.graph
+        terms = graph.plan.compute(rows.values(graph.plan)).astype(graph.dtype)
+        return in_units(self._gemm(terms), graph.functions)
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str = "error") -> Explanation:

@@ -10,7 +10,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from gradline.columns.encoding import dump_columns
-from gradline.columns.kinds import Column
 from gradline.errors import InputError
-from gradline.package.graph import FORMAT, IR_VERSION, OPSET
+from gradline.package.graph import IR_VERSION, OPSET
 from gradline_export.linear import LinearModel
 
 
@@ -34,9 +32,14 @@ def to_onnx(
     name: str,
     features: list[str],
     targets: list[str],
-    inputs: Sequence[Column] = (),
+    described: Mapping[str, Any] | None = None,
+    version: int = 1,
 ) -> bytes:
-    """Write y = Gemm(x, W, b, transB=1) as a model, for W (k, d) and b (k,) of one dtype."""
+    """Write y = Gemm(x, W, b, transB=1) as a model, for W (k, d) and b (k,) of one dtype.
+
+    `described` holds further members of the schema: columns, terms, target_functions; `version` is
+    the package format.
+    """
     element = helper.np_dtype_to_tensor_dtype(weights.dtype)
     k, d = weights.shape
     graph = helper.make_graph(
@@ -49,13 +52,12 @@ def to_onnx(
     properties = {
         "gradline.dtype": str(weights.dtype),
         "gradline.features": json.dumps(features, ensure_ascii=False),
-        "gradline.format": str(FORMAT),
+        "gradline.format": str(version),
         "gradline.name": name,
         "gradline.targets": json.dumps(targets, ensure_ascii=False),
     }
-    columns = dump_columns(inputs)
-    if columns is not None:
-        properties["gradline.columns"] = json.dumps(columns, ensure_ascii=False)
+    for key, value in (described or {}).items():
+        properties[f"gradline.{key}"] = json.dumps(value, ensure_ascii=False)
     return serialize(graph, dict(sorted(properties.items())))
 
 

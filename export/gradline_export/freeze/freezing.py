@@ -13,6 +13,7 @@ from gradline.errors import PackageError, RefusedError
 from gradline.package.golden import Golden
 from gradline.package.graph import parse_graph
 from gradline.package.manifest import dump_manifest, file_record, parse_manifest
+from gradline.package.pipeline import MOST_COLUMNS
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.float32 import Float32Certificate, certify_float32
 from gradline_export.freeze.formats import rounded, to_onnx, to_torch_export, to_torchscript
@@ -25,6 +26,8 @@ from gradline_export.freeze.parity import (
     golden_rows,
     parity_rows,
 )
+from gradline_export.freeze.pipelines import prove_pipeline, schema_of, to_pipeline
+from gradline_export.freeze.raw_golden import raw_rows
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.library_state import known_state
 
@@ -71,20 +74,23 @@ def freeze(
             code="not-finite",
             hint="rescale the target or the features",
         )
-    files = {
-        "model.onnx": to_onnx(weights, bias, name, fit.features, fit.targets, fit.columns.inputs),
-        "model.pt": to_torchscript(weights, bias),
-    }
+    files = {"model.onnx": to_onnx(weights, bias, name, fit.features, fit.targets, *schema_of(fit))}
+    graph = parse_graph(files["model.onnx"])  # the runtime refuses any other graph
+    if graph.format == 2 and len(graph.plan.columns) <= MOST_COLUMNS:
+        files["pipeline.onnx"] = to_pipeline(graph)
+    files["model.pt"] = to_torchscript(weights, bias)
     if torch_export:
         files["model.pt2"] = to_torch_export(weights, bias)
-    parse_graph(files["model.onnx"])  # the runtime refuses any other graph
     golden = golden_rows(fit.moments, weights, bias, fit.options.seed)
     rows = parity_rows(golden, weights, bias)
     parity = check_parity(frozen_hosts(weights, bias, files), rows, weights, bias)
     outputs = exact_outputs(golden, weights, bias)
     bounds = rounding_bound(golden, weights, bias, dtype)
-    files["golden.json"] = Golden(golden, outputs, bounds).dump()
-    manifest = build_manifest(fit, name, dtype, certificate, parity, fingerprint, notes or {})
+    raw = raw_rows(fit.moments, graph, fit.options.seed) if graph.format == 2 else None
+    if raw is not None and "pipeline.onnx" in files:
+        parity.append(prove_pipeline(files["pipeline.onnx"], graph, raw))
+    files["golden.json"] = Golden(golden, outputs, bounds, raw).dump()
+    manifest = build_manifest(fit, graph, certificate, parity, fingerprint, notes or {})
     if intervals:
         from gradline_export.freeze.intervals import freeze_intervals
 

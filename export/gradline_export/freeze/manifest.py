@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gradline.columns.encoding import dump_columns
 from gradline.errors import InputError, RefusedError
-from gradline.package.graph import FORMAT
+from gradline.package.graph import Graph
+from gradline.package.manifest import TOO_MANY
+from gradline.package.pipeline import MOST_COLUMNS
 from gradline.tables import TableFile
 from gradline.tables.objects import ObjectFile
 from gradline_export.freeze.float32 import Float32Certificate
@@ -30,8 +31,7 @@ UP = 1e-8  # the leverage limit is rounded up: its last digits vary with the ord
 
 def build_manifest(
     fit: Fit,
-    name: str,
-    dtype: np.dtype[Any],
+    graph: Graph,
     certificate: Float32Certificate,
     parity: list[HostParity],
     fingerprint: bool,
@@ -42,12 +42,12 @@ def build_manifest(
     It holds no time, path, user or measured error. Measured errors depend on each machine's
     kernels, so only the names of the hosts within the bound are recorded.
     """
-    schema = {"features": fit.features, "targets": fit.targets, "dtype": str(dtype)}
-    columns = dump_columns(fit.columns.inputs)
+    too_many = graph.format == 2 and len(graph.plan.columns) > MOST_COLUMNS
     return {
-        "format": FORMAT,
-        "name": name,
-        "schema": schema if columns is None else {**schema, "columns": columns},
+        "format": graph.format,
+        "name": graph.name,
+        "schema": graph.schema(),
+        **({"pipeline": TOO_MANY} if too_many else {}),
         "training": _training_record(fit, fingerprint, notes),
         "columns": column_record(fit),
         "metrics": {
@@ -55,7 +55,7 @@ def build_manifest(
             for which, found in fit.metrics.items()
         },
         **_statistics_record(fit),
-        **leverage_record(fit, dtype),
+        **leverage_record(fit, graph.dtype),
         "parity": {
             "rows": parity[0].rows,
             "bound": "(d+2)u/(1-(d+2)u) * (|x||W|^T + |b|) + 2(d+2)w",

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
 from gradline.model import open_session
-from gradline.package.golden import row_count
-from gradline.package.rounding_bound import rounding_bound
+from gradline.package.rounding_bound import rounding_bound, row_count
 from gradline_export.freeze.formats import without_deprecation_notices
 from gradline_export.linear import LinearModel
 from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
@@ -160,16 +159,23 @@ def exact_outputs(
     x: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any]
 ) -> NDArray[np.float64]:
     """Compute x @ W.T + b exactly and round it once to float64: (n, d), (k, d), (k,) to (n, k)."""
+    sums, exponent = exact_sums(x, weights, bias)
+    round_one = np.frompyfunc(lambda total: to_float(total, exponent), 1, 1)
+    result: NDArray[np.float64] = round_one(sums).astype(np.float64)
+    return result
+
+
+def exact_sums(
+    x: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any]
+) -> tuple[NDArray[Any], int]:
+    """Compute x @ W.T + b as Python integers, shape (n, k), and the exponent of their unit 2^e."""
     rows, row_exponent = _integers(x)
     factors, factor_exponent = _integers(weights)
     offsets, offset_exponent = _integers(bias)
     exponent = row_exponent + factor_exponent
     least = min(exponent, offset_exponent)
     sums = rows.dot(factors.T) * (1 << (exponent - least))
-    sums = sums + offsets * (1 << (offset_exponent - least))
-    round_one = np.frompyfunc(lambda total: _to_float(total, least), 1, 1)
-    result: NDArray[np.float64] = round_one(sums).astype(np.float64)
-    return result
+    return sums + offsets * (1 << (offset_exponent - least)), least
 
 
 def _integers(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
@@ -182,6 +188,7 @@ def _integers(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
     return integers.astype(object) * (1 << shifts.astype(object)), least - 53
 
 
-def _to_float(total: int, exponent: int) -> float:
+def to_float(total: int, exponent: int) -> float:
+    """Round an integer times 2^exponent to float64."""
     # Python rounds both a division and a conversion of integers correctly.
     return total / (1 << -exponent) if exponent < 0 else float(total << exponent)

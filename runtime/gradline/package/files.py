@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from gradline.errors import GET_AGAIN, PackageError
-from gradline.package.golden import Golden, row_count
+from gradline.package.golden import Golden
 from gradline.package.graph import Graph
+from gradline.package.rounding_bound import row_count
 
 MANIFEST_LIMIT = 16 << 20
 BARE_LIMIT = 256 << 20  # for a bare ONNX file, which has no schema
@@ -31,6 +32,7 @@ class Package:
     graph: Graph
     manifest: dict[str, Any]  # empty for a bare ONNX file
     golden: Golden | None  # None for a bare ONNX file
+    pipeline: bytes | None = None  # of pipeline.onnx, checked against the graph
 
 
 def read_file(path: Path, limit: int, hint: str = GET_AGAIN) -> bytes:
@@ -60,14 +62,18 @@ def read_file(path: Path, limit: int, hint: str = GET_AGAIN) -> bytes:
 def file_limit(name: str, schema: Mapping[str, Any]) -> int:
     """Compute the largest size in bytes of a file of `manifest.FILES`, from a checked schema."""
     d, k = len(schema["features"]), len(schema["targets"])
+    m = len(schema.get("columns") or ())
     model = int(np.dtype(schema["dtype"]).itemsize) * k * (d + 1)
     names = len(json.dumps(schema))  # escapes for non-ASCII letters: the longest form
+    raw = row_count(max(m, 1)) * (DIGITS * (m + 2 * k + 1) + names) if "columns" in schema else 0
     sizes: dict[str, int] = {  # PyTorch's overhead varies by release
         "model.onnx": (128 << 10) + model + names,
         "model.pt": (256 << 10) + model,
         "model.pt2": (2 << 20) + model,
         "intervals.onnx": (16 << 10) + 8 * (k * (d + 3) + d * (d + 2)),
-        "golden.json": (256 << 10) + row_count(max(d, 1)) * DIGITS * (d + 2 * k + 1),
+        # A factor takes some 600 bytes, its name and JSON at least 30; a calendar 6 KB.
+        "pipeline.onnx": (128 << 10) + model + 32 * names + 8192 * m,
+        "golden.json": (256 << 10) + row_count(max(d, 1)) * DIGITS * (d + 2 * k + 1) + raw,
         "report.html": (16 << 20) + 32 * names,  # it repeats each name
     }
     return min(sizes[name], MODEL_LIMIT)

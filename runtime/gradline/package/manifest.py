@@ -9,12 +9,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradline.errors import PackageError
-from gradline.package.graph import FORMAT
+from gradline.package.graph import FORMATS
 from gradline.package.schema import fault
 from gradline.package.strict_json import VALUES, parse_strict
 
 #: The files that a package may hold beside the manifest; others are ignored and never read.
-FILES = ("model.onnx", "model.pt", "model.pt2", "intervals.onnx", "golden.json", "report.html")
+FILES = (
+    "model.onnx",
+    "pipeline.onnx",
+    "model.pt",
+    "model.pt2",
+    "intervals.onnx",
+    "golden.json",
+    "report.html",
+)
+#: Says instead of `pipeline.onnx` that its graph would have too many inputs.
+TOO_MANY = "too-many-columns"
 #: The names that a package may have.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -43,9 +53,9 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise _broken("it is not an object")
     version = document.get("format")
-    if type(version) is int and version > FORMAT:
+    if type(version) is int and version > FORMATS[-1]:
         raise PackageError(
-            f"manifest.json has format {version}, this gradline reads format {FORMAT}",
+            f"manifest.json has format {version}, this gradline reads formats 1 and 2",
             code="newer-format",
             hint="pip install --upgrade gradline",
         )
@@ -69,7 +79,7 @@ def parse_json(data: bytes, what: str, most: int = VALUES) -> Any:
 
 def _check_members(document: dict[str, Any]) -> None:
     name, schema, files = (document.get(key) for key in ("name", "schema", "files"))
-    if type(document.get("format")) is not int or document["format"] != FORMAT:
+    if type(document.get("format")) is not int or document["format"] not in FORMATS:
         raise _broken("it has no format number")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise _broken("its name is not a package name")
@@ -79,7 +89,20 @@ def _check_members(document: dict[str, Any]) -> None:
         names = schema.get(which)
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             raise _broken(f"its schema has no {which}")
-    if not isinstance(files, dict) or not {"model.onnx", "golden.json"} <= set(files) <= set(FILES):
+    if not isinstance(schema.get("columns", []), list):
+        raise _broken("its schema's columns are not a list")
+    _check_files(document["format"], files, document.get("pipeline"))
+    if wrong := fault(document):
+        raise _broken(wrong)
+
+
+def _check_files(version: int, files: Any, pipeline: Any) -> None:
+    required, allowed = {"model.onnx", "golden.json"}, set(FILES)
+    if version == 1 or pipeline == TOO_MANY:
+        allowed.remove("pipeline.onnx")
+    else:
+        required.add("pipeline.onnx")
+    if not isinstance(files, dict) or not required <= set(files) <= allowed:
         raise _broken("its list of files is wrong for a package")
     for record in files.values():
         found = record if isinstance(record, dict) else {}
@@ -87,8 +110,6 @@ def _check_members(document: dict[str, Any]) -> None:
         hashed = isinstance(sha256, str) and SHA256.fullmatch(sha256)
         if not hashed or type(size) is not int or size < 0:
             raise _broken("a file has no SHA-256 or no size")
-    if wrong := fault(document):
-        raise _broken(wrong)
 
 
 def _broken(what: str) -> PackageError:

@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradline.columns.encoding import dump_columns
 from gradline.errors import InputError, PackageError
 from gradline.package.files import BARE_LIMIT, MANIFEST_LIMIT, Package, file_limit, read_file
 from gradline.package.golden import Golden
-from gradline.package.graph import parse_graph
+from gradline.package.graph import Graph, parse_graph
 from gradline.package.manifest import parse_manifest
+from gradline.package.pipeline import MOST_COLUMNS
+from gradline.package.pipeline_file import check_pipeline
 from gradline.package.versions import Location, locate
+
+#: The members of a schema that the graph's metadata repeat.
+SCHEMA = ("features", "targets", "dtype", "columns", "terms", "target_functions")
 
 
 def read_package(
@@ -62,21 +66,32 @@ def _read_version(place: Location, public_key: str | Path | None) -> Package:
     onnx = read_member(place.path, manifest, "model.onnx")
     golden = read_member(place.path, manifest, "golden.json")
     graph = parse_graph(onnx)
-    schema = {"columns": None, **manifest["schema"], "name": manifest["name"]}
-    found = {
-        "name": graph.name,
-        "features": graph.features,
-        "targets": graph.targets,
-        "dtype": str(graph.dtype),
-        "columns": dump_columns(graph.columns),
-    }
-    if any(schema[key] != value for key, value in found.items()):
+    told = (manifest["format"], manifest["name"])
+    schema = {key: manifest["schema"].get(key) for key in SCHEMA}
+    if told != (graph.format, graph.name) or schema != dict.fromkeys(SCHEMA) | graph.schema():
         raise PackageError(
             "manifest.json and model.onnx name different models, features, targets or dtypes",
             code="contradiction",
         )
-    rows = Golden.parse(golden, graph.weights.shape, graph.dtype)
-    return Package(place.path, place.version, onnx, graph, manifest, rows)
+    planned = graph.plan if graph.format == 2 else None
+    rows = Golden.parse(golden, graph.weights.shape, graph.dtype, planned)
+    pipeline = _read_pipeline(place.path, manifest, graph) if planned else None
+    return Package(place.path, place.version, onnx, graph, manifest, rows, pipeline)
+
+
+def _read_pipeline(version: Path, manifest: Mapping[str, Any], graph: Graph) -> bytes | None:
+    """Read pipeline.onnx and check that it is the very graph of the columns and terms."""
+    if (len(graph.plan.columns) > MOST_COLUMNS) != ("pipeline.onnx" not in manifest["files"]):
+        raise PackageError(
+            f"pipeline.onnx is there for up to {MOST_COLUMNS} columns, this package has "
+            f"{len(graph.plan.columns)}",
+            code="bad-manifest",
+        )
+    if "pipeline.onnx" not in manifest["files"]:
+        return None
+    data = read_member(version, manifest, "pipeline.onnx")
+    check_pipeline(data, graph)
+    return data
 
 
 def _check_name(found: str, asked: str | None, place: Location) -> None:
