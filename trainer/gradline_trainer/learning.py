@@ -11,7 +11,7 @@ from gradline.errors import InputError, RefusedError
 from gradline_trainer.descent.arithmetic import Arithmetic, choose_arithmetic, refuse_underflow
 from gradline_trainer.descent.coordinates import Coordinates
 from gradline_trainer.descent.loop import Momentum, descend
-from gradline_trainer.descent.losses import Loss, MomentsLoss, RowsLoss
+from gradline_trainer.descent.losses import FastLoss, Loss, MomentsLoss, RowsLoss
 from gradline_trainer.descent.momentum import RestartingMomentum, constant_momentum
 from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge
@@ -111,6 +111,7 @@ def learn(
             leverage=measured.leverage,
             partial_sums=measured.partial_sums,
             rank=problem.rank if isinstance(problem, Problem) else None,
+            problem=loss.coordinates.problem if isinstance(loss, FastLoss) else None,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -11,6 +11,7 @@ from gradline.tables import TableFile
 from gradline_trainer.descent.arithmetic import Arithmetic
 from gradline_trainer.descent.dependence import Rank
 from gradline_trainer.descent.diagnosis import Optimality
+from gradline_trainer.descent.problem import Problem
 from gradline_trainer.descent.ridge_path import RidgePath
 from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.moments.moments import ColumnMoments, Moments
@@ -62,6 +63,8 @@ class Fit(SavedAsArrays):
         leverage: How far the training rows are from their centre; None for many features.
         rank: Which features are linearly independent; None for a wide table.
         partial_sums: Sums that the float32 certificate of a wide table needs.
+        problem: The least-squares problem in fast arithmetic, to spare the summary the work of
+            stating it again; None if it would have to, as after pickling.
     """
 
     weights: Tensor
@@ -91,6 +94,10 @@ class Fit(SavedAsArrays):
     leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
     rank: Rank | None = None
+    problem: Problem | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"problem": None}
 
     @property
     def supposed(self) -> list[str]:

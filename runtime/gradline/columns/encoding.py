@@ -30,9 +30,16 @@ def in_order(levels: Sequence[str]) -> tuple[str, ...]:
 
 def expand(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
     """Encode numbers and categories' places, shape (n, columns), as inputs, shape (n, d)."""
+    plan = plan_of(columns)
+    return values if plan is None else plan.compute(values)
+
+
+def plan_of(columns: Sequence[Column]) -> Plan | None:
+    """Make the plan of format 1; None if the columns are the inputs themselves."""
     if any(column.kind == "category" and not column.levels for column in columns):
-        return values  # its levels are being counted
-    return Plan.of_columns(columns).compute(values)
+        return None  # its levels are being counted
+    plan = Plan.of_columns(columns)
+    return None if plan.is_plain and fill_values(columns) is None else plan
 
 
 def fill_values(columns: Sequence[Column]) -> NDArray[np.float64] | None:

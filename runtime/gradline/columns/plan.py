@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.calendar import PARTS
+from gradline.columns.grouping import Grouped, Layout, code_of, lay_out
 from gradline.columns.kinds import Column, dump_column, load_column
 from gradline.columns.terms import Factor, Term, dump_term, load_term, name_of
 
@@ -70,11 +71,18 @@ class Plan:
                     found[:, start:stop] = table.indicators([term[0] for term in run])
                     continue
                 for j, term in enumerate(run, start):
-                    column = table.factor(term[0])
-                    for factor in term[1:]:
-                        column = column * table.factor(factor)
-                    found[:, j] = column
+                    found[:, j] = table.product(term)
         return found
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the terms are divided into groups of indicators and other terms."""
+        return lay_out(self.columns, self.terms)
+
+    def group(self, values: Array) -> Grouped:
+        """Compute the terms of complete rows like `compute`, but indicators as codes."""
+        with np.errstate(all="ignore"):
+            return self.layout.group(_Values(self, values), len(values))
 
     def _runs(self) -> Iterator[tuple[int, list[Term]]]:
         """Yield runs of indicators of one column, and other terms, with the place of the first."""
@@ -144,6 +152,13 @@ class _Values:
         self.values = dict(zip(self.columns, values.T, strict=True))
         self.parts: dict[tuple[str, str], Array] = {}
 
+    def product(self, factors: Sequence[Factor]) -> Array:
+        """Multiply factors from the left, shape (n,)."""
+        found = self.factor(factors[0])
+        for factor in factors[1:]:
+            found = found * self.factor(factor)
+        return found
+
     def factor(self, factor: Factor) -> Array:
         """Compute one factor, shape (n,)."""
         if factor.is_indicator:
@@ -157,21 +172,22 @@ class _Values:
 
     def indicators(self, factors: Sequence[Factor]) -> Array:
         """Compute the indicators of one column, or of one part of its times, shape (n, m)."""
-        column, function = self.columns[factors[0].column], factors[0].function
-        values = self.values[column.name]
-        if column.kind != "category" and function == "missing":
-            absent: Array = np.isnan(values)[:, None].astype(np.float64)
-            return absent
-        if column.kind == "category":
-            wanted = [factor.place(column) for factor in factors]
-            unknown = np.isnan(values)
-        else:
-            wanted = [int(factor.level or 0) for factor in factors]
-            unknown = np.isnan(values) & (column.fill is None)
-            values = self._part(column.name, str(function))
-        block: Array = (values[:, None] == np.array(wanted, np.float64)).astype(np.float64)
-        block[unknown] = np.nan
+        column = self.columns[factors[0].column]
+        wanted = [code_of(factor, column) for factor in factors]
+        codes = self.codes(factors[0])
+        block: Array = (codes[:, None] == np.array(wanted, np.float64)).astype(np.float64)
+        if column.kind == "category" or column.fill is None:
+            block[np.isnan(codes)] = np.nan
         return block
+
+    def codes(self, factor: Factor) -> Array:
+        """Compute a column's codes, shape (n,): an indicator is 1 for one of them."""
+        values: Array = self.values[factor.column]
+        if self.columns[factor.column].kind == "category":
+            return values
+        if factor.function == "missing":
+            return np.isnan(values).astype(np.float64)
+        return self._part(factor.column, str(factor.function))
 
     def _part(self, name: str, part: str) -> Array:
         if (name, part) not in self.parts:

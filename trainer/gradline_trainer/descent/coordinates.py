@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradline_trainer.descent.problem import ColumnProblem, Problem
+from gradline_trainer.descent.problem import FEW_FEATURES, ColumnProblem, Problem
 
 Array = NDArray[np.float64]
 
@@ -78,6 +78,10 @@ class Coordinates(ColumnCoordinates):
         """Compute W (k, r) in raw units for the loop's weights, differentiably."""
         if self.kind != "whiten":
             return super().weights(working)
+        if len(self.problem.active) > FEW_FEATURES:  # without a second large factor
+            factor = self.problem.factor
+            scaled: Tensor = torch.linalg.solve_triangular(factor, working, upper=False, left=False)
+            return scaled / self.problem.scale
         raw: Tensor = torch.linalg.solve_triangular(
             self._raw_factor, working, upper=False, left=False
         )
@@ -186,9 +190,11 @@ def inverse_root(whitening: Array, centre: Array | None, scale: Array, weight: f
         scale: The features' scales, shape (r,).
         weight: Σw.
     """
-    scaled = whitening / scale
+    r = len(scale)
+    size = r if centre is None else r + 1
+    root = np.zeros((size, size))
+    np.divide(whitening, scale, out=root[:r, :r])
     if centre is not None:
-        corner = np.append(np.zeros(len(scaled)), 1.0)
-        scaled = np.vstack([np.column_stack([scaled, -centre]), corner])
-    root: Array = scaled / np.sqrt(weight)
+        root[:r, -1], root[-1, -1] = -centre, 1.0
+    root /= np.sqrt(weight)
     return root

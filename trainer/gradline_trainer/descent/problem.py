@@ -24,7 +24,8 @@ EPSILON = 2.0**-53
 ITERATIONS = 8
 LARGEST = 2.0**106  # the largest condition number that float64 can measure
 NOTICED = 1e-9  # smaller scaled coefficients of a dependence may be rounding
-DECOMPOSED = 64  # up to so many features, singular values are faster than iterations
+FEW_FEATURES = 64  # up to so many features, one call of a library is faster than strips
+STRIP = 256  # rows or columns of a large matrix that are computed together
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,23 @@ class Problem(ColumnProblem):
         The features are centred if there is a bias. For few features it comes from the singular
         values, else from power and inverse iteration, which give a lower bound.
         """
-        return float(f"{_condition(self.factor):.4g}")
+        return float(f"{_condition(self):.4g}")
+
+    @cached_property
+    def inverse_factor(self) -> Tensor:
+        """The inverse of the factor, lower triangular, shape (r, r)."""
+        factor, r = self.factor, len(self.factor)
+        if r <= FEW_FEATURES:
+            identity = torch.eye(r, dtype=torch.float64)
+            found: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
+            return found
+        inverse = torch.zeros(r, r, dtype=torch.float64)
+        for k in range(0, r, STRIP):  # above its diagonal, a column is 0
+            identity = torch.eye(r - k, min(STRIP, r - k), dtype=torch.float64)
+            inverse[k:, k : k + STRIP] = torch.linalg.solve_triangular(
+                factor[k:, k:], identity, upper=False
+            )
+        return inverse
 
     @property
     def rank(self) -> Rank:
@@ -127,7 +144,8 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     scale = np.sqrt(diagonal[candidates] + penalty)
     scaled = second[np.ix_(candidates, candidates)]
     np.fill_diagonal(scaled, scale**2)
-    scaled /= np.outer(scale, scale)
+    for k in range(0, len(scale), STRIP):
+        scaled[k : k + STRIP] /= np.outer(scale[k : k + STRIP], scale)
     rank = len(candidates) if penalty else min(len(candidates), moments.rows - int(options.bias))
     limit = len(candidates) * (2.0**-50 + moments.rounding)
     any_order = rank < len(candidates) and options.dependent == "minimum-norm"
@@ -141,7 +159,7 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         dependence = _dependence(
             factor, cross, scale[kept], scale[rest], mean[active], mean[dependent]
         )
-    rows = second[active]
+    normal, cross = _parts(second, active, d)
     return Problem(
         active=torch.from_numpy(active),
         constant=np.flatnonzero(~informative).tolist(),
@@ -149,8 +167,8 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         weight=moments.weight,
         centre=torch.from_numpy(mean[active]),
         target_centre=torch.from_numpy(mean[d:]),
-        normal=torch.from_numpy(rows[:, active]),
-        cross=torch.from_numpy(rows[:, d:]),
+        normal=torch.from_numpy(normal),
+        cross=torch.from_numpy(cross),
         power=torch.from_numpy(diagonal[d:].copy()),
         penalty=penalty,
         scale=torch.from_numpy(scale[kept]),
@@ -166,11 +184,22 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     )
 
 
+def _parts(second: Array, active: NDArray[np.intp], d: int) -> tuple[Array, Array]:
+    """Take the active features' second moments with each other, and with the targets."""
+    if FEW_FEATURES < len(active) == d:
+        return second[:d, :d], second[:d, d:]  # of a large matrix, no copy
+    rows = second[active]
+    return rows[:, active], rows[:, d:]
+
+
 def cholesky(matrix: NDArray[np.float64]) -> Tensor | None:
     """Compute the lower Cholesky factor; None if the matrix is not positive definite.
 
-    NumPy computes it, since PyTorch wakes every thread for the smallest matrix.
+    NumPy computes it for few features, since PyTorch wakes every thread for the smallest matrix.
     """
+    if len(matrix) > FEW_FEATURES:
+        factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(matrix))
+        return None if failed else factor
     try:
         return torch.from_numpy(np.linalg.cholesky(matrix))
     except np.linalg.LinAlgError:
@@ -199,13 +228,19 @@ def _factorise(
     kept: list[int] = []
     columns = np.zeros((p, rank))  # the factor's columns
     left = array.diagonal().copy()
+    block, first, done = array, 0, 0  # columns from `first` on, less the products of `done` ones
     for place in range(p):
         m = len(kept)
         j = int(left.argmax()) if any_order else place
         if m == rank or (any_order and not left[j] > limit):
             break
+        if place == first + STRIP and not any_order:  # products of matrices, where the order allows
+            first, done = place, m
+            of_strip = columns[place : place + STRIP, :m]
+            block = array[:, place : place + STRIP] - columns[:, :m] @ of_strip.T
         if left[j] > limit:
-            column = (array[:, j] - columns[:, :m] @ columns[j, :m]) / left[j] ** 0.5
+            column = block[:, j - first] - columns[:, done:m] @ columns[j, done:m]
+            column = column / left[j] ** 0.5
             columns[:, m] = column
             left = left - column**2
             kept.append(j)
@@ -239,18 +274,18 @@ def _dependence(
     )
 
 
-def _condition(factor: Tensor) -> float:
-    """Estimate the condition number of a triangular factor, shape (r, r)."""
+def _condition(problem: Problem) -> float:
+    """Estimate the condition number of the problem's factor."""
+    factor = problem.factor
     if len(factor) < 2:
         return 1.0
-    if len(factor) <= DECOMPOSED:
+    if len(factor) <= FEW_FEATURES:
         return min(max(1.0, float(np.linalg.cond(factor.numpy()))), LARGEST)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(len(factor), 1, generator=generator, dtype=torch.float32).double()
     largest = smallest = start / start.norm()
     high = low = torch.ones(())
-    identity = torch.eye(len(factor), dtype=torch.float64)
-    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+    inverse = problem.inverse_factor
     for _ in range(ITERATIONS):
         largest = factor @ (factor.T @ largest)
         high, largest = largest.norm(), largest / largest.norm()

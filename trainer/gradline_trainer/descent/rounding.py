@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from gradline_trainer.descent.problem import EPSILON, Problem
@@ -73,10 +72,7 @@ def bound_rounding(
         rows: n.
     """
     r = len(problem.scale)
-    factor = problem.factor
-    inverse = torch.linalg.solve_triangular(
-        factor, torch.eye(r, dtype=torch.float64), upper=False
-    ).abs()
+    inverse = problem.inverse_factor.abs()
     matrix = relative_noise(r, rows) + problem.rounding
     return Rounding(
         matrix=matrix * float(inverse.square().sum()),

@@ -7,12 +7,12 @@ have the same bits as without folds. That costs a second co-moment product, but 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gradline_trainer.moments.grouped import is_grouped, moments_of
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.rows import Rows
 
@@ -32,12 +32,15 @@ class FoldedMoments:
     @classmethod
     def of(cls, rows: Rows, folds: int, device: str = "cpu") -> FoldedMoments:
         """Gather the moments of [features, targets] of at least one row."""
-        whole = Moments.of(rows.pieces, rows.weights, device)
-        assert rows.folds is not None  # noqa: S101 - the reader deals them
-        values = rows.values
-        order = np.argsort(rows.folds, kind="stable")
-        cuts = np.searchsorted(rows.folds[order], np.arange(1, folds))
-        return cls(whole, [_of(values, rows.weights, part) for part in np.split(order, cuts)])
+        whole = moments_of(rows, device)
+        dealt = rows.folds
+        assert dealt is not None  # noqa: S101 - the reader deals them
+        if not is_grouped(rows):
+            rows = replace(rows, pieces=(rows.values,), plan=None)
+        order = np.argsort(dealt, kind="stable")
+        cuts = np.searchsorted(dealt[order], np.arange(1, folds))
+        parts = np.split(order, cuts)
+        return cls(whole, [moments_of(rows.take(part)) if len(part) else None for part in parts])
 
     def merge(self, other: FoldedMoments) -> FoldedMoments:
         """Merge the moments of two sets of rows."""
@@ -45,14 +48,6 @@ class FoldedMoments:
         return FoldedMoments(
             self.whole.merge(other.whole), [a.merge(b) if a and b else a or b for a, b in pairs]
         )
-
-
-def _of(
-    values: NDArray[np.float64], weights: NDArray[np.float64] | None, places: NDArray[np.intp]
-) -> Moments | None:
-    if not len(places):
-        return None
-    return Moments.of(values[places], None if weights is None else weights[places])
 
 
 def training_moments(folds: Sequence[Moments]) -> Iterator[Moments]:

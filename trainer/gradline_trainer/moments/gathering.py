@@ -10,11 +10,12 @@ import numpy as np
 
 from gradline.errors import InputError
 from gradline_trainer.moments.folds import FoldedMoments
+from gradline_trainer.moments.grouped import moments_of
 from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.passes import Pass, Walk, silent
-from gradline_trainer.rows.rows import Counts, Rows
+from gradline_trainer.rows.rows import Counts, RowReader, Rows
 
 # The size of a thread's chunk depends only on the table, so the moments' bits do, too.
 CHUNK = 1 << 22  # numbers
@@ -43,11 +44,11 @@ def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
     The rows stay in memory if the loop needs them, or if one block holds them all.
     """
     columns, options = walk.reader.columns, walk.reader.options
-    size = max(LEAST_ROWS, CHUNK // (len(columns.features) + len(columns.targets)))
+    size = max(LEAST_ROWS, CHUNK // (_width(walk.reader) + len(columns.targets)))
     walk.kept = []
     walk.most = 1 if options.gradient_source == "moments" else math.inf
     if not options.folds:
-        whole = walk.gather(Pass(partial(_moments, device=options.torch_device), size))
+        whole = walk.gather(Pass(partial(moments_of, device=options.torch_device), size))
         return _checked(whole, walk), []
     of = partial(FoldedMoments.of, folds=options.folds, device=options.torch_device)
     merged = walk.gather(Pass(of, size))
@@ -63,8 +64,11 @@ def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
     return whole, folds
 
 
-def _moments(rows: Rows, device: str) -> Moments:
-    return Moments.of(rows.pieces, rows.weights, device)
+def _width(reader: RowReader) -> int:
+    """Count the numbers that stand for a row's features in memory."""
+    plan, features = reader.plan, len(reader.columns.features)
+    grouped = plan is not None and plan.layout.pays(len(reader.columns.targets))
+    return plan.layout.width if plan is not None and grouped else features
 
 
 def _column_moments(rows: Rows) -> ColumnMoments:

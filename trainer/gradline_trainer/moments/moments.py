@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.moments.crossproducts import CrossProducts, cross_products
+from gradline_trainer.moments.crossproducts import STRIP, CrossProducts, cross_products
 
 Array = NDArray[np.float64]
 CHUNK = 16  # rows summed together, before sums are compensated
@@ -69,23 +69,31 @@ class Moments:
         pieces = [values] if isinstance(values, np.ndarray) else values
         n, p = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
-            total = float(n if weights is None else weights.sum())
             if n * p * p > COMPENSATED:
                 found = cross_products(pieces, weights, device)
             else:
                 found = _compensated(np.concatenate(pieces, axis=1, dtype=np.float64), weights)
+        float32 = np.concatenate([are_float32(piece) for piece in pieces])
+        return cls.of_products(n, weights, found, float32)
+
+    @classmethod
+    def of_products(
+        cls, rows: int, weights: Array | None, found: CrossProducts, float32: NDArray[np.bool_]
+    ) -> Moments:
+        """Make the moments of cross-products, which are changed in place: they may be large."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(rows if weights is None else weights.sum())
             # The shift differs slightly from the mean; this corrects that.
             rest = found.sums / (total or 1.0)
-            comoment = found.products  # it may be large, so it is changed in place
-            comoment -= total * np.outer(rest, rest)
+            _add_outer(found.products, -total, rest)
         return cls(
-            n,
+            rows,
             total,
             *two_sum(found.shift, rest),
-            comoment,
+            found.products,
             found.minimum,
             found.maximum,
-            np.concatenate([_are_float32(piece) for piece in pieces]),
+            float32,
             0 if weights is None else _log_weights(weights),
         )
 
@@ -103,7 +111,7 @@ class Moments:
         else:
             heavy, share = self, other.weight / total
         comoment = self.comoment + other.comoment
-        comoment += (self.weight * share) * np.outer(step, step)
+        _add_outer(comoment, self.weight * share, step)
         return Moments(
             self.rows + other.rows,
             total,
@@ -190,6 +198,12 @@ def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return total, (a - (total - part)) + (b - part)
 
 
+def _add_outer(matrix: Array, factor: float, vector: Array) -> None:
+    """Add factor·vvᵀ in place, some rows at a time: the matrix may be large."""
+    for k in range(0, len(vector), STRIP):
+        matrix[k : k + STRIP] += factor * np.outer(vector[k : k + STRIP], vector)
+
+
 def _log_weights(weights: Array) -> int:
     logarithms = np.log2(weights[weights > 0])
     return int(np.rint(np.ldexp(logarithms, LOG_BITS)).astype(np.int64).sum())
@@ -205,7 +219,7 @@ def _down(reduction: np.ufunc, values: Array) -> Array:
     return reduced
 
 
-def _are_float32(values: NDArray[Any]) -> NDArray[np.bool_]:
+def are_float32(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Find the columns whose every value is a float32; a few rows rule out most others."""
     if values.dtype == np.float32:
         return np.ones(values.shape[1], np.bool_)

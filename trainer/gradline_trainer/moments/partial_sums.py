@@ -33,10 +33,10 @@ class PartialSums(SavedAsArrays):
     def of(cls, rows: Rows, weights: Tensor, bias: Tensor) -> PartialSums:
         """Sum over rows, for W of shape (k, d) and b of shape (k,), float64."""
         rows = rows.laid_out()
-        n, d = rows.features.shape
+        x = torch.from_numpy(rows.features)
+        n, d = x.shape
         size = max(1, SLICE // d)
         w = torch.from_numpy(np.ones(n) if rows.weights is None else rows.weights)
-        x = torch.from_numpy(rows.features)
         change = torch.addmm(bias - bias.float(), x, (weights - weights.float()).t())
         partial = torch.zeros_like(weights)
         for start in range(0, n, size):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import expand
+from gradline.columns.encoding import plan_of
+from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.tables import Block
@@ -24,24 +25,32 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rows:
-    """Complete rows."""
+    """Complete rows.
+
+    With a plan, the first piece holds the columns that the features are computed from.
+    """
 
     pieces: tuple[NDArray[Any], ...]  # (n, …) each; side by side [features, targets]
     split: int  # d
     weights: Array | None = None  # (n,); None if each is 1
     folds: NDArray[np.intp] | None = None  # each row's fold, (n,)
     first: int = 0  # how many rows of the same kind come before these
+    plan: Plan | None = None
 
     @cached_property
     def values(self) -> Array:
         """[features, targets], shape (n, d + k), float64."""
+        if self.plan is not None:
+            return self.expanded().values
         if len(self.pieces) == 1:
             return self.pieces[0].astype(np.float64, copy=False)
         return np.concatenate(self.pieces, axis=1, dtype=np.float64)
 
     @property
     def features(self) -> Array:
-        """Shape (n, d)."""
+        """Shape (n, d); with a plan computed each time."""
+        if self.plan is not None:
+            return self.plan.compute(self.pieces[0])
         return self.pieces[0] if self._is_pair else self.values[:, : self.split]
 
     @property
@@ -51,6 +60,8 @@ class Rows:
 
     @property
     def _is_pair(self) -> bool:
+        if self.plan is not None:
+            return True
         return len(self.pieces) == 2 and self.pieces[0].shape[1] == self.split
 
     def __len__(self) -> int:
@@ -58,19 +69,28 @@ class Rows:
 
     def laid_out(self) -> Rows:
         """Copy to contiguous float64 arrays: a sum's bits depend on the layout."""
-        features = np.ascontiguousarray(self.features, np.float64)
-        targets = np.ascontiguousarray(self.targets, np.float64)
+        first = self.features if self.plan is None else self.pieces[0]
+        pieces = (np.ascontiguousarray(part, np.float64) for part in (first, self.targets))
         weights = None if self.weights is None else np.ascontiguousarray(self.weights)
-        return replace(self, pieces=(features, targets), weights=weights)
+        return replace(self, pieces=tuple(pieces), weights=weights)
+
+    def expanded(self) -> Rows:
+        """Compute the features, if the rows have a plan."""
+        if self.plan is None:
+            return self
+        return replace(self, pieces=(self.features, self.targets), plan=None)
 
     def cut(self, part: slice) -> Rows:
         """Take consecutive rows."""
-        return Rows(
-            tuple(piece[part] for piece in self.pieces),
-            self.split,
-            None if self.weights is None else self.weights[part],
-            None if self.folds is None else self.folds[part],
-            self.first + (part.start or 0),
+        return replace(self.take(part), first=self.first + (part.start or 0))
+
+    def take(self, part: slice | NDArray[np.intp]) -> Rows:
+        """Take some of the rows."""
+        return replace(
+            self,
+            pieces=tuple(piece[part] for piece in self.pieces),
+            weights=None if self.weights is None else self.weights[part],
+            folds=None if self.folds is None else self.folds[part],
         )
 
     def chunks(self, size: int) -> Iterator[Rows]:
@@ -206,10 +226,17 @@ class RowReader:
         d, k = len(self.columns.inputs), len(self.columns.targets)
         weights = rows[:, d + k] if self.columns.weight else None
         folds = folds if folds is None or chosen.all() else folds[chosen]
-        inputs = rows[:, :d]
-        features = expand(inputs, self.columns.inputs)
-        pieces = (rows[:, : d + k],) if features is inputs else (features, rows[:, d : d + k])
-        return Rows(pieces, features.shape[1], weights, folds, first)
+        if self.plan is None:
+            return Rows((rows[:, : d + k],), d, weights, folds, first)
+        pieces = (rows[:, :d], rows[:, d : d + k])
+        found = Rows(pieces, len(self.plan.terms), weights, folds, first, self.plan)
+        # Without groups, the features take no more memory than the columns.
+        return found if self.plan.layout.groups else found.expanded()
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """How to compute the features; None if they are the columns themselves."""
+        return plan_of(self.columns.inputs)
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Note a block's faults, and find which of its rows are complete."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import needs_extra
+from gradline_trainer.descent.problem import STRIP
 from gradline_trainer.statistics.summary import TargetStatistics
 
 Array = NDArray[np.float64]
@@ -29,18 +30,14 @@ class Design:
     level: float
 
     @cached_property
-    def inverse(self) -> Array:
-        """(XᵀWX)⁻¹ of the estimated terms, (p, p)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # shows as undefined
-            inverse: Array = self.root.T @ self.root
-        return inverse
-
-    @cached_property
     def norms(self) -> Array:
-        """√diagonal of `inverse`, (p,), also if the diagonal leaves float64's range."""
-        largest = np.abs(self.root).max(axis=0)
-        norms: Array = np.linalg.norm(self.root / largest, axis=0) * largest
-        return norms
+        """√diagonal of (XᵀWX)⁻¹, (p,), also if the diagonal leaves float64's range."""
+        parts = []
+        for k in range(0, len(self.root), STRIP):  # a large root has no room for copies
+            strip = self.root[:, k : k + STRIP]
+            largest = np.abs(strip).max(axis=0)
+            parts.append(np.linalg.norm(strip / largest, axis=0) * largest)
+        return np.concatenate(parts) if parts else np.empty(0)
 
     @property
     def estimable(self) -> list[int]:

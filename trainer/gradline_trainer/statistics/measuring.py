@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gradline_trainer.descent.losses import Solution
 from gradline_trainer.descent.problem import EPSILON, ColumnProblem, Problem
 from gradline_trainer.descent.ridge_path import RidgePath, path_warnings
+from gradline_trainer.moments.grouped import numbers_of, product_of
 from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.moments.partial_sums import PartialSums
 from gradline_trainer.moments.saved_moments import SavedMoments
@@ -148,7 +148,7 @@ def _few(walk: Walk, options: Options) -> bool:
     rows = walk.in_memory
     if rows is None:
         return False
-    numbers = sum(piece.size for block in rows for piece in block.pieces)
+    numbers = sum(numbers_of(block) for block in rows)
     return options.gradient_source == "rows" or numbers <= FEW
 
 
@@ -174,7 +174,7 @@ class ResidualSums:
         """Compute the sums of a batch; see `metrics_over_rows`."""
         rows = rows.laid_out()
         w = np.ones(len(rows)) if rows.weights is None else rows.weights
-        residual = _product(rows.features, weights.T) + bias - rows.targets
+        residual = product_of(rows, weights.T) + bias - rows.targets
         offset = rows.targets - centre
         parts = residual**2, np.abs(residual), offset, offset**2
         return cls(
@@ -188,13 +188,6 @@ class ResidualSums:
         return ResidualSums(
             self.total + other.total, self.sums + other.sums, self.residuals.merge(other.residuals)
         )
-
-
-def _product(a: Array, b: Array) -> Array:
-    """Compute a @ b with PyTorch, which uses one thread in a pass: their number changes bits."""
-    left = torch.from_numpy(a if a.flags.writeable else a.copy())  # else PyTorch warns
-    product: Array = (left @ torch.from_numpy(b)).numpy()
-    return product
 
 
 def metrics_over_rows(

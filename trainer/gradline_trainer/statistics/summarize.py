@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError, RefusedError
 from gradline.formatting import count
-from gradline_trainer.descent.problem import EPSILON, Problem, state_problem
+from gradline_trainer.descent.problem import EPSILON, Problem
 from gradline_trainer.moments.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.statistics.formulas import Design, target_statistics
 from gradline_trainer.statistics.measuring import unresolved
 from gradline_trainer.statistics.summary import Summary
-from gradline_trainer.statistics.whitening import Whitening
+from gradline_trainer.statistics.whitening import Whitening, problem_of
 
 if TYPE_CHECKING:
     from gradline_trainer.result import Fit
@@ -43,7 +43,7 @@ def summarize(fit: Fit, level: float) -> Summary:
             hint="0.95 gives 95 % intervals",
         )
     moments = _moments_of(fit)
-    problem = state_problem(moments, len(fit.features), fit.options)
+    problem = problem_of(fit, moments)
     _refuse_unfinished(fit, problem)
     design = _design(fit, moments, problem, level)
     # Σw·z² of each column about its mean, or about 0 without a bias.
@@ -76,7 +76,8 @@ def summarize(fit: Fit, level: float) -> Summary:
         vif=design.placed(np.append(inflation, [math.nan] * fit.options.bias)),
         targets=targets,
         active=[design.active[i] for i in design.estimable],
-        inverse=design.inverse[np.ix_(design.estimable, design.estimable)],
+        root=design.root,
+        estimable=design.estimable,
         robust=fit.options.robust,
         covariances=covariances or None,
         bias=fit.options.bias,

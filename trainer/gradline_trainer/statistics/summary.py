@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError, nearest, needs_extra
 from gradline.presentation.statistics import statistics_lines
+from gradline_trainer.rows.library_state import known_state
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,7 +77,8 @@ class Summary:
             for the bias and for terms that were not estimated.
         targets: Each target's statistics, by name.
         active: The places of the p estimated terms among `terms`.
-        inverse: (XᵀWX)⁻¹ of the estimated terms, shape (p, p), float64.
+        root: U with UᵀU = (XᵀWX)⁻¹, of the active terms and of linearly dependent ones.
+        estimable: The places of the p estimated terms among the columns of U.
         robust: "HC0" to "HC3" if standard errors, t, p, intervals, F and covariances are robust
             (see `gradline_trainer.statistics.robust`); None if they assume equal variances.
         covariances: The robust covariance of each target, else None.
@@ -92,11 +95,20 @@ class Summary:
     vif: list[float | None]
     targets: dict[str, TargetStatistics]
     active: list[int]
-    inverse: NDArray[np.float64]
+    root: NDArray[np.float64]
+    estimable: list[int]
     robust: str | None = None
     covariances: list[NDArray[np.float64]] | None = None
     bias: bool = True
     weighted: bool = False
+
+    @cached_property
+    @known_state()
+    def inverse(self) -> NDArray[np.float64]:
+        """(XᵀWX)⁻¹ of the estimated terms, shape (p, p)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # shows as undefined
+            inverse: NDArray[np.float64] = self.root.T @ self.root
+        return inverse[np.ix_(self.estimable, self.estimable)]
 
     def covariance(self, target: str) -> NDArray[np.float64] | None:
         """Compute the covariance of a target's estimated coefficients, shape (p, p), as `active`.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline_trainer.descent.coordinates import inverse_root
-from gradline_trainer.descent.problem import Problem, state_problem
+from gradline_trainer.descent.problem import FEW_FEATURES, Problem, state_problem
 from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.rows import Rows
@@ -46,7 +46,7 @@ class Whitening:
             active, root = exact.normal.active, exact.normal.root
         else:
             active, scale = problem.active.tolist(), problem.scale.numpy()
-            factor = np.linalg.solve(problem.factor.numpy(), np.eye(len(scale)))
+            factor = _inverse(problem)
             centre = factor @ (problem.centre.numpy() / scale) if problem.bias else None
             root = inverse_root(factor, centre, scale, moments.weight)
         centre, rest = (part[active] * problem.bias for part in (moments.mean, moments.mean_rest))
@@ -78,6 +78,15 @@ class Whitening:
         """Subtract the means from the active features: (n, d) gives (n, r)."""
         steps: Array = (features[:, self.active] - self.centre) - self.rest
         return steps
+
+
+def _inverse(problem: Problem) -> Array:
+    """Invert the problem's factor."""
+    r = len(problem.scale)
+    if r > FEW_FEATURES:
+        inverse: Array = problem.inverse_factor.numpy()
+        return inverse
+    return np.linalg.solve(problem.factor.numpy(), np.eye(r))
 
 
 @dataclass(frozen=True)
@@ -118,5 +127,9 @@ def measure_leverage(
 def whitening_of(fit: Fit) -> Whitening:
     """Build the whitening transform of a fit with co-moments."""
     assert isinstance(fit.moments, Moments)  # noqa: S101 - callers refuse wide tables
-    problem = state_problem(fit.moments, len(fit.features), fit.options)
-    return Whitening.of(fit.moments, problem, fit.exact)
+    return Whitening.of(fit.moments, problem_of(fit, fit.moments), fit.exact)
+
+
+def problem_of(fit: Fit, moments: Moments) -> Problem:
+    """Take a fit's problem, or state it again from its moments."""
+    return fit.problem or state_problem(moments, len(fit.features), fit.options)
