@@ -30,6 +30,8 @@ __all__ = [
     "lock",
     "need",
     "npm",
+    "old_onnxruntime",
+    "python",
     "with_moved_row",
     "with_nan",
 ]
@@ -135,9 +137,9 @@ def openvino() -> Run:
     return python("with_openvino.py", environment / "python")
 
 
-def old_onnxruntime() -> Run:
+def old_onnxruntime(script: str = "with_onnxruntime.py") -> Run:
     environment = virtual_environment("old", "--no-deps", *OLD_ONNXRUNTIME)
-    return python("with_onnxruntime.py", environment / "python")
+    return python(script, environment / "python")
 
 
 def node() -> Run:

@@ -20,6 +20,7 @@ from browser import Page
 from gradline.package.graph import parse_graph
 from gradline.package.rounding_bound import rounding_bound
 from hosts import EXAMPLES, REFERENCE, call, installed, need, npm, with_moved_row, with_nan
+from shop_package import answer, shop_package
 
 pytestmark = pytest.mark.slow
 
@@ -69,9 +70,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     web = shutil.copytree(EXAMPLES / "web", folder / "examples" / "web", ignore=left)
     (web / "node_modules").symlink_to(npm("web") / "node_modules")
     shutil.copytree(REFERENCE, folder / "artifacts" / "orchard" / "1")
-    runtime = folder / "runtime" / "gradline"
+    runtime = folder / "runtime" / "gradline" / "presentation"
     runtime.mkdir(parents=True)
-    shutil.copy(files("gradline.presentation").joinpath("panel.html"), runtime)  # type: ignore[arg-type]
+    for file in ("panel.html", "terms.js"):
+        shutil.copy(files("gradline.presentation").joinpath(file), runtime)  # type: ignore[arg-type]
     with ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
     ) as server:
@@ -174,6 +176,27 @@ def test_fields_say_what_is_wrong_with_them(orchard_page: Page) -> None:
     orchard_page.wait_for(f"{STATUS}.textContent === 'humidity: give a number'")
     enter(orchard_page, 2, "50")
     orchard_page.wait_for(f"{STATUS}.querySelectorAll('dt').length === 2")
+
+
+def test_a_tables_own_columns_are_predicted_by_the_pipeline(
+    site: Site, page: Page, tmp_path: Path
+) -> None:
+    site.put(shop_package(tmp_path / "1"), "shops")
+    page.open(f"{site.address}?package=/shops")
+    assert "5 golden rows, at most 0% of the bound" in page.wait_for(SETTLED)
+    page.wait_for(f"!!{PANEL}.querySelector('dd')")
+    types = page.evaluate(f"[...{PANEL}.querySelectorAll('input, select')].map(e => e.type)")
+    assert types == ["number", "select-one", "date"]
+    for size, region, day in (("", "south", "2024-03-09"), ("20", "", "1969-12-31")):
+        expected = answer(float(size or "nan"), region or None, seconds_of(day))
+        set_fields = f"{{ const [size, region, day] = {PANEL}.querySelectorAll('input, select');"
+        set_fields += f"size.value = '{size}'; region.value = '{region}'; day.value = '{day}'; }}"
+        page.evaluate(f"(async () => {{ {set_fields} await {PANEL}.update(); }})()")
+        assert predictions(page) == {"revenue": pytest.approx(expected, rel=1e-6)}
+
+
+def seconds_of(day: str) -> int:
+    return int(np.datetime64(day, "s").astype(np.int64))
 
 
 def test_predictions_are_announced(orchard_page: Page) -> None:

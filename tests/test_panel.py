@@ -19,6 +19,7 @@ import statsmodels.api as sm
 import gradline
 from browser import Page
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.explain.contributions import by_effect
 from gradline.package.graph import parse_graph
 from gradline.package.rounding_bound import rounding_bound
@@ -419,8 +420,9 @@ def test_columns_are_ordered_by_their_features_largest_effect() -> None:
         "columns": {name: {"deviation": value} for name, value in deviations.items()},
     }
     weights = np.array([[1.0, -8.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
-    assert by_effect(weights, manifest, columns) == [1, 2, 0]
-    assert by_effect(weights, manifest, []) == [1, 3, 0, 2]
+    assert by_effect(weights, manifest, Plan.of_columns(columns)) == [1, 2, 0]
+    plain = Plan.of_columns(list(map(Column, features)))
+    assert by_effect(weights, manifest, plain) == [1, 3, 0, 2]
 
 
 def test_the_web_examples_policy_names_the_panel() -> None:

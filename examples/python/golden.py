@@ -13,11 +13,35 @@ def check(predict):
     Args:
         predict: From rows, shape (n, d) in the graph's dtype, to answers, shape (n, k).
     """
-    package = Path(sys.argv[1])
-    golden = json.loads((package / "golden.json").read_bytes())
-    manifest = json.loads((package / "manifest.json").read_bytes())
+    golden = _read("golden.json")
     rows = np.array(golden["inputs"], golden["dtype"])
-    answers = np.asarray(predict(rows)).astype(np.float64)
+    _compare("golden rows", golden, predict(rows))
+
+
+def check_raw(predict):
+    """Do the same with a table's own columns.
+
+    Args:
+        predict: From columns by name, shape (n, 1), to answers, shape (n, k).
+    """
+    raw, columns = _read("golden.json")["raw"], {}
+    for column in _read("manifest.json")["schema"]["columns"]:
+        values = raw["columns"][column["name"]]
+        if column["kind"] == "category":
+            array = np.array([text or "" for text in values], object)
+        else:
+            array = np.array(values, np.float64)  # None becomes NaN
+        columns[column["name"]] = array[:, None]
+    _compare("raw golden rows", raw, predict(columns))
+
+
+def _read(name):
+    return json.loads((Path(sys.argv[1]) / name).read_bytes())
+
+
+def _compare(what, golden, answers):
+    manifest = _read("manifest.json")
+    answers = np.asarray(answers).astype(np.float64)
     shares = np.abs(answers - golden["outputs"]) / golden["bounds"]
     row, k = np.unravel_index(np.argmax(shares), shares.shape)  # a NaN counts as the largest
     if not shares[row, k] <= 1:
@@ -27,4 +51,4 @@ def check(predict):
             f"± {golden['bounds'][row][k]:.3g}"
         )
     largest = f"{shares[row, k]:.0%}"
-    print(f"{manifest['name']}: {len(rows)} golden rows, at most {largest} of the bound")
+    print(f"{manifest['name']}: {len(answers)} {what}, at most {largest} of the bound")

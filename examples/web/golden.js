@@ -3,9 +3,9 @@
 /**
  * Compares an engine's answers to the golden rows with their bounds.
  *
- * @param {object} golden - golden.json.
+ * @param {object} golden - `inputs`, `outputs` and `bounds` of golden.json, row by row.
  * @param {string[]} targets
- * @param {(rows: number[][]) => Promise<ArrayLike<number>>} predict - From rows to answers, row by row.
+ * @param {(rows: Array[]) => Promise<ArrayLike<number>>} predict - From rows to answers, row by row.
  * @returns {Promise<{within: boolean, verdict: string}>}
  */
 export async function checkGolden(golden, targets, predict) {

@@ -1,4 +1,5 @@
 import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
+import "../../runtime/gradline/presentation/terms.js";
 import { checkGolden } from "./golden.js";
 import { openPackage } from "./package.js";
 
@@ -10,16 +11,16 @@ const verdict = document.getElementById("verdict");
 
 /** Shows the page; predicts nothing before the golden rows are checked. */
 async function start() {
-  const [{ manifest, golden, predict }] = await Promise.all([
+  const [{ manifest, golden, isTable, predict }] = await Promise.all([
     openPackage(ort, asked ?? "../../artifacts/orchard/1"),
-    loadPanel("../../runtime/gradline/panel.html"),
+    loadPanel("../../runtime/gradline/presentation/panel.html"),
   ]);
   document.title = document.querySelector("h1").textContent = manifest.name;
   const check = await checkGolden(golden, manifest.schema.targets, predict);
   if (!check.within) throw new Error(`This browser computes wrongly: ${check.verdict}`);
 
   const panel = document.querySelector("gradline-panel");
-  await panel.show({ ...manifest, predict: (row) => predict([row]) });
+  await panel.show({ ...manifest, predict: (row, values) => predict([isTable ? values : row]) });
   verdict.textContent = `Checked in this browser: ${check.verdict}.`;
 }
 

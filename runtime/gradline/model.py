@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from gradline.columns.categories import as_inputs
 from gradline.columns.encoding import fill_values
+from gradline.columns.kinds import Column
 from gradline.columns.matrix import to_matrix
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.columns.targets import in_units
+from gradline.columns.plan import Plan
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
 from gradline.package.golden import check_raw_rows
@@ -190,7 +192,8 @@ class Model:
         """
         from gradline.explain.contributions import by_effect
 
-        return by_effect(self.package.graph.weights, self.manifest, self.columns)
+        plan = Plan.of_columns(self.columns or list(map(Column, self.features)))
+        return by_effect(self.package.graph.weights, self.manifest, plan)
 
     @cached_property
     def _ranges(self) -> Ranges:

@@ -1,15 +1,15 @@
-"""How a report lets people use the model: a panel to try it in, and examples of code.
+"""The panel of a report, to try the model in.
 
-The panel is the server's component (`panel.html` of the runtime) with the frozen W and b: a field
-for each column, and predictions as a person types. The page computes x @ W.T + b in float64 from
-inputs rounded as the graph's are, well within the rounding bound of any host. Least squares adds
-intervals around the float64 prediction, as in `gradline_export.freeze.intervals`.
+It is the server's component (`gradline.presentation.component`) with the frozen W and b: a field
+for each column, and predictions as a person types. The page computes the terms and x @ W.T + b in
+float64, from inputs rounded as the graph's are, well within the rounding bound of any host. Least
+squares adds intervals around the float64 prediction, as in `gradline_export.freeze.intervals`. The
+answer of a logged target is exp(z)·s; the ends of its interval are exp of z's.
 """
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -20,10 +20,11 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import expand
+from gradline.columns.plan import Plan
 from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
+from gradline.presentation.component import component
 from gradline.terminal.printable import for_page
 from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import whitening_of
@@ -36,7 +37,6 @@ INTERVAL = (
 )
 MOST_NUMBERS = 40_000  # of W, about 0.8 MB
 MOST_LETTERS = 2_500_000  # of the panel's data
-WRITTEN = 40  # values in an example of code
 
 
 def panel(
@@ -45,30 +45,34 @@ def panel(
     """Write the report's section to try the model in, with W (k, d) and b (k,) as frozen."""
     too_many = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
     if weights.size > MOST_NUMBERS:
-        return _section(None, too_many)
-    columns = fit.columns.inputs if "columns" in manifest["schema"] else []
+        return section(None, too_many)
+    schema = manifest["schema"]
+    if "terms" in schema:
+        plan = Plan.load(schema["columns"], schema["terms"])
+    else:
+        plan = Plan.of_columns(fit.columns.inputs)
     data = {
-        "schema": manifest["schema"],
+        "schema": schema,
         "columns": manifest["columns"],
-        "order": by_effect(weights, manifest, columns),
+        "order": by_effect(weights, manifest, plan),
         "weights": weights.astype(np.float64).tolist(),
         "bias": bias.astype(np.float64).tolist(),
     }
     if len(json.dumps(data)) > MOST_LETTERS:
-        return _section(None, too_many)
+        return section(None, too_many)
     if "leverage" in manifest:
         data["leverage"] = manifest["leverage"]
     try:
         data |= _interval(fit, data)
     except RefusedError as refused:
-        return _section(data, f"No prediction intervals: {refused}.")
-    return _section(data, INTERVAL)
+        return section(data, f"No prediction intervals: {refused}.")
+    return section(data, INTERVAL)
 
 
-def _section(data: dict[str, Any] | None, said: str) -> Markup:
-    component = files("gradline.presentation").joinpath("panel.html").read_text(encoding="utf-8")
+def section(data: dict[str, Any] | None, said: str) -> Markup:
+    """Write the section: the panel of a model, or only what is said."""
     model = data and htmlsafe_json_dumps(data, dumps=json.dumps, allow_nan=False)
-    page = render("panel.html.jinja", {}, said=said, model=model, component=Markup(component))  # noqa: S704
+    page = render("panel.html.jinja", {}, said=said, model=model, component=Markup(component()))  # noqa: S704
     return Markup(page)  # noqa: S704
 
 
@@ -112,43 +116,3 @@ def _interval(fit: Fit, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refused(why: str) -> RefusedError:
     return RefusedError(why, code="no-intervals")
-
-
-def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
-    """Write an example in each language: predict a row of means and first levels."""
-    name, columns = manifest["name"], fit.columns.inputs
-    means = [
-        0.0 if c.levels else float(f"{manifest['columns'][c.name]['mean']:.4g}") for c in columns
-    ]
-    pairs = list(zip(columns, means, strict=True))[:WRITTEN]
-    row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
-    more = ", …" * (len(columns) > len(row))
-    values = expand(np.array([means]), columns)[0, :WRITTEN].tolist()
-    shape = [1, len(fit.features)]
-    dtype = manifest["schema"]["dtype"]
-    array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
-    numbers = ", ".join(map(repr, values)) + ", …" * (shape[1] > len(values))
-    tensor = f'"name": "x", "shape": {shape}, "datatype": "{dtype.replace("float", "FP")}"'
-    body = f'{{"inputs": [{{{tensor}, "data": [{numbers}]}}]}}'
-    mapping = _visible(json.dumps(row, ensure_ascii=False)[:-1] + more + "}")
-    return {
-        "Command line": f"gradline predict {shlex.quote(f'artifacts/{name}')} new.csv",
-        "Python": (
-            f'import gradline\nmodel = gradline.load("artifacts/{name}")\nmodel.predict({mapping})'
-        ),
-        "JavaScript": (
-            'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
-            'const session = await InferenceSession.create("model.onnx");\n'
-            f'const x = new Tensor("{dtype}", {array}.of({numbers}), {shape});\n'
-            "const { y } = await session.run({ x });"
-        ),
-        "HTTP": (
-            f"gradline serve {shlex.quote(f'artifacts/{name}')}\n"
-            f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {shlex.quote(body)}"
-        ),
-    }
-
-
-def _visible(code: str) -> str:
-    """Escape characters in Python code that are invisible or change the direction of text."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in code)

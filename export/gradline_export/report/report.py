@@ -29,7 +29,8 @@ from gradline.formatting import (
 )
 from gradline.presentation.selection import Shown, scales
 from gradline.presentation.statistics import criterion, r_squared
-from gradline_export.report.panel import examples_of_use, panel, render
+from gradline_export.report.examples import examples_of_use
+from gradline_export.report.panel import panel, render
 from gradline_export.report.plots import (
     POINTS,
     coefficient_plot,

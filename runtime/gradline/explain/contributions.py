@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.errors import PackageError
 
 Array = NDArray[np.float64]
@@ -33,13 +33,11 @@ class Explanation:
     contributions: Array
 
 
-def by_effect(
-    weights: NDArray[Any], manifest: Mapping[str, Any], columns: Sequence[Column]
-) -> list[int]:
-    """Sort the table's columns by effect, largest first; return their positions.
+def by_effect(weights: NDArray[Any], manifest: Mapping[str, Any], plan: Plan) -> list[int]:
+    """Sort the plan's columns by effect, largest first; return their positions.
 
     A feature's effect on a target is |W|·σ_feature/σ_target. A column's effect is the largest of
-    its features on any target. Without `columns`, the features are the columns.
+    its features on any target.
     """
     schema = manifest.get("schema", {"features": [], "targets": []})
     of_features, of_targets = (
@@ -48,10 +46,12 @@ def by_effect(
     of_targets[of_targets == 0] = 1.0  # a constant target has weights of 0
     with np.errstate(over="ignore"):
         effects = (np.abs(weights) * of_features / of_targets[:, None]).max(axis=0)
-    if columns:
-        starts = np.cumsum([0] + [len(column.features) for column in columns[:-1]])
-        effects = np.maximum.reduceat(effects, starts)
-    order: list[int] = np.argsort(-effects, kind="stable").tolist()
+    places = {column.name: place for place, column in enumerate(plan.columns)}
+    found = np.zeros(len(places))
+    for term, effect in zip(plan.terms, effects.tolist(), strict=True):
+        used = [places[factor.column] for factor in term]
+        found[used] = np.maximum(found[used], effect)
+    order: list[int] = np.argsort(-found, kind="stable").tolist()
     return order
 
 

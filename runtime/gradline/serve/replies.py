@@ -10,6 +10,7 @@ from base64 import b64encode
 from functools import cache
 from importlib.resources import files
 
+from gradline.presentation.component import component
 from gradline.serve.protocol.errors import Headers, RequestError
 from gradline.serve.protocol.inference import JSON
 
@@ -37,9 +38,8 @@ def page_reply() -> Reply:
     Its Content-Security-Policy allows nothing from other hosts. It names each inline script and
     style by its hash, so no other one runs (https://www.w3.org/TR/CSP3/).
     """
-    runtime = files("gradline")
-    panel = runtime.joinpath("presentation", "panel.html").read_bytes()
-    page = runtime.joinpath("serve", "page.html").read_bytes().replace(b"<!--panel-->", panel)
+    page = files("gradline.serve").joinpath("page.html").read_bytes()
+    page = page.replace(b"<!--panel-->", component().encode())
     policy = [
         b"default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'",
         b"frame-ancestors 'none'",

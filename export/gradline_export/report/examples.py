@@ -1,0 +1,172 @@
+"""Examples of code in a report: each predicts one row, and runs as it is printed."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from gradline.columns.calendar import DAY
+from gradline.columns.encoding import expand
+from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
+from gradline_trainer.result import Fit
+
+MOST_COLUMNS = 1000  # in an example; pipeline.onnx has no more either
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# From the mean of a term of a column alone to a value of the column.
+BACK: dict[str | None, Callable[[float], float]] = {
+    None: float,
+    "log": math.exp,
+    "log1p": math.expm1,
+    "sqrt": lambda x: x * x,
+    "time": lambda days: days * DAY,
+}
+
+
+def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
+    """Write an example in each language: predict a row of means and most frequent levels."""
+    schema = manifest["schema"]
+    if "terms" in schema:
+        return _of_terms(manifest, Plan.load(schema["columns"], schema["terms"]))
+    name, columns = manifest["name"], fit.columns.inputs
+    if len(columns) > MOST_COLUMNS:
+        return _command_line(name)
+    means = [
+        0.0 if c.levels else float(f"{manifest['columns'][c.name]['mean']:.4g}") for c in columns
+    ]
+    pairs = zip(columns, means, strict=True)
+    row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
+    inputs = expand(np.array([means]), columns)[0].tolist()
+    shape, dtype = [1, len(inputs)], schema["dtype"]
+    array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
+    tensor = {"name": "x", "shape": shape, "datatype": dtype.replace("float", "FP")}
+    numbers = ", ".join(map(repr, inputs))
+    return {
+        **_command_line(name),
+        **_python(name, row),
+        "JavaScript": (
+            'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
+            'const session = await InferenceSession.create("model.onnx");\n'
+            f'const x = new Tensor("{dtype}", {array}.of({numbers}), {shape});\n'
+            "const { y } = await session.run({ x });"
+        ),
+        **_http(name, [{**tensor, "data": inputs}]),
+    }
+
+
+def _of_terms(manifest: Mapping[str, Any], plan: Plan) -> dict[str, str]:
+    """Write the examples of a package of format 2, which take the table's own columns."""
+    name = manifest["name"]
+    if len(plan.columns) > MOST_COLUMNS:
+        return _command_line(name)
+    typical = {column: _typical(column, manifest["columns"], plan) for column in plan.columns}
+    row = {column.name: _written(column, value) for column, value in typical.items()}
+    lines = [
+        f"  {_visible_json(column.name)}: {_tensor(column, value)},\n"
+        for column, value in typical.items()
+    ]
+    kinds = {"number": "FP64", "time": "BYTES", "category": "BYTES"}
+    tensors = [
+        {"name": c.name, "shape": [1], "datatype": kinds[c.kind], "data": [row[c.name]]}
+        for c in plan.columns
+    ]
+    return {
+        **_command_line(name),
+        **_python(name, {column: [value] for column, value in row.items()}),
+        "JavaScript": (
+            'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
+            'const session = await InferenceSession.create("pipeline.onnx");\n'
+            'const number = (value) => new Tensor("float64", [value], [1, 1]);\n'
+            'const text = (value) => new Tensor("string", [value], [1, 1]);\n'
+            f"const {{ y }} = await session.run({{\n{''.join(lines)}}});"
+        ),
+        **_http(name, tensors),
+    }
+
+
+def _command_line(name: str) -> dict[str, str]:
+    return {"Command line": f"gradline predict {shlex.quote(f'artifacts/{name}')} new.csv"}
+
+
+def _python(name: str, row: Mapping[str, Any]) -> dict[str, str]:
+    mapping = _visible(json.dumps(row, ensure_ascii=False))
+    code = f'import gradline\nmodel = gradline.load("artifacts/{name}")\nmodel.predict({mapping})'
+    return {"Python": code}
+
+
+def _http(name: str, tensors: list[dict[str, Any]]) -> dict[str, str]:
+    body = shlex.quote(_visible_json({"inputs": tensors}))
+    command = f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {body}"
+    return {"HTTP": f"gradline serve {shlex.quote(f'artifacts/{name}')}\n{command}"}
+
+
+def _typical(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | str:
+    """Choose a category's reference; a number's or a time's mean, in seconds, if it is known."""
+    if column.levels:
+        return column.reference or column.levels[0]
+    found = _mean(column, figures, plan)
+    if found is None:
+        found = 1.0 if column.fill is None else column.fill
+    if column.kind == "number":
+        return float(f"{found:.4g}")
+    step = 60 if _has_hours(column, plan) else DAY
+    return found // step * step
+
+
+def _mean(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | None:
+    for (factor, *others), feature in zip(plan.terms, plan.features, strict=True):
+        if factor.column == column.name and not others and factor.function in BACK:
+            return BACK[factor.function](figures[feature]["mean"])
+    return None
+
+
+def _has_hours(column: Column, plan: Plan) -> bool:
+    factors = (factor for term in plan.terms for factor in term)
+    return any(f.column == column.name and f.function == "hour" for f in factors)
+
+
+def _written(column: Column, value: float | str) -> float | str:
+    """Write a value as a table has it."""
+    if column.kind != "time":
+        return value
+    moment = EPOCH + timedelta(seconds=float(value))
+    if column.zone is not None:
+        moment = moment.replace(tzinfo=_zone(column.zone))
+    if column.format is not None:
+        return moment.strftime(column.format)
+    if column.zone is not None:
+        return moment.isoformat()
+    return moment.strftime("%Y-%m-%d" if float(value) % DAY == 0 else "%Y-%m-%dT%H:%M")
+
+
+def _zone(name: str) -> tzinfo | None:
+    """Look up a zone by its name, or by its offset, such as +02:00."""
+    return datetime.strptime(name, "%z").tzinfo if name[0] in "+-" else ZoneInfo(name)
+
+
+def _tensor(column: Column, value: float | str) -> str:
+    """Write a value as pipeline.onnx takes it, in JavaScript."""
+    if column.kind == "category":
+        return f"text({_visible_json(value)})"
+    if column.kind == "number":
+        return f"number({value!r})"
+    moment = EPOCH + timedelta(seconds=float(value))
+    return f'number(Date.parse("{moment:%Y-%m-%dT%H:%MZ}") / 1000)'
+
+
+def _visible(code: str) -> str:
+    """Escape characters in Python code that are invisible or change the direction of text."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in code)
+
+
+def _visible_json(value: object) -> str:
+    """Write JSON with the same characters escaped; it is JavaScript, too."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

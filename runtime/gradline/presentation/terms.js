@@ -1,0 +1,74 @@
+// From a table's row to a model's answer: the terms of `gradline/columns/terms.py` in JavaScript.
+// Loaded as a script or as a module, it defines `gradline.inputs` and `gradline.inUnits`.
+{
+  const DAY = 86400; // seconds
+  const FUNCTIONS = {
+    log: (x) => (x > 0 ? Math.log(x) : NaN),
+    log1p: (x) => (1 + x > 0 ? Math.log(1 + x) : NaN), // the sum rounded first, unlike Math.log1p
+    sqrt: Math.sqrt,
+    time: (seconds) => seconds / DAY,
+    power: (x, exponent) => Array(exponent).fill(x).reduce((product, factor) => product * factor),
+    hinge: (x, start) => Math.max(x - start, 0),
+  };
+  const PARTS = {
+    month: (date) => date.getUTCMonth() + 1,
+    weekday: (date) => (date.getUTCDay() + 6) % 7, // Monday is 0
+    hour: (date) => date.getUTCHours(),
+  };
+
+  /** Whether a value of a row is missing: null, undefined, NaN or the empty text. */
+  const isMissing = (value) => value === "" || Number.isNaN(value ?? NaN);
+
+  const ofCategory = ({ levels, missing, rare = [] }, { function: name, level }, text) => {
+    if (isMissing(text)) return missing ? Number(name === "missing") : NaN;
+    if (!levels.includes(text)) return NaN;
+    const isRare = rare.includes(text);
+    return Number(level === "(rare)" && rare.length ? isRare : level === text && !isRare);
+  };
+
+  const ofNumber = ({ fill = NaN }, { function: name, argument, level }, value) => {
+    const gone = isMissing(value);
+    if (name === "missing") return Number(gone);
+    if (name in PARTS) {
+      if (gone) return Number.isNaN(fill) ? NaN : 0;
+      return Number(PARTS[name](new Date(value * 1000)) === level);
+    }
+    const known = gone ? fill : value;
+    return name ? FUNCTIONS[name](known, argument) : known;
+  };
+
+  /**
+   * Computes the model's inputs, in float64.
+   *
+   * @param {object[]} columns - `schema.columns` of manifest.json.
+   * @param {object[][]} terms - `schema.terms` of manifest.json.
+   * @param {Array} row - A value for each column, parsed: a number, whole seconds since 1970, or a
+   *   level's text; null is missing.
+   * @returns {number[]} A number for each term; NaN if the row has no answer.
+   */
+  const inputs = (columns, terms, row) => {
+    const places = new Map(columns.map(({ name }, place) => [name, place]));
+    const compute = (factor) => {
+      const place = places.get(factor.column);
+      const of = columns[place].kind === "category" ? ofCategory : ofNumber;
+      return of(columns[place], factor, row[place]);
+    };
+    return terms.map((term) => term.map(compute).reduce((product, factor) => product * factor));
+  };
+
+  /**
+   * Converts what the graph answers to the targets' units.
+   *
+   * @param {number[]} answers - One for each target.
+   * @param {?object[]} functions - `schema.target_functions` of manifest.json.
+   * @param {boolean} scaled - false for the ends of intervals.
+   */
+  const inUnits = (answers, functions, scaled = true) =>
+    answers.map((z, k) => {
+      const found = functions?.[k];
+      if (!found) return z;
+      return Math.exp(z) * (scaled ? found.scale : 1) - (found.function === "log1p" ? 1 : 0);
+    });
+
+  globalThis.gradline = { inputs, inUnits };
+}
