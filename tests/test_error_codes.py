@@ -134,7 +134,7 @@ CALLS |= {
     "mixed-schemas": lambda w: [
         w.file("t1.csv", "x,y\n1,2\n3,4\n"),
         w.file("t2.csv", "z,y\n1,2\n3,4\n"),
-        fit(str(w.tmp_path / "t*.csv"), "y"),
+        fit(str(w.tmp_path / "t*.csv"), "y", "x"),
     ],
     "name-clash": lambda w: fit({**TOWN, "town=a": [1.0, 2, 3, 4]}, "y", one_hot="town"),
     "no-data": lambda w: fit(w.tmp_path / "absent.csv", "y"),

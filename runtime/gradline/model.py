@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import as_inputs
-from gradline.columns.encoding import fill_values
-from gradline.columns.kinds import Column
+from gradline.columns.inputs import (
+    Gaps,
+    checked_unknown,
+    compute_inputs,
+    plan_of_inputs,
+    values_by_name,
+)
 from gradline.columns.matrix import to_matrix
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.columns.targets import in_units
-from gradline.columns.plan import Plan
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
 from gradline.package.golden import check_raw_rows
@@ -71,8 +74,9 @@ class Model:
         version: The number of its version directory, or None.
         features: The d input names, in the order of an array's columns.
         targets: The k output names, in the order of a prediction's columns.
-        columns: The table's columns, if any is a category or has a fill value for missing values.
-            Otherwise empty: the features are the table's columns.
+        columns: The table's columns, if any is more than a number without a fill value. Otherwise
+            empty: the features are the table's columns.
+        plan: The table's columns, and the terms that the features are made of.
         dtype: float32 or float64; the graph computes in it.
         manifest: The package's manifest; empty for a bare ONNX file.
         package: The package as it was read.
@@ -84,15 +88,17 @@ class Model:
         self.version = package.version
         self.features = graph.features
         self.targets = graph.targets
-        self.columns = graph.columns
+        self.plan = graph.plan
+        self.columns = list(graph.plan.columns) if graph.plan.format == 2 else graph.columns
         self.dtype = graph.dtype
         self.manifest = package.manifest
         self.package = package
         self._threads = threads
         self._session = open_session(package.onnx, threads)
         self._width = len(graph.features)
-        fills = fill_values(graph.columns)
-        self._fills = None if fills is None else fills.astype(graph.dtype)
+        self._own = plan_of_inputs(graph.plan)
+        fills = np.array([c.fill for c in self._own.columns], np.float64)  # NaN for None
+        self._fills = None if np.isnan(fills).all() else fills.astype(graph.dtype)
         if self_test and package.golden is not None:
             package.golden.check(self._gemm, graph)
             if (raw := package.golden.raw) is not None:
@@ -100,44 +106,62 @@ class Model:
 
     @overload
     def predict(
-        self, rows: object, *, unknown_category: str = ..., check: Literal[False] = ...
+        self, rows: object, *, unknown_category: str | None = ..., check: Literal[False] = ...
     ) -> NDArray[Any]: ...
 
     @overload
     def predict(
-        self, rows: object, *, unknown_category: str = ..., check: Literal[True]
+        self, rows: object, *, unknown_category: str | None = ..., check: Literal[True]
     ) -> tuple[NDArray[Any], Outside]: ...
 
     def predict(
-        self, rows: object, *, unknown_category: str = "error", check: bool = False
+        self, rows: object, *, unknown_category: str | None = None, check: bool = False
     ) -> NDArray[Any] | tuple[NDArray[Any], Outside]:
         """Predict rows; return shape (n, k) in the graph's dtype.
 
         Args:
             rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
                 n values; or a dataframe (pandas, polars, pyarrow). Names are matched; a
-                dataframe's other columns are ignored. If the table has a category, give its own
-                columns or all of the graph's inputs by name; an array has the graph's inputs.
-                NaN and None are missing values: they take the feature's fill value, or give NaN
-                if it has none.
-            unknown_category: What to do with a category that no training row had: "error", or
-                "zero" to set all indicators of its column to 0.
+                dataframe's other columns are ignored. If the features are made of the table's
+                columns, give these, or all of the features by name; an array has the features.
+                NaN, None and the texts that mean missing take the column's fill value; without one
+                the answer is NaN, unless a missing value is a level of its own.
+            unknown_category: What to do with a category that no training row had: "error",
+                "missing" (the answer is NaN), or "zero" to set all indicators of its column to 0.
+                By default "error" for a package of format 1, else "missing".
             check: Whether to return an `Outside` too: the rows outside the training ranges, in
-                which features, and how far.
+                which features, and how far; and those with filled values or unknown categories.
 
         Raises:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If `check` is set and the package has no record of the ranges.
         """
-        inputs = self._inputs(rows, unknown_category)
+        inputs, gaps = self._inputs(rows, unknown_category, note=check)
         answers = self._gemm(inputs)
         if not check:
             return answers
         with numpy_defaults():
-            return answers, self._ranges.outside(inputs)
+            return answers, self.outside(inputs, gaps)
 
-    def _inputs(self, rows: Any, unknown_category: str) -> NDArray[Any]:
-        """Turn rows into the graph's inputs, shape (n, d), with missing values filled."""
+    def outside(self, inputs: NDArray[Any], gaps: Gaps | None = None) -> Outside:
+        """Find the rows outside the training ranges, and those with gaps; see `predict`.
+
+        Args:
+            inputs: The graph's inputs, shape (n, d), C-contiguous, in the graph's dtype.
+            gaps: The gaps in the rows that the inputs are made of.
+
+        Raises:
+            PackageError: If the package has no record of the ranges.
+        """
+        return self._ranges.outside(inputs, gaps)
+
+    def _inputs(
+        self, rows: Any, unknown: str | None, *, note: bool = False
+    ) -> tuple[NDArray[Any], Gaps | None]:
+        """Make the graph's inputs of rows, shape (n, d); note the gaps if asked and there are some.
+
+        Missing values are filled.
+        """
         # A matrix that already fits skips the checks: for one row they would cost as much as
         # the prediction.
         if not (
@@ -148,10 +172,16 @@ class Model:
             and rows.flags.c_contiguous
         ):
             if self.columns:
-                rows = as_inputs(rows, self.columns, self.features, unknown_category)
+                unknown = checked_unknown(unknown, self.plan)
+                values = values_by_name(rows, self.plan, unknown)
+                if values is not None:
+                    gaps = Gaps.of(values, self.plan) if note else None
+                    return compute_inputs(values, self.plan, unknown, self.dtype), gaps
             rows = to_matrix(rows, self.features, self.dtype)
-        inputs: NDArray[Any] = rows
-        return inputs if self._fills is None else np.where(np.isnan(inputs), self._fills, inputs)
+        if self._fills is None:
+            return rows, None
+        gaps = Gaps.of(rows, self._own) if note else None
+        return np.where(np.isnan(rows), self._fills, rows), gaps
 
     def _gemm(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Compute the graph's answers, shape (n, k); of a logged target, z."""
@@ -165,7 +195,7 @@ class Model:
         return in_units(self._gemm(terms), graph.functions)
 
     @numpy_defaults()
-    def explain(self, rows: object, *, unknown_category: str = "error") -> Explanation:
+    def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
         """Compute each feature's contribution to each prediction, in float64.
 
         Args:
@@ -181,7 +211,8 @@ class Model:
         means = column_figures(self.manifest, self.features, "mean")
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
-        steps = self._inputs(rows, unknown_category).astype(np.float64) - means
+        inputs, _ = self._inputs(rows, unknown_category)
+        steps = inputs.astype(np.float64) - means
         return Explanation(weights @ means + bias, steps[:, None, :] * weights)
 
     def by_effect(self) -> list[int]:
@@ -192,8 +223,7 @@ class Model:
         """
         from gradline.explain.contributions import by_effect
 
-        plan = Plan.of_columns(self.columns or list(map(Column, self.features)))
-        return by_effect(self.package.graph.weights, self.manifest, plan)
+        return by_effect(self.package.graph.weights, self.manifest, self.plan)
 
     @cached_property
     def _ranges(self) -> Ranges:

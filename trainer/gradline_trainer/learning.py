@@ -105,7 +105,7 @@ def learn(
             options=options,
             ridge_path=ridge_path,
             columns=source.columns,
-            warnings=measured.warnings,
+            warnings=[*(source.notes if isinstance(source, Walk) else ()), *measured.warnings],
             robust=measured.robust,
             gathered=source if isinstance(source, SavedMoments) else gathered,
             leverage=measured.leverage,

@@ -1,4 +1,4 @@
-"""Category values of any type, as the text of their level, and rows that hold them by name.
+"""Category values of any type, as the text of their level.
 
 The integer 3, the float 3.0 and the texts "3" and "3.0" are all the level "3". A boolean is "true"
 or "false". Text loses its surrounding blanks; empty text is missing, like None and NaN.
@@ -6,18 +6,14 @@ or "false". Text loses its surrounding blanks; empty text is missing, like None 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.carriers import Distinct, Times, carry, distinct_of, is_missing
-from gradline.columns.kinds import Column
-from gradline.columns.levels import level_of_format_1, place_finder
-from gradline.columns.matrix import column_labels, match_names
-from gradline.columns.parsing import values_of
-from gradline.columns.plan import Plan
+from gradline.columns.levels import level_of_format_1
 from gradline.columns.texts import WHOLE
 from gradline.columns.unreadable import UnknownCategoryError, Unreadable, unknown_category
 from gradline.errors import InputError
@@ -26,10 +22,7 @@ __all__ = [
     "WHOLE",
     "PlaceOf",
     "UnknownCategoryError",
-    "as_inputs",
-    "has_columns",
     "is_missing",
-    "place_finder",
     "places_of",
     "texts_of",
 ]
@@ -81,43 +74,3 @@ def places_of(
             row, known = start + texts.index(text), error.args[0]
             raise unknown_category(name, str(text), known, row, label) from None
     return np.array([places[text] for text in texts], np.float64)
-
-
-def has_columns(names: Sequence[str], columns: Sequence[Column], features: Sequence[str]) -> bool:
-    """Check whether a table has the training table's columns rather than the graph's inputs."""
-    given = set(names)
-    return bool(columns) and (
-        given.issuperset(column.name for column in columns) or not given.issuperset(features)
-    )
-
-
-def as_inputs(
-    rows: object, columns: Sequence[Column], features: Sequence[str], unknown: str
-) -> object:
-    """Encode rows with the training table's columns as the graph's inputs, by name.
-
-    Rows without names, or with the names of the graph's inputs, are returned unchanged.
-    """
-    labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
-    if labels is None or not has_columns(list(map(str, labels)), columns, features):
-        return rows
-    extra = "refuse" if isinstance(rows, Mapping) else "ignore"
-    match_names(list(map(str, labels)), [column.name for column in columns], extra=extra)
-    by_text = {str(label): label for label in labels}
-    inputs: dict[str, object] = {}
-    for column in columns:
-        values = rows[by_text[column.name]]  # type: ignore[index]
-        if column.kind == "category":
-            places = values_of(column, values, unknown)
-            block = Plan.of_columns([column]).compute(places[:, None])
-            inputs |= zip(column.features, block.T, strict=True)
-        else:
-            inputs[column.name] = values if column.fill is None else _with_nan(values)
-    return inputs
-
-
-def _with_nan(values: Any) -> object:
-    array = np.asarray(values)
-    if array.dtype.kind != "O":
-        return values
-    return [np.nan if is_missing(value) else value for value in array.tolist()]

@@ -29,13 +29,13 @@ def to_matrix(rows: object, features: Sequence[str], dtype: np.dtype[Any]) -> Ma
     """
     if isinstance(rows, Mapping):
         match_names(list(rows), features, extra="refuse")
-        return _stack({name: rows[name] for name in features}, dtype)
+        return stack({name: rows[name] for name in features}, dtype)
     labels = column_labels(rows)
     if labels is not None:
         match_names(list(map(str, labels)), features, extra="ignore")
         places = {str(label): label for label in labels}
         columns = {name: rows[places[name]] for name in features}  # type: ignore[index]
-        return _stack(columns, dtype)
+        return stack(columns, dtype)
     matrix = _to_numbers(rows, "the rows", dtype, features)
     if matrix.shape == (0,):
         return matrix.reshape(0, len(features))
@@ -74,7 +74,7 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
             raise InputError(what, code="duplicate-feature", hint=hint)
 
 
-def _stack(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
+def stack(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
     """Stack columns side by side, shape (n, d); errors name the column."""
     matrix = np.empty((0, 0), dtype)
     for j, (name, column) in enumerate(columns.items()):

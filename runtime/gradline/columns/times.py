@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,6 +170,8 @@ def _offset_at(instant: int, zone: str) -> int:
     # Two days within the first and last that `datetime` can hold in any zone.
     inside = min(max(instant, FIRST + 2 * DAY), LAST - 2 * DAY)
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=inside)
+    from zoneinfo import ZoneInfo  # slow to import, and few columns have a zone
+
     offset = moment.astimezone(ZoneInfo(zone)).utcoffset()
     return int(offset.total_seconds()) if offset else 0
 

@@ -11,7 +11,7 @@ from gradline.commands import HELP, as_json
 from gradline.errors import InputError, RefusedError, nearest
 from gradline.formatting import count, label, number
 from gradline.terminal.layout import Element, Grid, Heading
-from gradline.terminal.output import say_json, show
+from gradline.terminal.output import say_json, show, warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,10 @@ def command(
         from gradline.scoring.changes import measure
         from gradline.tables import open_files
 
-        measured = measure(*packages, open_files(data), found.targets)
+        table = open_files(data)
+        for note in table.notes:
+            warn(note)
+        measured = measure(*packages, table, found.targets)
     if as_json:
         say_json(_record(packages, found, measured))
     else:

@@ -48,10 +48,9 @@ STREAM = "-"  # stdin, stdout
 )
 @click.option(
     "--unknown-category",
-    type=click.Choice(("error", "zero")),
-    default="error",
-    show_default=True,
-    help="Treat a category that no training row had as an error, or set all its indicators to 0.",
+    type=click.Choice(("error", "zero", "missing")),
+    help="For a category that no training row had: stop, set all its indicators to 0, or give no "
+    "prediction. Default: missing, and error for a package of format 1.",
 )
 @public_key
 @expect_name
@@ -80,7 +79,7 @@ def command(
     separator: str | None,
     decimal_comma: bool,
     nulls: tuple[str, ...],
-    unknown_category: str,
+    unknown_category: str | None,
     public_key: Path | None,
     name: str | None,
     engine: str,

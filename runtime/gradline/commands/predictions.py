@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradline.formatting import count
-from gradline.scoring.folder import Scored, score_files
+from gradline.scoring.counts import Counts
+from gradline.scoring.folder import score_files
 from gradline.tables.shards import uncut
 from gradline.tables.writing import COPIED, table_bytes, write_table
 from gradline.terminal.output import say, say_json, tell, warn
@@ -30,16 +31,16 @@ def answer(scoring: Scoring, output: Path | None, kind: str, *, as_json: bool, q
     if output is not None:
         write_table(frames, scoring.schema(), output, kind)
         if as_json:
-            say_json({**report, "rows": scoring.rows, "output": str(output)})
+            say_json({**report, "rows": scoring.counts.rows, "output": str(output)})
         elif not quiet:
-            rows = count(scoring.rows, "row")
+            rows = count(scoring.counts.rows, "row")
             tell(f"{rows} predicted by {scoring.model.name}, written to {output}")
     elif as_json:
         _say_object(report, scoring, frames)
     else:
         for part in table_bytes(frames, scoring.schema(), kind):
             say(part)
-    _warn(scoring)
+    _warn(scoring, scoring.counts)
 
 
 def answer_in_files(
@@ -58,7 +59,7 @@ def answer_in_files(
         rows, files = count(found.rows, "row"), count(found.files, "file")
         before = f" ({found.before} of them before)" if found.before else ""
         tell(f"{rows} predicted by {scoring.model.name}, in {files}{before} in {folder}")
-    _warn(found)
+    _warn(scoring, found)
 
 
 def _report(scoring: Scoring) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def _with_progress(scoring: Scoring, *, quiet: bool) -> Iterator[pl.DataFrame]:
         progress.expect("rows", scoring.table.expected_rows() or 0)
         for frame in scoring.frames():
             yield frame
-            progress("rows", scoring.rows)
+            progress("rows", scoring.counts.rows)
 
 
 def _say_object(
@@ -92,7 +93,7 @@ def _say_object(
             between = "," if file.tell() and rows else ""
             file.write((between + rows.rstrip("\n").replace("\n", ",")).encode())
         file.seek(0)
-        head = json.dumps({**report, "rows": scoring.rows}, ensure_ascii=False)
+        head = json.dumps({**report, "rows": scoring.counts.rows}, ensure_ascii=False)
         opened = f'{head.removesuffix("}")}, "predictions": ['
         say(opened.encode(errors="backslashreplace"))
         while part := file.read(COPIED):
@@ -100,11 +101,6 @@ def _say_object(
         say(b"]}\n")
 
 
-def _warn(found: Scoring | Scored) -> None:
-    for rows, what in (
-        (found.missing, "with missing values got no prediction"),
-        (found.infinite, "with infinite or huge values got infinite or no predictions"),
-        (found.outside, "outside the ranges that the model was trained on, alone or together"),
-    ):
-        if rows:
-            warn(f"{count(rows, 'row')} {what}")
+def _warn(scoring: Scoring, found: Counts) -> None:
+    for note in (*scoring.table.notes, *found.warnings(str(scoring.unknown_category))):
+        warn(note)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.inputs import Gaps
 from gradline.explain.contributions import column_figures
 from gradline.explain.leverage import TILE, LeverageLimit
 
@@ -25,6 +26,7 @@ class Outside:
         features: The d names.
         leverage: Each row's leverage, shape (m,); None if the package has no limit.
         limit: The limit on the leverage, which looks at all features together.
+        gaps: The filled values and unknown categories of these rows; None if there can be none.
     """
 
     rows: NDArray[np.intp]
@@ -32,6 +34,13 @@ class Outside:
     features: list[str]
     leverage: NDArray[np.float64] | None = None
     limit: float = np.inf
+    gaps: Gaps | None = None
+
+    @property
+    def is_beyond(self) -> NDArray[np.bool_]:
+        """Whether each row is beyond a range or the limit, shape (m,); the others have gaps."""
+        found: NDArray[np.bool_] = np.any(self.beyond != 0, axis=1)
+        return found if self.leverage is None else found | (self.leverage > self.limit)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,6 +55,10 @@ class Outside:
         ]
         if self.leverage is not None and self.leverage[place] > self.limit:
             parts.append(f"leverage {self.leverage[place]:.3g} (limit {self.limit:.3g})")
+        if self.gaps is not None:
+            for what, there in (("filled", self.gaps.filled), ("unknown", self.gaps.unknown)):
+                names = (self.gaps.columns[j] for j in np.flatnonzero(there[place]))
+                parts += [f"{label(name)} {what}" for name in names]
         return "; ".join(parts)
 
 
@@ -73,13 +86,18 @@ class Ranges:
         leverage = LeverageLimit.of(manifest, features)
         return cls(features, least, most, deviation, lower, upper, leverage)
 
-    def outside(self, rows: NDArray[Any]) -> Outside:
-        """Find the rows outside among C-contiguous rows of shape (n, d); a NaN is not outside."""
+    def outside(self, rows: NDArray[Any], gaps: Gaps | None = None) -> Outside:
+        """Find the rows outside among C-contiguous rows of shape (n, d); a NaN is not outside.
+
+        Rows with gaps count, too.
+        """
         size = max(1, BLOCK // len(self.features) // TILE) * TILE
         is_outside = np.zeros(len(rows), np.bool_)
         for start in range(0, len(rows), size):
             block = slice(start, start + size)
             is_outside[block] = self._outside(rows[block])
+        if gaps is not None:
+            is_outside |= gaps.rows
         places = np.flatnonzero(is_outside)
         chosen = rows[places]
         wide = chosen.astype(np.float64)
@@ -87,9 +105,9 @@ class Ranges:
         beyond = np.where(chosen < self.lower, below, np.where(chosen > self.upper, above, 0))
         beyond /= np.where(self.deviation > 0, self.deviation, 1.0)  # a constant has deviation 0
         if self.leverage is None:
-            return Outside(places, beyond, self.features)
-        leverage = self.leverage(chosen)
-        return Outside(places, beyond, self.features, leverage, self.leverage.limit)
+            return Outside(places, beyond, self.features, gaps=gaps and gaps.at(places))
+        leverage, limit = self.leverage(chosen), self.leverage.limit
+        return Outside(places, beyond, self.features, leverage, limit, gaps and gaps.at(places))
 
     def _outside(self, block: NDArray[Any]) -> NDArray[np.bool_]:
         least, most = _column_extremes(block)

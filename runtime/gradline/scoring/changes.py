@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import fill_values
+from gradline.columns.targets import in_units
 from gradline.errors import InputError
 from gradline.package.files import Package
 from gradline.package.graph import Graph
@@ -49,7 +49,6 @@ def _answers(graph: Graph, table: FrameTable, targets: Sequence[str]) -> Iterato
     places = [graph.targets.index(target) for target in targets]
     weights = graph.weights[places].astype(np.float64)
     bias = graph.bias[places].astype(np.float64)
-    fills = fill_values(graph.columns)
-    for inputs, _ in table_inputs(table, graph.columns, graph.features, "zero"):
-        rows = inputs if fills is None else np.where(np.isnan(inputs), fills, inputs)
-        yield rows @ weights.T + bias
+    functions = [graph.functions[place] for place in places]
+    for read in table_inputs(table, graph.plan, "zero"):
+        yield in_units(read.inputs @ weights.T + bias, functions)

@@ -20,6 +20,7 @@ from gradline.atomic import BUILDING, write_whole
 from gradline.errors import GradlineError, InputError, OutputError
 from gradline.model import Model
 from gradline.package.files import Package
+from gradline.scoring.counts import Counts
 from gradline.scoring.engine import Engine
 from gradline.scoring.rows import Scoring
 from gradline.tables import BLOCK_ROWS, Dialect, FrameTable
@@ -35,20 +36,11 @@ JOB = "gradline-job.json"  # describes the job that a folder's files belong to
 
 
 @dataclass
-class Scored:
-    """Counts over a folder's files, and over the rows predicted now; see `Scoring`."""
+class Scored(Counts):
+    """Counts over a folder's files; all but `rows` are of the rows predicted now."""
 
-    rows: int = 0
     files: int = 0
     before: int = 0  # files that existed before
-    missing: int = 0
-    infinite: int = 0
-    outside: int = 0
-
-    def add(self, later: Scored) -> None:
-        """Add the counts of further files."""
-        for name, value in vars(later).items():
-            setattr(self, name, getattr(self, name) + value)
 
 
 @dataclass(frozen=True)
@@ -77,10 +69,12 @@ class Work:
 
     def _predict(self, table: FrameTable, path: Path) -> Scored:
         if path.exists():
-            return Scored(_rows_of(path, self.kind), 1, 1)
+            return Scored(_rows_of(path, self.kind), files=1, before=1)
         scoring = Scoring(self._model(), table, **self.options, kept=self.kept)
         write_table(scoring.frames(), scoring.schema(), path, self.kind)
-        return Scored(scoring.rows, 1, 0, scoring.missing, scoring.infinite, scoring.outside)
+        scored = Scored(files=1)
+        scored.add(scoring.counts)
+        return scored
 
     def _model(self) -> Model:
         """Open the model, once in a process."""

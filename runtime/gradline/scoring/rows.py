@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import has_columns, place_finder
-from gradline.columns.encoding import expand
-from gradline.columns.kinds import Column
-from gradline.columns.matrix import match_names
+from gradline.columns.inputs import (
+    Gaps,
+    checked_unknown,
+    compute_inputs,
+    has_columns,
+    plan_of_inputs,
+)
+from gradline.columns.matrix import match_names, to_matrix
+from gradline.columns.plan import Plan
 from gradline.errors import InputError, nearest_column
+from gradline.scoring.counts import Counts
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import column_kind
 from gradline.tables.parts import Part, mixed_schemas
 
 if TYPE_CHECKING:
-    from gradline.explain.ranges import Outside
     from gradline.model import Model
     from gradline.tables import Block, FrameTable
 
@@ -36,16 +41,14 @@ class Scoring:
     model: Model
     table: FrameTable
     keep: Sequence[str] = ()  # columns of the table to put before the predictions
-    unknown_category: str = "error"
+    unknown_category: str | None = None  # see `Model.predict`
     explain: bool = False  # adds each feature's contribution to each prediction
     check: bool = False  # adds a column that names values outside the training ranges
     kept: dict[str, pl.DataType] | None = None  # types of `keep`; None: hold all of its values
-    outside: int = 0  # rows with a value outside the training ranges
-    rows: int = 0
-    missing: int = 0  # rows with a missing value and without a prediction
-    infinite: int = 0  # other rows with a prediction that is not finite
+    counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
+        self.unknown_category = checked_unknown(self.unknown_category, self.model.plan)
         made = Counter(made_names(self.model, explain=self.explain, check=self.check))
         there = Counter(self.table.names)
         for name, times in made.items():
@@ -81,24 +84,20 @@ class Scoring:
         schema = self.schema()
         model = self.model
         predicted = {target: schema[target] for target in model.targets}
-        for inputs, block in table_inputs(
-            self.table, model.columns, model.features, self.unknown_category, self.keep
-        ):
-            outside: Outside | None = None
+        read = table_inputs(self.table, model.plan, str(self.unknown_category), self.keep)
+        for found in read:
             try:
-                if self.check:
-                    answers, outside = model.predict(inputs, check=True)
-                else:
-                    answers = model.predict(inputs)
+                inputs = to_matrix(found.inputs, model.features, model.dtype)
             except InputError as error:
-                raise self._located(error, inputs, block) from None
-            self._count(inputs, answers)
-            found = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
-            found = found.hstack(self._further(inputs, outside))
-            if block.kept is not None:
-                label = self.table.label(block.part)
-                found = _as_kept(block.kept, self.kept or {}, label).hstack(found)
-            yield found
+                raise self._located(error, found.inputs, found.block) from None
+            answers = model.predict(inputs)
+            self.counts.note(found.values, inputs, answers, found.gaps, found.examples)
+            frame = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
+            frame = frame.hstack(self._further(inputs, found.gaps))
+            if found.block.kept is not None:
+                label = self.table.label(found.block.part)
+                frame = _as_kept(found.block.kept, self.kept or {}, label).hstack(frame)
+            yield frame
 
     def _located(self, error: InputError, inputs: NDArray[np.float64], block: Block) -> InputError:
         """Add the value's place to an out-of-range error."""
@@ -112,7 +111,7 @@ class Scoring:
         what = f"{found} in {place}, outside the range of {self.model.dtype}"
         return InputError(what, code=error.code, hint=error.hint)
 
-    def _further(self, inputs: NDArray[np.float64], outside: Outside | None) -> list[pl.Series]:
+    def _further(self, inputs: NDArray[Any], gaps: Gaps) -> list[pl.Series]:
         """Compute the columns of `explain` and `check`."""
         columns = []
         if self.explain:
@@ -124,20 +123,14 @@ class Scoring:
                 pl.Series(name, part).fill_nan(None)
                 for name, part in zip(_contributions(self.model), parts.T, strict=True)
             ]
-        if outside is not None:
-            self.outside += len(outside)
+        if self.check:
+            outside = self.model.outside(inputs, gaps)
+            self.counts.outside += int(outside.is_beyond.sum())
             flags = pl.Series(OUTSIDE, [None], pl.String).new_from_index(0, len(inputs))
             if len(outside):
                 flags = flags.scatter(outside.rows, [*map(outside.told, range(len(outside)))])
             columns.append(flags)
         return columns
-
-    def _count(self, inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> None:
-        self.rows += len(answers)
-        odd = ~np.isfinite(answers).all(axis=1)
-        missing = int(np.isnan(inputs[odd]).any(axis=1).sum())
-        self.missing += missing
-        self.infinite += int(odd.sum()) - missing
 
 
 def made_names(model: Model, *, explain: bool, check: bool) -> list[str]:
@@ -200,23 +193,31 @@ def _cast(column: pl.Series, dtype: pl.DataType, label: str) -> pl.Series:
     raise mixed_schemas(found, ONE_TYPE)
 
 
-def table_inputs(
-    table: FrameTable,
-    columns: Sequence[Column],
-    features: Sequence[str],
-    unknown_category: str,
-    keep: Sequence[str] = (),
-) -> Iterator[tuple[NDArray[np.float64], Block]]:
-    """Yield the graph's inputs, shape (rows, d), NaN if missing, and their block.
+@dataclass(frozen=True)
+class ReadRows:
+    """A block of a table's rows, and the graph's inputs that are made of them."""
 
-    The table has the training table's `columns` or the graph's inputs, named `features`.
+    block: Block
+    values: NDArray[Any]  # of the columns, (n, m); NaN if missing
+    inputs: NDArray[Any]  # (n, d); NaN if there is no answer
+    gaps: Gaps
+    examples: dict[str, str]  # an unknown level of each column that has some
+
+
+def table_inputs(
+    table: FrameTable, plan: Plan, unknown: str, keep: Sequence[str] = ()
+) -> Iterator[ReadRows]:
+    """Yield the graph's inputs block by block.
+
+    The table has the plan's columns or the graph's inputs, by name.
     """
-    by_columns = has_columns(table.names, columns, features)
-    read = columns if by_columns else [Column(name) for name in features]
-    names = [column.name for column in read]
+    read = plan if has_columns(table.names, plan) else plan_of_inputs(plan)
+    names = [column.name for column in read.columns]
+    table.check_names(names)
     match_names(table.names, names, extra="ignore")
-    categories = [column for column in read if column.kind == "category"]
-    coded = table.with_categories({c.name: place_finder(c, unknown_category) for c in categories})
+    coded = table.with_columns(read.columns, "error" if unknown == "error" else "zero")
     coded.row_groups_ahead = 2  # reading takes longer than predicting
     for block in coded.blocks(names, keep=keep):
-        yield expand(block.pieces[0], read), block
+        values = block.pieces[0]
+        inputs = compute_inputs(values, read, unknown)
+        yield ReadRows(block, values, inputs, Gaps.of(values, read), coded.strange)

@@ -56,10 +56,11 @@ class Dialect:
     @property
     def numeric_nulls(self) -> bool:
         """Whether a number, such as 999, stands for a missing value."""
-        return any(map(_is_number, self.nulls))
+        return any(map(is_number, self.nulls))
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Check whether a text that means a missing value is a number, such as 999."""
     try:
         return not math.isnan(float(text))
     except ValueError:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gradline.columns.categories import is_missing
-from gradline.columns.matrix import column_labels, from_tensor, refuse_sparse
+from gradline.columns.categories import is_missing, texts_of
+from gradline.columns.matrix import column_labels, from_tensor, refuse_masked, refuse_sparse
 from gradline.columns.python_numbers import as_float, digits, is_number
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
@@ -56,25 +57,63 @@ def _refuse_duplicates(names: Iterable[str]) -> None:
 
 
 def _series(column: Any, name: Any) -> pl.Series:
-    """Convert a column through NumPy, which pandas, pyarrow, lists and tensors all support."""
+    """Convert a column to Polars; integers, categories, times and booleans stay what they are."""
     if isinstance(column, pl.Series):
         return column
     refuse_sparse(column, "a column")
-    if str(getattr(column, "type", "")).startswith("dictionary"):
-        column = column.to_pylist()  # NumPy's view of pyarrow's dictionaries has no nulls
+    refuse_masked(column, f"the column {str(name)!r}")
+    if hasattr(column, "to_pylist"):  # pyarrow
+        return _of_arrow(column)
+    dtype = getattr(column, "dtype", None)
+    if hasattr(dtype, "categories"):
+        return _of_categories(column)
+    if (nullable := getattr(dtype, "numpy_dtype", None)) is not None and nullable.kind in "iufb":
+        # NumPy's view would be float64, in which neighbouring large integers become one.
+        known = pl.Series(values=column.to_numpy(nullable, na_value=nullable.type(0)))
+        present = pl.Series(values=~np.asarray(column.isna()))
+        return pl.select(pl.when(present).then(known)).to_series()
     column = from_tensor(column, f"the column {str(name)!r}")
     array = np.asarray(column)
-    if array.dtype.kind in "fiubM":
+    if array.dtype.kind == "M":
+        return _of_times(array)
+    if array.dtype.kind in "fiub":
         return pl.Series(values=array, strict=False)
     # NumPy turns the NaN in ["a", nan] into text, and Polars that in an array of objects.
     values = column if isinstance(column, list | tuple) else array.tolist()
-    return _series_of_objects([None if is_missing(v) else v for v in values])
+    return _of_objects([None if is_missing(v) else v for v in values])
 
 
-def _series_of_objects(values: list[Any]) -> pl.Series:
-    """Build a column from Python values; convert numbers that Polars would drop.
+def _of_arrow(column: Any) -> pl.Series:
+    """Convert a pyarrow column; the values of a dictionary are categories, also numbers."""
+    series = pl.Series(pl.from_arrow(column))
+    if str(column.type).startswith("dictionary") and series.dtype != pl.Categorical:
+        return pl.Series(values=texts_of(column, ""), dtype=pl.Categorical)
+    return series
 
-    Integers beyond 128 bits are kept exactly as text; decimals and fractions become float64.
+
+def _of_categories(column: Any) -> pl.Series:
+    """Convert a pandas categorical; its categories become text."""
+    array = getattr(column, "array", column)
+    levels = [*texts_of(array.categories.tolist(), ""), None]  # the code of a missing value is -1
+    known = pl.Enum([level for level in dict.fromkeys(levels) if level is not None])
+    return pl.Series(values=[levels[code] for code in array.codes.tolist()], dtype=known)
+
+
+def _of_times(array: NDArray[Any]) -> pl.Series:
+    """Convert a column of NumPy's times, whose unit Polars may lack."""
+    unit, _ = np.datetime_data(array.dtype)
+    if unit in ("Y", "M", "W"):
+        array = array.astype("datetime64[D]")
+    elif unit not in ("D", "ms", "us", "ns"):
+        array = array.astype(f"datetime64[{'ms' if unit in ('h', 'm', 's') else 'ns'}]")
+    return pl.Series(values=array)
+
+
+def _of_objects(values: list[Any]) -> pl.Series:
+    """Build a column from Python values; convert those that Polars would drop or change.
+
+    Integers beyond 128 bits are kept exactly as text; decimals and fractions become float64. Times
+    with an offset become text, since Polars would give them in UTC.
     """
     present = [value for value in values if value is not None]
     if any(isinstance(value, int) and abs(value) >= WIDEST for value in present):
@@ -82,7 +121,15 @@ def _series_of_objects(values: list[Any]) -> pl.Series:
         return pl.Series(values=texts, dtype=pl.String)
     if all(map(is_number, present)) and not all(isinstance(v, int | float) for v in present):
         return pl.Series(values=[None if v is None else _as_float(v) for v in values])
+    zones = {getattr(value, "tzinfo", None) for value in present}
+    if len(zones) > 1 or any(zone and not hasattr(zone, "key") for zone in zones):
+        texts = [None if v is None else _written(v) for v in values]
+        return pl.Series(values=texts, dtype=pl.String)
     return pl.Series(values=values, strict=False)
+
+
+def _written(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def _as_float(value: Any) -> float:

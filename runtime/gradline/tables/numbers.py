@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradline.columns.categories import WHOLE, texts_of
+from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
 from gradline.errors import InputError
-from gradline.tables.files import Dialect
+from gradline.tables.files import Dialect, is_number
 from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
 
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
+DECIMAL_COMMA = re.compile(r"[+-]?([0-9]{1,3}(\.[0-9]{3})+|[0-9]*),[0-9]+")
 
 
 def column_kind(dtype: Any) -> str:
@@ -53,8 +55,22 @@ def parse_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
     return text.cast(pl.Float64, strict=False)
 
 
+def needs_text(column: Column) -> bool:
+    """Check whether a column of a text file has to be read as text: it may not be plain numbers."""
+    return column.kind != "number" or bool(column.parse) or any(map(is_number, column.null))
+
+
+def is_plain(column: Column, values: pl.Series) -> bool:
+    """Check whether a column's values are read as plain numbers: in format 1, or by their type."""
+    return column.kind == "number" and (not column.null or values.dtype.is_numeric())
+
+
 def guesses(frame: pl.DataFrame, dialect: Dialect) -> dict[str, str]:
-    """Guess what columns of text hold, by name: "number", "date" or "text"."""
+    """Guess what columns of text hold, by name: "number", "date" or "text".
+
+    A column of nulls alone is left out.
+    """
+    frame = frame.select(column for column in frame if column.null_count() < len(frame))
     numbers: set[str] = set()
     if not dialect.decimal_comma:  # all at once: one by one takes a millisecond each
         parsed = frame.cast(pl.Float64, strict=False).get_columns()
@@ -118,10 +134,10 @@ class TextColumn:
     def _next_step(self, name: str, dialect: Dialect, role: str) -> str:
         if self.odd and all(map(THOUSANDS.fullmatch, self.odd)):
             return "remove the thousands marks, or give --decimal-comma if 1,005 is about one"
-        if any("," in value for value in self.odd) and not dialect.decimal_comma:
+        if any(map(DECIMAL_COMMA.fullmatch, self.odd)) and not dialect.decimal_comma:
             return "give --decimal-comma if 1,5 means one and a half"
         correct = "correct them, give texts that mean missing with --null TOKEN"
         if role != "feature":
             return f"{correct}, or choose another {role}"
         category = "" if self.numbers else f"take it for a category with --one-hot {name!r}, "
-        return f"{correct}, {category}or leave the column out with --exclude {name!r}"
+        return f"{correct}, {category}or leave the column out: --exclude {name!r}, or no --feature"

@@ -5,6 +5,7 @@ Folders named KEY=VALUE are Hive partitions: sales/year=2024/part.parquet has a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import takewhile
@@ -25,7 +26,7 @@ OPEN_AT_ONCE = 32  # files of an object store
 def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
     """Open a file, a glob or a folder as a table."""
     dialect = dialect or Dialect()
-    files = table_files(data)
+    files, notes = _without_empty(table_files(data))
 
     def open_part(path: TableFile) -> Part:
         frame, names, text = open_file(path, dialect)
@@ -37,7 +38,18 @@ def open_files(data: str | Path, dialect: Dialect | None = None) -> FrameTable:
         with ThreadPoolExecutor(OPEN_AT_ONCE) as pool:  # they mostly wait for answers
             parts = list(pool.map(open_part, files))
         return FrameTable(_with_partitions(parts, ObjectFile(str(data)).path), dialect)
-    return FrameTable(_with_partitions([*map(open_part, files)], Path(data)), dialect)
+    table = FrameTable(_with_partitions([*map(open_part, files)], Path(data)), dialect)
+    table.notes = notes
+    return table
+
+
+def _without_empty(files: Sequence[TableFile]) -> tuple[Sequence[TableFile], list[str]]:
+    """Leave out files of 0 bytes, unless all are; return a note on each, too."""
+    empty = {path for path in files if isinstance(path, Path) and not path.stat().st_size}
+    if not empty or len(empty) == len(files):
+        return files, []
+    notes = [f"{path.name} is empty (0 bytes) and was left out" for path in sorted(empty)]
+    return [path for path in files if path not in empty], notes
 
 
 def _with_partitions(parts: list[Part], data: PurePath) -> list[Part]:

@@ -6,7 +6,7 @@ before any row is dropped. A block is an aligned range of BLOCK_ROWS rows of one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -17,8 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.categories import PlaceOf, places_of
+from gradline.columns.inputs import UNKNOWN_PLACE
+from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
+from gradline.tables.agreement import SAMPLED_FILES, Agreement, kinds_of
 from gradline.tables.files import Dialect, TableFile
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import (
@@ -27,14 +30,14 @@ from gradline.tables.numbers import (
     clean,
     column_kind,
     first_large,
-    guesses,
+    is_plain,
+    needs_text,
     parse_numbers,
 )
 from gradline.tables.opening import open_file, readable
-from gradline.tables.parts import BLOCK_ROWS, Block, Part, frames, mixed_schemas
+from gradline.tables.parts import BLOCK_ROWS, Block, Part, frames
+from gradline.tables.values import series_values
 
-SAMPLED_FILES = 100  # for the expected number of rows
-HEAD_ROWS = 1_000  # for a first guess of a text file's column kinds
 _Read = tuple[NDArray[Any], "pl.DataFrame | None"]  # numbers, and kept columns
 
 
@@ -43,17 +46,21 @@ class FrameTable:
 
     #: For each category column, the function from its text to its number.
     place_of: Mapping[str, PlaceOf] = MappingProxyType({})
+    #: Columns read as a package describes them, see `with_columns`.
+    columns: Mapping[str, Column] = MappingProxyType({})
+    unknown = "error"  # what an unknown level of theirs becomes
+    notes: Sequence[str] = ()  # on files that are not read
     row_groups_ahead = 1  # of a Parquet file; 2 let two cores read, in up to twice the memory
     first_part = 0  # the first part's place in the whole table, if this is a shard of one
 
     def __init__(self, parts: list[Part], dialect: Dialect) -> None:
         self.parts = parts  # the files in sorted order, or one frame
         self.dialect = dialect
-        self.names = parts[0].names
-        self.kinds = self._kinds(parts[0])  # "number", "text", "date" or "other" by name
+        self.agreement = Agreement.of(parts, kinds_of(parts, dialect))
+        self.names = self.agreement.names  # of the columns that every part has
+        self.kinds = self.agreement.kinds  # "number", "text", "date" or "other" by name
+        self.strange: dict[str, str] = {}
         self._odd: set[TableFile] = set()  # text files that Polars cannot parse as numbers
-        for part in parts[1:]:
-            self._check_same(part)
 
     @property
     def paths(self) -> list[TableFile]:
@@ -76,6 +83,25 @@ class FrameTable:
         table.place_of = place_of
         return table
 
+    def with_columns(self, columns: Sequence[Column], unknown: str) -> Self:
+        """Copy the table with these columns read as `Plan.compute` takes them.
+
+        Numbers by their rule, times in seconds, categories as the places of their levels; `unknown`
+        is a value of `unknown_category`. `strange` collects an unknown level of each column.
+        """
+        table = copy(self)
+        table.columns = {column.name: column for column in columns}
+        table.unknown, table.strange = unknown, {}
+        return table
+
+    def all_notes(self) -> list[str]:
+        """List the notes, also on columns that not every file has."""
+        return [*self.notes, *self.agreement.notes()]
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise an InputError that names the file if one of them lacks a column in use."""
+        self.agreement.check_names(names)
+
     def blocks(
         self, columns: Sequence[str], rows: int | None = None, keep: Sequence[str] = ()
     ) -> Iterator[Block]:
@@ -83,6 +109,9 @@ class FrameTable:
 
         The columns `keep` are passed through unchanged, a text file's as text.
         """
+        self.agreement.check_names([*columns, *keep])
+        own_types = {name for name, column in self.columns.items() if column.null}  # of format 2
+        self.agreement.check_kinds(name for name in columns if name not in own_types)
         for number, part in enumerate(self.parts, self.first_part):
             start = part.start
             for values, kept in self._rows(part, columns, rows or BLOCK_ROWS, keep):
@@ -116,7 +145,9 @@ class FrameTable:
         """Let Polars parse a text file's numbers, in about two thirds of the time, if it can."""
         if not part.text or part.path in self._odd or self.dialect.decimal_comma:
             return None
-        numbers = set(columns) - {*self.place_of, *keep, *part.partitions}
+        as_text = filter(needs_text, self.columns.values())
+        as_text_names = {*self.place_of, *(column.name for column in as_text)}
+        numbers = set(columns) - as_text_names - {*keep, *part.partitions}
         if not numbers or (keep and self.dialect.numeric_nulls):
             return None
         dialect = replace(self.dialect, nulls=()) if keep else self.dialect
@@ -152,31 +183,57 @@ class FrameTable:
         for name in frame.columns:
             column = frame.get_column(name).alias("")  # an expression takes ^b$ for a pattern
             if name in self.place_of:
-                texts = category_texts(column, self.dialect if part.text else None)
-                if texts is None:
-                    raise self.not_numbers(name)
-                places = places_of(texts.to_list(), name, self.place_of[name], part.label, start)
-                columns.append(pl.Series(name, places))
-                continue
-            if part.text:
-                numbers = parse_numbers(column, self.dialect)
-                if numbers.null_count() > column.null_count():
-                    column = clean(column, self.dialect)
-                    numbers = parse_numbers(column, self.dialect)
-            elif column_kind(column.dtype) != "number":
-                raise self.not_numbers(name)
+                found = pl.Series(self._places(part, name, column, start))
+            elif name in self.columns and not is_plain(self.columns[name], column):
+                found = pl.Series(self._described(part, name, column, start))
             else:
-                numbers = column.cast(pl.Float64)
-            if numbers.null_count() > column.null_count():
-                raise self.not_numbers(name)
-            if error := first_large(part, name, column, numbers, start):
-                raise error
-            columns.append(numbers.alias(name))
+                found = self._plain(part, name, column, start)
+            columns.append(found.alias(name))
         return pl.DataFrame(columns).to_numpy(order="fortran")
+
+    def _plain(self, part: Part, name: str, column: pl.Series, start: int) -> pl.Series:
+        """Convert a column of numbers, or of their text."""
+        if part.text:
+            numbers = parse_numbers(column, self.dialect)
+            if numbers.null_count() > column.null_count():
+                column = clean(column, self.dialect)
+                numbers = parse_numbers(column, self.dialect)
+        elif column_kind(column.dtype) != "number":
+            raise self.not_numbers(name)
+        else:
+            numbers = column.cast(pl.Float64)
+        if numbers.null_count() > column.null_count():
+            raise self.not_numbers(name)
+        if error := first_large(part, name, column, numbers, start):
+            raise error
+        return numbers
+
+    def _places(self, part: Part, name: str, column: pl.Series, start: int) -> NDArray[np.float64]:
+        texts = category_texts(column, self.dialect if part.text else None)
+        if texts is None:
+            raise self.not_numbers(name)
+        return places_of(texts.to_list(), name, self.place_of[name], part.label, start)
+
+    def _described(
+        self, part: Part, name: str, column: pl.Series, start: int
+    ) -> NDArray[np.float64]:
+        """Read a column as the package describes it; note an unknown level."""
+        own, dialect = self.columns[name], self.dialect if part.text else None
+        values = series_values(
+            own, column, self.unknown, label=part.label, start=start, dialect=dialect
+        )
+        if own.kind == "category" and name not in self.strange:
+            unknown = values == UNKNOWN_PLACE
+            if unknown.any():
+                self.strange[name] = str(column[int(np.argmax(unknown))])
+        return values
 
     def _at_once(self, part: Part, frame: pl.DataFrame) -> NDArray[Any] | None:
         """Convert all columns together, which is fast; return None if one needs a closer look."""
         if any(name in self.place_of for name in frame.columns):
+            return None
+        own = [self.columns[name] for name in frame.columns if name in self.columns]
+        if any(not is_plain(column, frame[column.name]) for column in own):
             return None
         if all(dtype in (pl.Float32, pl.Float64) for dtype in frame.dtypes):
             return frame.to_numpy(order="fortran")
@@ -204,28 +261,6 @@ class FrameTable:
             return None
         total, sampled = (sum(p.state[0] for p in s if p.state) for s in (self.parts, sample))
         return round(sum(filter(None, rows)) * (total / sampled if sampled else 1))
-
-    def _kinds(self, part: Part) -> dict[str, str]:
-        with readable(part.path, part.separator):
-            schema = part.frame.collect_schema()
-            if not part.text:
-                return {name: column_kind(dtype) for name, dtype in schema.items()}
-            head = part.frame.head(HEAD_ROWS).collect()
-        return guesses(head, self.dialect)
-
-    def _check_same(self, part: Part) -> None:
-        """Check that a part has the columns of the first part."""
-        first = self.parts[0]
-        if odd := sorted(set(part.names) ^ set(self.names)):
-            having, lacking = (part, first) if odd[0] in part.names else (first, part)
-            found = f"{having.label} has the column {odd[0]!r}, {lacking.label} does not"
-            raise mixed_schemas(found, "give files with the same columns")
-        kinds = {} if part.text else self._kinds(part)
-        for name, kind in kinds.items():
-            if kind != self.kinds[name]:
-                found = f"the column {name!r} is {self.kinds[name]} in {first.label} and {kind} in "
-                hint = "give files whose columns have the same types"
-                raise mixed_schemas(found + part.label, hint)
 
     def survey(self, column: str) -> TextColumn:
         """Count the values and numbers of a text column, over all the parts."""

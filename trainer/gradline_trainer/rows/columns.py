@@ -65,7 +65,14 @@ def open_table(
         )
     else:
         source = table if isinstance(table, ArrayTable | FrameTable) else open_frame(table)
+    if isinstance(source, FrameTable):
+        weight = sample_weight if isinstance(sample_weight, str) else None
+        source.check_names(_named(targets, features, one_hot, weight))
     return source, _choose_columns(source, targets, features, exclude, sample_weight, one_hot)
+
+
+def _named(*names: Names) -> list[str]:
+    return [name for part in names for name in ([part] if isinstance(part, str) else part or ())]
 
 
 def _choose_columns(

@@ -1,0 +1,151 @@
+"""A model's rows: the table's columns by name, or the graph's own inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.calendar import FIRST, LAST
+from gradline.columns.kinds import Column
+from gradline.columns.levels import UNKNOWN
+from gradline.columns.matrix import column_labels, match_names, stack, to_matrix
+from gradline.columns.parsing import values_of
+from gradline.columns.plan import Plan
+from gradline.columns.terms import Factor, Term
+from gradline.errors import InputError
+
+UNKNOWN_PLACE = -1  # of a level that no training row had
+FLOAT64 = np.dtype(np.float64)
+AT_ONCE = 1 << 17  # inputs that stay in the cache until they are cast
+
+
+def checked_unknown(unknown: str | None, plan: Plan) -> str:
+    """Check the option unknown_category; None is "error" in format 1, else "missing"."""
+    if unknown is None:
+        return "error" if plan.format == 1 else "missing"
+    if unknown not in UNKNOWN:
+        what = f"unknown_category = {unknown!r}, expected one of {', '.join(UNKNOWN)}"
+        raise InputError(what, code="bad-option")
+    return unknown
+
+
+def plan_of_inputs(plan: Plan) -> Plan:
+    """Make the plan of rows that hold the graph's inputs: numbers, some with a fill value."""
+    fills: dict[Term, float | None] = {(Factor(c.name),): c.fill for c in plan.columns}
+    columns = zip(plan.features, plan.terms, strict=True)
+    return Plan.of_columns([Column(name, fill=fills.get(term)) for name, term in columns])
+
+
+def has_columns(names: Sequence[str], plan: Plan) -> bool:
+    """Check whether a table has the training table's columns rather than the graph's inputs."""
+    given = set(names)
+    columns = {column.name for column in plan.columns}
+    return columns == set(plan.features) or not given.issuperset(plan.features)
+
+
+def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] | None:
+    """Read the training table's columns from rows by name, shape (n, m).
+
+    A level that no training row had is UNKNOWN_PLACE, unless `unknown` is "error". Returns None for
+    rows without names, and for those with the names of the graph's inputs.
+    """
+    labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
+    if labels is None or not has_columns(list(map(str, labels)), plan):
+        return None
+    extra = "refuse" if isinstance(rows, Mapping) else "ignore"
+    match_names(list(map(str, labels)), [column.name for column in plan.columns], extra=extra)
+    by_text = {str(label): label for label in labels}
+    asked = "error" if unknown == "error" else "zero"
+    columns = {c.name: _values(c, rows[by_text[c.name]], asked) for c in plan.columns}
+    return stack(columns, FLOAT64)
+
+
+@dataclass(frozen=True)
+class WallClock:
+    """Times in whole seconds of the column's wall clock, shape (n,), as `pipeline.onnx` takes."""
+
+    seconds: NDArray[Any]
+
+
+def _values(column: Column, values: Any, unknown: str) -> Any:
+    if not isinstance(values, WallClock):
+        return values_of(column, values, unknown)
+    seconds = np.floor(values.seconds)
+    if ((seconds < FIRST) | (seconds > LAST)).any():
+        what = f"the column {column.name!r} holds a time outside the years 1 to 9999"
+        raise InputError(what, code="out-of-range", hint="give whole seconds since 1970-01-01")
+    return seconds
+
+
+def compute_inputs(
+    values: NDArray[Any], plan: Plan, unknown: str, dtype: np.dtype[Any] | None = None
+) -> NDArray[Any]:
+    """Compute the graph's inputs, shape (n, d), of values that may have UNKNOWN_PLACE.
+
+    They are cast to `dtype`; without one they stay float64, or a plain plan's values as they are.
+
+    Raises:
+        InputError: For an input outside the range of `dtype`.
+    """
+    if plan.is_plain:
+        inputs = plan.compute(values)
+        return inputs if dtype is None else to_matrix(inputs, plan.features, dtype)
+    dtype = dtype or FLOAT64
+    found = np.empty((len(values), len(plan.terms)), dtype)
+    size = max(1, AT_ONCE // len(plan.terms))
+    for start in range(0, len(values), size):
+        block = values[start : start + size]
+        if unknown == "missing":
+            block = np.where(unknown_levels(block, plan), np.nan, block)
+        inputs = plan.compute(block)
+        try:
+            with np.errstate(all="ignore", over="raise"):
+                found[start : start + size] = inputs
+        except FloatingPointError:
+            found = found.astype(FLOAT64)
+            found[start : start + size] = inputs
+            to_matrix(found[: start + size], plan.features, dtype)  # raises
+    return found
+
+
+def unknown_levels(values: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
+    """Find the levels that no training row had, shape (n, m)."""
+    categories = np.array([column.kind == "category" for column in plan.columns])
+    found: NDArray[np.bool_] = (values == UNKNOWN_PLACE) & categories
+    return found
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Values that rows lack, although they may have an answer.
+
+    Attributes:
+        columns: The names of m columns.
+        filled: Whether a missing value was replaced by the column's fill value, shape (n, m).
+        unknown: Whether a category has a level that no training row had, shape (n, m).
+    """
+
+    columns: list[str]
+    filled: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: NDArray[Any], plan: Plan) -> Gaps:
+        """Find the gaps in rows of a plan's columns, shape (n, m)."""
+        fills = np.array([column.fill is not None for column in plan.columns])
+        filled = np.isnan(values) & fills
+        return cls([c.name for c in plan.columns], filled, unknown_levels(values, plan))
+
+    @property
+    def rows(self) -> NDArray[np.bool_]:
+        """Whether a row has a gap, shape (n,)."""
+        found: NDArray[np.bool_] = np.any(self.filled | self.unknown, axis=1)
+        return found
+
+    def at(self, places: NDArray[np.intp]) -> Gaps:
+        """Take some of the rows."""
+        return Gaps(self.columns, self.filled[places], self.unknown[places])

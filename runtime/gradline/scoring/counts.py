@@ -1,0 +1,90 @@
+"""Counts of the rows that were predicted, and of those that need a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.inputs import Gaps
+from gradline.formatting import count
+
+
+@dataclass
+class Unknown:
+    """Rows with levels of a column that no training row had."""
+
+    rows: int
+    example: str  # one of the levels
+
+
+@dataclass
+class Counts:
+    """What a prediction has counted so far. A row without an answer counts once."""
+
+    rows: int = 0
+    missing: int = 0  # rows with a missing value and without a prediction
+    undefined: int = 0  # other rows outside a function's domain, without a prediction
+    infinite: int = 0  # other rows with a prediction that is not finite
+    outside: int = 0  # rows outside the training ranges, if that was checked
+    filled: int = 0  # rows with a missing value that was filled
+    unknown: dict[str, Unknown] = field(default_factory=dict)  # by column
+
+    def add(self, later: Counts) -> None:
+        """Add the counts of further rows."""
+        for name, value in vars(later).items():
+            if isinstance(value, int):
+                setattr(self, name, getattr(self, name) + value)
+        for name, unknown in later.unknown.items():
+            self.note_unknown(name, unknown.rows, unknown.example)
+
+    def note_unknown(self, name: str, rows: int, example: str) -> None:
+        """Count rows with an unknown level of a column."""
+        self.unknown.setdefault(name, Unknown(0, example)).rows += rows
+
+    def note(
+        self,
+        values: NDArray[Any],
+        inputs: NDArray[Any],
+        answers: NDArray[Any],
+        gaps: Gaps,
+        examples: dict[str, str],
+    ) -> None:
+        """Count a block's rows: the columns' values (n, m), the inputs (n, d), the answers."""
+        self.rows += len(answers)
+        self.filled += int(gaps.filled.any(axis=1).sum())
+        for j in np.flatnonzero(gaps.unknown.any(axis=0)):
+            name = gaps.columns[j]
+            self.note_unknown(name, int(gaps.unknown[:, j].sum()), examples[name])
+        odd = ~np.isfinite(answers).all(axis=1)
+        if not odd.any():
+            return
+        values, no_answer = values[odd], np.isnan(inputs[odd]).any(axis=1)
+        missing = no_answer & (np.isnan(values) & ~gaps.filled[odd]).any(axis=1)
+        unknown = no_answer & ~missing & gaps.unknown[odd].any(axis=1)
+        undefined = no_answer & ~missing & ~unknown & ~np.isinf(values).any(axis=1)
+        self.missing += int(missing.sum())
+        self.undefined += int(undefined.sum())
+        self.infinite += int((~missing & ~unknown & ~undefined).sum())
+
+    def warnings(self, unknown_category: str) -> Iterator[str]:
+        """Say what needs a word, a sentence for each kind."""
+        for name, unknown in self.unknown.items():
+            effect = "no prediction" if unknown_category == "missing" else "its indicators are 0"
+            rows_told = count(unknown.rows, "row")
+            yield (
+                f"{rows_told} with a category of {name!r} that no training row had, such as "
+                f"{unknown.example!r}: {effect}"
+            )
+        for rows, what in (
+            (self.filled, "with missing values that were filled with training means"),
+            (self.missing, "with missing values got no prediction"),
+            (self.undefined, "with a number outside a function's domain got no prediction"),
+            (self.infinite, "with infinite or huge values got infinite or no predictions"),
+            (self.outside, "outside the ranges that the model was trained on, alone or together"),
+        ):
+            if rows:
+                yield f"{count(rows, 'row')} {what}"
