@@ -32,7 +32,10 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
         properties["columns"] = {
             name: columns[name] for name in (*model.features, *model.targets) if name in columns
         }
-    if encoding := dump_columns(model.columns):
+    if model.plan.format == 2:
+        plan = model.plan.dump()
+        properties |= {"encoding": plan["columns"], "terms": plan["terms"]}
+    elif encoding := dump_columns(model.columns):
         properties["encoding"] = encoding
     if leverage := model.manifest.get("leverage"):
         properties["leverage"] = leverage

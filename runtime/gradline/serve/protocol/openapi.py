@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gradline.columns.kinds import Column
 from gradline.serve.protocol import messages
 from gradline.serve.protocol.bodies import WINDOW_BITS
 from gradline.serve.protocol.served_model import INPUT, ServedModel
@@ -130,12 +131,15 @@ def _example_inputs(served: ServedModel) -> list[dict[str, Any]]:
     if not served.model.columns:
         width = len(served.model.features)
         return [_tensor(INPUT, [1, width], served.datatype, [0.0] * width)]
-    return [
-        _tensor(column.name, [1], "BYTES", [column.levels[0]])
-        if column.levels
-        else _tensor(column.name, [1], served.datatype, [0.0])
-        for column in served.model.columns
-    ]
+    return [_example_tensor(column, served.datatype) for column in served.model.columns]
+
+
+def _example_tensor(column: Column, datatype: str) -> dict[str, Any]:
+    if column.kind == "category":
+        return _tensor(column.name, [1], "BYTES", [column.levels[0]])
+    if column.kind == "time":
+        return _tensor(column.name, [1], "INT64", [0])
+    return _tensor(column.name, [1], datatype, [0.0])
 
 
 def _tensor(name: str, shape: list[int], datatype: str, data: list[Any]) -> dict[str, Any]:

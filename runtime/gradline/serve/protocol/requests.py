@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.inputs import WallClock
 from gradline.serve.protocol.errors import RequestError, excerpt
 from gradline.serve.protocol.messages import (
     InferenceRequest,
@@ -137,13 +138,13 @@ def _rows(
         return _narrow(served, arrays[INPUT] if order is None else arrays[INPUT][:, order])
     for given in (request.parameters.feature_names, *(t.parameters.feature_names for t in tensors)):
         feature_order(given, names)
-    return {name: _column(array) for name, array in arrays.items()}
+    return {name: _column(array, name in served.times) for name, array in arrays.items()}
 
 
 def _check_fits_model(served: ServedModel, tensor: InputTensor, as_matrix: bool) -> None:
     """Check a tensor's type and shape before its values are decoded."""
     shape, width = tensor.shape, len(served.model.features)
-    if tensor.datatype == "BYTES" and (as_matrix or tensor.name not in served.categories):
+    if tensor.datatype == "BYTES" and (as_matrix or tensor.name not in served.texts):
         raise bad_input(tensor, "BYTES; expected numbers")
     if as_matrix and (len(shape) != 2 or shape[1] != width):
         raise bad_input(tensor, f"the shape {excerpt(shape)}; expected [rows, {width}]")
@@ -178,6 +179,9 @@ def _narrow(served: ServedModel, rows: NDArray[Any]) -> NDArray[Any]:
     return narrow
 
 
-def _column(values: NDArray[Any]) -> Any:
+def _column(values: NDArray[Any], is_time: bool) -> Any:
+    """Prepare a column's values for the model: text, numbers, or a time's seconds."""
     flat = values.reshape(-1)
-    return flat.tolist() if flat.dtype == object else flat
+    if flat.dtype == object:
+        return flat.tolist()
+    return WallClock(flat.astype(np.float64)) if is_time else flat

@@ -22,4 +22,9 @@ class ServedModel:
         name, version = (msgspec.json.encode(text) for text in (model.name, self.version))
         self.start = b'{"model_name":' + name + b',"model_version":' + version
         self.columns = [column.name for column in model.columns] or model.features
-        self.categories = {column.name for column in model.columns if column.kind == "category"}
+        # In format 2, numbers and times can be text, too.
+        texts = model.columns
+        if model.plan.format == 1:
+            texts = [column for column in model.columns if column.kind == "category"]
+        self.texts = {column.name for column in texts}
+        self.times = {column.name for column in model.columns if column.kind == "time"}
