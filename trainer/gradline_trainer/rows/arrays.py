@@ -10,9 +10,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import PlaceOf, places_of, texts_of
-from gradline.columns.matrix import column_labels, describe, from_tensor, is_sparse, refuse_sparse
-from gradline.columns.python_numbers import as_float, brief, is_large_integer, is_number
+from gradline.columns.categories import PlaceOf, is_missing, places_of, texts_of
+from gradline.columns.matrix import (
+    column_labels,
+    describe,
+    from_tensor,
+    is_sparse,
+    refuse_masked,
+    refuse_sparse,
+)
+from gradline.columns.python_numbers import (
+    LARGEST_INTEGER,
+    as_float,
+    brief,
+    is_large_integer,
+    is_number,
+)
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
 from gradline_trainer.rows.dealing import GROUP_ROWS
@@ -136,10 +149,7 @@ def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
 
 def matrix_of(values: Any, what: str) -> Any:
     """Convert an array-like to a matrix, (n,) to (n, 1); a sparse X to CSR format."""
-    if isinstance(values, np.ma.MaskedArray):
-        raise InputError(
-            f"{what} is a masked array", code="masked-array", hint="use missing values: filled(nan)"
-        )
+    refuse_masked(values, what)
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         matrix = np.asarray(values)  # not a subclass, such as np.matrix
     elif is_sparse(values) and what == "X":
@@ -176,7 +186,7 @@ def _place(matrix: Any, i: int) -> tuple[int, int]:
 def _array_of(values: Any, what: str) -> NDArray[Any]:
     """Convert an array-like, a tensor or an array of Python objects."""
     try:
-        array = np.asarray(from_tensor(values, what))
+        array = np.asarray(_exactly(from_tensor(values, what)))
         return _plain(array, what) if array.dtype.kind == "O" else array
     except InputError:
         raise
@@ -186,13 +196,35 @@ def _array_of(values: Any, what: str) -> NDArray[Any]:
         ) from error
 
 
+def _exactly(values: Any) -> Any:
+    """Convert what NumPy would make floats of, beside a missing value; keep anything else."""
+    if hasattr(type(values), "isna"):  # pandas: a frame, a column or an array
+        kinds: Any = values.dtypes if hasattr(values, "dtypes") else values.dtype
+        each = kinds.tolist() if hasattr(kinds, "tolist") else [kinds]
+        nullable = any(getattr(kind, "numpy_dtype", None) is not None for kind in each)
+        return values.astype(object) if nullable else values
+    labels = None if isinstance(values, np.ndarray) else column_labels(values)
+    if not labels:
+        return values
+    array = np.asarray(values)
+    if array.dtype.kind != "f" or not (np.abs(array) >= LARGEST_INTEGER).any():
+        return array
+    as_list = "to_pylist" if hasattr(values, "to_pylist") else "to_list"
+    columns = [getattr(values[name], as_list)() for name in labels]
+    return np.array(columns, object).T
+
+
 def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
-    """Convert an array of Python objects to numbers if all of them are numbers."""
+    """Convert an array of Python objects to numbers if all of them are; a missing one is NaN."""
     plain = np.array(array.tolist())
-    if plain.dtype.kind != "O" or not all(map(is_number, plain.flat)):
+    if plain.dtype.kind != "O":
         return plain
-    numbers = np.empty(plain.shape)
+    if not all(is_number(value) or is_missing(value) for value in plain.flat):
+        return plain
+    numbers = np.full(plain.shape, np.nan)
     for place, value in np.ndenumerate(plain):
+        if is_missing(value):
+            continue
         _check_integer(value, place, what)
         try:
             numbers[place] = as_float(value)
