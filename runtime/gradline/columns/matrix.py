@@ -10,6 +10,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,8 @@ def refuse_masked(values: object, what: str) -> None:
     kinds = {type(values)}
     if isinstance(values, list | tuple):
         kinds |= set(map(type, values))
+        rows = (row for row in values if isinstance(row, list | tuple))
+        kinds |= set(map(type, chain.from_iterable(rows)))
     elif isinstance(values, np.ndarray) and values.dtype.kind == "O":
         kinds |= set(map(type, values.flat))
     if any(issubclass(kind, masked.MaskedArray) for kind in kinds):

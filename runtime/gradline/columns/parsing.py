@@ -24,7 +24,7 @@ from gradline.columns.python_numbers import (
     is_number,
     large_integer,
 )
-from gradline.columns.texts import clean, read_level, read_number
+from gradline.columns.texts import clean, read_level, read_number, with_points
 from gradline.columns.times import (
     date_seconds,
     in_zone,
@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+Reader = Callable[[Any], float | None]
 
 
 def values_of(
@@ -84,11 +85,13 @@ def read_carried(
     label: str,
     start: int,
     nulls: Collection[str] = (),
+    decimal_comma: bool = False,
     is_text: bool = False,
 ) -> Array:
-    """Read a column's values, out of their carrier; `nulls` are further texts for missing values.
+    """Read a column's values, out of their carrier.
 
-    Of a text file (`is_text`), format 1 reads numbers too.
+    `nulls` are further texts for missing values. Format 1 reads numbers of text only from a text
+    file (`is_text`).
     """
     if isinstance(carried, Times):
         if column.kind == "time":
@@ -98,13 +101,15 @@ def read_carried(
         if column.kind == "number" and (carried.dtype.kind != "b" or not column.null):
             return _numbers(column, carried, label, start)
         carried = distinct_of(carried)
-    read = _reader(column, unknown, {"", *column.null, *nulls}, is_text or bool(column.null))
+    tokens = frozenset({"", *column.null, *nulls})
+    if column.kind == "category":
+        read = _category_reader(column, unknown, tokens)
+    else:
+        read = _reader(column, tokens, decimal_comma, is_text or bool(column.null))
     return _spread(column, carried, read, label, start)
 
 
-def _spread(
-    column: Column, found: Distinct, read: Callable[[Any], float | None], label: str, start: int
-) -> Array:
+def _spread(column: Column, found: Distinct, read: Reader, label: str, start: int) -> Array:
     """Read each value once, and spread the results over the rows."""
     missing = float(column.missing_place) if column.missing else np.nan
     results = np.empty(len(found.values) + 1)
@@ -138,46 +143,53 @@ def _numbers(column: Column, numbers: NDArray[Any], label: str, start: int) -> A
     return numbers.astype(np.float64)
 
 
-def _reader(
-    column: Column, unknown: str, nulls: Collection[str], is_text: bool
-) -> Callable[[Any], float | None]:
-    """Build the function that reads one value of a column; None is a missing value."""
+def _plain(value: Any, tokens: Collection[str], composed: bool) -> Any:
+    """Strip text, and make it NFC in format 2 (`composed`); make a missing value None."""
+    if isinstance(value, str):
+        text = clean(value) if composed else value.strip()
+        return None if text in tokens else text
+    if is_missing(value):
+        return None
+    if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
+        return value.item()
+    return value
 
-    def plain(value: Any) -> Any:
-        """Strip text, and make a missing value None."""
-        if isinstance(value, str):
-            text = clean(value) if column.null else value.strip()
-            return None if text in nulls else text
-        if is_missing(value):
-            return None
-        known = isinstance(value, np.generic) and not isinstance(
-            value, np.datetime64 | np.timedelta64
-        )
-        return value.item() if known else value
 
-    if column.kind == "category":
-        finder = place_finder(column, unknown)
-        level = level_of if column.null else level_of_format_1
-
-        def category(value: Any) -> float | None:
-            known = plain(value)
-            if known is None:
-                return None
-            text = level(known, column.is_boolean)
-            try:
-                return finder(text)
-            except KeyError:
-                raise Unreadable(text, "unknown-category") from None
-
-        return category
-
-    single = _number if column.kind == "number" else _time
+def _category_reader(column: Column, unknown: str, tokens: Collection[str]) -> Reader:
+    """Build the function that reads one value of a category; None is a missing value."""
+    place_of = place_finder(column, unknown)
+    level = level_of if column.null else level_of_format_1
 
     def read(value: Any) -> float | None:
-        known = plain(value)
-        if isinstance(known, str) and not is_text:
-            raise Unreadable("a number", "not-numeric", "convert the column to numbers first")
-        return None if known is None else single(column, known)
+        known = _plain(value, tokens, bool(column.null))
+        if known is None:
+            return None
+        text = level(known, column.is_boolean)
+        try:
+            return place_of(text)
+        except KeyError:
+            raise Unreadable(text, "unknown-category") from None
+
+    return read
+
+
+def _reader(
+    column: Column, tokens: Collection[str], decimal_comma: bool, takes_text: bool
+) -> Reader:
+    """Build the function that reads one number or time; None is a missing value."""
+
+    def read(value: Any) -> float | None:
+        known = _plain(value, tokens, bool(column.null))
+        if known is None:
+            return None
+        if column.kind == "time":
+            return _time(column, known)
+        if isinstance(known, str):
+            if not takes_text:
+                hint = "convert the column to numbers first"
+                raise Unreadable("a number", "not-numeric", hint)
+            known = with_points(known) if decimal_comma else known
+        return _number(column, known)
 
     return read
 

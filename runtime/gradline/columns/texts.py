@@ -20,15 +20,16 @@ _SIGN = f"[+{MINUS}-]"
 _DIGITS = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 _EXPONENT = f"(?:[eE]{_SIGN}?[0-9]+)?"
 PLAIN = re.compile(f"{_SIGN}?{_DIGITS}{_EXPONENT}")
-_CURRENCY = "$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼﹩＄￠￡￥￦"
+#: The letters for currencies, as in a class of a regular expression.
+CURRENCY = "$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼﹩＄￠￡￥￦"
 _BLANK = "[ \u00a0]?"
 #: A number with a currency sign, a percent sign, brackets or thousands marks.
 MARKED = re.compile(
-    rf"(?P<open>\()?{_BLANK}(?P<sign>{_SIGN})?{_BLANK}(?P<before>[{_CURRENCY}])?{_BLANK}"
+    rf"(?P<open>\()?{_BLANK}(?P<sign>{_SIGN})?{_BLANK}(?P<before>[{CURRENCY}])?{_BLANK}"
     rf"(?P<inner>{_SIGN})?"
     rf"(?P<digits>[1-9][0-9]{{0,2}}(?P<mark>[, '\u00a0])[0-9]{{3}}(?:(?P=mark)[0-9]{{3}})*"
     rf"(?:\.[0-9]*)?|{_DIGITS}{_EXPONENT})"
-    rf"{_BLANK}(?P<percent>%)?{_BLANK}(?P<after>[{_CURRENCY}])?{_BLANK}(?P<close>\))?"
+    rf"{_BLANK}(?P<percent>%)?{_BLANK}(?P<after>[{CURRENCY}])?{_BLANK}(?P<close>\))?"
 )
 
 

@@ -47,6 +47,7 @@ DIRECTIVES = {
 }
 
 
+@lru_cache(maxsize=1 << 16)  # a year's days are read in every block of a table
 def read_time(text: str, format: str | None = None) -> tuple[int, str | None] | None:
     """Read a time, cleaned, as whole seconds of the wall clock and its offset; None if it is none.
 
@@ -167,11 +168,11 @@ def _offset_at(instant: int, zone: str) -> int:
     """Look up the seconds by which a zone's clocks are ahead of UTC."""
     if zone == "UTC" or OFFSET.fullmatch(zone):
         return 60 * _minutes(zone)
+    from zoneinfo import ZoneInfo  # imports much, and few tables have zones with a name
+
     # Two days within the first and last that `datetime` can hold in any zone.
     inside = min(max(instant, FIRST + 2 * DAY), LAST - 2 * DAY)
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=inside)
-    from zoneinfo import ZoneInfo  # slow to import, and few columns have a zone
-
     offset = moment.astimezone(ZoneInfo(zone)).utcoffset()
     return int(offset.total_seconds()) if offset else 0
 

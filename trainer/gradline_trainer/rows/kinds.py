@@ -215,7 +215,7 @@ class TextSurvey(Counted):
             return Found(column, {}, missing, 0, reason="no value")
         reference = min(counts, key=lambda level: (-counts[level], level))
         column = Column(name, "category", tuple(counts), reference, missing=missing > 0, null=nulls)
-        if reason is None and len(counts) == present > 1:
+        if reason is None and self.is_text and len(counts) == present > 1:
             reason = "text that is all different"
         if reason is None and len(counts) + column.missing > self.most:
             reason = too_many

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from gradline.columns.kinds import NUMBER_NULLS
 from gradline.columns.levels import level_of
-from gradline.columns.texts import clean, marks_of, with_points
-from gradline.columns.times import check_format, read_time
+from gradline.columns.texts import CURRENCY, PLAIN, clean, marks_of, with_points
+from gradline.columns.times import check_format, offset_name, read_time
 from gradline.tables.lazy_polars import pl
+from gradline.tables.values import ISO_OFFSET, iso_days
 
 MOST = 1000  # levels of a category, by default
 KEPT = 20_000  # different texts of each sort that are counted one by one, at least
-LEADING_ZERO = r"^[+\-\u2212]?0[0-9]"
+_SIGNS = r"[(+\-\u2212 \u00a0]*"
+LEADING_ZERO = f"^{_SIGNS}[{CURRENCY}]?{_SIGNS}0[0-9]"
 _ZERO = re.compile(LEADING_ZERO)
 #: Days before months or months before days, with an hour or without.
 DAYS = re.compile(r"[0-9]{1,2}([/.-])[0-9]{1,2}\1[0-9]{4}(?: [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?")
+#: Letters that neither a plain number nor a time of ISO 8601 has.
+WORDS = "[A-DF-SU-Ya-df-z]"
 Marks = tuple[tuple[str, Any], ...]  # of a number, as the rule to parse it
 
 
@@ -72,6 +77,7 @@ class Counted:
         self.separator, self.decimal_comma, self.time_format = separator, decimal_comma, time_format
         self.most = most
         self.is_typed = False  # a category by its type
+        self.is_text = True  # its levels are text
         self.tokens: Counter[str] = Counter()  # missing values, and what may be one
         kept = max(KEPT, 4 * most)
         self.plain, self.marked, self.other = Texts(kept), Texts(kept), Texts(kept)
@@ -86,6 +92,8 @@ class Counted:
         series = values if isinstance(values, pl.Series) else pl.Series(values=values)
         self.tokens[""] += series.null_count()
         series = series.drop_nulls()
+        if series.is_empty():  # its type may be Null
+            return
         if series.dtype in (pl.Categorical, pl.Enum):
             self.is_typed = True
             series = series.cast(pl.String)
@@ -93,13 +101,27 @@ class Counted:
         if series.dtype != pl.String:
             self._add_typed(distinct)
             return
-        texts, counts = distinct["text"], distinct["count"]
-        plain = self._is_plain(texts)
-        self.zeros += int(counts.filter(plain & texts.str.contains(LEADING_ZERO)).sum())
-        self._count(self.plain, texts.filter(plain), counts.filter(plain))
-        rest = distinct.filter(~plain)
-        for text, count in zip(rest["text"].to_list(), rest["count"].to_list(), strict=True):
+        distinct = self._take(distinct, self._is_plain(distinct["text"]), self._add_plain)
+        if not self._has_odd_tokens:
+            distinct = self._take(distinct, self._is_word(distinct["text"]), self._add_words)
+            distinct = self._take(distinct, iso_days(distinct["text"]).is_not_null(), self._add_iso)
+            distinct = self._add_marked(distinct)
+        for text, count in distinct.rows():
             self._add_text(clean(text), count)
+
+    def _take(
+        self, distinct: pl.DataFrame, chosen: pl.Series, add: Callable[[pl.DataFrame], None]
+    ) -> pl.DataFrame:
+        """Count some of the texts together; return the others."""
+        if not chosen.any():
+            return distinct
+        add(distinct.filter(chosen))
+        return distinct.filter(~chosen)
+
+    @property
+    def _has_odd_tokens(self) -> bool:
+        """Whether a number or a time stands for a missing value, or times have another format."""
+        return self.time_format is not None or any(map(re.compile("[0-9]").search, self.nulls))
 
     def _is_plain(self, texts: pl.Series) -> pl.Series:
         """Find the plain numbers that Polars can read, which takes a tenth of the time."""
@@ -108,40 +130,100 @@ class Counted:
         numbers = texts.cast(pl.Float64, strict=False)
         return numbers.is_finite().fill_null(False) & ~texts.is_in(list(self.nulls))
 
-    def _count(self, group: Texts, texts: pl.Series, counts: pl.Series) -> None:
-        each = {} if group.counts is None else dict(zip(texts, counts, strict=True))
-        group.add(each, int(counts.sum()))
+    def _is_word(self, texts: pl.Series) -> pl.Series:
+        """Find texts without digits, or with letters that no number and no time has."""
+        words = texts.str.contains(WORDS) | ~texts.str.contains("[0-9]")
+        return words & ~texts.str.strip_chars().is_in(["", *NUMBER_NULLS, *self.nulls])
+
+    def _add_plain(self, distinct: pl.DataFrame) -> None:
+        zeros = distinct["text"].str.contains(LEADING_ZERO)
+        self.zeros += int(distinct["count"].filter(zeros).sum())
+        self._add_to(self.plain, distinct)
+
+    def _add_words(self, distinct: pl.DataFrame) -> None:
+        """Count texts that are neither numbers nor times."""
+        zeros = distinct["text"].str.contains(LEADING_ZERO)
+        self.zeros += int(distinct["count"].filter(zeros).sum())
+        self._add_to(self.other, distinct)
+
+    def _add_iso(self, distinct: pl.DataFrame) -> None:
+        """Count times in the usual form of ISO 8601, by their offset."""
+        zones = distinct["text"].str.extract(ISO_OFFSET, 1).alias("zone")
+        zeros = distinct["text"].str.starts_with("0")
+        self.zeros += int(distinct["count"].filter(zeros).sum())
+        for zone, count in distinct.group_by(zones).agg(pl.col("count").sum()).rows():
+            self.times[zone and offset_name(zone)] += count
+        self._add_to(self.other, distinct)
+
+    def _add_marked(self, distinct: pl.DataFrame) -> pl.DataFrame:
+        """Count numbers with marks, by what they look like; return the other texts.
+
+        Which rule reads a number depends on its digits only in whether the first is 0.
+        """
+        texts = distinct["text"]
+        shapes = texts.str.replace_all("[0-9]", "9")
+        zero = texts.str.contains("^[^0-9]*0")
+        shapes = shapes.zip_with(~zero, shapes.str.replace("9", "0", literal=True))
+        known = [s for s in shapes.unique().to_list() if self._marks(clean(s)) is not None]
+        numbers = shapes.is_in(known)
+        for (shape,), like in distinct.filter(numbers).group_by(shapes.filter(numbers)):
+            text = clean(str(shape))
+            self._add_number(text, int(like["count"].sum()))
+            self._add_to(self.marked if self._marks(text) else self.plain, like)
+        return distinct.filter(~numbers)
+
+    def _add_to(self, group: Texts, distinct: pl.DataFrame) -> None:
+        texts = () if group.counts is None else map(clean, distinct["text"].to_list())
+        counts: Counter[str] = Counter()
+        for text, count in zip(texts, distinct["count"].to_list(), strict=False):
+            counts[text] += count
+        group.add(counts, int(distinct["count"].sum()))
 
     def _add_typed(self, distinct: pl.DataFrame) -> None:
         """Count the levels of a column that is a category by its type or by request."""
         self.is_typed = True
+        self.is_text = False
         for value, count in distinct.rows():
             if value != value:  # NaN
                 self.tokens[""] += count
             else:
                 self.other.add({level_of(value): count}, count)
 
+    def _marks(self, text: str) -> dict[str, Any] | None:
+        return marks_of(with_points(text) if self.decimal_comma else text)
+
+    def _add_number(self, text: str, count: int) -> None:
+        """Count the rows of a number by its marks; `text` may have other digits."""
+        marks = self._marks(text)
+        self.zeros += count * bool(_ZERO.match(text))
+        if marks:
+            self.rules[tuple(sorted(marks.items()))] += count
+        self._add_comma(text, count)
+
+    def _add_comma(self, text: str, count: int) -> None:
+        if self.separator and not self.decimal_comma and "," in text:
+            self.commas += count * bool(PLAIN.fullmatch(with_points(text)))
+
     def _add_text(self, text: str, count: int) -> None:
         if not text or text in NUMBER_NULLS or text in self.nulls:
             self.tokens[text] += count
             return
+        if (marks := self._marks(text)) is not None:
+            self._add_number(text, count)
+            (self.marked if marks else self.plain).add({text: count}, count)
+            return
         self.zeros += count * bool(_ZERO.match(text))
-        marks = marks_of(with_points(text) if self.decimal_comma else text)
-        if self.separator and not self.decimal_comma and marks_of(with_points(text)) == {}:
-            self.commas += count
-        if marks is not None:
-            self.rules[tuple(sorted(marks.items()))] += count
-        elif time := read_time(text, self.time_format):
+        self._add_comma(text, count)
+        if time := read_time(text, self.time_format):
             self.times[time[1]] += count
-        else:
-            for form in _day_formats(text):
-                self.formats[form] += count * (read_time(text, form) is not None)
-        group = self.plain if marks == {} else self.other if marks is None else self.marked
-        group.add({text: count}, count)
+        for form in _day_formats(text):
+            self.formats[form] += count
+        self.other.add({text: count}, count)
 
     def merge(self, other: Counted) -> None:
         """Add the counts of other training rows."""
         self.is_typed |= other.is_typed
+        self.is_text &= other.is_text
         self.zeros += other.zeros
         self.commas += other.commas
         for mine, further in zip(self._counters, other._counters, strict=True):
@@ -158,11 +240,12 @@ class Counted:
         return self.plain, self.marked, self.other
 
 
-def _day_formats(text: str) -> Iterator[str]:
-    """List the formats, days first and months first, that may read a text."""
+@lru_cache(maxsize=1 << 16)
+def _day_formats(text: str) -> tuple[str, ...]:
+    """List the formats, days first and months first, that read a text."""
     match = DAYS.fullmatch(text)
     if match is None:
-        return
+        return ()
     hours = " %H:%M" * (" " in text) + ":%S" * (match[2] is not None)
-    for first, second in ("dm", "md"):
-        yield f"%{first}{match[1]}%{second}{match[1]}%Y{hours}"
+    forms = [f"%{a}{match[1]}%{b}{match[1]}%Y{hours}" for a, b in ("dm", "md")]
+    return tuple(form for form in forms if read_time(text, form) is not None)
