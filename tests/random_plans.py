@@ -16,8 +16,11 @@ from gradline.columns.targets import TargetFunction, dump_functions
 from gradline.columns.terms import Factor, Term
 from gradline.package.graph import Graph, parse_graph
 from gradline.package.raw_rows import RawRows
+from gradline.package.rounding_bound import pipeline_bound
 from gradline_export.freeze.formats import to_onnx
+from gradline_export.freeze.raw_golden import exact_answers, terms_of
 
+LOGGED = TargetFunction("log1p", 1.25, "rows")
 NAMES = [
     "y",
     "x",
@@ -148,3 +151,25 @@ def random_graph(
     bias = generator.normal(size=k).astype(dtype)
     data = to_onnx(found.astype(dtype), bias, "random", plan.features, names, described, 2)
     return parse_graph(data)
+
+
+def graph_of(seed: int, columns: int = 5, terms: int = 4, dtype: str = "float64") -> Graph:
+    generator = np.random.default_rng(seed)
+    functions = [[None], [None, LOGGED], [LOGGED]][generator.integers(3)]
+    return random_graph(generator, random_plan(generator, columns, terms), dtype, functions)
+
+
+def check(answers: NDArray[Any], columns: dict[str, list[Any]], graph: Graph) -> None:
+    """Check answers against the exact value of Plan.compute's terms."""
+    x = terms_of(rows_of(columns, 1).values(graph.plan), graph)
+    bound = pipeline_bound(x, graph.plan, graph.weights, graph.bias, graph.functions)
+    finite = np.isfinite(x).all(axis=1)
+    exact = np.full(bound.shape, np.nan)
+    exact[finite] = exact_answers(x[finite], graph)
+    largest = float(np.finfo(graph.dtype).max) / 2
+    usable = np.isnan(x).any(axis=1) | (finite & (np.abs(exact) + bound < largest).all(axis=1))
+    exact, bound, found = exact[usable], bound[usable], answers[usable].astype(np.float64)
+    assert (np.isnan(exact) == np.isnan(found)).all()
+    known = ~np.isnan(exact)
+    worst = (np.abs(found - exact)[known] / bound[known]).max(initial=0.0)
+    assert worst <= 1, f"off by {worst} of the bound"

@@ -51,7 +51,7 @@ def test_a_part_of_fewer_rows_is_dealt_as_a_whole(rows: int, count: int) -> None
 def test_the_folds_have_nothing_to_do_with_the_holdout() -> None:
     options = Options(holdout=0.5, folds=100, ridge="auto")
     out = held_out_rows(block(100), options)
-    folds = dealt_folds(block(100), options)
+    folds = dealt_folds(block(100), options.folds, options.seed)
     assert folds is not None
     assert sorted(folds.tolist()) == list(range(100))
     assert 30 <= int((out == (folds < 50)).sum()) <= 70  # a half, by chance

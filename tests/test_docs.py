@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cafe_package import cafe_package
 from gradline.commands.group import COMMANDS, import_command
 from gradline_export import export_package
 from gradline_trainer import fit, load_moments, save_moments
@@ -43,6 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path(".curlrc").write_text("no-progress-meter\n")  # as on a terminal
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(ROOT / "artifacts" / "orchard" / "1", "artifacts/orchard/1")
+    cafe_package(Path("artifacts/cafes/1"))
     Path("logs").mkdir()
     random = np.random.default_rng(0)
     for path, target in TABLES.items():

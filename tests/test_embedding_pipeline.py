@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cafe_package import answer, cafe_package
 from hosts import HOSTS, Run, need, npm, old_onnxruntime, python
-from shop_package import answer, shop_package
 
 pytestmark = pytest.mark.slow
 
@@ -28,20 +28,34 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @pytest.mark.parametrize("run", PIPELINE_HOSTS, indirect=True)
 def test_raw_golden_rows_are_answered_within_their_bounds(run: Run, tmp_path: Path) -> None:
-    ended = run(shop_package(tmp_path / "1"))
+    ended = run(cafe_package(tmp_path / "1"))
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "shops: 5 raw golden rows, at most 0% of the bound\n"
+    assert ended.stdout == "cafes: 6 raw golden rows, at most 0% of the bound\n"
 
 
 @pytest.mark.parametrize("run", PIPELINE_HOSTS, indirect=True)
 def test_a_raw_golden_row_off_by_twice_its_bound_is_named(run: Run, tmp_path: Path) -> None:
-    package = shop_package(tmp_path / "1")
+    package = cafe_package(tmp_path / "1")
     golden = json.loads((package / "golden.json").read_text())
     golden["raw"]["outputs"][3][0] += 2 * golden["raw"]["bounds"][3][0]
     (package / "golden.json").write_text(json.dumps(golden))
     ended = run(package)
     assert ended.returncode == 1
     assert ended.stderr.startswith("golden row 3, target revenue: the answer "), ended.stderr
+
+
+@pytest.mark.parametrize("run", PIPELINE_HOSTS, indirect=True)
+@pytest.mark.parametrize(("row", "output"), [(4, 1.0), (0, None)])
+def test_a_row_with_an_answer_is_not_one_without(
+    row: int, output: float | None, run: Run, tmp_path: Path
+) -> None:
+    package = cafe_package(tmp_path / "1")
+    golden = json.loads((package / "golden.json").read_text())
+    golden["raw"]["outputs"][row][0] = output
+    (package / "golden.json").write_text(json.dumps(golden))
+    ended = run(package)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"golden row {row}, target revenue: the answer "), ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -57,7 +71,7 @@ def test_a_raw_golden_row_off_by_twice_its_bound_is_named(run: Run, tmp_path: Pa
 def test_a_row_of_any_kind_in_node(
     row: dict[str, object], expected: tuple[float | None, str | None, int | None], tmp_path: Path
 ) -> None:
-    package = shop_package(tmp_path / "1")
+    package = cafe_package(tmp_path / "1")
     script = _with_modules("with_pipeline.mjs", tmp_path)
     command = [need("node"), script, package / "pipeline.onnx", json.dumps(row)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -17,10 +17,10 @@ import pytest
 
 import gradline
 from browser import Page
+from cafe_package import answer, cafe_package
 from gradline.package.graph import parse_graph
 from gradline.package.rounding_bound import rounding_bound
 from hosts import EXAMPLES, REFERENCE, call, installed, need, npm, with_moved_row, with_nan
-from shop_package import answer, shop_package
 
 pytestmark = pytest.mark.slow
 
@@ -181,9 +181,9 @@ def test_fields_say_what_is_wrong_with_them(orchard_page: Page) -> None:
 def test_a_tables_own_columns_are_predicted_by_the_pipeline(
     site: Site, page: Page, tmp_path: Path
 ) -> None:
-    site.put(shop_package(tmp_path / "1"), "shops")
-    page.open(f"{site.address}?package=/shops")
-    assert "5 golden rows, at most 0% of the bound" in page.wait_for(SETTLED)
+    site.put(cafe_package(tmp_path / "1"), "cafes")
+    page.open(f"{site.address}?package=/cafes")
+    assert "6 golden rows, at most 0% of the bound" in page.wait_for(SETTLED)
     page.wait_for(f"!!{PANEL}.querySelector('dd')")
     types = page.evaluate(f"[...{PANEL}.querySelectorAll('input, select')].map(e => e.type)")
     assert types == ["number", "select-one", "date"]
@@ -193,6 +193,21 @@ def test_a_tables_own_columns_are_predicted_by_the_pipeline(
         set_fields += f"size.value = '{size}'; region.value = '{region}'; day.value = '{day}'; }}"
         page.evaluate(f"(async () => {{ {set_fields} await {PANEL}.update(); }})()")
         assert predictions(page) == {"revenue": pytest.approx(expected, rel=1e-6)}
+
+
+def test_a_page_of_the_pipeline_alone(site: Site, page: Page, tmp_path: Path) -> None:
+    pipeline = cafe_package(tmp_path / "1") / "pipeline.onnx"
+    shutil.copy(pipeline, site.folder / "alone.onnx")
+    page.open(f"{site.address}pipeline.html?model=/alone.onnx")
+    said = "document.querySelector('output')?.textContent"
+    assert page.wait_for(said) == "NaN"
+    names = page.evaluate("[...document.querySelectorAll('label')].map(l => l.textContent.trim())")
+    assert names == ["size", "region", "opened"]
+    for place, text in enumerate(["71.5", " south ", "2024-03-09"]):
+        page.evaluate(f"document.querySelectorAll('input')[{place}].focus()")
+        page.type(text)
+    expected = answer(71.5, "south", seconds_of("2024-03-09"))
+    page.wait_for(f"Math.abs({said} - {expected}) < 1e-3")
 
 
 def seconds_of(day: str) -> int:

@@ -28,12 +28,15 @@ import gradline
 import gradline_export
 import gradline_trainer
 from gradline import GradlineError
+from gradline.columns.formula import parse_feature, parse_target
 from gradline.columns.kinds import NULLS, Column
 from gradline.columns.parsing import values_of
 from gradline.commands.group import run
 from gradline.package.manifest import dump_manifest, parse_manifest
 from gradline_export.freeze.formats import to_torchscript
 from gradline_trainer import fit, load_moments, save_moments
+from gradline_trainer.rows.expansion import chosen_terms
+from gradline_trainer.rows.surveyed import Surveyed
 
 ROOTS = [Path(p) for m in (gradline, gradline_trainer, gradline_export) for p in m.__path__]
 export_package = partial(gradline_export.export_package, report=False)
@@ -117,10 +120,18 @@ def text_moments(w: World) -> Any:
     return load_moments(w.tmp_path / "t.moments")
 
 
+def expand(*texts: str) -> object:
+    """The terms that texts mean for a table with the number x."""
+    surveyed = {"x": Surveyed(Column("x"), "number", 0, 4)}
+    return chosen_terms([parse_feature(text, ["x"]) for text in texts], surveyed, [], full=False)
+
+
 # Tables and columns
 
 CALLS |= {
     "bad-option": lambda w: fit(TABLE, "y", epochs=-1),
+    "bad-target": lambda w: parse_target("sqrt(y)", list(TABLE)),
+    "bad-term": lambda w: parse_feature("log(x", list(TABLE)),
     "bad-weight": lambda w: fit({**TABLE, "w": [1.0, -1, 1, 1]}, "y", sample_weight="w"),
     "constant-category": lambda w: fit({**TABLE, "t": ["a"] * 4}, "y", one_hot="t"),
     "constant-features": lambda w: export_package(fit({**TABLE, "x": [1.0] * 4}, "y"), w.tmp_path),
@@ -163,9 +174,12 @@ CALLS |= {
         {name: [1.0] for name in COLUMNS}
     ),
     "unknown-format": lambda w: fit(w.file("t.txt", "x,y\n1,2\n"), "y"),
+    "two-kinds": lambda w: expand("x", "category(x)"),
+    "unknown-level": lambda w: expand("x is missing"),
     "unknown-table": lambda w: fit(7, "y"),
     "unreadable-data": lambda w: fit(w.file("t.parquet", b"PAR1 no more"), "y"),
     "wrong-encoding": lambda w: fit(w.file("t.csv", b"x,y\n\xff\xfe,2\n3,4\n"), "y"),
+    "wrong-kind": lambda w: expand("month(x)"),
     "wrong-separator": lambda w: fit(w.file("t.csv", "x;y\n1;2\n"), "y"),
     "wrong-shape": lambda w: gradline.load(w.package).predict([[1.0, 2.0]]),
 }

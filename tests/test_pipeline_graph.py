@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,44 +13,19 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from gradline.columns.targets import TargetFunction
+from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
+from gradline.columns.terms import Factor
 from gradline.errors import PackageError
 from gradline.model import open_session
-from gradline.package.graph import Graph
 from gradline.package.pipeline_file import check_pipeline, pipeline_bytes
-from gradline.package.rounding_bound import pipeline_bound
-from gradline_export.freeze.raw_golden import exact_answers, terms_of
-from random_plans import random_columns, random_graph, random_plan, rows_of
+from random_plans import check, graph_of, random_columns, random_graph, rows_of
 
-LOGGED = TargetFunction("log1p", 1.25, "rows")
 OPERATORS = {
     "LabelEncoder", "Equal", "Where", "IsNaN", "Greater", "Cast", "Add", "Sub", "Mul", "Div",
     "Mod", "Log", "Sqrt", "Exp", "Relu", "Concat", "Gemm",
 }  # fmt: skip
-
-
-def graph_of(seed: int, columns: int = 5, terms: int = 4, dtype: str = "float64") -> Graph:
-    generator = np.random.default_rng(seed)
-    functions = [[None], [None, LOGGED], [LOGGED]][generator.integers(3)]
-    return random_graph(generator, random_plan(generator, columns, terms), dtype, functions)
-
-
-def check(answers: NDArray[Any], columns: dict[str, list[Any]], graph: Graph) -> None:
-    """Check answers against the exact value of Plan.compute's terms."""
-    x = terms_of(rows_of(columns, 1).values(graph.plan), graph)
-    bound = pipeline_bound(x, graph.plan, graph.weights, graph.bias, graph.functions)
-    finite = np.isfinite(x).all(axis=1)
-    exact = np.full(bound.shape, np.nan)
-    exact[finite] = exact_answers(x[finite], graph)
-    largest = float(np.finfo(graph.dtype).max) / 2
-    usable = np.isnan(x).any(axis=1) | (finite & (np.abs(exact) + bound < largest).all(axis=1))
-    exact, bound, found = exact[usable], bound[usable], answers[usable].astype(np.float64)
-    assert (np.isnan(exact) == np.isnan(found)).all()
-    known = ~np.isnan(exact)
-    worst = (np.abs(found - exact)[known] / bound[known]).max(initial=0.0)
-    assert worst <= 1, f"off by {worst} of the bound"
 
 
 @given(
@@ -97,3 +75,63 @@ def test_each_changed_byte_is_refused() -> None:
         with pytest.raises(PackageError, match=r"^pipeline\.onnx is not the graph") as caught:
             check_pipeline(bytes(changed), graph)
         assert caught.value.code == "not-the-graph"
+
+
+def parts(model: onnx.ModelProto) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield what can be changed in a model, with the name that the refusal must say."""
+    graph = model.graph
+    for node in graph.node:
+        yield node.output[0], partial(setattr, node, "op_type", "Identity")
+        yield node.output[0], partial(node.input.__setitem__, 0, node.input[-1] + "x")
+        yield node.output[0], partial(setattr, node, "domain", "com.microsoft")
+        for attribute in node.attribute:
+            if attribute.ints:
+                yield node.output[0], partial(attribute.ints.__setitem__, 0, 77)
+            if attribute.strings:
+                yield node.output[0], partial(attribute.strings.__setitem__, 0, b"other")
+            yield node.output[0], partial(setattr, attribute, "i", attribute.i + 1)
+    for tensor in graph.initializer:
+        flipped = bytes([tensor.raw_data[0] ^ 1]) + tensor.raw_data[1:]
+        yield tensor.name, partial(setattr, tensor, "raw_data", flipped)
+        yield tensor.name, partial(tensor.dims.append, 1)
+    for value in (*graph.input, *graph.output):
+        yield value.name, partial(setattr, value.type.tensor_type, "elem_type", 7)
+    yield "further node", partial(graph.node.add, op_type="Identity")
+    yield "further input", partial(graph.input.add, name="more")
+    yield "metadata", partial(setattr, model.metadata_props[0], "value", "else")
+    yield "metadata", partial(model.opset_import.add, domain="com.microsoft", version=1)
+
+
+def test_each_changed_part_is_refused_by_name() -> None:
+    graph = graph_of(1, 7, dtype="float32")
+    data = pipeline_bytes(graph)
+    for place in range(len(list(parts(onnx.load_from_string(data))))):
+        model = onnx.load_from_string(data)
+        name, change = list(parts(model))[place]
+        change()
+        with pytest.raises(PackageError) as caught:
+            check_pipeline(model.SerializeToString(), graph)
+        assert name in str(caught.value), (name, str(caught.value))
+
+
+@pytest.mark.parametrize("version", [17, 21, 23])
+def test_a_later_opset_gives_the_same_answers(version: int) -> None:
+    for seed in range(4):
+        graph = graph_of(seed, 9, dtype="float32")
+        rows = random_columns(np.random.default_rng(seed), graph.plan, 30)
+        feeds = rows_of(rows, 1).feeds(graph.plan)
+        data = pipeline_bytes(graph)
+        later = onnx.version_converter.convert_version(onnx.load_from_string(data), version)
+        answers = [open_session(d).run(None, feeds)[0] for d in (data, later.SerializeToString())]
+        assert np.array_equal(*answers, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["y", "/y", "//constant0", "/W", "Gemm", "e\u0301", "a\tb"])
+def test_no_columns_name_collides(name: str) -> None:
+    plan = Plan((Column("y", fill=2.0), Column(name + "'"), Column(name + " ")), ())
+    plan = replace(plan, terms=tuple((Factor(column.name),) for column in plan.columns))
+    graph = random_graph(np.random.default_rng(0), plan, "float32", [None])
+    rows: dict[str, list[Any]] = {"y": [None, 1.0], name + "'": [0.5, 2.0], name + " ": [1.0, 2.0]}
+    session = open_session(pipeline_bytes(graph))
+    assert [i.name for i in session.get_inputs()] == list(rows)
+    check(session.run(None, rows_of(rows, 1).feeds(plan))[0], rows, graph)

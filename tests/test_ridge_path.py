@@ -45,7 +45,7 @@ def noisy_table(n: int = 103, d: int = 6, k: int = 2, seed: int = 0) -> tuple[Ar
 
 def folds_of(n: int, folds: int = 5, seed: int = 0, part: int = 0, start: int = 0) -> NDArray[Any]:
     block = Block(part, start, (np.empty((n, 0)),))
-    found = dealt_folds(block, Options(ridge="auto", folds=folds, seed=seed))
+    found = dealt_folds(block, folds, seed)
     assert found is not None
     return found
 

@@ -32,13 +32,19 @@ function column(kind, values) {
   return new Tensor(isText ? "string" : "float64", data, [values.length, 1]);
 }
 
+// The error as a share of its bound; null is a row that has no answer, which is NaN.
+function shareOf(answer, exact, bound) {
+  if (Number.isNaN(answer) !== (exact === null)) return Infinity;
+  return exact === null ? 0 : Math.abs(answer - exact) / bound;
+}
+
 function check(what, { outputs, bounds }, found) {
   let worst = { share: -1 };
   outputs.forEach((row, i) =>
     row.forEach((exact, k) => {
       const answer = found[i * targets.length + k];
       const bound = bounds[i][k];
-      const share = Number.isNaN(answer) ? Infinity : Math.abs(answer - exact) / bound;
+      const share = shareOf(answer, exact, bound);
       if (share > worst.share) worst = { share, i, target: targets[k], answer, exact, bound };
     }),
   );

@@ -42,13 +42,15 @@ def _read(name):
 def _compare(what, golden, answers):
     manifest = _read("manifest.json")
     answers = np.asarray(answers).astype(np.float64)
-    shares = np.abs(answers - golden["outputs"]) / golden["bounds"]
+    outputs, bounds = (np.array(golden[name], np.float64) for name in ("outputs", "bounds"))
+    shares = np.abs(answers - outputs) / bounds
+    shares[np.isnan(answers) & np.isnan(outputs)] = 0  # null: a row that has no answer
     row, k = np.unravel_index(np.argmax(shares), shares.shape)  # a NaN counts as the largest
     if not shares[row, k] <= 1:
         sys.exit(
             f"golden row {row}, target {manifest['schema']['targets'][k]}: the answer "
-            f"{float(answers[row, k])!r} is not within {golden['outputs'][row][k]!r} "
-            f"± {golden['bounds'][row][k]:.3g}"
+            f"{float(answers[row, k])!r} is not within {float(outputs[row, k])!r} "
+            f"± {bounds[row, k]:.3g}"
         )
     largest = f"{shares[row, k]:.0%}"
     print(f"{manifest['name']}: {len(answers)} {what}, at most {largest} of the bound")

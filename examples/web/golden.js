@@ -1,5 +1,11 @@
 // Checks the package's proof on the machine that predicts.
 
+/** Computes the error as a share of its bound; null is a row that has no answer, which is NaN. */
+function shareOf(answer, exact, bound) {
+  if (Number.isNaN(answer) !== (exact === null)) return Infinity;
+  return exact === null ? 0 : Math.abs(answer - exact) / bound;
+}
+
 /**
  * Compares an engine's answers to the golden rows with their bounds.
  *
@@ -15,7 +21,7 @@ export async function checkGolden(golden, targets, predict) {
     outputs.forEach((exact, k) => {
       const answer = answers[row * targets.length + k];
       const bound = golden.bounds[row][k];
-      const share = Number.isNaN(answer) ? Infinity : Math.abs(answer - exact) / bound;
+      const share = shareOf(answer, exact, bound);
       if (share > worst.share) worst = { share, row, target: targets[k], answer, exact, bound };
     }),
   );

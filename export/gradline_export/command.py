@@ -109,11 +109,14 @@ def repeated(*names: str, help: str, metavar: str = "NAME") -> Callable[[Any], A
 @click.argument("data", type=click.Path(), required=False)
 @repeated(
     *("-t", "--target", "targets"),
-    help="Column to predict; repeat for several. Required with DATA.",
+    help="Column to predict, or 'log(NAME)', 'log1p(NAME)'; repeat for several. Required with "
+    "DATA.",
 )
 @repeated(
     *("-f", "--feature", "features"),
-    help="Column to predict from; repeat. Default: every other numeric column.",
+    metavar="TERM",
+    help="Term to predict from: a column, 'log(price)', 'store:size', 'month(date)', '*' for the "
+    "default terms; repeat.",
 )
 @repeated("--exclude", help="Column that is not a feature; repeat.")
 @repeated(
@@ -121,12 +124,28 @@ def repeated(*names: str, help: str, metavar: str = "NAME") -> Callable[[Any], A
     help="Feature that is a category: one indicator NAME=value for each value; repeat.",
 )
 @click.option(
+    "--strict",
+    is_flag=True,
+    help="Decide nothing: the features are the columns of numbers and --one-hot.",
+)
+@click.option(
+    "--like",
+    metavar="PACKAGE",
+    type=FILE,
+    help="Take the columns and terms of this package, so that next month's table fits its model.",
+)
+@repeated(
+    "--time-format",
+    metavar="NAME=FORMAT",
+    help="How a column's times are written, such as 'date=%d/%m/%Y'; repeat.",
+)
+@click.option(
     "--max-categories",
     default=MAX_CATEGORIES,
     show_default=True,
     type=click.IntRange(2),
     metavar="NUMBER",
-    help="Most values that a --one-hot column may have.",
+    help="Most levels that a category may have.",
 )
 @click.option("--sample-weight", metavar="NAME", help="Column of row weights, 0 or more.")
 @click.option("--name", metavar="NAME", help="Package name. Default: DATA's stem or folder.")
@@ -204,7 +223,7 @@ def command(**options: Any) -> None:
       train-and-export prices.csv -t price --separator ';' --decimal-comma --missing drop
       train-and-export sales.csv -t revenue --holdout 0.2 --ridge 1 --json
       train-and-export sales.csv -t revenue --ridge auto --folds 10
-      train-and-export shops.csv -t revenue --one-hot region --missing mean
+      train-and-export shops.csv -t 'log(revenue)' -f '*' -f 'size:region'
       train-and-export sales.csv -t revenue --save-moments sales.moments
       train-and-export --from-moments sales.moments
 

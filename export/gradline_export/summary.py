@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gradline.errors import PackageError
-from gradline.formatting import categories, chosen_ridge, count, in_doubt, number, reached
+from gradline.formatting import and_more, chosen_ridge, count, in_doubt, label, number, reached
 from gradline.package.versions import locate
 from gradline.presentation.sections import equation_facts, how_to_predict, metrics
 from gradline.presentation.selection import standardized
@@ -19,6 +19,7 @@ from gradline.tables import TableFile
 from gradline.terminal.layout import Element, Facts, Heading, Verbatim
 from gradline_export.freeze.freezing import Frozen
 from gradline_trainer.result import Fit
+from gradline_trainer.rows.decisions import PLAIN, Decision
 
 
 def summary(
@@ -30,9 +31,7 @@ def summary(
     how training went and what was proved.
     """
     features, package = fit.features, str(path.parent)
-    facts = categories(fit.columns.inputs)
-    if len(facts) > 3:
-        facts = [*facts[:3], ("", _more(len(facts) - 3, package))]
+    facts = _columns(fit.columns.decisions)
     if fit.ridge_path:
         facts.append(("ridge", chosen_ridge(asdict(fit.ridge_path))))
     if verbose:
@@ -71,6 +70,15 @@ def _model(fit: Fit, frozen: Frozen, package: str) -> list[Element]:
         *metrics(found, targets),
         *([f"  {_more(left, package)}", ""] if left else []),
     ]
+
+
+def _columns(decisions: Sequence[Decision]) -> list[tuple[str, str]]:
+    """Lay out one line for each decision about a column; plain numbers share one."""
+    lines = [f"{label(d.column)}: {d.what} ({d.flag})" for d in decisions if d.what != PLAIN]
+    plain = [label(d.column) for d in decisions if d.what == PLAIN]
+    if lines and plain:
+        lines.append(f"{and_more(plain)}: {PLAIN}{'s' * (len(plain) > 1)} (--exclude NAME)")
+    return list(zip(["columns", *[""] * len(lines)], lines, strict=False))
 
 
 def _more(left: int, package: str) -> str:

@@ -18,11 +18,10 @@ from gradline.columns.inputs import (
 )
 from gradline.columns.matrix import to_matrix
 from gradline.columns.numpy_state import numpy_defaults
-from gradline.columns.targets import in_units
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
-from gradline.package.golden import check_raw_rows
 from gradline.package.onnx_runtime import import_onnxruntime
+from gradline.package.proof import prove
 from gradline.package.reading import read_package
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from gradline.explain.contributions import Explanation
     from gradline.explain.ranges import Outside, Ranges
-    from gradline.package.raw_rows import RawRows
 
 
 @numpy_defaults()
@@ -99,10 +97,8 @@ class Model:
         self._own = plan_of_inputs(graph.plan)
         fills = np.array([c.fill for c in self._own.columns], np.float64)  # NaN for None
         self._fills = None if np.isnan(fills).all() else fills.astype(graph.dtype)
-        if self_test and package.golden is not None:
-            package.golden.check(self._gemm, graph)
-            if (raw := package.golden.raw) is not None:
-                check_raw_rows(raw, self._predict_raw(raw), graph)
+        if self_test:
+            prove(package, self._session)
 
     @overload
     def predict(
@@ -136,12 +132,13 @@ class Model:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If `check` is set and the package has no record of the ranges.
         """
-        if not check:
-            return self._gemm(self._inputs(rows, unknown_category))
-        gaps: list[Gaps] = []
+        gaps: list[Gaps] | None = [] if check else None
         inputs = self._inputs(rows, unknown_category, gaps)
+        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
+        if gaps is None:
+            return answers
         with numpy_defaults():
-            return self._gemm(inputs), self.outside(inputs, *gaps)
+            return answers, self.outside(inputs, *gaps)
 
     def outside(self, inputs: NDArray[Any], gaps: Gaps | None = None) -> Outside:
         """Find the rows outside the training ranges, and those with gaps; see `predict`.
@@ -182,17 +179,6 @@ class Model:
         if gaps is not None:
             gaps.append(Gaps.of(inputs, self._own))
         return np.where(np.isnan(inputs), self._fills, inputs)
-
-    def _gemm(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Compute the graph's answers, shape (n, k); of a logged target, z."""
-        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
-        return answers
-
-    def _predict_raw(self, rows: RawRows) -> NDArray[Any]:
-        """Predict golden rows of the table's own columns."""
-        graph = self.package.graph
-        terms = graph.plan.compute(rows.values(graph.plan)).astype(graph.dtype)
-        return in_units(self._gemm(terms), graph.functions)
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:

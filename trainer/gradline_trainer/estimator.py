@@ -21,7 +21,8 @@ from gradline.errors import GradlineWarning, InputError
 from gradline_trainer.learning import learn
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
-from gradline_trainer.rows.columns import open_table
+from gradline_trainer.rows.arrays import table_of_arrays
+from gradline_trainer.rows.columns import choose_columns
 from gradline_trainer.rows.library_state import known_state
 from gradline_trainer.rows.passes import Walk, silent
 from gradline_trainer.rows.rows import RowReader
@@ -122,8 +123,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         targets = targets or [f"y{j}" for j in range(wanted.size // len(wanted))]
         while not set(names).isdisjoint(targets):
             targets = [f"{target}_" for target in targets]
-        table = open_table((features, wanted), targets, names, (), sample_weight)
-        walk = Walk(RowReader(*table, options), silent)
+        table, targets, names, weight = table_of_arrays(
+            (features, wanted), targets, names, sample_weight
+        )
+        columns = choose_columns(table, targets, names, (), weight, ())
+        walk = Walk(RowReader(table, columns, options), silent)
         self.fit_ = learn(walk, options, silent, refuse_trivial=False)
         self._set_fitted(self.fit_, single=wanted.ndim == 1)
         return self
@@ -140,7 +144,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             raise InputError(f"fit_intercept = {bias!r}, expected True or False", code="bad-option")
         if not isinstance(state, Integral) or state < 0:  # the latter raises
             state = check_random_state(state).randint(2**31)
-        return Options(**given, bias=bool(bias), seed=int(state))
+        return Options(**given, bias=bool(bias), seed=int(state), missing="error")
 
     def _set_fitted(self, found: Fit, *, single: bool) -> None:
         weights, bias = found.weights.numpy(), found.bias.numpy()

@@ -16,12 +16,15 @@ from gradline_trainer.learning import learn
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import MAX_CATEGORIES, Options, check_arguments
 from gradline_trainer.result import Fit
+from gradline_trainer.rows.arrays import ArrayTable
 from gradline_trainer.rows.columns import open_table
-from gradline_trainer.rows.encoding import learn_encoding
 from gradline_trainer.rows.library_state import known_state
-from gradline_trainer.rows.passes import Progress, Walk, expect, silent
-from gradline_trainer.rows.rows import RowReader
+from gradline_trainer.rows.likeness import refuse_with_like
+from gradline_trainer.rows.passes import Progress, expect, silent
+from gradline_trainer.rows.request import request_of, time_formats
 from gradline_trainer.rows.sharding import check_shareable
+from gradline_trainer.rows.survey import Asked
+from gradline_trainer.run import Run
 from gradline_trainer.saved.training import chosen_moments
 
 
@@ -34,6 +37,9 @@ def fit(
     exclude: Sequence[str] | str = (),
     one_hot: Sequence[str] | str = (),
     max_categories: int = MAX_CATEGORIES,
+    strict: bool = False,
+    like: str | Path | None = None,
+    time_format: Sequence[str] | str = (),
     sample_weight: Any = None,
     separator: str | None = None,
     decimal_comma: bool = False,
@@ -52,13 +58,21 @@ def fit(
             saved moments, from `gradline_trainer.load_moments`.
         targets: The columns to predict. For a pair (X, Y) their names, by default y0…; for saved
             moments by default the saved targets.
-        features: The columns to predict from, in the graph's order. By default every other numeric
-            column; for a pair (X, Y) the names x0…; for saved moments the saved features.
+        features: The terms to predict from, such as "price", "log(price)", "store",
+            "month(date)" or "size:promo", in the graph's order; "*" stands for the default terms
+            (see docs/training.md), which are taken if there is no other. For a pair (X, Y) the
+            names x0…; for saved moments the saved features.
         exclude: Columns not to use as features.
-        one_hot: Features that are categories (text, integers or booleans). Each becomes one
-            indicator NAME=level per level; with a bias and no ridge penalty, the most frequent
-            level has none. Costs one more pass over the table.
-        max_categories: The most levels that such a column may have.
+        one_hot: Features that are categories (text, integers or booleans), with an indicator
+            NAME=level for every level; with a bias and no ridge penalty, the most frequent level
+            has none.
+        max_categories: The most levels that a category may have.
+        strict: Whether to decide nothing: the features are the columns of numbers and `one_hot`,
+            and a missing value is an error unless `missing` says otherwise.
+        like: A package, whose columns and terms are taken instead of deciding anew, so that next
+            month's table gives a model of the same terms. By default its targets, too.
+        time_format: How the times of a column are written, as NAME=FORMAT in the letters of
+            strptime, such as "date=%d/%m/%Y".
         sample_weight: The column of sample weights; for a pair (X, Y) an array of shape (n,).
         separator: The separator of CSV files; by default the one of the file's extension.
         decimal_comma: Whether 1,5 means one and a half.
@@ -81,6 +95,7 @@ def fit(
         MissingExtraError: If Ray is asked for and not installed.
     """
     names = {"targets": targets, "features": features, "exclude": exclude, "one_hot": one_hot}
+    names["time_format"] = time_format
     check_arguments(table, sample_weight, separator, max_categories, null=null, **names)
     chosen = Options.of(**options)
     if chosen.device == "cuda" and not torch.cuda.is_available():
@@ -102,14 +117,26 @@ def fit(
     if isinstance(table, str | Path):
         nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
         table = open_files(path_for(engine, table), Dialect(separator, decimal_comma, nulls))
-    source, columns = open_table(table, targets, features, exclude or (), sample_weight, one_hot)
+    source, targets, features, sample_weight = open_table(table, targets, features, sample_weight)
     expect(report, "rows", source.expected_rows() or 0)
     with open_engine(engine, address) as workers:
         if workers is not None:
             note = uncut(check_shareable(source, chosen))
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
-        reader = RowReader(source, columns, chosen)
-        if columns.categories or chosen.missing == "mean":
-            reader = learn_encoding(reader, max_categories, report, workers)
-        return learn(Walk(reader, report, workers), chosen, report, keep_moments=keep_moments)
+        run = Run(source, chosen, report, workers, keep_moments, max_categories)
+        asked = Asked(
+            () if null is None else (null,) if isinstance(null, str) else tuple(null),
+            time_formats(time_format, source.names),
+            most=max_categories,
+        )
+        if like is not None:
+            deciding = {"feature": features, "exclude": exclude, "one_hot": one_hot}
+            refuse_with_like(deciding | {"strict": strict, "time_format": time_format})
+            return run.like(like, targets, sample_weight, asked)
+        if strict or isinstance(source, ArrayTable):
+            return run.as_given(targets, features, exclude or (), sample_weight, one_hot)
+        request = request_of(
+            source, targets, features, exclude or (), sample_weight, one_hot, asked, chosen
+        )
+        return run.by_default(request)

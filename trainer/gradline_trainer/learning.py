@@ -7,26 +7,32 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from gradline.errors import InputError, RefusedError
 from gradline_trainer.descent.arithmetic import Arithmetic, choose_arithmetic, refuse_underflow
 from gradline_trainer.descent.coordinates import Coordinates
 from gradline_trainer.descent.loop import Momentum, descend
-from gradline_trainer.descent.losses import FastLoss, Loss, MomentsLoss, RowsLoss
+from gradline_trainer.descent.losses import FastLoss, Loss, MomentsLoss, RowsLoss, Solution
 from gradline_trainer.descent.momentum import RestartingMomentum, constant_momentum
-from gradline_trainer.descent.problem import Problem, state_problem
+from gradline_trainer.descent.problem import EPSILON, Problem, state_problem
 from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge
 from gradline_trainer.exact.loss import ExactLoss
 from gradline_trainer.exact.moments import gather_exactly
 from gradline_trainer.moments.gathering import gather, nothing_varies, refuse_unlearnable
 from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
+from gradline_trainer.moments.superfluous import refuse_superfluous
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.passes import Progress, Walk, expect
 from gradline_trainer.statistics.measuring import measure
+from gradline_trainer.statistics.validation import overfitting, validate
 from gradline_trainer.wide.loss import StreamedLoss
 from gradline_trainer.wide.streaming import stream
 
+HELD = 1e-4  # of a target's deviation: the largest error that rounding the weights may cause
+UNHELD = "the exact weights are too large for float64: features are dependent but for rounding"
 WIDE = 12_000  # features; a co-moment matrix of more and its factor take over 2 GB
 
 Source = Walk | SavedMoments
@@ -53,6 +59,7 @@ def learn(
     Raises:
         InputError: For rows, columns or options that don't fit.
         RefusedError: If the run diverged.
+        SuperfluousError: For default terms that add nothing.
     """
     features = source.columns.features
     with _prepare(source, options, keep_moments) as (source, options):
@@ -60,9 +67,12 @@ def learn(
         moments, folds = gather(source)
         if refuse_trivial or isinstance(moments, ColumnMoments):
             refuse_unlearnable(moments, source.columns, source.counts)
-        gathered = _keep(source, moments, folds) if keep_moments else None
+        if isinstance(source, Walk):
+            refuse_superfluous(source, moments)
+        gathered = _keep(source, moments, folds if options.folds else []) if keep_moments else None
         # State the problem: penalty, rank, arithmetic, coordinates.
         options, ridge_path = _choose_penalty(moments, folds, len(features), options)
+        validated = validate(moments, folds, source.columns, options)
         loss, moments, arithmetic = _choose_loss(source, moments, options, report, refuse_trivial)
         # Descend: the tutorial's loop.
         weights, bias = loss.coordinates.start(len(features), options.seed, loss.dtype)
@@ -80,16 +90,23 @@ def learn(
         )
         # Fold back to the table's units, and certify how far from the optimum that is.
         solution = loss.conclude(descent, options, features)
+        if options.arithmetic == "auto" and solution.exact and not _is_held(solution, moments):
+            again = replace(options, arithmetic="fast")
+            fit = learn(
+                source, again, report, refuse_trivial=refuse_trivial, keep_moments=keep_moments
+            )
+            return replace(fit, options=options, arithmetic=replace(fit.arithmetic, reason=UNHELD))
         # Measure on the training rows and the rows held out.
         problem = loss.coordinates.problem
         measured = measure(source, moments, problem, solution, options, ridge_path)
+        metrics = measured.metrics | validated
         return Fit(
             weights=solution.weights,
             bias=solution.bias,
             features=features,
             targets=source.columns.targets,
             history=solution.history,
-            metrics=measured.metrics,
+            metrics=metrics,
             residuals=measured.residuals,
             converged=solution.converged,
             optimality=solution.optimality,
@@ -105,7 +122,11 @@ def learn(
             options=options,
             ridge_path=ridge_path,
             columns=source.columns,
-            warnings=[*(source.notes if isinstance(source, Walk) else ()), *measured.warnings],
+            warnings=[
+                *(source.notes if isinstance(source, Walk) else ()),
+                *measured.warnings,
+                *overfitting(metrics, moments, source.columns, options),
+            ],
             robust=measured.robust,
             gathered=source if isinstance(source, SavedMoments) else gathered,
             leverage=measured.leverage,
@@ -113,6 +134,18 @@ def learn(
             rank=problem.rank if isinstance(problem, Problem) else None,
             problem=loss.coordinates.problem if isinstance(loss, FastLoss) else None,
         )
+
+
+def _is_held(solution: Solution, moments: Moments | ColumnMoments) -> bool:
+    """Check that weights rounded to float64 still predict; huge ones that cancel do not.
+
+    The columns are then dependent but for the rounding of their values.
+    """
+    W = solution.weights.abs().numpy()
+    d = W.shape[1]
+    deviation = np.sqrt(moments.squares / moments.weight)
+    noise = EPSILON * (W @ (np.abs(moments.mean[:d]) + deviation[:d]))
+    return bool((noise <= HELD * deviation[d:]).all())
 
 
 def _prepare(

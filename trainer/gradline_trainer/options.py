@@ -117,11 +117,12 @@ class Options:
         ("auto", "float32", "float64"),
         "Type of the published graph; auto is float32 if that is accurate enough.",
     )
-    missing: Literal["error", "drop", "mean"] = _choice(
-        "error",
-        ("error", "drop", "mean"),
-        "If a value is missing: stop, drop its row, or fill numeric features with their mean over "
-        "the training rows.",
+    missing: Literal["auto", "drop", "mean", "error"] = _choice(
+        "auto",
+        ("auto", "drop", "mean", "error"),
+        "If a feature is missing: auto fills numbers with their mean over the training rows and "
+        "adds a term for it, mean only fills, drop leaves the row out, error stops. A row without "
+        "its target is left out, except by error.",
     )
     holdout: float = _real(
         0.0,

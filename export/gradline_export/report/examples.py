@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,10 +16,10 @@ from gradline.columns.calendar import DAY
 from gradline.columns.encoding import expand
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
-from gradline_trainer.result import Fit
 
 MOST_COLUMNS = 1000  # in an example; pipeline.onnx has no more either
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR_2000 = 946_684_800.0  # for a time whose range no term tells
 # From the mean of a term of a column alone to a value of the column.
 BACK: dict[str | None, Callable[[float], float]] = {
     None: float,
@@ -30,12 +30,12 @@ BACK: dict[str | None, Callable[[float], float]] = {
 }
 
 
-def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
-    """Write an example in each language: predict a row of means and most frequent levels."""
+def examples_of_use(manifest: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, str]:
+    """Write an example in each language; `columns` are those of a package of format 1."""
     schema = manifest["schema"]
     if "terms" in schema:
         return _of_terms(manifest, Plan.load(schema["columns"], schema["terms"]))
-    name, columns = manifest["name"], fit.columns.inputs
+    name = manifest["name"]
     if len(columns) > MOST_COLUMNS:
         return _command_line(name)
     means = [
@@ -74,8 +74,8 @@ def _of_terms(manifest: Mapping[str, Any], plan: Plan) -> dict[str, str]:
     ]
     kinds = {"number": "FP64", "time": "BYTES", "category": "BYTES"}
     tensors = [
-        {"name": c.name, "shape": [1], "datatype": kinds[c.kind], "data": [row[c.name]]}
-        for c in plan.columns
+        {"name": column.name, "shape": [1], "datatype": kinds[column.kind], "data": [value]}
+        for column, value in zip(plan.columns, row.values(), strict=True)
     ]
     return {
         **_command_line(name),
@@ -85,7 +85,7 @@ def _of_terms(manifest: Mapping[str, Any], plan: Plan) -> dict[str, str]:
             'const session = await InferenceSession.create("pipeline.onnx");\n'
             'const number = (value) => new Tensor("float64", [value], [1, 1]);\n'
             'const text = (value) => new Tensor("string", [value], [1, 1]);\n'
-            f"const {{ y }} = await session.run({{\n{''.join(lines)}}});"
+            f"const [y] = Object.values(await session.run({{\n{''.join(lines)}}}));"
         ),
         **_http(name, tensors),
     }
@@ -113,9 +113,10 @@ def _typical(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | 
         return column.reference or column.levels[0]
     found = _mean(column, figures, plan)
     if found is None:
-        found = 1.0 if column.fill is None else column.fill
+        found = column.fill
     if column.kind == "number":
-        return float(f"{found:.4g}")
+        return 1.0 if found is None else float(f"{found:.4g}")
+    found = YEAR_2000 if found is None else found
     step = 60 if _has_hours(column, plan) else DAY
     return found // step * step
 

@@ -20,7 +20,6 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from gradline.columns.plan import Plan
 from gradline.errors import RefusedError, needs_extra
 from gradline.explain.contributions import by_effect
 from gradline.formatting import count
@@ -46,11 +45,7 @@ def panel(
     too_many = f"The {count(weights.size, 'weight')} of this model are too many for a page to hold."
     if weights.size > MOST_NUMBERS:
         return section(None, too_many)
-    schema = manifest["schema"]
-    if "terms" in schema:
-        plan = Plan.load(schema["columns"], schema["terms"])
-    else:
-        plan = Plan.of_columns(fit.columns.inputs)
+    plan, schema = fit.columns.plan, manifest["schema"]
     data = {
         "schema": schema,
         "columns": manifest["columns"],

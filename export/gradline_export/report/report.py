@@ -103,7 +103,7 @@ def to_report(
         **_correlations(fit, importance, shown),
         ridge=ridge_path and chosen_ridge(ridge_path),
         ridge_curve=ridge_path and ridge_plot(ridge_path),
-        use=examples_of_use(manifest, fit),
+        use=examples_of_use(manifest, fit.columns.inputs),
     )
     return page.encode()
 
@@ -232,4 +232,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "chance": chance,
     "criterion": criterion,
     "share": r_squared,
+    "moment": lambda seconds: str(np.datetime64(int(seconds), "s")).replace("T", " "),
 }

@@ -24,29 +24,30 @@ if TYPE_CHECKING:
 def command(package: str, public_key: Path | None, name: str | None, as_json: bool) -> None:
     """Check a package's seal, files, graph and predictions.
 
-    The golden rows of PACKAGE are predicted on this machine. If PyTorch is installed, the
-    TorchScript and torch.export files predict them too. Exit code 0 if everything holds, else 1.
+    The golden rows of PACKAGE are predicted on this machine, by pipeline.onnx too. If PyTorch is
+    installed, the TorchScript and torch.export files predict them as well. Exit code 0 if
+    everything holds, else 1.
 
     \b
       gradline verify artifacts/orchard
       gradline verify artifacts/orchard/1 --json
       gradline verify artifacts/orchard --public-key key.pub
     """
-    from gradline.model import Model
+    from gradline.model import open_session
     from gradline.package.golden import host_versions
+    from gradline.package.proof import prove
     from gradline.package.reading import check_files, read_package
 
     read = read_package(package, public_key, name)
     files = check_files(read)
-    model = Model(read, self_test=False)
-    share = read.golden.check(model.predict, read.graph) if read.golden else None
+    share = prove(read, open_session(read.onnx))
     rows = len(read.golden.inputs) if read.golden else 0
-    others = _rerun(read)
+    others = _run_pipeline(read) | _rerun(read)
     if as_json:
         report = {
             "verified": True,
-            "name": model.name,
-            "version": model.version,
+            "name": read.graph.name,
+            "version": read.version,
             "path": str(read.path),
             "files": files,
             "signature": None if public_key is None else str(public_key),
@@ -57,7 +58,7 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
         }
         say_json(report)
         return
-    version = "" if model.version is None else f" version {model.version}"
+    version = "" if read.version is None else f" version {read.version}"
     proofs = [("graph", "y = x @ W.T + b and nothing else")]
     if share is None:
         proofs.append(("", "a bare ONNX file: no seal, no hashes, no golden rows to check"))
@@ -70,7 +71,18 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
             *((file, _rerun_result(found)) for file, found in others.items()),
             ("host", host_versions()),
         ]
-    show([Heading(f"{model.name}{version} at {read.path}"), Facts(proofs)])
+    show([Heading(f"{read.graph.name}{version} at {read.path}"), Facts(proofs)])
+
+
+def _run_pipeline(package: Package) -> dict[str, float | str]:
+    """Run pipeline.onnx on the raw golden rows."""
+    from gradline.model import open_session
+    from gradline.package.proof import prove_pipeline
+
+    if package.pipeline is None:
+        return {}
+    share = prove_pipeline(package, open_session(package.pipeline))
+    return {} if share is None else {"pipeline.onnx": share}
 
 
 def _rerun(package: Package) -> dict[str, float | str]:

@@ -11,7 +11,7 @@ writes them once more and compares. Only operators that every host computes alik
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -26,9 +26,10 @@ from gradline.columns.terms import Factor, Term
 from gradline.package.pipeline_nodes import DOUBLE, FLOAT, INT64, GraphBuilder, Pipeline
 
 MOST_COLUMNS = 1000  # a graph with more inputs is of no use
+WIDE = 16  # a category of more indicators is a block of its own
+MERGED = 8  # terms for each change between numbers and categories, up to which they are merged
 ML = "ai.onnx.ml"
 NAN = math.nan
-Columns = Mapping[str, Column]
 
 
 def build_pipeline(
@@ -40,7 +41,7 @@ def build_pipeline(
     with as many as no column's name begins with.
     """
     builder = _PipelineBuilder(plan.columns)
-    terms = builder.concatenated([v for run in _runs(plan) for v in builder.block(run)])
+    terms = builder.concatenated(builder.terms(plan.terms))
     if weights.dtype == np.float32:
         terms = builder.add("Cast", terms, to=FLOAT)
     gemm = builder.add(
@@ -51,51 +52,90 @@ def build_pipeline(
     return builder.finished()
 
 
-def _runs(plan: Plan) -> list[list[Term]]:
-    """Group the terms, in order, into runs that are computed together."""
-    columns = {column.name: column for column in plan.columns}
-    return [list(run) for _, run in groupby(plan.terms, lambda term: _family(term, columns))]
-
-
-def _family(term: Term, columns: Columns) -> object:
-    """Describe what terms of one run have in common: all but the level of one indicator."""
-    if len(term) == 1 and _is_number(term[0], columns[term[0].column]):
-        return "numbers"
-    varied = _varied(term, columns)
-    if varied is None:
-        return id(term)
-    part = term[varied].function in PARTS and term[varied].function
-    return term[:varied], term[varied].column, part, term[varied + 1 :]
-
-
-def _is_number(factor: Factor, column: Column) -> bool:
-    """Check for a number, a time in days, or whether one is missing."""
-    return column.kind != "category" and factor.function in (None, "time", "missing")
-
-
-def _varied(term: Term, columns: Columns) -> int | None:
-    """Find the last factor that is a level's or a part's indicator."""
-    for place in reversed(range(len(term))):
-        factor = term[place]
-        if factor.is_indicator and not _is_number(factor, columns[factor.column]):
-            return place
-    return None
-
-
 class _PipelineBuilder(GraphBuilder):
-    """Computes terms and targets."""
+    """Computes terms and targets. What stands side by side is computed in blocks [N, L].
 
-    def block(self, run: Sequence[Term]) -> list[str]:
-        """Compute a run of terms, as blocks that stand side by side."""
+    The cost of a row is that of its nodes, the cost of many rows that of their blocks' widths.
+    """
+
+    def terms(self, terms: Sequence[Term]) -> list[str]:
+        """Compute all terms, as blocks that stand side by side."""
+        found: list[str] = []
+        pieces = [list(piece) for _, piece in groupby(terms, self.family)]
+        for narrow, run in groupby(pieces, self.is_narrow):
+            if narrow:
+                found += self.narrow([[term[0] for term in piece] for piece in run])
+            else:
+                found += map(self.block, run)
+        return found
+
+    def family(self, term: Term) -> object:
+        """Describe what neighbours that are one block have in common."""
+        first = term[0]
+        place = self.varied(term)
+        if len(term) == 1 and self.is_number(first):
+            return "numbers"
+        if place is not None:  # all but the level, or the value of a part
+            part = term[place].function in PARTS and term[place].function
+            return term[:place], term[place].column, part, term[place + 1 :]
+        if len(term) == 1:
+            return first.function, first.argument if first.function == "power" else None
+        return id(term)
+
+    def is_number(self, factor: Factor) -> bool:
+        """Check for a number, a time in days, or whether one is missing."""
+        category = self.columns[factor.column].kind == "category"
+        return not category and factor.function in (None, "time", "missing")
+
+    def is_level(self, factor: Factor) -> bool:
+        """Check for an indicator of a category."""
+        return self.columns[factor.column].kind == "category"
+
+    def varied(self, term: Term) -> int | None:
+        """Find the last factor that is a level's or a part's indicator."""
+        found = (j for j, f in enumerate(term) if f.is_indicator and not self.is_number(f))
+        return max(found, default=None)
+
+    def is_narrow(self, piece: Sequence[Term]) -> bool:
+        """Check for numbers, or for a category of few indicators."""
+        first = piece[0][0]
+        few = self.is_level(first) and len(piece) <= WIDE
+        return len(piece[0]) == 1 and (few or self.is_number(first))
+
+    def narrow(self, pieces: Sequence[Sequence[Factor]]) -> list[str]:
+        """Compute numbers and categories of few indicators in as few blocks as is worth it."""
+        factors = [factor for piece in pieces for factor in piece]
+        if len(pieces) > 2 and len(factors) <= MERGED * len(pieces):
+            return self.merged(factors)
+        found: list[str] = []
+        for level, group in groupby(factors, self.is_level):
+            run = list(group)
+            found += [self.indicators(run)] if level else self.numbers(run)
+        return found
+
+    def merged(self, factors: Sequence[Factor]) -> list[str]:
+        """Compute numbers and indicators each as if all were of their kind, then choose."""
+        levels = list(map(self.is_level, factors))
+        if all(levels):
+            return [self.indicators(factors)]
+        some_level, some_number = factors[levels.index(True)], factors[levels.index(False)]
+        pairs = list(zip(factors, levels, strict=True))
+        indicators = self.indicators([f if level else some_level for f, level in pairs])
+        numbers = self.numbers([some_number if level else f for f, level in pairs])
+        chosen = self.constant([levels])
+        return [self.add("Where", chosen, indicators, self.concatenated(numbers))]
+
+    def block(self, run: Sequence[Term]) -> str:
+        """Compute a run of terms of one family."""
         first = run[0]
-        if len(first) == 1 and _is_number(first[0], self.columns[first[0].column]):
-            return self.numbers([term[0] for term in run])
-        varied = _varied(first, self.columns)
-        if varied is None:
-            return [self.product([self.factor(factor) for factor in first])]
-        block = self.indicators([term[varied] for term in run])
-        values = [block if p == varied else self.factor(f) for p, f in enumerate(first)]
-        return [self.product(values)]
+        place = self.varied(first)
+        if place is not None:
+            block = self.indicators([term[place] for term in run])
+            values = [block if j == place else self.factor(f) for j, f in enumerate(first)]
+            return self.product(values)
+        if len(first) == 1:
+            return self.function([term[0] for term in run])
+        return self.product([self.factor(factor) for factor in first])
 
     def product(self, values: Sequence[str]) -> str:
         found = values[0]
@@ -105,11 +145,9 @@ class _PipelineBuilder(GraphBuilder):
 
     def factor(self, factor: Factor) -> str:
         """Compute one factor [N, 1]."""
-        if _is_number(factor, self.columns[factor.column]):
+        if self.is_number(factor):
             return self.numbers([factor])[0]
-        if factor.is_indicator:
-            return self.indicators([factor])
-        return self.function(factor, *self.numbers([Factor(factor.column)]))
+        return self.indicators([factor]) if factor.is_indicator else self.function([factor])
 
     def numbers(self, factors: Sequence[Factor]) -> list[str]:
         """Compute numbers with their fill values, times in days, and indicators of missing ones.
@@ -136,38 +174,41 @@ class _PipelineBuilder(GraphBuilder):
         fill = self.columns[name].fill
         return NAN if fill is None else fill
 
-    def function(self, factor: Factor, x: str) -> str:
-        """Apply a function to a number [N, 1]."""
-        if factor.function == "power":
-            return self.product([x] * int(factor.argument or 0))
-        if factor.function == "hinge":
-            return self.hinge(factor, x)
-        if factor.function == "sqrt":
+    def function(self, factors: Sequence[Factor]) -> str:
+        """Apply one function to numbers [N, L]."""
+        first = factors[0]
+        x = self.concatenated(self.numbers([Factor(factor.column) for factor in factors]))
+        if first.function == "power":
+            return self.product([x] * int(first.argument or 0))
+        if first.function == "hinge":
+            starts = self.real(*(float(factor.argument or 0) for factor in factors))
+            above = self.add("Relu", self.add("Sub", x, starts))
+            if all(self.columns[factor.column].fill is not None for factor in factors):
+                return above
+            return self.add("Where", self.add("IsNaN", x), self.real(NAN), above)  # Relu may give 0
+        if first.function == "sqrt":
             return self.add("Sqrt", x)
-        if factor.function == "log1p":
+        if first.function == "log1p":
             x = self.add("Add", x, self.real(1.0))
         positive = self.add("Greater", x, self.real(0.0))
         return self.add("Log", self.add("Where", positive, x, self.real(NAN)))
 
-    def hinge(self, factor: Factor, x: str) -> str:
-        above = self.add("Relu", self.add("Sub", x, self.real(float(factor.argument or 0))))
-        if self.columns[factor.column].fill is not None:
-            return above
-        return self.add("Where", self.add("IsNaN", x), self.real(NAN), above)  # Relu may give 0
-
     def indicators(self, factors: Sequence[Factor]) -> str:
-        """Compute indicators [N, L] of one category, or of one part of a time."""
+        """Compute indicators [N, L] of categories, or of one part of a time."""
         column = self.columns[factors[0].column]
         if column.kind == "category":
-            places = self.places(column)
-            wanted = [factor.place(column) for factor in factors]
-            unknown, instead = self.add("Equal", places, self.whole(-1)), NAN
+            columns = [self.columns[factor.column] for factor in factors]
+            places = [self.places(column) for column in columns]
+            several = len(set(places)) > 1
+            found = self.concatenated(places if several else places[:1])
+            wanted = [f.place(column) for f, column in zip(factors, columns, strict=True)]
+            unknown, instead = self.add("Equal", found, self.whole(-1)), NAN
         else:
-            places = self.part(column.name, str(factors[0].function))
+            found = self.part(column.name, str(factors[0].function))
             wanted = [int(factor.level or 0) for factor in factors]
             unknown = self.add("IsNaN", column.name)
             instead = NAN if column.fill is None else 0.0
-        equal = self.add("Cast", self.add("Equal", places, self.whole(*wanted)), to=DOUBLE)
+        equal = self.add("Cast", self.add("Equal", found, self.whole(*wanted)), to=DOUBLE)
         return self.add("Where", unknown, self.real(instead), equal)
 
     def places(self, column: Column) -> str:

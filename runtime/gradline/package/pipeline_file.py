@@ -5,7 +5,7 @@ Field numbers: onnx.proto3 (https://github.com/onnx/onnx).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -21,7 +21,8 @@ from gradline.package.protobuf import UnexpectedFieldError, message, walk
 ML_OPSET = 2
 STRING, BOOL = 8, 9  # TensorProto.DataType, beside those of `pipeline`
 ELEMENTS = {"float32": FLOAT, "float64": DOUBLE, "int64": INT64, "bool": BOOL}
-PARTS = {2: "graph name", 5: "constant", 11: "input", 12: "output"}  # of a GraphProto
+#: Fields of a GraphProto.
+PARTS = {1: "node", 5: "constant", 11: "input", 12: "output", 2: "graph name"}
 Field = tuple[int, int | bytes]
 
 
@@ -105,35 +106,33 @@ def check_pipeline(data: bytes, graph: Graph) -> None:
 
 def _first_difference(found: Sequence[Field], expected: Sequence[Field]) -> str:
     """Describe the first field of a ModelProto, or of its graph, that differs."""
-    for a, b in _differences(found, expected):
-        if a and b and a[0] == b[0] == 7:
-            inner = _differences(list(walk(_bytes(a))), list(walk(_bytes(b))))
-            return next((_described(x, y) for x, y in inner), "its encoding differs")
-        return "its header or metadata differ from those of model.onnx"
+    for a, b in zip_longest(found, expected):
+        if a and b and a != b and a[0] == b[0] == 7:
+            return _of_graph(list(walk(_bytes(a[1]))), list(walk(_bytes(b[1]))))
+        if a != b:
+            return "its header or metadata differ from those of model.onnx"
     return "its encoding differs"
 
 
-def _differences(
-    found: Sequence[Field], expected: Sequence[Field]
-) -> Iterator[tuple[Field | None, Field | None]]:
-    return ((a, b) for a, b in zip_longest(found, expected) if a != b)
+def _of_graph(found: Sequence[Field], expected: Sequence[Field]) -> str:
+    for number, part in PARTS.items():
+        pairs = ([v for n, v in fields if n == number] for fields in (found, expected))
+        for a, b in zip_longest(*pairs):
+            if b is None:
+                return f"it has a further {part}"
+            if a != b:
+                return f"the {part} {_named(number, _bytes(b))} differs"
+    return "its encoding differs"
 
 
-def _described(found: Field | None, expected: Field | None) -> str:
-    if expected is None:
-        return "it has further parts"
-    if expected[0] != 1:
-        inner = dict(walk(_bytes(expected))) if expected[0] != 2 else {}
-        name = inner.get(8 if expected[0] == 5 else 1, b"")
-        return f"the {PARTS[expected[0]]} {_text(name)} differs"
-    node = dict(walk(_bytes(expected)))
-    return f"the node {_text(node[2])} ({_text(node[4])[1:-1]}) differs"
+def _named(number: int, data: bytes) -> str:
+    if number == 2:
+        return repr(data.decode())
+    inner = {key: _bytes(value).decode(errors="replace") for key, value in walk(data)}
+    if number == 1:
+        return f"{inner[2]!r} ({inner[4]})"
+    return repr(inner[8 if number == 5 else 1])
 
 
-def _bytes(entry: Field) -> bytes:
-    value = entry[1]
+def _bytes(value: int | bytes) -> bytes:
     return value if isinstance(value, bytes) else b""
-
-
-def _text(value: int | bytes) -> str:
-    return repr(value.decode() if isinstance(value, bytes) else value)

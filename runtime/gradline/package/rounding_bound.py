@@ -53,6 +53,7 @@ def _bound(
     return bound
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a row that is no golden one
 def pipeline_bound(
     x: NDArray[Any], plan: Plan, weights: NDArray[Any], bias: NDArray[Any], functions: Functions
 ) -> NDArray[np.float64]:
@@ -67,10 +68,9 @@ def pipeline_bound(
     for j, function in enumerate(functions):
         if function is not None:
             z = x.astype(np.float64) @ weights[j].astype(np.float64) + float(bias[j])
-            with np.errstate(over="ignore", invalid="ignore"):
-                grown = np.exp(z) * function.scale
-                relative = np.expm1(bound[:, j]) + 8 * U
-                bound[:, j] = grown * relative + u * np.abs(grown - function.offset) + smallest
+            grown = np.exp(z) * function.scale
+            relative = np.expm1(bound[:, j]) + 8 * U
+            bound[:, j] = grown * relative + u * np.abs(grown - function.offset) + smallest
     return bound
 
 

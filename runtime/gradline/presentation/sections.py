@@ -35,19 +35,26 @@ def equation_facts(
 
 
 def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
-    """Tabulate the targets' metrics on the training rows, and on the held-out rows if any."""
+    """Tabulate the targets' metrics on the training rows, and on the held-out rows if any.
+
+    The R² of cross-validation stands beside that of the training rows.
+    """
     parts: list[Element] = []
-    for which, by_target in found.items():
-        if by_target:
-            shown = [by_target[target] for target in targets]
-            rows = [
-                [label(target), number(m["rmse"]), number(m["mae"]), r_squared(m["r2"])]
-                for target, m in zip(targets, shown, strict=True)
-            ]
-            parts.append(Grid([[TITLES[which], "RMSE", "MAE", "R²"], *rows]))
-            if any(m["mae"] is None for m in shown):
-                parts.append("  MAE needs a second pass over the data and was not computed")
-            parts.append("")
+    for which, title in TITLES.items():
+        by_target = found.get(which)
+        if not by_target:
+            continue
+        validated = found.get("cross_validated") if which == "training" else None
+        heads = [title, "RMSE", "MAE", "R²", *(["5-fold R²"] if validated else [])]
+        rows = []
+        for target in targets:
+            m = by_target[target]
+            row = [label(target), number(m["rmse"]), number(m["mae"]), r_squared(m["r2"])]
+            rows.append([*row, *([r_squared(validated[target]["r2"])] if validated else [])])
+        parts.append(Grid([heads, *rows]))
+        if any(by_target[target]["mae"] is None for target in targets):
+            parts.append("  MAE needs a second pass over the data and was not computed")
+        parts.append("")
     return parts
 
 
@@ -134,10 +141,9 @@ def how_to_predict(
         row = f"[[{', '.join(shown)}]]"
     else:
         by_name = dict(zip(features, shown, strict=True))
-        pairs = [
-            f"{c.name!r}: [{repr(c.levels[0]) if c.levels else by_name[c.name]}]" for c in inputs
-        ]
-        row = f"{{{', '.join(pairs)}}}"
+        values = [repr(c.levels[0]) if c.levels else by_name.get(c.name) for c in inputs]
+        pairs = [f"{c.name!r}: [{value}]" for c, value in zip(inputs, values, strict=True)]
+        row = "rows" if None in values else f"{{{', '.join(pairs)}}}"
     row = row if len(inputs or features) <= MOST_INPUTS else "rows"
     code = f"gradline.load({package!r}).predict({row})"
     command = shlex.join(["gradline", "predict", package, table, *reading])

@@ -19,11 +19,19 @@
   /** Whether a value of a row is missing: null, undefined, NaN or the empty text. */
   const isMissing = (value) => value === "" || Number.isNaN(value ?? NaN);
 
-  const ofCategory = ({ levels, missing, rare = [] }, { function: name, level }, text) => {
-    if (isMissing(text)) return missing ? Number(name === "missing") : NaN;
-    if (!levels.includes(text)) return NaN;
-    const isRare = rare.includes(text);
-    return Number(level === "(rare)" && rare.length ? isRare : level === text && !isRare);
+  // What the level of a row is, if it is none of those that stand alone.
+  const [MISSING, RARE, UNKNOWN] = ["missing", "rare", "unknown"].map(Symbol);
+
+  const levelOf = ({ levels, missing, rare }, text) => {
+    if (isMissing(text)) return missing ? MISSING : UNKNOWN;
+    if (!levels.includes(text)) return UNKNOWN;
+    return rare?.includes(text) ? RARE : text;
+  };
+
+  const ofCategory = ({ rare }, { function: name, level }, found) => {
+    if (found === UNKNOWN) return NaN;
+    if (name === "missing") return Number(found === MISSING);
+    return Number(found === (level === "(rare)" && rare ? RARE : level));
   };
 
   const ofNumber = ({ fill = NaN }, { function: name, argument, level }, value) => {
@@ -47,12 +55,14 @@
    * @returns {number[]} A number for each term; NaN if the row has no answer.
    */
   const inputs = (columns, terms, row) => {
-    const places = new Map(columns.map(({ name }, place) => [name, place]));
-    const compute = (factor) => {
-      const place = places.get(factor.column);
-      const of = columns[place].kind === "category" ? ofCategory : ofNumber;
-      return of(columns[place], factor, row[place]);
-    };
+    const known = new Map(
+      columns.map((column, place) => {
+        const isCategory = column.kind === "category";
+        const value = isCategory ? levelOf(column, row[place]) : row[place];
+        return [column.name, (factor) => (isCategory ? ofCategory : ofNumber)(column, factor, value)];
+      }),
+    );
+    const compute = (factor) => known.get(factor.column)(factor);
     return terms.map((term) => term.map(compute).reduce((product, factor) => product * factor));
   };
 

@@ -21,7 +21,8 @@ from gradline.columns.inputs import UNKNOWN_PLACE
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
-from gradline.tables.agreement import SAMPLED_FILES, Agreement, kinds_of
+from gradline.tables.agreement import HEAD_ROWS, SAMPLED_FILES, Agreement, kinds_of
+from gradline.tables.faults import default_separator
 from gradline.tables.files import Dialect, TableFile
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import (
@@ -248,6 +249,56 @@ class FrameTable:
             return None
         values = numbers.to_numpy(order="fortran")
         return None if (np.abs(values) >= LARGEST_INTEGER).any() else values
+
+    def raw(
+        self, columns: Sequence[str], rows: int | None = None
+    ) -> Iterator[tuple[int, int, pl.DataFrame]]:
+        """Yield columns as they are, a text file's as text, with the part and its first row."""
+        for number, part in enumerate(self.parts, self.first_part):
+            read = self._reopened(part, replace(self.dialect, nulls=())) if part.text else part
+            start = part.start
+            for frame in frames(
+                read, columns, rows or BLOCK_ROWS, row_groups_ahead=self.row_groups_ahead
+            ):
+                yield number, start, frame
+                start += len(frame)
+            part.check_unchanged()
+
+    def is_text(self, name: str) -> bool:
+        """Check whether a column holds text, of which every value must be read to know more."""
+        return self.parts[0].text or self.dtype(name) == pl.String
+
+    def dtype(self, name: str) -> Any:
+        """Look up a column's type in the first part."""
+        if self.parts[0].text:
+            return pl.String()
+        return self.parts[0].frame.collect_schema()[name]
+
+    def has_leading_zeros(self, names: Sequence[str]) -> bool:
+        """Check text files for a value such as 01067, in columns that begin with whole numbers."""
+        for part in (part for part in self.parts if part.text):
+            head = part.frame.select(pl.selectors.by_name(names)).head(HEAD_ROWS).collect()
+            whole = [c.name for c in head if c.str.contains(r"^\s*[+-]?[0-9]+\s*$").any()]
+            if not whole:
+                continue
+            found = pl.selectors.by_name(whole).str.contains(r"^\s*[+-]?0[0-9]").any()
+            with readable(part.path, part.separator):
+                if any(part.frame.select(found).collect(engine="streaming").row(0)):
+                    return True
+        return False
+
+    @property
+    def separator(self) -> str | None:
+        """The separator of text files' fields; None for any other table."""
+        part = self.parts[0]
+        if not part.text or part.path is None:
+            return None
+        return self.dialect.separator or default_separator(part.path)
+
+    @property
+    def dialect_of_text(self) -> Dialect | None:
+        """How text files are written; None for any other table."""
+        return self.dialect if self.parts[0].text else None
 
     def expected_rows(self) -> int | None:
         """Estimate the number of rows from a sample of files; None if that needs a full read.

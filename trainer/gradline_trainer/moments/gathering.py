@@ -47,14 +47,15 @@ def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
     size = max(LEAST_ROWS, CHUNK // (_width(walk.reader) + len(columns.targets)))
     walk.kept = []
     walk.most = 1 if options.gradient_source == "moments" else math.inf
-    if not options.folds:
+    dealt = walk.reader.dealt
+    if not dealt:
         whole = walk.gather(Pass(partial(moments_of, device=options.torch_device), size))
         return _checked(whole, walk), []
-    of = partial(FoldedMoments.of, folds=options.folds, device=options.torch_device)
+    of = partial(FoldedMoments.of, folds=dealt, device=options.torch_device)
     merged = walk.gather(Pass(of, size))
     whole = _checked(merged.whole if merged else None, walk)
     folds = [fold for fold in merged.folds if fold is not None] if merged else []
-    if len(folds) < options.folds:
+    if options.folds and len(folds) < options.folds:
         raise InputError(
             f"{options.folds - len(folds)} of {options.folds} folds got none of the {whole.rows} "
             "rows to train on",

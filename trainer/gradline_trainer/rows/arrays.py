@@ -204,12 +204,15 @@ def _exactly(values: Any) -> Any:
         nullable = any(getattr(kind, "numpy_dtype", None) is not None for kind in each)
         return values.astype(object) if nullable else values
     labels = None if isinstance(values, np.ndarray) else column_labels(values)
-    if not labels:
+    is_column = hasattr(values, "to_pylist") or type(values).__module__.startswith("polars")
+    if not labels and not is_column:
         return values
     array = np.asarray(values)
     if array.dtype.kind != "f" or not (np.abs(array) >= LARGEST_INTEGER).any():
         return array
     as_list = "to_pylist" if hasattr(values, "to_pylist") else "to_list"
+    if not labels:
+        return np.array(getattr(values, as_list)(), object)
     columns = [getattr(values[name], as_list)() for name in labels]
     return np.array(columns, object).T
 

@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
+from gradline_trainer.rows.decisions import Decision
 
 TrainingTable = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None
@@ -25,17 +27,30 @@ NUMERIC_SHARE = 0.9  # a text column with this share of numbers was probably mea
 class Columns:
     """The columns of a training run."""
 
-    inputs: list[Column]  # what features come from, in the graph's order
+    plan: Plan  # the columns that features come from, and the terms made of them
     targets: list[str]  # k names
     weight: str | None  # the column of sample weights
     left_out: list[str]  # not numeric, and not asked for
+    decisions: tuple[Decision, ...] = ()  # what was decided by default, in table order
+    optional: frozenset[str] = frozenset()  # default terms, left out if constant or twins
+    combined: frozenset[str] = frozenset()  # products of levels, left out if no row has them
+    notes: tuple[str, ...] = ()  # warnings about values that were read in an unusual way
+    readings: tuple[Column, ...] = ()  # how targets and weight are read; empty: as plain numbers
+
+    @property
+    def inputs(self) -> list[Column]:
+        """The columns that features come from."""
+        return list(self.plan.columns)
+
+    @property
+    def has_format_2(self) -> bool:
+        """Whether the package needs format 2."""
+        return self.plan.format == 2
 
     @cached_property
     def features(self) -> list[str]:
         """The names of the graph's d inputs."""
-        if not self.categories:
-            return [column.name for column in self.inputs]
-        return [feature for column in self.inputs for feature in column.features]
+        return self.plan.features
 
     @cached_property
     def categories(self) -> list[int]:
@@ -50,32 +65,20 @@ class Columns:
 
 
 def open_table(
-    table: Any,
-    targets: Names,
-    features: Names,
-    exclude: Sequence[str] | str,
-    sample_weight: Any,
-    one_hot: Sequence[str] | str = (),
-) -> tuple[TrainingTable, Columns]:
-    """Open a table that is not a file, and choose its columns; see `fit`."""
-    source: TrainingTable
+    table: Any, targets: Names, features: Names, sample_weight: Any
+) -> tuple[TrainingTable, Names, Names, Any]:
+    """Open a table that is not a file; return it with the names of its columns' roles."""
     if isinstance(table, tuple):
-        source, targets, features, sample_weight = table_of_arrays(
-            table, targets, features, sample_weight
-        )
-    else:
-        source = table if isinstance(table, ArrayTable | FrameTable) else open_frame(table)
+        return table_of_arrays(table, targets, features, sample_weight)
+    source = table if isinstance(table, ArrayTable | FrameTable) else open_frame(table)
     if isinstance(source, FrameTable):
         weight = sample_weight if isinstance(sample_weight, str) else None
-        source.check_names(_named(targets, features, one_hot, weight))
-    return source, _choose_columns(source, targets, features, exclude, sample_weight, one_hot)
+        for names in (targets, features, weight):
+            source.check_names([names] if isinstance(names, str) else names or ())
+    return source, targets, features, sample_weight
 
 
-def _named(*names: Names) -> list[str]:
-    return [name for part in names for name in ([part] if isinstance(part, str) else part or ())]
-
-
-def _choose_columns(
+def choose_columns(
     table: TrainingTable,
     targets: Names,
     features: Names,
@@ -90,7 +93,7 @@ def _choose_columns(
         raise InputError(
             "no target: which columns should be predicted?",
             code="no-target",
-            hint=f"--target NAME, one of {_listed(known)}",
+            hint=f"--target NAME, one of {listed(known)}",
         )
     excluded = dict.fromkeys(checked_names(known, "excluded column", exclude), "excluded column")
     taken = dict.fromkeys(chosen_targets, "target")
@@ -103,7 +106,7 @@ def _choose_columns(
         chosen = checked_names(known, "feature", features, excluded | taken)
     else:
         candidates = [n for n in known if n not in taken and n not in excluded]
-        _refuse_duplicates(known, candidates)
+        refuse_duplicates(known, candidates)
         chosen = [n for n in candidates if table.kinds[n] == "number" or n in categories]
         left_out = [n for n in candidates if n not in chosen]
         for name in left_out:
@@ -112,11 +115,11 @@ def _choose_columns(
         raise InputError(
             "no feature: apart from targets and weights, the table has no numeric column",
             code="no-feature",
-            hint=f"its columns are {_listed(known)}; --one-hot NAME adds a text column",
+            hint=f"its columns are {listed(known)}; --one-hot NAME adds a text column",
         )
     _check_kinds(table, dict.fromkeys(chosen, "feature") | taken, categories)
     inputs = [Column(name, "category" if name in categories else "number") for name in chosen]
-    return Columns(inputs, chosen_targets, weight, left_out)
+    return Columns(Plan.of_columns(inputs), chosen_targets, weight, left_out)
 
 
 def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Sequence[str]) -> None:
@@ -170,11 +173,12 @@ def checked_names(
                 code="repeated-column",
                 hint="give it one role",
             )
-    _refuse_duplicates(known, chosen)
+    refuse_duplicates(known, chosen)
     return chosen
 
 
-def _refuse_duplicates(known: Sequence[str], names: Sequence[str]) -> None:
+def refuse_duplicates(known: Sequence[str], names: Sequence[str]) -> None:
+    """Raise for a name that the table has more than once."""
     counts = Counter(known)
     for name in names:
         if counts[name] > 1:
@@ -195,5 +199,6 @@ def _refuse_faulty(table: TrainingTable, name: str) -> None:
         raise table.not_numbers(name)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """List the first names for a message."""
     return ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")

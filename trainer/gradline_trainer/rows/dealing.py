@@ -27,11 +27,11 @@ def held_out_rows(block: Block, options: Options) -> NDArray[np.bool_]:
     return _ranks(block, size, options.seed, block.part) < round(options.holdout * size)
 
 
-def dealt_folds(block: Block, options: Options) -> NDArray[np.intp] | None:
+def dealt_folds(block: Block, folds: int | None, seed: int) -> NDArray[np.intp] | None:
     """Deal a block's rows to m folds, shape (rows,): each fold gets one of every m rows."""
-    if not options.folds:
+    if not folds:
         return None
-    return _ranks(block, options.folds, options.seed, block.part, FOLDS)
+    return _ranks(block, folds, seed, block.part, FOLDS)
 
 
 def _ranks(block: Block, size: int, *seed: int) -> NDArray[np.intp]:

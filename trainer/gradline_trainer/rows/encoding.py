@@ -17,6 +17,7 @@ import numpy as np
 from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import in_order
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import Options
@@ -99,7 +100,8 @@ def learn_encoding(
         inputs.append(column)
     _check_names(inputs, table)
     known = {c.name: _finder(c.levels) for c in inputs if c.kind == "category"}
-    return RowReader(table.with_categories(known), replace(columns, inputs=inputs), options)
+    plan = Plan.of_columns(inputs)
+    return RowReader(table.with_categories(known), replace(columns, plan=plan), options)
 
 
 def _tally(
@@ -108,8 +110,9 @@ def _tally(
     columns = whole.columns
     # With `error`, no row is dropped, so only the category columns are needed.
     if whole.options.missing == "error":
-        columns = replace(columns, inputs=[columns.inputs[j] for j in columns.categories])
-    reader = replace(whole, columns=columns)
+        only = Plan.of_columns([columns.inputs[j] for j in columns.categories])
+        columns = replace(columns, plan=only)
+    reader = replace(whole, columns=columns, raw=True)
     work = partial(_tally_reader, max_categories=max_categories)
     if engine is None:
         tallies, _ = work(reader, report=report)

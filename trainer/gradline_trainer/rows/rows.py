@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.encoding import plan_of
 from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.formatting import count
@@ -141,6 +140,13 @@ class RowReader:
     block_rows: int | None = None  # to read at a time, ≥ 100; None for the table's own
     counts: Counts = field(default_factory=Counts)  # of the latest pass
     before: Counts = field(default_factory=Counts)  # of the rows before this shard
+    folds: int | None = None  # to deal for cross-validation, if the options deal none
+    raw: bool = False  # yield the columns' own values in the place of features
+
+    @property
+    def dealt(self) -> int | None:
+        """The number of folds that the rows are dealt to."""
+        return self.options.folds or self.folds
 
     def blocks(self) -> Iterator[tuple[Block, Rows, Rows]]:
         """Yield each block, its training rows and its held-out rows.
@@ -199,7 +205,9 @@ class RowReader:
     def _is_plain(self, block: Block) -> bool:
         """Check whether every row trains, with the same weight."""
         options = self.options
-        if self.columns.weight or options.holdout or options.folds or self.columns.categories:
+        if self.columns.weight or options.holdout or self.dealt:
+            return False
+        if not self.columns.plan.is_plain:
             return False
         return all(map(_is_finite, block.pieces))
 
@@ -207,7 +215,7 @@ class RowReader:
         """Divide a block's complete rows into training rows and held-out rows, and count them."""
         counts, before = self.counts, self.before
         held = held_out_rows(block, self.options)
-        folds = dealt_folds(block, self.options)
+        folds = dealt_folds(block, self.dealt, self.options.seed)
         first, first_held = before.training + counts.training, before.held_out + counts.held_out
         training = self._rows(block.values, folds, complete & ~held, first)
         held_out = self._rows(block.values, None, complete & held, first_held)
@@ -226,24 +234,27 @@ class RowReader:
         d, k = len(self.columns.inputs), len(self.columns.targets)
         weights = rows[:, d + k] if self.columns.weight else None
         folds = folds if folds is None or chosen.all() else folds[chosen]
-        if self.plan is None:
+        plan = self.plan
+        if plan is None:
             return Rows((rows[:, : d + k],), d, weights, folds, first)
         pieces = (rows[:, :d], rows[:, d : d + k])
-        found = Rows(pieces, len(self.plan.terms), weights, folds, first, self.plan)
+        found = Rows(pieces, len(plan.terms), weights, folds, first, plan)
         # Without groups, the features take no more memory than the columns.
-        return found if self.plan.layout.groups else found.expanded()
+        return found if plan.layout.groups else found.expanded()
 
     @cached_property
     def plan(self) -> Plan | None:
         """How to compute the features; None if they are the columns themselves."""
-        return plan_of(self.columns.inputs)
+        plan = self.columns.plan
+        filled = any(column.fill is not None for column in plan.columns)
+        return None if self.raw or (plan.is_plain and not filled) else plan
 
     def _check(self, block: Block) -> NDArray[np.bool_]:
         """Note a block's faults, and find which of its rows are complete."""
         values = block.values
         every = range(values.shape[1])
         missing: NDArray[np.bool_] = np.isnan(values)
-        if self.options.missing == "mean":
+        if self.options.missing in ("auto", "mean"):
             missing = self._unfilled(missing, block)
         elif self.options.missing == "error":
             self._note("missing", missing, every, block)
@@ -258,13 +269,15 @@ class RowReader:
         return complete
 
     def _unfilled(self, missing: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
-        """Find the missing targets and weights, which a mean cannot fill."""
-        d, categories = len(self.columns.inputs), self.columns.categories
-        self._note("no category", missing[:, categories], categories, block)
+        """Find the missing values that nothing fills, such as those of targets and weights."""
+        inputs, categories = self.columns.inputs, self.columns.categories
+        if self.options.missing == "mean":
+            self._note("no category", missing[:, categories], categories, block)
         unfilled = missing.copy()
-        unfilled[:, :d] = False
+        filled = [j for j, column in enumerate(inputs) if self.raw or column.fill is not None]
+        unfilled[:, filled] = False
         kept = ~unfilled.any(axis=1)
-        self.counts.filled += int(missing[kept, :d].sum())
+        self.counts.filled += int(missing[kept][:, filled].sum())
         return unfilled
 
     def _note(

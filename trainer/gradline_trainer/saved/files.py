@@ -20,6 +20,7 @@ from gradline.atomic import write_named
 from gradline.columns.encoding import dump_columns, parse_columns
 from gradline.columns.kinds import Column
 from gradline.columns.numpy_state import numpy_defaults
+from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.package.strict_json import parse_strict
 from gradline_trainer.moments.moments import Moments
@@ -210,7 +211,7 @@ def _columns(header: dict[str, Any]) -> Columns:
     inputs: Sequence[Column] = [Column(feature) for feature in features]
     if header["columns"] is not None:
         inputs = parse_columns(header["columns"], features)
-    return Columns(list(inputs), targets, weight, [])
+    return Columns(Plan.of_columns(inputs), targets, weight, [])
 
 
 def _moments(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
@@ -98,5 +99,5 @@ def _choose(saved: SavedMoments, targets: Names, features: Names, exclude: Names
             )
     if not chosen:
         raise InputError("no feature is left", code="no-feature", hint="exclude fewer columns")
-    inputs = [known[name] for name in chosen]
-    return replace(saved.columns, inputs=inputs, targets=chosen_targets, left_out=[])
+    plan = Plan.of_columns([known[name] for name in chosen])
+    return replace(saved.columns, plan=plan, targets=chosen_targets, left_out=[])

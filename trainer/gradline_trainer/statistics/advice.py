@@ -65,7 +65,7 @@ def _on_columns(
     def named(places: list[int]) -> str:
         return and_more([repr(columns.features[j]) for j in places])
 
-    found = []
+    found = list(columns.notes)
     if columns.left_out:
         names = ", ".join(map(repr, columns.left_out))
         found.append(f"not used, since they are not numeric: {names} (--one-hot adds text columns)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor
 
-__all__ = ["answer", "shop_package"]
+__all__ = ["answer", "cafe_package"]
 
 LEVELS = ("east", "north", "south")
 PLAN = Plan(
@@ -35,9 +36,9 @@ PLAN = Plan(
 WEIGHTS = np.array([[2.0, -8.0, 16.0, -4.0, 0.5, 0.125]], np.float32)
 BIAS = np.array([-1024.0], np.float32)
 ROWS: dict[str, list[Any]] = {
-    "size": [71.5, None, 20.0, 100.25, 71.5],
-    "region": ["north", "east", None, "south", "north"],
-    "opened": [1709942400, 0, -86400, -2208988800, 1709942400],
+    "size": [71.5, None, 20.0, 100.25, 71.5, 71.5],
+    "region": ["north", "east", None, "south", "west", "north"],
+    "opened": [1709942400, 0, -86400, -2208988800, 1709942400, None],
 }
 
 
@@ -49,19 +50,21 @@ def answer(size: float | None, region: str | None, opened: int | None) -> float:
     return float((x @ WEIGHTS.T.astype(np.float64) + BIAS)[0, 0])
 
 
-def shop_package(folder: Path) -> Path:
+def cafe_package(folder: Path) -> Path:
     """Write the files that hosts read."""
     folder.mkdir(parents=True)
     onnx.save(_pipeline(), folder / "pipeline.onnx")
-    outputs = [[answer(*row)] for row in zip(*ROWS.values(), strict=True)]
-    raw = {"columns": ROWS, "outputs": outputs, "bounds": [[1e-3]] * len(outputs)}
+    answers = [answer(*row) for row in zip(*ROWS.values(), strict=True)]
+    outputs = [[None if math.isnan(y) else y] for y in answers]
+    bounds = [[None if math.isnan(y) else 1e-3] for y in answers]
+    raw = {"columns": ROWS, "outputs": outputs, "bounds": bounds}
     schema = {"features": PLAN.features, "targets": ["revenue"], "dtype": "float32", **PLAN.dump()}
     figures = {
         name: {"mean": 1.0, "deviation": 1.0, "minimum": 0.0, "maximum": 2.0}
         for name in PLAN.features
     }
     manifest = {
-        "name": "shops",
+        "name": "cafes",
         "schema": schema,
         "columns": figures,
         "files": {"pipeline.onnx": {}},

@@ -1,0 +1,101 @@
+"""Find default terms that add nothing: constant ones, and twins of an earlier term."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
+from gradline_trainer.rows.passes import Pass, Walk
+from gradline_trainer.rows.rows import Rows
+
+CLOSE = 1e-9  # the relative difference that rounding may leave between the moments of equal columns
+
+
+class SuperfluousError(Exception):
+    """Default terms that must be left out before the run goes on.
+
+    Attributes:
+        reasons: Why, by the term's name.
+    """
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__(reasons)
+        self.reasons = reasons
+
+
+def refuse_superfluous(walk: Walk, moments: Moments | ColumnMoments) -> None:
+    """Raise for default terms that are constant or equal an earlier one in every training row."""
+    features, optional = walk.columns.features, walk.columns.optional
+    constant = one_value(moments)
+    reasons = {}
+    for j, name in enumerate(features):
+        if constant[j] and name in walk.columns.combined:
+            reasons[name] = "no training row has it"
+        elif constant[j] and name in optional:
+            reasons[name] = "the same in every row"
+    places = [j for j, name in enumerate(features) if name in optional and name not in reasons]
+    for first, second in _twins(walk, moments, places):
+        reasons[features[second]] = f"the same as {features[first]}"
+    if reasons:
+        raise SuperfluousError(reasons)
+
+
+def _twins(
+    walk: Walk, moments: Moments | ColumnMoments, places: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Pair each term with the earlier one that it equals in every row."""
+    groups = [group for group in _alike(moments, places) if len(group) > 1]
+    found: list[tuple[int, int]] = []
+    while groups:
+        pairs = [(group[0], later) for group in groups for later in group[1:]]
+        same = walk.total(Pass(partial(_Equal.of, pairs=pairs), walk.chunk_rows))
+        assert same is not None  # noqa: S101 - tables without rows are refused earlier
+        equal = {pair for pair, alike in zip(pairs, same.equal.tolist(), strict=True) if alike}
+        found += sorted(equal)
+        rest = [[j for j in group[1:] if (group[0], j) not in equal] for group in groups]
+        groups = [group for group in rest if len(group) > 1]
+    return found
+
+
+def _alike(moments: Moments | ColumnMoments, places: Sequence[int]) -> list[list[int]]:
+    """Group columns, in order, whose moments differ by no more than rounding."""
+    groups: dict[tuple[float, float], list[list[int]]] = {}
+    for j in places:
+        ends = float(moments.minimum[j]), float(moments.maximum[j])
+        ranged = groups.setdefault(ends, [])
+        group = next((g for g in ranged if _is_close(moments, g[0], j)), None)
+        if group is None:
+            ranged.append([j])
+        else:
+            group.append(j)
+    return [group for ranged in groups.values() for group in ranged]
+
+
+def _is_close(moments: Moments | ColumnMoments, i: int, j: int) -> bool:
+    a, b = moments.squares[i], moments.squares[j]
+    difference = abs(a - b)
+    if isinstance(moments, Moments):
+        difference = abs(a + b - 2 * moments.comoment[i, j])
+    return bool(difference <= CLOSE * (a + b))
+
+
+@dataclass(frozen=True)
+class _Equal:
+    """Whether the two columns of each pair are equal in all rows, shape (pairs,)."""
+
+    equal: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: Rows, pairs: Sequence[tuple[int, int]]) -> _Equal:
+        """Compare the columns in some rows."""
+        features = rows.features
+        return cls(np.array([(features[:, i] == features[:, j]).all() for i, j in pairs]))
+
+    def merge(self, other: _Equal) -> _Equal:
+        """Compare in two sets of rows."""
+        return _Equal(self.equal & other.equal)

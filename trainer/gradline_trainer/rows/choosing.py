@@ -1,0 +1,260 @@
+"""Choose the terms of a table: first as if all columns were plain numbers, then from a survey."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from gradline.columns.encoding import in_order
+from gradline.columns.kinds import NUMBER_NULLS, Column
+from gradline.columns.plan import Plan
+from gradline.columns.terms import Factor, Term, name_of, quoted
+from gradline.errors import InputError
+from gradline.scoring.engine import Engine
+from gradline.tables import FrameTable
+from gradline.tables.lazy_polars import pl
+from gradline_trainer.options import Options
+from gradline_trainer.rows.columns import Columns, listed
+from gradline_trainer.rows.decisions import PLAIN, Decision, added
+from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
+from gradline_trainer.rows.expansion import chosen_terms
+from gradline_trainer.rows.passes import Progress
+from gradline_trainer.rows.request import Request
+from gradline_trainer.rows.survey import survey
+from gradline_trainer.rows.surveyed import Surveyed
+
+
+def plain_columns(table: FrameTable, request: Request) -> Columns | None:
+    """Choose columns if all seem to be plain numbers or --one-hot categories; else None.
+
+    A text file's kinds are a guess from its first rows: what the reader finds later decides.
+    """
+    if request.asked.formats or not all(
+        len(term.factors) <= 1 and term.factors in ((), (Factor(f.column),))
+        for term in request.wanted or ()
+        for f in term.factors
+    ):
+        return None
+    left_out = _left_out_by_name(table, request)
+    chosen = [name for name in request.candidates if name not in left_out]
+    if not chosen or not all(_seems_plain(table, name, request.one_hot) for name in chosen):
+        return None
+    if table.has_leading_zeros([name for name in chosen if name not in request.one_hot]):
+        return None
+    if not all(_seems_plain(table, name) for name in _read_as_numbers(request)):
+        return None
+    order = dict.fromkeys(chosen if request.wanted is None else _in_order(request, chosen))
+    categories = request.one_hot
+    inputs = [Column(name, "category" if name in categories else "number") for name in order]
+    numbers = {
+        name: Decision(name, PLAIN, f"--exclude {shlex.quote(name)}", True) for name in chosen
+    }
+    decided = {**left_out, **numbers}
+    return Columns(
+        Plan.of_columns(inputs),
+        request.targets,
+        request.weight,
+        [],
+        decisions=tuple(decided[name] for name in request.candidates if name not in categories),
+        optional=frozenset(
+            name for name in chosen if request.has_defaults and name not in request.named
+        )
+        - frozenset(categories),
+    )
+
+
+def _plain(name: str) -> Decision:
+    return Decision(name, PLAIN, f"--exclude {shlex.quote(name)}", True)
+
+
+def _read_as_numbers(request: Request) -> list[str]:
+    return [*request.targets, *([request.weight] if request.weight else [])]
+
+
+def _seems_plain(table: FrameTable, name: str, categories: Sequence[str] = ()) -> bool:
+    if name in categories:
+        return table.kinds[name] in ("number", "text")
+    return table.kinds[name] == "number" and table.dtype(name) not in (pl.Boolean, pl.Null)
+
+
+def _in_order(request: Request, chosen: Sequence[str]) -> list[str]:
+    """Put the columns in the order of the terms; `*` stands for all that are not named before."""
+    found: list[str] = []
+    for term in request.wanted or ():
+        found += chosen if term.is_default else [term.factors[0].column]
+    return found
+
+
+def _left_out_by_name(table: FrameTable, request: Request) -> dict[str, Decision]:
+    """Find index columns and identifiers, which are left out unless they are named."""
+    found = {}
+    for name in request.candidates:
+        if name in request.named or name in request.one_hot or not request.has_defaults:
+            continue
+        what = None
+        if is_index(name, table.names.index(name)) and table.kinds[name] == "number":
+            what = "left out: an index column"
+        elif is_identifier(name):
+            what = "left out: an identifier by its name"
+        if what:
+            found[name] = Decision(name, what, added(quoted(name)), False)
+    return found
+
+
+def surveyed_columns(
+    table: FrameTable,
+    request: Request,
+    options: Options,
+    report: Progress,
+    engine: Engine | None,
+) -> tuple[FrameTable, Columns]:
+    """Survey the columns, and choose the terms; return the table that reads them, too.
+
+    Raises:
+        InputError: For a table without a feature, and a term that does not fit its column.
+    """
+    left_out = _left_out_by_name(table, request)
+    names = [name for name in request.candidates if name not in left_out]
+    plain = Columns(Plan((), ()), request.targets, request.weight, [])
+    roles, found, notes = survey(table, plain, names, request.asked, options, report, engine)
+    surveyed = {one.column.name: _as_asked(one, options.missing) for one in found}
+    defaults, decisions = _defaults(table, surveyed, request)
+    known = {one.column.name: one.column for one in surveyed.values()}
+    if request.wanted is None:
+        columns, terms = defaults
+    else:
+        columns, terms = chosen_terms(
+            request.wanted,
+            surveyed,
+            defaults[1],
+            full=request.full,
+            mark_missing=options.missing == "auto",
+        )
+    if not terms:
+        raise InputError(
+            "no feature: " + "; ".join(f"{d.column!r} is {d.what}" for d in decisions[:6])
+            if decisions
+            else "no feature: the table has no other column",
+            code="no-feature",
+            hint=f"its columns are {listed(table.names)}; -f NAME takes any of them in",
+        )
+    used = {factor.column for term in terms for factor in term}
+    inputs = [columns.get(name, known[name]) for name in table.names if name in used]
+    plan = _plan(inputs, terms, request)
+    every = {**left_out, **{decision.column: decision for decision in decisions}}
+    reading = table.with_columns((*inputs, *roles.readings), "zero")
+    return reading, Columns(
+        plan,
+        request.targets,
+        request.weight,
+        [],
+        decisions=tuple(every[name] for name in request.candidates if name in every),
+        optional=_optional(defaults[1], terms, request),
+        combined=frozenset(name_of(term) for term in terms if _is_combination(term)),
+        notes=tuple(notes),
+        readings=roles.readings,
+    )
+
+
+def _as_asked(found: Surveyed, missing: str) -> Surveyed:
+    """Apply --missing: only "auto" gives missing values terms of their own."""
+    if missing == "auto" or not found.missing:
+        return found
+    fill = found.column.fill if missing == "mean" else None
+    return replace(found, column=replace(found.column, fill=fill, missing=False), missing=0)
+
+
+def _defaults(
+    table: FrameTable, surveyed: Mapping[str, Surveyed], request: Request
+) -> tuple[tuple[dict[str, Column], list[Term]], list[Decision]]:
+    """Choose the default terms, with those of --one-hot in their places."""
+    if not request.has_defaults:
+        return ({}, []), []
+    free = [one for name, one in surveyed.items() if name not in request.one_hot]
+    columns, terms, decisions = decide(free, full=request.full, most_levels=request.asked.most)
+    forced = {name: _one_hot(surveyed[name], full=request.full) for name in request.one_hot}
+    if not forced:
+        return (columns, terms), decisions
+    columns |= {name: column for name, (column, _) in forced.items()}
+    own: dict[str, list[Term]] = {name: [] for name in surveyed}
+    for term in [*terms, *(term for _, some in forced.values() for term in some)]:
+        own[term[0].column].append(term)
+    return (columns, [term for name in table.names for term in own.get(name, [])]), decisions
+
+
+def _one_hot(found: Surveyed, *, full: bool) -> tuple[Column, list[Term]]:
+    """Make the indicators of --one-hot: all levels, in the order of format 1."""
+    column = replace(found.column, levels=in_order(found.column.levels))
+    reference = None if full else column.reference
+    column = replace(column, reference=reference)
+    levels: list[Factor] = [
+        Factor(column.name, level=level) for level in column.levels if level != reference
+    ]
+    if column.missing:
+        levels.append(Factor(column.name, "missing"))
+    return column, [(factor,) for factor in levels]
+
+
+def _plan(columns: Sequence[Column], terms: Sequence[Term], request: Request) -> Plan:
+    """Make the plan; one that format 1 can hold is of format 1."""
+    standard = {*NUMBER_NULLS, *request.asked.nulls}
+    bare = [replace(column, null=()) for column in columns]
+    simple = Plan.of_columns(bare)
+    plain = all(
+        (
+            column.kind == "number"
+            and not column.parse
+            and (column.fill is None or request.means)
+            and standard.issuperset(column.null)
+        )
+        or (column.name in request.one_hot and not column.missing)
+        for column in columns
+    )
+    if plain and simple.terms == tuple(terms):
+        return simple
+    return Plan(tuple(columns), tuple(terms))
+
+
+def _optional(defaults: Sequence[Term], terms: Sequence[Term], request: Request) -> frozenset[str]:
+    """Find the default terms, which are left out if they turn out to add nothing."""
+    own = {name_of(term) for term in defaults if term[0].column not in request.one_hot}
+    named = {name_of(wanted.factors) for wanted in request.wanted or () if not wanted.is_default}
+    return frozenset(own & set(map(name_of, terms))) - named
+
+
+def _is_combination(term: Term) -> bool:
+    """Check for a product of two levels, which no training row may have."""
+    return sum(factor.is_indicator for factor in term) > 1
+
+
+def without(columns: Columns, reasons: Mapping[str, str]) -> Columns:
+    """Leave out superfluous terms, and say so in the decisions."""
+    plan = columns.plan
+    names = plan.features
+    if plan.format == 1:  # the levels of --one-hot may not be known yet, and are never left out
+        selected = Plan.of_columns([c for c in plan.columns if c.name not in reasons])
+    else:
+        selected = plan.select([j for j, name in enumerate(names) if name not in reasons])
+    left = {column.name for column in selected.columns}
+    decisions = []
+    for decision in columns.decisions:
+        gone = {
+            name: reasons[name]
+            for name, term in zip(names, plan.terms, strict=True)
+            if name in reasons and term[0].column == decision.column
+        }
+        decisions.append(_amended(decision, gone, taken=decision.column in left))
+    return replace(columns, plan=selected, decisions=tuple(decisions))
+
+
+def _amended(decision: Decision, gone: Mapping[str, str], *, taken: bool) -> Decision:
+    """Add to a decision the terms that turned out to add nothing."""
+    if not gone:
+        return decision
+    flag = added(quoted(decision.column))
+    if not taken:
+        why = next(iter(gone.values()))
+        return Decision(decision.column, f"left out: {why}", flag, False)
+    found = "; ".join(f"{name} left out: {why}" for name, why in gone.items())
+    return replace(decision, what=f"{decision.what}; {found}", flag=flag)

@@ -1,0 +1,150 @@
+"""What was decided about each column of a table, in a few words for people."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+
+from gradline.columns.calendar import PARTS
+from gradline.columns.kinds import Column
+from gradline.columns.terms import Factor, name_of, quoted
+from gradline.formatting import count
+from gradline_trainer.rows.blocks import Block, has_rows, part_block, part_occurs
+from gradline_trainer.rows.surveyed import Surveyed
+
+PLAIN = "number"  # what is decided about a column of plain numbers
+MARKS = {"percent": "%", "thousands": "thousands marks", "brackets": "brackets"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about a column, for people.
+
+    Attributes:
+        column: The column's name.
+        what: The decision in a few words.
+        flag: The option that would change it.
+        taken: Whether the column has a term.
+    """
+
+    column: str
+    what: str
+    flag: str
+    taken: bool
+
+
+@dataclass
+class Draft:
+    """A column on its way to its terms."""
+
+    found: Surveyed
+    column: Column
+    blocks: list[Block] = field(default_factory=list)
+    taken: list[Block] = field(default_factory=list)
+    why: str = ""  # it is left out
+    flag: str = ""  # takes it in
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.column.name
+
+    def may_be_left_out(self, block: Block) -> bool:
+        """Check whether a limit may leave a block out; one that is the column itself stays."""
+        itself = block.factors[0].function in (None, "time") and block.reference is None
+        return not itself or any(b.factors[0].function in PARTS for b in self.blocks)
+
+
+def added(term: str) -> str:
+    """Write the options that add a term to the default terms."""
+    return f"-f '*' -f {shlex.quote(term)}"
+
+
+def decision(draft: Draft) -> Decision:
+    """Say what was decided about a column."""
+    if draft.why:
+        return Decision(draft.name, f"left out: {draft.why}", draft.flag, False)
+    if not draft.taken:
+        adds = sum(block.adds for block in draft.blocks)
+        what = f"left out: its {count(adds, 'term')} would be too many for {draft.found.rows} rows"
+        return Decision(draft.name, what, added(draft.name), False)
+    describe = {"number": _number, "time": _time, "category": _category}[draft.column.kind]
+    parts, flag = describe(draft), f"--exclude {shlex.quote(draft.name)}"
+    if draft.found.missing:
+        flag = "--missing drop"
+    if left := _left(draft):
+        parts.append(f"{' and '.join(left)} left out: too few rows")
+        flag = added(left[0])
+    return Decision(draft.name, ", ".join(parts), flag, True)
+
+
+def _left(draft: Draft) -> list[str]:
+    """Name the parts and further terms that too few rows leave out."""
+    found, name = draft.found, draft.name
+    if draft.column.kind == "category":
+        return []
+    left = [_shown(block) for block in draft.blocks if block not in draft.taken]
+    if draft.column.kind == "time":
+        scarce = [
+            part
+            for part in PARTS
+            if part_occurs(found, part) and not has_rows(part_block(found, part), found.rows)
+        ]
+        left += [f"{part}({quoted(name)})" for part in scarce]
+    return left
+
+
+def _number(draft: Draft) -> list[str]:
+    if draft.found.minimum == draft.found.maximum:
+        return ["constant", *_filled(draft)]
+    parse = draft.column.parse
+    marks = [str(parse["currency"])] if "currency" in parse else []
+    marks += [MARKS[rule] for rule in parse if rule in MARKS]
+    written = f" written with {' and '.join(marks)}" if marks else ""
+    return [f"number{written}", *_filled(draft)]
+
+
+def _time(draft: Draft) -> list[str]:
+    shown = [_shown(b) for b in draft.taken if b.factors[0].function != "missing"]
+    zone = f" by the clock of {draft.column.zone}" if draft.column.zone else ""
+    listed = " and ".join([", ".join(shown[:-1]), *shown[-1:]] if shown[1:] else shown)
+    as_terms = f", as {listed}" if shown else ""
+    return [f"time{zone}{as_terms}", *_filled(draft)]
+
+
+def _filled(draft: Draft) -> list[str]:
+    """Say how a number's or a time's missing values are used."""
+    found, fill = draft.found, draft.column.fill
+    if not found.missing:
+        return []
+    values = count(found.missing, "missing value")
+    value = f"{fill:.6g}" if fill is not None and draft.column.kind == "number" else "the mean"
+    parts = [f"{values} filled with {value}"]
+    marker = Factor(draft.name, "missing")
+    if any(block.factors[0] == marker for block in draft.taken):
+        parts.append("1 more term for missing values")
+    return parts
+
+
+def _category(draft: Draft) -> list[str]:
+    found, column = draft.found, draft.column
+    (block,) = draft.taken
+    has_missing = Factor(draft.name, "missing") in block.factors
+    own = len(block.factors) - has_missing - bool(column.rare)
+    rare = len(found.counts) - own
+    parts = [f"category, {count(len(found.counts), 'level')}"]
+    if rare:
+        parts.append(f"{rare} rare ones " + ("share a term" if column.rare else "without a term"))
+    if has_missing:
+        parts.append("1 more for missing values")
+    elif found.missing:
+        parts.append(f"{count(found.missing, 'missing value')} without a term")
+    return parts
+
+
+def _shown(block: Block) -> str:
+    """Name a block as `-f` takes it."""
+    first = block.factors[0]
+    if block.reference is None:
+        return name_of((first,))
+    return f"{first.function}({quoted(first.column)})"

@@ -1,0 +1,154 @@
+"""What the caller asks of a table's columns: their roles, and the terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gradline.columns.formula import Wanted, parse_feature, parse_target
+from gradline.errors import InputError
+from gradline.tables import FrameTable
+from gradline_trainer.options import Options
+from gradline_trainer.rows.columns import Names, checked_names, listed, refuse_duplicates
+from gradline_trainer.rows.survey import Asked
+
+
+@dataclass(frozen=True)
+class Request:
+    """The roles that the caller gives to columns, and the terms.
+
+    Attributes:
+        targets: k names.
+        functions: Each target's function, "log" or "log1p"; None for the target itself.
+        weight: The column of sample weights.
+        wanted: The terms; None for the default terms.
+        candidates: The columns that may become features, in table order.
+        named: Those that the caller named.
+        one_hot: Columns that are categories, with the levels of format 1.
+        asked: What the caller says about the columns' kinds.
+        full: Whether every level has an indicator.
+        means: Whether missing numbers are filled because the caller said so.
+    """
+
+    targets: list[str]
+    functions: tuple[str | None, ...]
+    weight: str | None
+    wanted: tuple[Wanted, ...] | None
+    candidates: list[str]
+    named: frozenset[str]
+    one_hot: list[str]
+    asked: Asked
+    full: bool
+    means: bool
+
+    @property
+    def has_defaults(self) -> bool:
+        """Whether the default terms are among the terms."""
+        return self.wanted is None or any(term.is_default for term in self.wanted)
+
+
+def request_of(
+    table: FrameTable,
+    targets: Names,
+    features: Names,
+    exclude: Names,
+    weight: str | None,
+    one_hot: Names,
+    asked: Asked,
+    options: Options,
+) -> Request:
+    """Check every name against the table, and find which columns may become features.
+
+    Raises:
+        InputError: For an unknown or repeated column, one with two roles, and a term that cannot be
+            read.
+    """
+    known = table.names
+    parsed = [parse_target(text, known) for text in _texts(targets)]
+    names = checked_names(known, "target", [name for name, _ in parsed])
+    if not names:
+        raise InputError(
+            "no target: which columns should be predicted?",
+            code="no-target",
+            hint=f"--target NAME, one of {listed(known)}",
+        )
+    taken = dict.fromkeys(checked_names(known, "excluded column", exclude), "excluded column")
+    taken |= dict.fromkeys(names, "target")
+    if weight is not None:
+        checked_names(known, "sample weight", weight, dict.fromkeys(names, "target"))
+        taken[weight] = "sample weight"
+    categories = checked_names(known, "category", one_hot, taken)
+    wanted = None if features is None else tuple(_wanted(features, known, taken))
+    named = {factor.column for term in wanted or () for factor in term.factors}
+    free = [name for name in known if name not in taken]
+    everything = wanted is None or any(term.is_default for term in wanted)
+    candidates = free if everything else [name for name in free if name in named]
+    refuse_duplicates(known, candidates)
+    for name in categories:
+        if name not in candidates:
+            raise InputError(
+                f"the category {name!r} is not among the features",
+                code="not-a-feature",
+                hint=f"--feature {name!r} too, or leave --one-hot {name!r} out",
+            )
+    asked = Asked(
+        asked.nulls,
+        asked.formats,
+        frozenset({*categories, *(name for term in wanted or () for name in term.categories)}),
+        asked.most,
+    )
+    return Request(
+        names,
+        tuple(function for _, function in parsed),
+        weight,
+        wanted,
+        candidates,
+        frozenset(named),
+        categories,
+        asked,
+        full=options.ridge != 0 or not options.bias,
+        means=options.missing == "mean",
+    )
+
+
+def _texts(names: Names) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def _wanted(features: Names, known: Sequence[str], taken: dict[str, str]) -> Iterable[Wanted]:
+    texts = _texts(features)
+    for place, text in enumerate(texts):
+        if text in texts[:place]:
+            raise InputError(
+                f"the feature {text!r} is named twice", code="repeated-column", hint="name it once"
+            )
+        term = parse_feature(text, known)
+        for factor in term.factors:
+            if factor.column in taken:
+                raise InputError(
+                    f"{factor.column!r} is named as {taken[factor.column]} and as feature",
+                    code="repeated-column",
+                    hint="give it one role",
+                )
+        yield term
+
+
+def time_formats(given: Names, known: Sequence[str]) -> dict[str, str]:
+    """Parse `NAME=FORMAT` of --time-format; a name may hold an equals sign.
+
+    Raises:
+        InputError: For an unknown column, and without a format.
+    """
+    found = {}
+    for text in _texts(given):
+        cuts = [place for place, letter in enumerate(text) if letter == "="]
+        name = next((text[:cut] for cut in cuts if text[:cut] in known), None)
+        if name is None:
+            checked_names(known, "column of --time-format", text.partition("=")[0])
+            raise InputError(
+                f"--time-format {text!r}, expected NAME=FORMAT",
+                code="bad-option",
+                hint="such as --time-format 'date=%d/%m/%Y'",
+            )
+        found[name] = text[len(name) + 1 :]
+    return found

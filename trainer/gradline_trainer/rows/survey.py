@@ -1,0 +1,392 @@
+"""Survey a table's columns: what kind each is, and what the training rows hold.
+
+Training rows are those that have their targets and weight and are not held out. The first pass
+finds the kinds of text, the second one counts; a table of moderate size is read from disk once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.calendar import DAY, PARTS
+from gradline.columns.kinds import NUMBER_NULLS, Column
+from gradline.errors import InputError
+from gradline.formatting import count
+from gradline.scoring.engine import Engine
+from gradline.tables import Block, FrameTable
+from gradline.tables.lazy_polars import pl
+from gradline.tables.values import series_values
+from gradline_trainer.options import Options
+from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.dealing import held_out_rows
+from gradline_trainer.rows.kinds import Found, TextSurvey, typed_kind
+from gradline_trainer.rows.passes import Progress, silent
+from gradline_trainer.rows.rows import Counts, RowReader
+from gradline_trainer.rows.sharding import each_shard
+from gradline_trainer.rows.surveyed import Surveyed
+
+Array = NDArray[np.float64]
+S = TypeVar("S", "Kinds", "Statistics")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the caller says about the columns' kinds.
+
+    Attributes:
+        nulls: Further texts that mean a missing value.
+        formats: The time format of some columns, by name.
+        categories: Columns that are categories, whatever they hold.
+        most: The most levels of a category.
+    """
+
+    nulls: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
+    categories: frozenset[str] = frozenset()
+    most: int = 1000
+
+
+@dataclass
+class Kinds:
+    """The text surveys of some columns."""
+
+    found: dict[str, TextSurvey]
+
+    def merge(self, later: Kinds) -> Kinds:
+        """Add the surveys of later rows."""
+        for name, survey in later.found.items():
+            self.found[name].merge(survey)
+        return self
+
+
+@dataclass
+class Statistics:
+    """Counts of each number's and each time's values in the training rows."""
+
+    rows: int = 0
+    found: dict[str, Counted] = field(default_factory=dict)
+
+    def merge(self, later: Statistics) -> Statistics:
+        """Add the counts of later rows."""
+        self.rows += later.rows
+        for name, counted in later.found.items():
+            self.found[name].merge(counted)
+        return self
+
+
+@dataclass
+class Counted:
+    """What the training rows hold in one column of numbers or times."""
+
+    missing: int = 0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    sums: list[float] = field(default_factory=list)  # of values times weights, per block
+    weights: list[float] = field(default_factory=list)
+    days: set[int] = field(default_factory=set)
+    parts: dict[str, Counter[int]] = field(default_factory=dict)
+
+    def add(self, column: Column, values: Array, weights: Array | None) -> None:
+        """Count a block's values, shape (n,)."""
+        present = ~np.isnan(values)
+        self.missing += int(len(values) - present.sum())
+        values = values[present]
+        if not len(values):
+            return
+        self.minimum = min(self.minimum, float(values.min()))
+        self.maximum = max(self.maximum, float(values.max()))
+        w = np.ones(len(values)) if weights is None else weights[present]
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.sums.append(math.fsum(values * w) if _is_finite(values * w) else math.inf)
+        self.weights.append(math.fsum(w))
+        if column.kind == "time":
+            self.days.update(np.unique(np.floor(values / DAY)).astype(np.int64).tolist())
+            for name, part in PARTS.items():
+                known, counts = np.unique(part.of(values).astype(np.int64), return_counts=True)
+                counter = self.parts.setdefault(name, Counter())
+                counter.update(dict(zip(known.tolist(), counts.tolist(), strict=True)))
+
+    def merge(self, later: Counted) -> None:
+        """Add the counts of later rows."""
+        self.missing += later.missing
+        self.minimum = min(self.minimum, later.minimum)
+        self.maximum = max(self.maximum, later.maximum)
+        self.sums += later.sums
+        self.weights += later.weights
+        self.days |= later.days
+        for name, counts in later.parts.items():
+            self.parts.setdefault(name, Counter()).update(counts)
+
+    def mean(self, column: Column) -> float | None:
+        """Compute the (weighted) mean that fills missing values; a time's is a whole second."""
+        weight = math.fsum(self.weights)
+        if not weight:
+            return None
+        total = math.fsum(self.sums) if _is_finite(np.array(self.sums)) else math.inf
+        mean = total / weight
+        if not math.isfinite(mean):
+            raise InputError(
+                f"the column {column.name!r} has infinite values, or values too large to add up",
+                code="out-of-range",
+                hint="correct or remove these rows, or divide the column first",
+            )
+        return float(math.floor(mean)) if column.kind == "time" else mean
+
+
+def _is_finite(values: Array) -> bool:
+    return bool(np.isfinite(values).all())
+
+
+@dataclass(frozen=True)
+class Roles:
+    """How targets and weights are read, which decides the training rows."""
+
+    targets: tuple[Column, ...]
+    weight: Column | None
+
+    @property
+    def readings(self) -> tuple[Column, ...]:
+        """The targets and the weight."""
+        return (*self.targets, *([self.weight] if self.weight else []))
+
+    def training(
+        self, frame: pl.DataFrame, block: Block, options: Options, table: FrameTable
+    ) -> tuple[NDArray[np.bool_], Array | None]:
+        """Find a block's training rows, shape (n,), and the weights of all rows."""
+        label, dialect = table.label(block.part), table.dialect_of_text
+        chosen = ~held_out_rows(block, options)
+        weights = None
+        for column in self.readings:
+            values = series_values(
+                column,
+                frame.get_column(column.name),
+                "missing",
+                label=label,
+                start=block.start,
+                dialect=dialect,
+            )
+            chosen &= ~np.isnan(values)
+            if column is self.weight:
+                weights = values
+                chosen &= values > 0
+        return chosen, weights
+
+
+def survey(
+    table: FrameTable,
+    columns: Columns,
+    names: Sequence[str],
+    asked: Asked,
+    options: Options,
+    report: Progress = silent,
+    engine: Engine | None = None,
+) -> tuple[Roles, list[Surveyed], list[str]]:
+    """Survey the columns `names`, in their order; see the module.
+
+    Args:
+        table: The table.
+        columns: Names its targets and its weight.
+        names: The columns to survey.
+        asked: What is known of them already.
+        options: Of the run; its holdout decides the training rows.
+        report: Called with ("rows", count).
+        engine: Reads the rows; None for this process.
+
+    Returns:
+        How targets and weight are read; what each column holds; warnings.
+
+    Raises:
+        InputError: For a target or weight that is no number.
+    """
+    run = _runner(table, columns, options, report, engine)
+    roles = _roles(table, columns, asked, run)
+    texts = [name for name in names if needs_counts(table, name, asked)]
+    kinds = (
+        run(Kinds, partial(_kinds, names=texts, roles=roles, asked=asked)) if texts else Kinds({})
+    )
+    found = {name: _decide(table, name, kinds, asked) for name in names}
+    numeric = [f.column for f in found.values() if f.column.kind != "category" and not f.reason]
+    statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
+    notes = [_note(one) for one in found.values() if one.odd and one.column.kind == "number"]
+    return roles, [_surveyed(found[name], statistics, table) for name in names], notes
+
+
+def _note(found: Found) -> str:
+    """Write the warning about values that are no numbers in a column of numbers."""
+    examples = ", ".join(map(repr, found.odd[:3]))
+    return (
+        f"{count(found.odd_count, 'value')} of {found.column.name!r} cannot be read as a number "
+        f"and count as missing: {examples}"
+    )
+
+
+def find_roles(
+    table: FrameTable,
+    columns: Columns,
+    asked: Asked,
+    options: Options,
+    report: Progress,
+    engine: Engine | None,
+) -> Roles:
+    """Find how the targets and the weight are read; see `survey`."""
+    return _roles(table, columns, asked, _runner(table, columns, options, report, engine))
+
+
+def _runner(
+    table: FrameTable,
+    columns: Columns,
+    options: Options,
+    report: Progress,
+    engine: Engine | None,
+) -> Any:
+    reader = RowReader(table, columns, options)
+    return partial(_run, reader=reader, report=report, engine=engine)
+
+
+def _roles(table: FrameTable, columns: Columns, asked: Asked, run: Any) -> Roles:
+    """Find how targets and weight are read; their own text decides, over all rows."""
+    names = [*columns.targets, *([columns.weight] if columns.weight else [])]
+    texts = [name for name in names if table.is_text(name)]
+    nobody = Roles((), None)
+    kinds = (
+        run(Kinds, partial(_kinds, names=texts, roles=nobody, asked=asked)) if texts else Kinds({})
+    )
+    read = {}
+    for name in names:
+        role = "sample weight" if name == columns.weight else "target"
+        found = _decide(table, name, kinds, replace(asked, categories=frozenset()))
+        if found.column.kind != "number":
+            raise table.not_numbers(name, role)
+        read[name] = found.column
+    weight = read[columns.weight] if columns.weight else None
+    return Roles(tuple(read[name] for name in columns.targets), weight)
+
+
+def needs_counts(table: FrameTable, name: str, asked: Asked) -> bool:
+    """Check whether a column's distinct values must be counted to know what it is."""
+    dtype = table.dtype(name)
+    return name in asked.categories or typed_kind(dtype) == "category" or table.is_text(name)
+
+
+def _decide(table: FrameTable, name: str, kinds: Kinds, asked: Asked) -> Found:
+    """Decide what a column is, from its text or its type."""
+    if name in kinds.found:
+        return kinds.found[name].decide(name, as_category=name in asked.categories)
+    dtype = table.dtype(name)
+    nulls = (*NUMBER_NULLS, *asked.nulls)
+    kind = typed_kind(dtype)
+    if kind == "time":
+        zone = getattr(dtype, "time_zone", None)
+        return Found(Column(name, "time", null=nulls, zone=zone))
+    reason = "values that are neither numbers, times nor text" if kind == "nested" else None
+    return Found(Column(name, null=nulls), reason=reason)
+
+
+def _text_survey(table: FrameTable, name: str, asked: Asked) -> TextSurvey:
+    return TextSurvey(
+        asked.nulls,
+        separator=table.separator,
+        decimal_comma=table.dialect.decimal_comma,
+        time_format=asked.formats.get(name),
+        most=asked.most,
+    )
+
+
+def _run(
+    kind: type[S], work: Any, *, reader: RowReader, report: Progress, engine: Engine | None
+) -> S:
+    """Run a pass over all rows, here or on an engine."""
+    if engine is None:
+        found: S
+        found, counts = work(reader)
+        report("rows", counts.read)
+        return found
+    merged: S | None = None
+    for _, part, _ in each_shard(work, reader, engine):
+        merged = part if merged is None else merged.merge(part)
+        report("rows", reader.counts.read)
+    assert merged is not None  # noqa: S101 - a table has at least one shard
+    return merged
+
+
+def _frames(
+    reader: RowReader, names: Sequence[str], roles: Roles, counts: Counts
+) -> Iterator[tuple[Block, pl.DataFrame, NDArray[np.bool_], Array | None]]:
+    """Yield each block's columns as they are, and which of its rows train."""
+    table = reader.table
+    assert isinstance(table, FrameTable)  # noqa: S101 - arrays are not surveyed
+    every = list(dict.fromkeys([*(column.name for column in roles.readings), *names]))
+    for part, start, frame in table.raw(every):
+        block = Block(part, start, (np.empty((len(frame), 0)),))
+        counts.read += len(frame)
+        yield block, frame, *roles.training(frame, block, reader.options, table)
+
+
+def _kinds(
+    reader: RowReader, names: Sequence[str], roles: Roles, asked: Asked
+) -> tuple[Kinds, Counts]:
+    table = reader.table
+    assert isinstance(table, FrameTable)  # noqa: S101 - see `_frames`
+    found, counts = {name: _text_survey(table, name, asked) for name in names}, Counts()
+    for _, frame, training, _ in _frames(reader, names, roles, counts):
+        chosen = frame if training.all() else frame.filter(pl.Series(training))
+        for name in names:
+            found[name].add(chosen.get_column(name))
+    return Kinds(found), counts
+
+
+def _count(reader: RowReader, columns: Sequence[Column], roles: Roles) -> tuple[Statistics, Counts]:
+    found, counts = Statistics(0, {column.name: Counted() for column in columns}), Counts()
+    names = [column.name for column in columns]
+    for block, frame, training, weights in _frames(reader, names, roles, counts):
+        table = reader.table
+        assert isinstance(table, FrameTable)  # noqa: S101 - see `_frames`
+        label, dialect = table.label(block.part), table.dialect_of_text
+        found.rows += int(training.sum())
+        for column in columns:
+            series = frame.get_column(column.name)
+            values = series_values(
+                column, series, "missing", label=label, start=block.start, dialect=dialect
+            )
+            w = None if weights is None else weights[training]
+            found.found[column.name].add(column, values[training], w)
+    return found, counts
+
+
+def _surveyed(found: Found, statistics: Statistics, table: FrameTable) -> Surveyed:
+    column = found.column
+    place = table.names.index(column.name)
+    if column.kind == "category":
+        return Surveyed(
+            column=column,
+            kind=column.kind,
+            place=place,
+            rows=statistics.rows,
+            missing=found.missing,
+            counts=found.counts,
+            reason=found.reason,
+        )
+    counted = statistics.found.get(column.name, Counted(missing=statistics.rows))
+    if counted.missing:
+        column = replace(column, fill=counted.mean(column))
+    empty = counted.missing == statistics.rows
+    return Surveyed(
+        column=column,
+        kind=column.kind,
+        place=place,
+        rows=statistics.rows,
+        missing=counted.missing,
+        parts=counted.parts,
+        minimum=math.nan if empty else counted.minimum,
+        maximum=math.nan if empty else counted.maximum,
+        days=len(counted.days),
+        reason=found.reason or ("no value in the training rows" if empty else None),
+    )
