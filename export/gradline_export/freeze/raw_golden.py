@@ -32,7 +32,7 @@ DIGITS = Context(prec=60, traps=[])
 #: How a term's value gives its column's, by function, the best known range first.
 INVERSES: dict[str | None, Callable[[float, float], float]] = {
     None: lambda value, _: value,
-    "time": lambda value, _: value * DAY,
+    "time": lambda value, _: float(round(value * DAY)),
     "log": lambda value, _: math.exp(value),
     "log1p": lambda value, _: math.expm1(value),
     "sqrt": lambda value, _: value**2,

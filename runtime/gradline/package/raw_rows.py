@@ -74,8 +74,8 @@ class RawRows:
         if list(columns) != [column.name for column in plan.columns]:
             raise ValueError("other columns")
         for column in plan.columns:
-            expected: Any = str if column.kind == "category" else (int, float)
-            if not all(v is None or isinstance(v, expected) for v in columns[column.name]):
+            expected = (str,) if column.kind == "category" else (int, float)
+            if not all(v is None or type(v) in expected for v in columns[column.name]):
                 raise ValueError(f"values of {column.name!r} that are not of its kind")
         outputs, bounds = (np.array(document[key], np.float64) for key in ("outputs", "bounds"))
         n = len(outputs)
