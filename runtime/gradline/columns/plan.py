@@ -192,9 +192,25 @@ class _Values:
         column = self.columns[factors[0].column]
         wanted = [code_of(factor, column) for factor in factors]
         codes = self.codes(factors[0])
-        block: Array = (codes[:, None] == np.array(wanted, np.float64)).astype(np.float64)
+        block: Array
+        if len(set(wanted)) < len(wanted):
+            block = (codes[:, None] == np.array(wanted, np.float64)).astype(np.float64)
+        else:
+            block = self._one_each(codes, wanted)
         if column.kind == "category" or column.fill is None:
             block[np.isnan(codes)] = np.nan
+        return block
+
+    @staticmethod
+    def _one_each(codes: Array, wanted: Sequence[int]) -> Array:
+        """Look up each row's only indicator of 1, instead of comparing all."""
+        place_of = np.full(max(wanted) + 2, -1)  # the last is of −1, and of codes without a term
+        place_of[wanted] = np.arange(len(wanted))
+        inside = (codes >= 0) & (codes <= max(wanted))
+        places = place_of[np.where(inside, codes, -1.0).astype(np.intp)]
+        rows = np.flatnonzero(places >= 0)
+        block = np.zeros((len(codes), len(wanted)))
+        block[rows, places[rows]] = 1.0
         return block
 
     def codes(self, factor: Factor) -> Array:
