@@ -57,7 +57,7 @@ def test_what_stands_before_the_seal_is_sealed_whatever_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(2, "newer-format"), (3, "newer-format"), (0, "bad-manifest"), (-1, "bad-manifest"),
+    [(4, "newer-format"), (3, "newer-format"), (0, "bad-manifest"), (-1, "bad-manifest"),
      (None, "bad-manifest"), (1.0, "bad-manifest"), (True, "bad-manifest"), ("2", "bad-manifest")],
 )  # fmt: skip
 def test_only_its_own_format_is_read_and_a_newer_one_is_told_so(number: Any, code: str) -> None:
@@ -65,7 +65,7 @@ def test_only_its_own_format_is_read_and_a_newer_one_is_told_so(number: Any, cod
 
 
 def test_a_newer_format_is_told_so_whatever_its_seal_is() -> None:
-    assert code_of(json.dumps({"format": 2}).encode()) == "newer-format"
+    assert code_of(json.dumps({"format": 3}).encode()) == "newer-format"
 
 
 @pytest.mark.parametrize("more", [-1, 1])

@@ -243,10 +243,10 @@ def test_a_manifest_that_is_no_sealed_json_object_is_refused(
 def test_a_newer_format_asks_for_a_newer_gradline(
     seal: Callable[[str], bytes], package: Path
 ) -> None:
-    text = manifest_text(package).replace('"format": 1', '"format": 2')
+    text = manifest_text(package).replace('"format": 1', '"format": 3')
     (package / "manifest.json").write_bytes(seal(text))
     error = refusal(package)
-    assert str(error) == "manifest.json has format 2, this gradline reads format 1"
+    assert str(error) == "manifest.json has format 3, this gradline reads format 2"
     assert (error.code, error.hint) == ("newer-format", "pip install --upgrade gradline")
 
 

@@ -13,6 +13,7 @@ from gradline.columns.categories import as_inputs
 from gradline.columns.encoding import fill_values
 from gradline.columns.matrix import to_matrix
 from gradline.columns.numpy_state import numpy_defaults
+from gradline.columns.targets import in_units
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
 from gradline.package.onnx_runtime import import_onnxruntime
@@ -59,7 +60,7 @@ def load(
 
 
 class Model:
-    """A published linear model, y = x @ W.T + b.
+    """A published linear model, y = x @ W.T + b; for a logged target exp of that, times a scale.
 
     Attributes:
         name: The package's name.
@@ -68,6 +69,8 @@ class Model:
         targets: The k output names, in the order of a prediction's columns.
         columns: The table's columns, if any is a category or has a fill value for missing values.
             Otherwise empty: the features are the table's columns.
+        functions: For each target None, or its `TargetFunction`: the graph answers a logarithm,
+            and `predict` turns it back.
         dtype: float32 or float64; the graph computes in it.
         manifest: The package's manifest; empty for a bare ONNX file.
         package: The package as it was read.
@@ -80,16 +83,18 @@ class Model:
         self.features = graph.features
         self.targets = graph.targets
         self.columns = graph.columns
+        self.functions = graph.functions
         self.dtype = graph.dtype
         self.manifest = package.manifest
         self.package = package
         self._threads = threads
         self._session = open_session(package.onnx, threads)
         self._width = len(graph.features)
+        self._logged = any(graph.functions)
         fills = fill_values(graph.columns)
         self._fills = None if fills is None else fills.astype(graph.dtype)
         if self_test and package.golden is not None:
-            package.golden.check(self.predict, graph)
+            package.golden.check(self.graph_answers, graph)
 
     @overload
     def predict(
@@ -104,7 +109,9 @@ class Model:
     def predict(
         self, rows: object, *, unknown_category: str = "error", check: bool = False
     ) -> NDArray[Any] | tuple[NDArray[Any], Outside]:
-        """Predict rows; return shape (n, k) in the graph's dtype.
+        """Predict rows in the targets' units; return shape (n, k) in the graph's dtype.
+
+        A logged target is exp(z)·s (log1p: exp(z)·s − 1) of the graph's answer z, in float64.
 
         Args:
             rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
@@ -123,11 +130,18 @@ class Model:
             PackageError: If `check` is set and the package has no record of the ranges.
         """
         inputs = self._inputs(rows, unknown_category)
-        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
+        answers = self.graph_answers(inputs)
+        if self._logged:
+            answers = in_units(answers, self.functions)
         if not check:
             return answers
         with numpy_defaults():
             return answers, self._ranges.outside(inputs)
+
+    def graph_answers(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Compute x @ W.T + b of the graph's inputs (n, d): the logarithm of a logged target."""
+        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
+        return answers
 
     def _inputs(self, rows: Any, unknown_category: str) -> NDArray[Any]:
         """Turn rows into the graph's inputs, shape (n, d), with missing values filled."""
@@ -150,6 +164,9 @@ class Model:
     def explain(self, rows: object, *, unknown_category: str = "error") -> Explanation:
         """Compute each feature's contribution to each prediction, in float64.
 
+        The contributions to a logged target are factors: the baseline times all of them is the
+        prediction (log1p: the prediction + 1).
+
         Args:
             rows: As for `predict`.
             unknown_category: As for `predict`.
@@ -164,7 +181,8 @@ class Model:
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
         steps = self._inputs(rows, unknown_category).astype(np.float64) - means
-        return Explanation(weights @ means + bias, steps[:, None, :] * weights)
+        found = Explanation(weights @ means + bias, steps[:, None, :] * weights)
+        return found.in_factors(self.functions) if self._logged else found
 
     def by_effect(self) -> list[int]:
         """Sort the table's columns by their effect, largest first; return their positions.

@@ -111,6 +111,7 @@ def learn(
             leverage=measured.leverage,
             partial_sums=measured.partial_sums,
             rank=problem.rank if isinstance(problem, Problem) else None,
+            target_functions=measured.functions,
         )
 
 

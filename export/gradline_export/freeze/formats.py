@@ -23,8 +23,9 @@ from torch import Tensor
 
 from gradline.columns.encoding import dump_columns
 from gradline.columns.kinds import Column
+from gradline.columns.targets import Functions, dump_functions
 from gradline.errors import InputError
-from gradline.package.graph import FORMAT, IR_VERSION, OPSET
+from gradline.package.graph import FORMATS, IR_VERSION, OPSET
 from gradline_export.linear import LinearModel
 
 
@@ -35,6 +36,7 @@ def to_onnx(
     features: list[str],
     targets: list[str],
     inputs: Sequence[Column] = (),
+    functions: Functions = (),
 ) -> bytes:
     """Write y = Gemm(x, W, b, transB=1) as a model, for W (k, d) and b (k,) of one dtype."""
     element = helper.np_dtype_to_tensor_dtype(weights.dtype)
@@ -49,13 +51,16 @@ def to_onnx(
     properties = {
         "gradline.dtype": str(weights.dtype),
         "gradline.features": json.dumps(features, ensure_ascii=False),
-        "gradline.format": str(FORMAT),
+        "gradline.format": str(FORMATS[any(functions)]),
         "gradline.name": name,
         "gradline.targets": json.dumps(targets, ensure_ascii=False),
     }
     columns = dump_columns(inputs)
     if columns is not None:
         properties["gradline.columns"] = json.dumps(columns, ensure_ascii=False)
+    logged = dump_functions(functions)
+    if logged is not None:
+        properties["gradline.target_functions"] = json.dumps(logged)
     return serialize(graph, dict(sorted(properties.items())))
 
 

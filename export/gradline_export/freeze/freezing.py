@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.targets import learned_names
 from gradline.errors import PackageError, RefusedError
 from gradline.package.golden import Golden
 from gradline.package.graph import parse_graph
@@ -57,9 +58,9 @@ def freeze(
         fit.moments,
         fit.weights.numpy(),
         fit.bias.numpy(),
-        np.array([m.rmse for m in (fit.metrics["training"] or {}).values()]),
+        np.array([m.rmse_learned for m in (fit.metrics["training"] or {}).values()]),
         fit.features,
-        fit.targets,
+        learned_names(fit.targets, fit.target_functions),
         fit.partial_sums,
     )
     dtype = _choose_dtype(fit, certificate)
@@ -72,7 +73,10 @@ def freeze(
             hint="rescale the target or the features",
         )
     files = {
-        "model.onnx": to_onnx(weights, bias, name, fit.features, fit.targets, fit.columns.inputs),
+        "model.onnx": to_onnx(
+            *(weights, bias, name, fit.features, fit.targets, fit.columns.inputs),
+            functions=fit.target_functions,
+        ),
         "model.pt": to_torchscript(weights, bias),
     }
     if torch_export:

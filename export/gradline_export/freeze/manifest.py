@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from gradline.columns.encoding import dump_columns
+from gradline.columns.targets import dump_functions
 from gradline.errors import InputError, RefusedError
-from gradline.package.graph import FORMAT
+from gradline.package.graph import FORMATS
 from gradline.tables import TableFile
 from gradline.tables.objects import ObjectFile
 from gradline_export.freeze.float32 import Float32Certificate
@@ -42,16 +43,21 @@ def build_manifest(
     It holds no time, path, user or measured error. Measured errors depend on each machine's
     kernels, so only the names of the hosts within the bound are recorded.
     """
-    schema = {"features": fit.features, "targets": fit.targets, "dtype": str(dtype)}
+    schema: dict[str, Any] = {"features": fit.features, "targets": fit.targets, "dtype": str(dtype)}
     columns = dump_columns(fit.columns.inputs)
+    if columns is not None:
+        schema["columns"] = columns
+    logged = dump_functions(fit.target_functions)
+    if logged is not None:
+        schema["target_functions"] = logged
     return {
-        "format": FORMAT,
+        "format": FORMATS[logged is not None],
         "name": name,
-        "schema": schema if columns is None else {**schema, "columns": columns},
+        "schema": schema,
         "training": _training_record(fit, fingerprint, notes),
         "columns": column_record(fit),
         "metrics": {
-            which: found and {target: asdict(m) for target, m in found.items()}
+            which: found and {target: m.record() for target, m in found.items()}
             for which, found in fit.metrics.items()
         },
         **_statistics_record(fit),

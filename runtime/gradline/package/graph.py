@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from gradline.columns.encoding import dump_columns, parse_columns
 from gradline.columns.kinds import Column
+from gradline.columns.targets import TargetFunction, load_functions
 from gradline.errors import GET_AGAIN, PackageError
 from gradline.package.strict_json import parse_strict
 
-FORMAT = 1  # the package format, also in the graph's metadata
+FORMATS = (1, 2)  # of packages, also in the graph's metadata; the second has logged targets
 OPSET = 13  # with IR version 7, every ONNX Runtime since 1.6 loads the file
 IR_VERSION = 7
 DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 11: np.dtype("<f8")}  # TensorProto.DataType
@@ -45,6 +46,7 @@ class Graph:
     targets: list[str]
     columns: list[Column]  # the table's, if any is a category or has a fill value
     metadata: dict[str, str]
+    functions: list[TargetFunction | None] = field(default_factory=list)  # one for each target
 
     @property
     def name(self) -> str:
@@ -87,16 +89,19 @@ def _model(data: bytes) -> Graph:
         metadata[key] = value
     weights, bias = _graph(_one(model, 7, "graph"))
     features, targets = (_names(metadata, key) for key in ("features", "targets"))
-    if metadata.get("gradline.format") != str(FORMAT):
+    functions = _functions(metadata, len(targets))
+    needed = str(FORMATS[any(functions)])
+    if metadata.get("gradline.format") != needed:
         found = metadata.get("gradline.format")
-        raise _GraphError(f"format {found!r} in its metadata, expected '{FORMAT}'")
+        raise _GraphError(f"format {found!r} in its metadata, expected '{needed}'")
     if weights.shape != (len(targets), len(features)):
         raise _GraphError(
             f"weights of shape {weights.shape} for {len(targets)} targets, {len(features)} features"
         )
     if not metadata.get("gradline.name") or metadata.get("gradline.dtype") != str(weights.dtype):
         raise _GraphError("metadata without a name, or with another dtype")
-    return Graph(weights, bias, features, targets, _columns(metadata, features), metadata)
+    columns = _columns(metadata, features)
+    return Graph(weights, bias, features, targets, columns, metadata, functions)
 
 
 def _graph(data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -157,6 +162,14 @@ def _names(metadata: dict[str, str], which: str) -> list[str]:
     if len(set(names)) != len(names):
         raise _GraphError(f"the same name twice under gradline.{which}")
     return names
+
+
+def _functions(metadata: dict[str, str], targets: int) -> list[TargetFunction | None]:
+    text = metadata.get("gradline.target_functions")
+    try:
+        return load_functions(None if text is None else parse_strict(text), targets)
+    except ValueError as error:
+        raise _GraphError(f"invalid functions of its targets ({error})") from error
 
 
 def _columns(metadata: dict[str, str], features: list[str]) -> list[Column]:

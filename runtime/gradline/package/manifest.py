@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradline.errors import PackageError
-from gradline.package.graph import FORMAT
+from gradline.package.graph import FORMATS
 from gradline.package.schema import fault
 from gradline.package.strict_json import VALUES, parse_strict
 
@@ -43,9 +43,9 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise _broken("it is not an object")
     version = document.get("format")
-    if type(version) is int and version > FORMAT:
+    if type(version) is int and version > FORMATS[-1]:
         raise PackageError(
-            f"manifest.json has format {version}, this gradline reads format {FORMAT}",
+            f"manifest.json has format {version}, this gradline reads format {FORMATS[-1]}",
             code="newer-format",
             hint="pip install --upgrade gradline",
         )
@@ -69,7 +69,7 @@ def parse_json(data: bytes, what: str, most: int = VALUES) -> Any:
 
 def _check_members(document: dict[str, Any]) -> None:
     name, schema, files = (document.get(key) for key in ("name", "schema", "files"))
-    if type(document.get("format")) is not int or document["format"] != FORMAT:
+    if type(document.get("format")) is not int or document["format"] not in FORMATS:
         raise _broken("it has no format number")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise _broken("its name is not a package name")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradline.columns.encoding import dump_columns
+from gradline.columns.targets import dump_functions
 from gradline.errors import InputError, PackageError
 from gradline.package.files import BARE_LIMIT, MANIFEST_LIMIT, Package, file_limit, read_file
 from gradline.package.golden import Golden
@@ -62,13 +63,16 @@ def _read_version(place: Location, public_key: str | Path | None) -> Package:
     onnx = read_member(place.path, manifest, "model.onnx")
     golden = read_member(place.path, manifest, "golden.json")
     graph = parse_graph(onnx)
-    schema = {"columns": None, **manifest["schema"], "name": manifest["name"]}
+    schema = {"columns": None, "target_functions": None, **manifest["schema"]}
+    schema |= {"name": manifest["name"], "format": str(manifest["format"])}
     found = {
         "name": graph.name,
         "features": graph.features,
         "targets": graph.targets,
         "dtype": str(graph.dtype),
         "columns": dump_columns(graph.columns),
+        "target_functions": dump_functions(graph.functions),
+        "format": graph.metadata["gradline.format"],
     }
     if any(schema[key] != value for key, value in found.items()):
         raise PackageError(

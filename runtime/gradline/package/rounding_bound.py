@@ -5,6 +5,10 @@ and a bias, evaluated in any order, with or without fused multiply-add, is withi
 γ·(|x|·|W|ᵀ + |b|) of the exact value, with γ = m·u/(1 − m·u). A term meets at most d + 1 roundings.
 m = d + 2 adds one, so that the exact value itself may be rounded to float64. 2m·ω covers results
 below the smallest normal number ω.
+
+For a logged target, a host computes exp(z)·s (log1p: exp(z)·s − 1) in float64 from a z within the
+bound β of the exact one. That is at most exp(z)·s·expm1(β) away. exp and the product add up to
+8·2⁻⁵³ of it, the subtraction of 1 up to 2·2⁻⁵³, and the cast to the graph's dtype rounds once.
 """
 
 from __future__ import annotations
@@ -13,6 +17,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradline.columns.targets import Functions, in_units
+
+U = 2.0**-53
 
 
 def rounding_bound(
@@ -26,3 +34,25 @@ def rounding_bound(
     bound: NDArray[np.float64] = gamma * (rows @ factors.T + offset)
     bound += 2 * m * float(np.finfo(dtype).tiny)
     return bound
+
+
+def rounding_bound_in_units(
+    z: NDArray[np.float64],
+    bounds: NDArray[np.float64],
+    functions: Functions,
+    dtype: np.dtype[Any],
+) -> NDArray[np.float64]:
+    """Bound |computed − exact| (n, k) in the targets' units, for exact answers z (n, k) of a graph.
+
+    `bounds` (n, k) are those of z, from `rounding_bound`; for other targets they are returned.
+    """
+    exact, found = in_units(z, functions), bounds.copy()
+    kind = np.finfo(dtype)
+    for j, function in enumerate(functions):
+        if function is not None:
+            with np.errstate(over="ignore"):
+                away = (exact[:, j] + function.offset) * (np.expm1(bounds[:, j]) + 8 * U)
+            away += 2 * U * function.offset
+            rounded = float(kind.eps) / 2 * (np.abs(exact[:, j]) + away)
+            found[:, j] = away + rounded + float(kind.smallest_subnormal)
+    return found

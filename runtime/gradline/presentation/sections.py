@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.kinds import Column
+from gradline.columns.targets import Functions, learned_name, learned_names
 from gradline.formatting import count, equation_sides, label, number, reached
 from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown
@@ -18,6 +19,7 @@ from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
+HEADS = ("RMSE", "MAE", "R²")
 FIGURES = ("minimum", "mean", "maximum", "deviation")
 MOST_INPUTS = 8  # in the example of a row
 
@@ -40,15 +42,33 @@ def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
     for which, by_target in found.items():
         if by_target:
             shown = [by_target[target] for target in targets]
+            logged = any("r2_log" in m for m in shown)
             rows = [
                 [label(target), number(m["rmse"]), number(m["mae"]), r_squared(m["r2"])]
+                + [r_squared(m.get("r2_log"))] * logged
                 for target, m in zip(targets, shown, strict=True)
             ]
-            parts.append(Grid([[TITLES[which], "RMSE", "MAE", "R²"], *rows]))
-            if any(m["mae"] is None for m in shown):
+            parts.append(Grid([[TITLES[which], *HEADS, *(["R² of log"] * logged)], *rows]))
+            if any(m["rmse"] is None for m in shown):
+                parts.append("  RMSE, MAE and R² need the rows, and moments were learned from")
+            elif any(m["mae"] is None for m in shown):
                 parts.append("  MAE needs a second pass over the data and was not computed")
             parts.append("")
     return parts
+
+
+def scales(functions: Functions, targets: Sequence[str]) -> list[Element]:
+    """Write how the answer of each logged target follows from its logarithm."""
+    pairs = []
+    for target, function in zip(targets, functions, strict=False):
+        if function is not None:
+            learned = label(learned_name(target, function.function))
+            ending = " - 1" if function.offset else ""
+            known = function.scale_from == "rows"
+            origin = "the training rows' sum is right" if known else "supposes normal errors"
+            said = f"= {function.scale:.6g}·exp({learned}){ending} ({origin})"
+            pairs.append((label(target), said))
+    return [Facts(pairs, width=0, gap=1), ""] if pairs else []
 
 
 def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> list[Element]:
@@ -66,8 +86,9 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
         "weighted": training["sample_weight"] is not None,
         "level": 0.95,
     }
+    names = learned_names(graph.targets, graph.functions)
     for j in shown.targets:
-        target = graph.targets[j]
+        target, learned = graph.targets[j], names[j]
         standardized = [x if np.isfinite(x) else None for x in shown.standardized[j].tolist()]
         known = {
             "coefficient": [*graph.weights[j].tolist(), float(graph.bias[j])][: len(terms)],
@@ -77,7 +98,7 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
             known |= statistics["targets"][target]
             known |= _interval(known, statistics["residual_dof"])
         places = [*shown.features_of(j), *range(len(graph.features), len(terms))]
-        parts += [*of_target(target, known, found, places), ""]
+        parts += [*of_target(learned, known, found, places), ""]
     return parts
 
 
@@ -103,12 +124,18 @@ def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None
 
 
 def ranges(
-    columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
+    columns: Mapping[str, Any],
+    features: Sequence[str],
+    targets: Sequence[str],
+    learned: Sequence[str],
 ) -> list[Element]:
-    """Tabulate the ranges of the training rows, from the manifest's columns."""
+    """Tabulate the ranges of the training rows, from the manifest's columns.
+
+    Those of a logged target are of its logarithm; `learned` names it so.
+    """
     rows = [
-        [label(name), *(number(columns[name][figure]) for figure in FIGURES)]
-        for name in (*features, *targets)
+        [label(shown), *(number(columns[name][figure]) for figure in FIGURES)]
+        for name, shown in zip((*features, *targets), (*features, *learned), strict=True)
     ]
     more = len(columns) - len(rows)
     rest = [f"  … ({count(more, 'more column')})"] if more else []

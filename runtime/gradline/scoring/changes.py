@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.encoding import fill_values
+from gradline.columns.targets import in_units
 from gradline.errors import InputError
 from gradline.package.files import Package
 from gradline.package.graph import Graph
@@ -23,7 +24,7 @@ def measure(
     """Measure each target's change between two models: `rms`, `largest` (absolute) and `rows`.
 
     All indicators of an unknown category are 0. Rows without an answer from both models are left
-    out.
+    out. The change of a logged target is in its units, too.
     """
     rows = 0
     squares, largest = np.zeros((2, len(targets)))
@@ -49,7 +50,8 @@ def _answers(graph: Graph, table: FrameTable, targets: Sequence[str]) -> Iterato
     places = [graph.targets.index(target) for target in targets]
     weights = graph.weights[places].astype(np.float64)
     bias = graph.bias[places].astype(np.float64)
+    functions = [graph.functions[place] for place in places]
     fills = fill_values(graph.columns)
     for inputs, _ in table_inputs(table, graph.columns, graph.features, "zero"):
         rows = inputs if fills is None else np.where(np.isnan(inputs), fills, inputs)
-        yield rows @ weights.T + bias
+        yield in_units(rows @ weights.T + bias, functions)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from gradline.columns.formula import LogFunction, parse_target
 from gradline.columns.kinds import Column
+from gradline.columns.targets import learned_name
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
@@ -29,6 +31,7 @@ class Columns:
     targets: list[str]  # k names
     weight: str | None  # the column of sample weights
     left_out: list[str]  # not numeric, and not asked for
+    functions: tuple[LogFunction | None, ...] = ()  # of the k targets; () if none has one
 
     @cached_property
     def features(self) -> list[str]:
@@ -36,6 +39,13 @@ class Columns:
         if not self.categories:
             return [column.name for column in self.inputs]
         return [feature for column in self.inputs for feature in column.features]
+
+    @cached_property
+    def learned(self) -> list[str]:
+        """The names of what is learned: the targets, or `log(price)`."""
+        if not self.functions:
+            return self.targets
+        return list(map(learned_name, self.targets, self.functions))
 
     @cached_property
     def categories(self) -> list[int]:
@@ -78,7 +88,8 @@ def _choose_columns(
 ) -> Columns:
     """Choose the columns to train on, and check every name against the table."""
     known = table.names
-    chosen_targets = checked_names(known, "target", targets)
+    names, functions = split_targets(targets, known)
+    chosen_targets = checked_names(known, "target", names)
     if not chosen_targets:
         raise InputError(
             "no target: which columns should be predicted?",
@@ -109,7 +120,17 @@ def _choose_columns(
         )
     _check_kinds(table, dict.fromkeys(chosen, "feature") | taken, categories)
     inputs = [Column(name, "category" if name in categories else "number") for name in chosen]
-    return Columns(inputs, chosen_targets, weight, left_out)
+    return Columns(inputs, chosen_targets, weight, left_out, functions)
+
+
+def split_targets(
+    targets: Names, known: Sequence[str]
+) -> tuple[list[str], tuple[LogFunction | None, ...]]:
+    """Split targets such as `log(price)` into columns and functions, () if there is none."""
+    texts = [targets] if isinstance(targets, str) else list(targets or ())
+    found = [parse_target(text, known) for text in texts]
+    functions = tuple(function for _, function in found)
+    return [name for name, _ in found], functions if any(functions) else ()
 
 
 def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Sequence[str]) -> None:

@@ -164,6 +164,9 @@ def _differences(first: SavedMoments, other: SavedMoments) -> Iterator[str]:
                 f"{_label(having)} has the {what} {name!r}, {_label(lacking)} does not; "
                 f"{nearest(name, known)}"
             )
+    for name in theirs.learned:
+        if name not in ours.learned:
+            yield f"{_label(other)} has the moments of {name!r}, {_label(first)} does not"
     if ours.weight != theirs.weight:
         yield f"the sample weights are {theirs.weight!r} and {ours.weight!r}"
     columns = {column.name: column for column in ours.inputs}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gradline.atomic import write_named
 from gradline.columns.encoding import dump_columns, parse_columns
+from gradline.columns.formula import LogFunction
 from gradline.columns.kinds import Column
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from gradline_trainer.result import Fit
 
 Array = NDArray[np.float64]
-FORMAT = 1
+FORMATS = (1, 2)  # the second has targets learned as logarithms
 MAGIC = b"gradline moments "
 NUMBERS = np.dtype("<f8")
 DIGEST = hashlib.sha256().digest_size
@@ -91,7 +92,8 @@ def dump(saved: SavedMoments) -> Iterator[bytes]:
     sealed = hashlib.sha256()
     header = _header(saved)
     text = json.dumps(header, ensure_ascii=False, allow_nan=False)
-    for part in (MAGIC, f"{FORMAT}\n{text}\n".encode(), *_bodies(saved, header["ranges"])):
+    version = FORMATS["target_functions" in header]
+    for part in (MAGIC, f"{version}\n{text}\n".encode(), *_bodies(saved, header["ranges"])):
         sealed.update(part)
         yield part
     yield sealed.digest()
@@ -105,6 +107,7 @@ def _header(saved: SavedMoments) -> dict[str, Any]:
         "targets": columns.targets,
         "columns": dump_columns(columns.inputs),
         "sample_weight": columns.weight,
+        **({"target_functions": list(columns.functions)} if columns.functions else {}),
         "rows": {
             "read": saved.rows_read,
             "dropped": saved.rows_dropped,
@@ -153,9 +156,9 @@ def _check_frame(data: bytes, first: bytes, name: str) -> None:
             code="not-moments",
             hint="give a file that train-and-export --save-moments wrote",
         )
-    if int(version[:9]) != FORMAT:
+    if int(version[:9]) not in FORMATS:
         raise InputError(
-            f"{name} has format {version[:9].decode()}, this gradline reads format {FORMAT}",
+            f"{name} has format {version[:9].decode()}, this gradline reads format {FORMATS[-1]}",
             code="newer-format",
             hint="pip install --upgrade gradline",
         )
@@ -210,7 +213,18 @@ def _columns(header: dict[str, Any]) -> Columns:
     inputs: Sequence[Column] = [Column(feature) for feature in features]
     if header["columns"] is not None:
         inputs = parse_columns(header["columns"], features)
-    return Columns(list(inputs), targets, weight, [])
+    return Columns(list(inputs), targets, weight, [], _functions(header, len(targets)))
+
+
+def _functions(header: dict[str, Any], targets: int) -> tuple[LogFunction | None, ...]:
+    if "target_functions" not in header:
+        return ()
+    found = header["target_functions"]
+    if not isinstance(found, list) or len(found) != targets or not any(found):
+        raise ValueError("not one function or null for each target")
+    if not {"log", "log1p", None}.issuperset(found):
+        raise ValueError("a target's function is not known")
+    return tuple(found)
 
 
 def _moments(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gradline.columns.formula import LogFunction
 from gradline.columns.kinds import Column
+from gradline.columns.targets import learned_name
 from gradline.errors import InputError
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Columns, Names, checked_names
+from gradline_trainer.rows.columns import Columns, Names, checked_names, split_targets
 
 
 def chosen_moments(
@@ -79,15 +81,25 @@ def _folds(saved: SavedMoments, asked: int | None) -> int:
 def _choose(saved: SavedMoments, targets: Names, features: Names, exclude: Names) -> Columns:
     known = {column.name: column for column in saved.columns.inputs}
     known |= {name: Column(name) for name in saved.columns.targets}
+    learned = dict(zip(saved.columns.targets, saved.columns.learned, strict=True))
     names = list(known)
     excluded = checked_names(names, "excluded column", exclude)
-    chosen_targets = checked_names(names, "target", targets or saved.columns.targets)
+    asked, functions = split_targets(targets, names)
+    chosen_targets = checked_names(names, "target", asked or saved.columns.targets)
+    functions = _functions(saved.columns, chosen_targets, functions if asked else None)
     taken = dict.fromkeys(excluded, "excluded column") | dict.fromkeys(chosen_targets, "target")
     if features is None:
         own = [column.name for column in saved.columns.inputs]
         chosen = [name for name in own if name not in taken]
     else:
         chosen = checked_names(names, "feature", features, taken)
+    for name in chosen:
+        if name in saved.columns.targets and learned[name] != name:
+            raise InputError(
+                f"{name!r} can't be a feature: the moments hold {learned[name]} alone",
+                code="needs-rows",
+                hint="choose other features, or train from the table",
+            )
     for name in chosen_targets:
         if known[name].kind == "category" or known[name].fill is not None:
             raise InputError(
@@ -99,4 +111,25 @@ def _choose(saved: SavedMoments, targets: Names, features: Names, exclude: Names
     if not chosen:
         raise InputError("no feature is left", code="no-feature", hint="exclude fewer columns")
     inputs = [known[name] for name in chosen]
-    return replace(saved.columns, inputs=inputs, targets=chosen_targets, left_out=[])
+    return replace(
+        saved.columns, inputs=inputs, targets=chosen_targets, left_out=[], functions=functions
+    )
+
+
+def _functions(
+    saved: Columns, targets: Sequence[str], asked: Sequence[LogFunction | None] | None
+) -> tuple[LogFunction | None, ...]:
+    """Look up the functions of the chosen targets; refuse one that is asked for otherwise."""
+    known = dict(zip(saved.targets, saved.functions, strict=False))
+    functions = tuple(known.get(target) for target in targets)
+    if asked is not None:
+        wanted = asked or [None] * len(targets)
+        for target, own, other in zip(targets, functions, wanted, strict=True):
+            if own != other:
+                raise InputError(
+                    f"the target {learned_name(target, other)!r} needs the rows: the moments are "
+                    f"those of {learned_name(target, own)!r}",
+                    code="needs-rows",
+                    hint=f"--target {learned_name(target, own)!r}, or train from the table",
+                )
+    return functions if any(functions) else ()
