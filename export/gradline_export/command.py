@@ -109,7 +109,7 @@ def repeated(*names: str, help: str, metavar: str = "NAME") -> Callable[[Any], A
 @click.argument("data", type=click.Path(), required=False)
 @repeated(
     *("-t", "--target", "targets"),
-    help="Column to predict; repeat for several. Required with DATA.",
+    help="Column to predict, or 'log(NAME)' or 'log1p(NAME)'; repeat. Required with DATA.",
 )
 @repeated(
     *("-f", "--feature", "features"),

@@ -50,8 +50,9 @@ def fit(
         table: A path, a glob or a folder; a polars, pandas or pyarrow table; a mapping of
             columns; a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,); or
             saved moments, from `gradline_trainer.load_moments`.
-        targets: The columns to predict. For a pair (X, Y) their names, by default y0…; for saved
-            moments by default the saved targets.
+        targets: The columns to predict, or `log(NAME)` or `log1p(NAME)` to learn the logarithm of
+            one, or of 1 + it; predictions stay in its units. For a pair (X, Y) their names,
+            by default y0…; for saved moments by default the saved targets.
         features: The columns to predict from, in the graph's order. By default every other numeric
             column; for a pair (X, Y) the names x0…; for saved moments the saved features.
         exclude: Columns not to use as features.

@@ -140,13 +140,24 @@ def examples_of_use(manifest: Mapping[str, Any], fit: Fit) -> dict[str, str]:
             'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
             'const session = await InferenceSession.create("model.onnx");\n'
             f'const x = new Tensor("{dtype}", {array}.of({numbers}), {shape});\n'
-            "const { y } = await session.run({ x });"
+            "const { y } = await session.run({ x });" + _in_units(fit)
         ),
         "HTTP": (
             f"gradline serve {shlex.quote(f'artifacts/{name}')}\n"
             f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {shlex.quote(body)}"
         ),
     }
+
+
+def _in_units(fit: Fit) -> str:
+    """Write the lines that turn the graph's logarithms back to the targets' units."""
+    return "".join(
+        f"\ny.data[{j}] = Math.exp(y.data[{j}]) * {function.scale!r}"
+        + " - 1" * bool(function.offset)
+        + ";"
+        for j, function in enumerate(fit.target_functions)
+        if function is not None
+    )
 
 
 def _visible(code: str) -> str:

@@ -59,16 +59,22 @@ def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
 
 def scales(functions: Functions, targets: Sequence[str]) -> list[Element]:
     """Write how the answer of each logged target follows from its logarithm."""
-    pairs = []
+    pairs = [(left, f"= {right}") for left, right in unit_sides(functions, targets)]
+    return [Facts(pairs, width=0, gap=1), ""] if pairs else []
+
+
+def unit_sides(functions: Functions, targets: Sequence[str]) -> list[tuple[str, str]]:
+    """Write both sides of the equation that turns each logarithm back to its target."""
+    sides = []
     for target, function in zip(targets, functions, strict=False):
         if function is not None:
             learned = label(learned_name(target, function.function))
             ending = " - 1" if function.offset else ""
             known = function.scale_from == "rows"
             origin = "the training rows' sum is right" if known else "supposes normal errors"
-            said = f"= {function.scale:.6g}·exp({learned}){ending} ({origin})"
-            pairs.append((label(target), said))
-    return [Facts(pairs, width=0, gap=1), ""] if pairs else []
+            right = f"{function.scale:.6g}·exp({learned}){ending} ({origin})"
+            sides.append((label(target), right))
+    return sides
 
 
 def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> list[Element]:

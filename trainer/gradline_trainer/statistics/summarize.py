@@ -81,6 +81,7 @@ def summarize(fit: Fit, level: float) -> Summary:
         covariances=covariances or None,
         bias=fit.options.bias,
         weighted=moments.weight != moments.rows or moments.log_weights != 0,
+        learned=fit.columns.learned if fit.columns.functions else None,
     )
 
 
