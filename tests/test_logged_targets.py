@@ -20,6 +20,9 @@ from gradline import InputError, PackageError, load
 from gradline.columns.targets import TargetFunction, in_units, learned_names
 from gradline.commands.group import run
 from gradline.package.rounding_bound import rounding_bound, rounding_bound_in_units
+from gradline.serve.protocol.inference import infer
+from gradline.serve.protocol.metadata import model_metadata
+from gradline.serve.protocol.served_model import ServedModel
 from gradline_export import export_package
 from gradline_export.freeze.parity import exact_outputs
 from gradline_trainer import Fit, fit, learning, load_moments, save_moments
@@ -210,18 +213,26 @@ def test_sums_in_units_are_those_of_all_rows(n: int, seed: int, k: int) -> None:
         np.testing.assert_allclose(found.comoments, whole.comoments, rtol=1e-9, atol=1e-300)
 
 
-def test_the_fit_is_the_same_from_files_of_any_kind_and_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_fit_has_the_same_bits_for_any_number_of_threads(
+    wide: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = prices().drop("town")
-    table.write_parquet(tmp_path / "t.parquet", row_group_size=64)
+    if wide:
+        monkeypatch.setattr(learning, "WIDE", 1)
+        monkeypatch.setattr(streaming, "FILE_BLOCK_BYTES", 20_000)
+        monkeypatch.setattr(streaming, "CHUNK_BYTES", 2_000)
+    table = prices(3_000).drop("town")
+    table.write_parquet(tmp_path / "t.parquet", row_group_size=512)
     table.write_csv(tmp_path / "t.csv")
-    found = [fit(tmp_path / f"t.{kind}", "log(price)") for kind in ("parquet", "csv")]
-    monkeypatch.setenv("POLARS_MAX_THREADS", "1")
-    found.append(fit(tmp_path / "t.parquet", "log(price)"))
-    assert found[0].target_functions == found[2].target_functions
-    assert (found[0].weights == found[2].weights).all()
-    assert function(found[0]).scale == pytest.approx(function(found[1]).scale, rel=1e-14)
+    found = []
+    for threads in (1, 5):
+        monkeypatch.setattr("os.cpu_count", lambda threads=threads: threads)
+        found.append(fit(tmp_path / "t.parquet", "log(price)", epochs=20))
+    assert found[0].target_functions == found[1].target_functions
+    assert found[0].metrics == found[1].metrics
+    assert (found[0].weights == found[1].weights).all()
+    text = fit(tmp_path / "t.csv", "log(price)", epochs=20)
+    assert function(text).scale == pytest.approx(function(found[0]).scale, rel=1e-13)
 
 
 def test_wide_tables_take_logged_targets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -423,6 +434,48 @@ def test_changes_are_measured_in_units_and_bounded_in_logarithms(
     assert run(["diff", logged, plain]) == 0
     assert run(["diff", logged, other, "--max-change", "1e9"]) == 1
     assert run(["diff", logged, other, "--max-change", "1e9", *data]) == 0
+
+
+def test_the_protocol_answers_in_units_and_says_what_is_learned(tmp_path: Path) -> None:
+    table = prices()
+    model = load(export_package(fit(table, "log(price)", ["size", "age"]), tmp_path, "prices"))
+    served = ServedModel(model)
+    x = table.select("size", "age").to_numpy()[:3]
+    tensor = {"name": "x", "shape": [3, 2], "datatype": "FP64", "data": x.ravel().tolist()}
+    found = json.loads(infer(served, json.dumps({"inputs": [tensor]}).encode(), None).body)
+    expected = model.predict(x).ravel().tolist()
+    assert found["outputs"][0]["data"] == pytest.approx(expected, rel=1e-6)
+    properties = model_metadata(served, ["1"])["properties"]
+    assert json.loads(properties["target_functions"])[0]["function"] == "log"
+
+
+@pytest.mark.parametrize("options", [[], ["--intervals", "--holdout", "0.2"], ["--ridge", "auto"]])
+def test_the_command_learns_a_logarithm(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices().drop("town").write_csv(tmp_path / "sales.csv")
+    words = ["train-and-export", str(tmp_path / "sales.csv"), "-t", "log(price)", "-t", "w"]
+    assert run([*words, "-o", str(tmp_path / "a"), "-v", *options]) == 0
+    shown = capsys.readouterr().out
+    assert "log(price) = " in shown
+    assert "(the training rows' sum is right)" in shown
+    assert "R² of log" in shown
+    assert run(["inspect", str(tmp_path / "a" / "sales")]) == 0
+    assert ("log(price) ± " in capsys.readouterr().out) == ("--intervals" in options)
+    assert run([*words, "-o", str(tmp_path / "b"), "--json", *options]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["targets"] == ["price", "w"]
+    assert record["target_functions"][0]["scale_from"] == "rows"
+    assert "rmse_log" in record["metrics"]["training"]["price"]
+    files = [tmp_path / folder / "sales" / "1" / "manifest.json" for folder in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_fit_is_summarized_under_the_name_of_what_is_learned() -> None:
+    found = fit(prices(), ["log(price)", "count"], ["size", "age"]).summary()
+    assert list(found.targets) == ["price", "count"]
+    assert str(found).startswith("  log(price)")
+    assert "  count" in str(found)
 
 
 # The bound in units

@@ -56,7 +56,7 @@ class Intervals:
             "quantiles": {str(p): float(stdtrit(self.freedom, (1 + p) / 2)) for p in LEVELS},
         }
 
-    def to_onnx(self, targets: Sequence[str], functions: Functions) -> bytes:
+    def to_onnx(self, targets: Sequence[str] = (), functions: Functions = ()) -> bytes:
         """Build the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N].
 
         For a logged target y, lower and upper belong to its logarithm, as the metadata say. Hosts

@@ -137,7 +137,7 @@ class RowReader:
             counts.blocks += 1
             counts.read += len(block.pieces[0])
             if self._is_plain(block):
-                self._check_domains(block, np.ones(len(block.pieces[0]), np.bool_))
+                self._check_domains(block, np.True_)
                 first = self.before.training + counts.training
                 training = Rows(block.pieces, len(self.columns.features), first=first)
                 held_out = training.cut(slice(0))
@@ -244,7 +244,7 @@ class RowReader:
         self._check_domains(block, complete)
         return complete
 
-    def _check_domains(self, block: Block, complete: NDArray[np.bool_]) -> None:
+    def _check_domains(self, block: Block, complete: NDArray[np.bool_] | np.bool_) -> None:
         """Note targets of complete rows of positive weight that have no logarithm."""
         if not self.columns.functions:
             return
@@ -252,7 +252,7 @@ class RowReader:
         if self.columns.weight is not None:
             complete = complete & (values[:, -1] > 0)
         outside = without_logarithm(values[:, d : d + k], self.columns.functions)
-        outside &= complete[:, None]
+        outside &= np.expand_dims(complete, -1)
         self._note("no logarithm", outside, range(d, d + k), block)
         self._note("even of 1 + y", outside & (values[:, d : d + k] <= -1), range(d, d + k), block)
 
