@@ -471,6 +471,19 @@ def test_the_command_learns_a_logarithm(
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+def test_the_report_says_what_is_in_logarithms_and_what_in_units(tmp_path: Path) -> None:
+    found = fit(prices(), ["log1p(count)", "w"], ["size", "age"])
+    page = (export_package(found, tmp_path, "prices") / "report.html").read_text()
+    scale = function(found).scale
+    assert "log1p(count) = " in page
+    assert f"count = {scale:.6g}·exp(log1p(count)) - 1" in page
+    assert "Standardized coefficients of log1p(count)" in page
+    assert "Predicted against actual values of count" in page
+    assert f"y.data[0] = Math.exp(y.data[0]) * {scale!r} - 1;" in page
+    assert "Math.exp(y.data[1])" not in page
+    assert "R² of log" in page
+
+
 def test_a_fit_is_summarized_under_the_name_of_what_is_learned() -> None:
     found = fit(prices(), ["log(price)", "count"], ["size", "age"]).summary()
     assert list(found.targets) == ["price", "count"]

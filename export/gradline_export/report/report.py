@@ -86,7 +86,7 @@ def to_report(
                 isolated,
             )
         ),
-        scales=equation_lines(unit_sides(functions, shown_targets)),
+        scales=equation_lines(unit_sides(functions, shown_targets, isolated)),
         learned=learned,
         logged=any(fit.target_functions),
         panel=tried,

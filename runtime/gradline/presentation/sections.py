@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,17 +63,19 @@ def scales(functions: Functions, targets: Sequence[str]) -> list[Element]:
     return [Facts(pairs, width=0, gap=1), ""] if pairs else []
 
 
-def unit_sides(functions: Functions, targets: Sequence[str]) -> list[tuple[str, str]]:
+def unit_sides(
+    functions: Functions, targets: Sequence[str], written: Callable[[str], str] = label
+) -> list[tuple[str, str]]:
     """Write both sides of the equation that turns each logarithm back to its target."""
     sides = []
     for target, function in zip(targets, functions, strict=False):
         if function is not None:
-            learned = label(learned_name(target, function.function))
+            learned = written(learned_name(target, function.function))
             ending = " - 1" if function.offset else ""
             known = function.scale_from == "rows"
             origin = "the training rows' sum is right" if known else "supposes normal errors"
             right = f"{function.scale:.6g}·exp({learned}){ending} ({origin})"
-            sides.append((label(target), right))
+            sides.append((written(target), right))
     return sides
 
 
