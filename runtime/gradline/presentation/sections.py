@@ -39,7 +39,7 @@ def equation_facts(
 def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
     """Tabulate the targets' metrics on the training rows, and on the held-out rows if any.
 
-    The R² of cross-validation stands beside that of the training rows.
+    The R² of cross-validation has a column of its own, if it is known.
     """
     parts: list[Element] = []
     for which, title in TITLES.items():
