@@ -19,6 +19,7 @@ from gradline_trainer.result import Fit
 from gradline_trainer.rows.arrays import ArrayTable
 from gradline_trainer.rows.columns import open_table
 from gradline_trainer.rows.library_state import known_state
+from gradline_trainer.rows.likeness import refuse_with_like
 from gradline_trainer.rows.passes import Progress, expect, silent
 from gradline_trainer.rows.request import request_of, time_formats
 from gradline_trainer.rows.sharding import check_shareable
@@ -37,6 +38,7 @@ def fit(
     one_hot: Sequence[str] | str = (),
     max_categories: int = MAX_CATEGORIES,
     strict: bool = False,
+    like: str | Path | None = None,
     time_format: Sequence[str] | str = (),
     sample_weight: Any = None,
     separator: str | None = None,
@@ -68,6 +70,8 @@ def fit(
         max_categories: The most levels that a category may have.
         strict: Whether to decide nothing: the features are the columns of numbers and `one_hot`,
             and a missing value is an error unless `missing` says otherwise.
+        like: A package, whose columns and terms are taken instead of deciding anew, so that next
+            month's table gives a model of the same terms. By default its targets, too.
         time_format: How the times of a column are written, as NAME=FORMAT in the letters of
             strptime, such as "date=%d/%m/%Y".
         sample_weight: The column of sample weights; for a pair (X, Y) an array of shape (n,).
@@ -123,9 +127,13 @@ def fit(
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
         run = Run(source, chosen, report, workers, keep_moments, max_categories, nulls)
+        asked = Asked(nulls, time_formats(time_format, source.names), most=max_categories)
+        if like is not None:
+            deciding = {"feature": features, "exclude": exclude, "one_hot": one_hot}
+            refuse_with_like(deciding | {"strict": strict, "time_format": time_format})
+            return run.like(like, targets, sample_weight, asked)
         if strict or isinstance(source, ArrayTable):
             return run.as_given(targets, features, exclude or (), sample_weight, one_hot)
-        asked = Asked(nulls, time_formats(time_format, source.names), most=max_categories)
         request = request_of(
             source, targets, features, exclude or (), sample_weight, one_hot, asked, chosen
         )

@@ -1,4 +1,4 @@
-"""The R² of five-fold cross-validation, which stands beside the R² on the training rows."""
+"""R² of five-fold cross-validation, to compare with the R² of the training rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def overfitting(
         ]
     return [
         f"rows that the model has not seen are predicted worse: the 5-fold R² of {name!r} is "
-        f"{unseen:.3f}, its R² on the training rows {seen:.3f}; --ridge auto may help"
+        f"{unseen:.3f}, and {seen:.3f} on the training rows; --ridge auto may help"
         for target, name in zip(columns.targets, columns.learned, strict=True)
         if target in validated
         and (seen := training[target].r2_learned) is not None
