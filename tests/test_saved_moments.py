@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from gradline import load
 from gradline.cli import main
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.errors import InputError, OutputError, PackageError
 from gradline_export import export_package
 from gradline_export.freeze.freezing import freeze
@@ -54,7 +55,7 @@ def saved_of(values: Array, weights: Array | None = None, **counts: int) -> Save
     """What would be saved of a matrix whose last column is the target."""
     names = [f"x{j}" for j in range(values.shape[1])]
     weight = None if weights is None else "w"
-    columns = Columns(list(map(Column, names[:-1])), names[-1:], weight, [])
+    columns = Columns(Plan.of_columns(list(map(Column, names[:-1]))), names[-1:], weight, [])
     n = len(values)
     counts = {"rows_read": n, "rows_dropped": 0, "rows_held_out": 0, "filled": 0} | counts
     return SavedMoments(Moments.of(values, weights), [], columns, **counts)
@@ -228,7 +229,7 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "not-moments", "is not a file of saved moments"),
     "a table": (b"a,b,y\n1,2,3\n", "not-moments", "is not a file of saved moments"),
     "a pickle": (pickle.dumps(GOOD), "not-moments", "is not a file of saved moments"),
-    "newer": (sealed(b"gradline moments 2\n{}\n"), "newer-format", "format 2, .* reads format 1"),
+    "newer": (sealed(b"gradline moments 3\n{}\n"), "newer-format", "format 3, .* reads format 2"),
     "cut short": (b"".join(dump(GOOD))[:-1], "broken-seal", "incomplete or was changed"),
     "longer": (b"".join(dump(GOOD)) + b"\0", "broken-seal", "incomplete or was changed"),
     "no JSON": (
