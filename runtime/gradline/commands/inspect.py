@@ -126,6 +126,10 @@ def _left_out(shown: Shown, package: Package) -> list[Element]:
 
 
 def _columns(package: Package) -> list[Element]:
+    from gradline.presentation.sections import decisions
+
+    if decided := package.manifest.get("training", {}).get("columns"):
+        return [Facts(decisions(decided), width=7), ""]
     columns = package.graph.columns
     pairs = categories(columns)
     fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]

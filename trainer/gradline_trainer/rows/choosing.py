@@ -16,7 +16,7 @@ from gradline.tables import FrameTable
 from gradline.tables.lazy_polars import pl
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, listed
-from gradline_trainer.rows.decisions import PLAIN, Decision, added
+from gradline_trainer.rows.decisions import PLAIN, Decision, added, asked_for
 from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
 from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.passes import Progress
@@ -143,7 +143,8 @@ def surveyed_columns(
     used = {factor.column for term in terms for factor in term}
     inputs = [columns.get(name, known[name]) for name in table.names if name in used]
     plan = _plan(inputs, terms, request)
-    every = {**left_out, **{decision.column: decision for decision in decisions}}
+    every = {name: asked_for(surveyed[name]) for name in surveyed if name in used}
+    every |= left_out | {decision.column: decision for decision in decisions}
     if plan.format == 2:
         inputs = list(plan.columns)
     reading = table.with_columns((*inputs, *roles.readings), "zero")
