@@ -263,22 +263,20 @@ def test_the_size_limit_holds_for_much_text_and_many_terms() -> None:
     assert len(pipeline_bytes(graph)) <= file_limit("pipeline.onnx", graph.schema())
 
 
-def test_a_logged_target_of_plain_numbers_needs_format_2_alone(tmp_path: Path) -> None:
+def test_a_logged_target_of_plain_numbers_needs_format_2(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    learned = fit(
-        {"a": generator.random(50), "b": generator.random(50), "y": generator.random(50)}, "y"
-    )
-    object.__setattr__(learned, "target_functions", [TargetFunction("log", 1.5, "moments")])
+    columns = {name: generator.random(50) for name in ("a", "b", "y")}
+    learned = fit(columns, "log(y)")
     made = export_package(learned, tmp_path, "logged", report=False)
     schema = parse_manifest((made / "manifest.json").read_bytes())["schema"]
-    assert "columns" not in schema
-    assert "terms" not in schema
+    assert [column["name"] for column in schema["columns"]] == ["a", "b"]
+    assert schema["terms"] == [[{"column": "a"}], [{"column": "b"}]]
+    (function,) = schema["target_functions"]
     graph = gradline.load(made).package.graph
-    assert graph.plan == Plan.of_columns([Column("a"), Column("b")])
     session = gradline.model.open_session((made / "pipeline.onnx").read_bytes())
     (y,) = session.run(None, {"a": np.array([[0.5]]), "b": np.array([[0.25]])})
     z = graph.weights @ [0.5, 0.25] + graph.bias
-    assert y[0] == pytest.approx(np.exp(z) * 1.5, rel=1e-5)
+    assert y[0] == pytest.approx(np.exp(z) * function["scale"], rel=1e-5)
 
 
 def test_a_column_without_a_name_has_no_input(tmp_path: Path) -> None:
