@@ -13,7 +13,9 @@ from gradline.columns.terms import Factor, Term, name_of, quoted
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
+from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
+from gradline.tables.parts import mixed_schemas
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, listed
 from gradline_trainer.rows.decisions import PLAIN, Decision, added
@@ -21,7 +23,7 @@ from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
 from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.request import Request
-from gradline_trainer.rows.survey import survey
+from gradline_trainer.rows.survey import differing, survey
 from gradline_trainer.rows.surveyed import Surveyed
 
 
@@ -36,7 +38,7 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
         for f in term.factors
     ):
         return None
-    left_out = _left_out_by_name(table, request)
+    left_out = _left_out_by_files(table, request) | _left_out_by_name(table, request)
     chosen = [name for name in request.candidates if name not in left_out]
     if not chosen or not all(_seems_plain(table, name, request.one_hot) for name in chosen):
         return None
@@ -47,21 +49,25 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
     order = dict.fromkeys(chosen if request.wanted is None else _in_order(request, chosen))
     categories = request.one_hot
     inputs = [Column(name, "category" if name in categories else "number") for name in order]
-    numbers = {
-        name: Decision(name, PLAIN, f"--exclude {shlex.quote(name)}", True) for name in chosen
-    }
+    numbers = {name: _plain(name) for name in chosen if name not in categories}
     decided = {**left_out, **numbers}
     return Columns(
         Plan.of_columns(inputs),
         request.targets,
         request.weight,
         [],
-        decisions=tuple(decided[name] for name in request.candidates if name not in categories),
+        decisions=_in_table_order(decided, request),
         optional=frozenset(
             name for name in chosen if request.has_defaults and name not in request.named
         )
         - frozenset(categories),
     )
+
+
+def _in_table_order(decided: Mapping[str, Decision], request: Request) -> tuple[Decision, ...]:
+    """Sort decisions by their columns; those that the first file lacks come last."""
+    names = dict.fromkeys([*request.candidates, *decided])
+    return tuple(decided[name] for name in names if name in decided)
 
 
 def _plain(name: str) -> Decision:
@@ -75,7 +81,10 @@ def _read_as_numbers(request: Request) -> list[str]:
 def _seems_plain(table: FrameTable, name: str, categories: Sequence[str] = ()) -> bool:
     if name in categories:
         return table.kinds[name] in ("number", "text")
-    return table.kinds[name] == "number" and table.dtype(name) not in (pl.Boolean, pl.Null)
+    types = table.dtypes.get(name, {pl.Null(): ""})
+    return table.kinds[name] == "number" and (
+        table.has_text_files or all(dtype.is_numeric() for dtype in types)
+    )
 
 
 def _in_order(request: Request, chosen: Sequence[str]) -> list[str]:
@@ -102,6 +111,26 @@ def _left_out_by_name(table: FrameTable, request: Request) -> dict[str, Decision
     return found
 
 
+def _left_out_by_files(table: FrameTable, request: Request) -> dict[str, Decision]:
+    """Find columns that some file lacks, or that are of different kinds in different files.
+
+    Raises:
+        InputError: If one of the latter is named.
+    """
+    found = {}
+    for name in request.lacking:
+        what = f"left out: {table.agreement.lacking[name][1]} has no such column"
+        found[name] = Decision(name, what, f"--exclude {shlex.quote(name)}", False)
+    for name in request.candidates:
+        told = None if name in request.asked.categories else differing(table, name)
+        if told and name in request.named:
+            raise mixed_schemas(f"the column {name!r} has {told}", SAME_TYPES)
+        if told:
+            flag = added(f"category({quoted(name)})")
+            found[name] = Decision(name, f"left out: {told}", flag, False)
+    return found
+
+
 def surveyed_columns(
     table: FrameTable,
     request: Request,
@@ -114,7 +143,7 @@ def surveyed_columns(
     Raises:
         InputError: For a table without a feature, and a term that does not fit its column.
     """
-    left_out = _left_out_by_name(table, request)
+    left_out = _left_out_by_files(table, request) | _left_out_by_name(table, request)
     names = [name for name in request.candidates if name not in left_out]
     plain = Columns(Plan((), ()), request.targets, request.weight, [])
     roles, found, notes = survey(table, plain, names, request.asked, options, report, engine)
@@ -149,7 +178,7 @@ def surveyed_columns(
         request.targets,
         request.weight,
         [],
-        decisions=tuple(every[name] for name in request.candidates if name in every),
+        decisions=_in_table_order(every, request),
         optional=_optional(defaults[1], terms, request),
         combined=frozenset(name_of(term) for term in terms if _is_combination(term)),
         notes=tuple(notes),

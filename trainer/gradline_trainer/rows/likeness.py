@@ -66,6 +66,7 @@ def columns_like(
         )
     graph = read_package(package).graph
     names = [column.name for column in graph.plan.columns]
+    table.check_names(names)
     match_names(table.names, names, extra="ignore")
     taken = dict.fromkeys(names, "feature")
     chosen = checked_names(table.names, "target", graph.targets if targets is None else targets)
