@@ -122,7 +122,11 @@ def learn(
             options=options,
             ridge_path=ridge_path,
             columns=source.columns,
-            warnings=[*measured.warnings, *overfitting(metrics, moments, source.columns, options)],
+            warnings=[
+                *(source.notes if isinstance(source, Walk) else ()),
+                *measured.warnings,
+                *overfitting(metrics, moments, source.columns, options),
+            ],
             robust=measured.robust,
             gathered=source if isinstance(source, SavedMoments) else gathered,
             leverage=measured.leverage,

@@ -28,6 +28,7 @@ from gradline_export.freeze.parity import (
 )
 from gradline_export.freeze.pipelines import prove_pipeline, schema_of, to_pipeline
 from gradline_export.freeze.raw_golden import raw_rows
+from gradline_export.freeze.residuals import residual_deviations
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.library_state import known_state
 
@@ -60,7 +61,7 @@ def freeze(
         fit.moments,
         fit.weights.numpy(),
         fit.bias.numpy(),
-        np.array([m.rmse for m in (fit.metrics["training"] or {}).values()]),
+        residual_deviations(fit),
         fit.features,
         fit.targets,
         fit.partial_sums,
@@ -94,7 +95,7 @@ def freeze(
     if intervals:
         from gradline_export.freeze.intervals import freeze_intervals
 
-        manifest["intervals"], files["intervals.onnx"] = freeze_intervals(fit, golden)
+        manifest["intervals"], files["intervals.onnx"] = freeze_intervals(fit, golden, graph)
     manifest["files"] = {file: file_record(data) for file, data in files.items()}
     if report:
         from gradline_export.report.report import to_report

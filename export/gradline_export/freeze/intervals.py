@@ -20,8 +20,10 @@ from onnx import helper, numpy_helper
 
 from gradline.errors import RefusedError, needs_extra
 from gradline.model import open_session
+from gradline.package.graph import FUNCTIONS, Graph
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import serialize
+from gradline_export.freeze.residuals import residual_deviations
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import whitening_of
@@ -53,8 +55,11 @@ class Intervals:
             "quantiles": {str(p): float(stdtrit(self.freedom, (1 + p) / 2)) for p in LEVELS},
         }
 
-    def to_onnx(self) -> bytes:
-        """Build the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N]."""
+    def to_onnx(self, properties: dict[str, str] | None = None) -> bytes:
+        """Build the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N].
+
+        Of a logged target, all are of z; then the properties, its metadata, say so.
+        """
         d, k = self.weights.shape[1], len(self.bias)
         constants = {
             "W": self.weights,
@@ -93,13 +98,14 @@ class Intervals:
             ],
             [numpy_helper.from_array(array, name) for name, array in constants.items()],
         )
-        return serialize(graph, {})
+        return serialize(graph, properties or {})
 
 
-def freeze_intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
+def freeze_intervals(fit: Fit, rows: NDArray[Any], graph: Graph) -> tuple[dict[str, Any], bytes]:
     """Make the manifest's entry on intervals and their graph, proved on rows of shape (n, d)."""
     terms = interval_terms(fit)
-    record, data = terms.record(fit.targets), terms.to_onnx()
+    logged = {k: v for k, v in graph.metadata.items() if k == FUNCTIONS}
+    record, data = terms.record(fit.targets), terms.to_onnx(logged)
     prove_intervals(terms, data, rows, record["quantiles"]["0.95"])
     return record, data
 
@@ -136,14 +142,13 @@ def interval_terms(fit: Fit) -> Intervals:
     whitening[:, found.active] = found.factor
     centre = np.zeros(d)
     centre[found.active] = found.centre
-    errors = [metrics.rmse for metrics in (fit.metrics["training"] or {}).values()]
     return Intervals(
         fit.weights.numpy(),
         fit.bias.numpy(),
         centre,
         whitening,
         1 / total if found.bias else 0.0,
-        np.array(errors) * np.sqrt(total / freedom),
+        residual_deviations(fit) * np.sqrt(total / freedom),
         freedom,
     )
 

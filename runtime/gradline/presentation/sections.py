@@ -37,7 +37,7 @@ def equation_facts(
 def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
     """Tabulate the targets' metrics on the training rows, and on the held-out rows if any.
 
-    The R² of cross-validation stands beside that of the training rows.
+    Beside the R² of the training rows stands the cross-validated one.
     """
     parts: list[Element] = []
     for which, title in TITLES.items():

@@ -22,7 +22,7 @@ from gradline.columns.inputs import UNKNOWN_PLACE
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
-from gradline.tables.agreement import Agreement
+from gradline.tables.agreement import HEAD_ROWS, SAMPLED_FILES, Agreement, kinds_of
 from gradline.tables.faults import default_separator
 from gradline.tables.files import Dialect, TableFile
 from gradline.tables.lazy_polars import pl
@@ -32,7 +32,6 @@ from gradline.tables.numbers import (
     clean,
     column_kind,
     first_large,
-    guesses,
     is_plain,
     needs_text,
     parse_numbers,
@@ -41,8 +40,6 @@ from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part, frames
 from gradline.tables.values import series_values
 
-SAMPLED_FILES = 100  # for the expected number of rows
-HEAD_ROWS = 1_000  # for a first guess of a text file's column kinds
 _Read = tuple[NDArray[Any], "pl.DataFrame | None"]  # numbers, and kept columns
 
 
@@ -61,7 +58,7 @@ class FrameTable:
     def __init__(self, parts: list[Part], dialect: Dialect) -> None:
         self.parts = parts  # the files in sorted order, or one frame
         self.dialect = dialect
-        self.agreement = Agreement.of(parts, self._kinds_of_parts())
+        self.agreement = Agreement.of(parts, kinds_of(parts, dialect))
         self.names = self.agreement.names  # of the columns that every part has
         self.kinds = self.agreement.kinds  # "number", "text", "date" or "other" by name
         self.strange: dict[str, str] = {}
@@ -98,6 +95,10 @@ class FrameTable:
         table.columns = {column.name: column for column in columns}
         table.unknown, table.strange = unknown, {}
         return table
+
+    def all_notes(self) -> list[str]:
+        """List the notes, also on columns that not every file has."""
+        return [*self.notes, *self.agreement.notes()]
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raise an InputError that names the file if one of them lacks a column in use."""
@@ -265,7 +266,7 @@ class FrameTable:
             part.check_unchanged()
 
     def is_text(self, name: str) -> bool:
-        """Check whether a column holds text, of which every value must be read to know more."""
+        """Check whether a column holds text, so that every value must be read to know its kind."""
         return self.has_text_files or self.dtype(name) == pl.String
 
     @cached_property
@@ -326,28 +327,6 @@ class FrameTable:
             return None
         total, sampled = (sum(p.state[0] for p in s if p.state) for s in (self.parts, sample))
         return round(sum(filter(None, rows)) * (total / sampled if sampled else 1))
-
-    def _kinds_of_parts(self) -> Iterator[dict[str, str]]:
-        """Yield the kinds of each part's columns, without those that hold nothing but nulls.
-
-        Of text files only the first rows are read, of as many files as that takes.
-        """
-        unknown = set(self.parts[0].names) if self.parts[0].text else set()
-        for number, part in enumerate(self.parts):
-            if part.text and (not unknown or number >= SAMPLED_FILES):
-                yield {}
-                continue
-            with readable(part.path, part.separator):
-                schema = part.frame.collect_schema()
-                if not part.text:
-                    typed = {name: dtype for name, dtype in schema.items() if dtype != pl.Null}
-                    yield {name: column_kind(dtype) for name, dtype in typed.items()}
-                    continue
-                wanted = pl.selectors.by_name(unknown & set(schema.names()))
-                head = part.frame.head(HEAD_ROWS).select(wanted).collect()
-            found = guesses(head, self.dialect)
-            unknown -= found.keys()
-            yield found
 
     def survey(self, column: str) -> TextColumn:
         """Count the values and numbers of a text column, over all the parts."""

@@ -1,4 +1,4 @@
-"""The R² of five-fold cross-validation, which stands beside that of the training rows."""
+"""R² of five-fold cross-validation, to compare with the R² of the training rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def overfitting(
         ]
     return [
         f"rows that the model has not seen are predicted worse: the 5-fold R² of {target!r} is "
-        f"{own.r2:.3f}, that of the training rows {r2:.3f}; --ridge auto may help"
+        f"{own.r2:.3f}, and {r2:.3f} on the training rows; --ridge auto may help"
         for target, own in validated.items()
         if (r2 := training[target].r2) is not None and own.r2 is not None and r2 - own.r2 >= FAR
     ]
