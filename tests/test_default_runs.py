@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,3 +238,154 @@ def test_a_column_without_values_is_left_out_whatever_its_type(dtype: Any) -> No
     table = {"x": np.arange(40.0), "y": [k % 7 / 2 for k in range(40)]}
     found = fit(pl.DataFrame(table).with_columns(g=pl.lit(None, dtype)), "y")
     assert decision_on(found, "g") == ("left out: no value in the training rows", "--exclude g")
+
+
+# Terms by hand
+
+
+def made(rows: int = 120) -> dict[str, list[Any]]:
+    """A column of each kind, and a target."""
+    random = np.random.default_rng(2)
+    day = dt.date(2020, 1, 1)
+    return {
+        "number": random.normal(5, 1, rows).round(3).tolist(),
+        "count": [k % 4 for k in range(rows)],
+        "gaps": [None if k % 9 == 0 else k % 13 / 4 for k in range(rows)],
+        "level": [*"abc"] * (rows // 3),
+        "flag": [k % 5 < 2 for k in range(rows)],
+        "day": [day + dt.timedelta(days=7 * k) for k in range(rows)],
+        "nested": [[1, 2]] * rows,
+        "y": random.normal(size=rows).round(3).tolist(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("term", "told"),
+    [
+        ("log(count)", "no value for 30 values of the column 'count', the first 0 in row 1"),
+        ("log(count):level", "the term 'log(count)' has no value for 30 values"),
+        ("sqrt(low)", "no value for 1 value of the column 'low', the first -1 in row 8"),
+        ("log1p(low)", "no value for 1 value of the column 'low', the first -1 in row 8"),
+    ],
+)
+@pytest.mark.parametrize("blocks", [None, 7])
+def test_a_value_that_a_term_cannot_take_is_named(
+    term: str, told: str, blocks: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if blocks:
+        monkeypatch.setattr("gradline.tables.table.BLOCK_ROWS", blocks)
+    table = made()
+    table["low"] = [-1 if k == 7 else k for k in range(120)]
+    with pytest.raises(InputError) as caught:
+        fit(table, "y", ["number", term])
+    assert told in str(caught.value)
+    assert caught.value.code == "out-of-range"
+
+
+def test_rows_that_are_not_learned_from_may_hold_any_value() -> None:
+    table = made()
+    table["y"] = [None if c == 0 else y for c, y in zip(table["count"], table["y"], strict=True)]
+    assert fit(table, "y", "log(count)").features == ["log(count)"]
+    table = made() | {"w": [float(c > 0) for c in table["count"]]}
+    assert fit(table, "y", "log(count)", sample_weight="w").features == ["log(count)"]
+
+
+def test_indicators_of_a_number_are_named_as_they_are_asked_for() -> None:
+    found = fit(made(), "y", ["number", "category(count)"])
+    assert found.features == ["number", *(f"category(count)={k}" for k in (1, 2, 3))]
+    found = fit(pl.DataFrame(made()).drop("nested").cast(pl.String), "y", "category(count)=2")
+    assert found.features == ["category(count)=2"]
+    assert fit(made(), "y", ["count"], one_hot="count").features[0] == "count=1"
+    for other in ("count", "count^2", "log1p(count)", "count:level"):
+        with pytest.raises(InputError, match="a column has one kind in a model"):
+            fit(made(), "y", ["category(count)=1", other])
+
+
+@pytest.mark.parametrize("term", ["nested", "category(nested)", "nested=1", "level:nested"])
+def test_a_type_without_a_kind_is_refused_by_name(term: str) -> None:
+    with pytest.raises(InputError, match="the column 'nested' holds") as caught:
+        fit(made(), "y", ["number", term])
+    assert caught.value.code == "not-numeric"
+    told = "left out: values that are neither numbers, times nor text"
+    assert decision_on(fit(made(), "y"), "nested") == (told, "--exclude nested")
+
+
+@pytest.mark.parametrize("missing", ["drop", "mean", "error"])
+def test_terms_for_missing_values_go_with_missing_auto(missing: str) -> None:
+    with pytest.raises(InputError, match=f"not with --missing {missing}") as caught:
+        fit(made(), "y", ["number", "gaps is missing"], missing=missing)
+    assert caught.value.code == "bad-option"
+    assert fit(made(), "y", ["number", "gaps is missing"]).features[1] == "gaps is missing"
+
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"id": range(20)}, "'id' is left out: an identifier by its name"),
+        ({"Unnamed: 0": range(20)}, "'Unnamed: 0' is left out: an index column"),
+        ({"x": [f"n{k}" for k in range(20)], "one": ["q"] * 20}, "text that is all different"),
+        ({"one": [1] * 20, "user_id": range(20)}, "'one' is left out: constant; 'user_id' is"),
+    ],
+)
+def test_the_hint_for_a_table_without_features_works(table: dict[str, Any], told: str) -> None:
+    table = {name: list(values) for name, values in table.items()}
+    table["y"] = [k % 7 + k / 9 for k in range(20)]
+    with pytest.raises(InputError, match=told) as caught:
+        fit(table, "y")
+    assert caught.value.code == "no-feature"
+    hint = str(caught.value.hint)
+    flags = shlex.split(hint.removesuffix(" takes one of them in"))
+    assert fit(table, "y", [flag for flag in flags if flag != "-f"]).features
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.String, pl.Boolean])
+def test_constants_alone_are_the_same_error_for_any_type(dtype: Any) -> None:
+    frame = pl.DataFrame({"x": [1] * 9, "y": range(9)}).cast({"x": dtype})
+    with pytest.raises(InputError) as caught:
+        fit(frame, "y")
+    assert caught.value.code == "constant-features"
+
+
+@pytest.mark.parametrize("dtype", [pl.Null, pl.Float64, pl.String])
+@pytest.mark.parametrize("features", [None, "x"])
+def test_a_target_without_values_leaves_no_rows(dtype: Any, features: str | None) -> None:
+    frame = pl.DataFrame({"x": LEVELS}).with_columns(y=pl.lit(None, dtype))
+    with pytest.raises(InputError, match=r"no rows to train on .40 read, 40 dropped") as caught:
+        fit(frame, "y", features)
+    assert caught.value.code == "too-few-rows"
+
+
+def test_one_row_is_too_few_whatever_it_holds() -> None:
+    for value in (1.0, "a", None):
+        with pytest.raises(InputError, match="1 row to train on") as caught:
+            fit({"x": ["a", "b"], "z": [value, value], "y": [1.0, None]}, "y")
+        assert caught.value.code == "too-few-rows"
+
+
+@pytest.mark.parametrize(
+    ("weight", "told"),
+    [(-1.0, "the column 'w' has 40 negative values"), (0.0, "weights in 'w' are all zero")],
+)
+def test_weights_are_refused_for_the_true_reason(weight: float, told: str) -> None:
+    table = {"g": LEVELS, "w": [weight] * 40, "y": list(range(40))}
+    with pytest.raises(InputError, match=told) as caught:
+        fit(table, "y", sample_weight="w")
+    assert caught.value.code == "bad-weight"
+
+
+def test_true_is_one_in_a_target_and_in_a_weight_beside_any_column() -> None:
+    table = {"g": LEVELS, "w": [k % 3 > 0 for k in range(40)], "y": [k % 5 > 1 for k in range(40)]}
+    found = fit(table, "y", sample_weight="w")
+    numbers = table | {"w": [int(w) for w in table["w"]], "y": [int(y) for y in table["y"]]}
+    assert found.weights.tolist() == fit(numbers, "y", sample_weight="w").weights.tolist()
+
+
+def test_odd_values_of_targets_are_named_as_those_of_features() -> None:
+    values = [*map(str, range(96)), "<1", ">5", "T", "u"]
+    told = "4 values of 'y' cannot be read as a number and count as missing: '<1', '>5', 'T'"
+    found = fit({"x": list(range(100)), "y": values}, "y")
+    assert told in found.warnings
+    assert found.rows_dropped == 4

@@ -275,7 +275,9 @@ class FrameTable:
         return any(part.text for part in self.parts)
 
     def dtype(self, name: str) -> Any:
-        """Look up a column's type in the first part where it is not of nulls alone."""
+        """Look up a column's type: text, or that of the first part where it is not all null."""
+        if self.has_text_files:
+            return pl.String()
         return next(iter(self.dtypes.get(name, {pl.Null(): ""})))
 
     @cached_property

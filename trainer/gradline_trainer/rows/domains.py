@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.plan import Plan
-from gradline.columns.terms import Factor, function_of, name_of, quoted
+from gradline.columns.terms import Factor, function_of, quoted
 from gradline.errors import InputError
 from gradline.formatting import count
 

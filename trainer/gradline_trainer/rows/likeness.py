@@ -80,7 +80,7 @@ def columns_like(
     columns = Columns(graph.plan, chosen, weight, [])
     roles = find_roles(table, columns, asked, options, report, engine)
     reading = table.with_columns((*_readings(graph.plan, asked), *roles.readings), "zero")
-    return reading, replace(columns, readings=roles.readings)
+    return reading, replace(columns, readings=roles.readings, notes=roles.notes)
 
 
 def _readings(plan: Plan, asked: Asked) -> list[Column]:

@@ -82,6 +82,7 @@ def request_of(
         taken[weight] = "sample weight"
     categories = checked_names(known, "category", one_hot, taken)
     wanted = None if features is None else tuple(_wanted(features, known, taken))
+    _check_missing(wanted or (), options.missing)
     named = {factor.column for term in wanted or () for factor in term.factors}
     table.check_names([*(name for name in taken if name not in excluded), *categories, *named])
     free = [name for name in table.names if name not in taken]
@@ -136,6 +137,17 @@ def _wanted(features: Names, known: Sequence[str], taken: dict[str, str]) -> Ite
                     hint="give it one role",
                 )
         yield term
+
+
+def _check_missing(wanted: Sequence[Wanted], missing: str) -> None:
+    """Raise for a term `NAME is missing` unless missing values have terms."""
+    for term in wanted:
+        if missing != "auto" and any(factor.function == "missing" for factor in term.factors):
+            raise InputError(
+                f"the term {term.text!r} goes with --missing auto, not with --missing {missing}",
+                code="bad-option",
+                hint=f"leave out --missing {missing}, or --feature {term.text!r}",
+            )
 
 
 def time_formats(given: Names, known: Sequence[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.calendar import DAY, PARTS
-from gradline.columns.kinds import NUMBER_NULLS, Column
+from gradline.columns.kinds import NUMBER_NULLS, Column, Kind
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.scoring.engine import Engine
@@ -31,6 +31,7 @@ from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.dealing import held_out_rows
 from gradline_trainer.rows.kinds import Found, TextSurvey, typed_kind
 from gradline_trainer.rows.passes import Progress, silent
+from gradline_trainer.rows.refusals import too_few
 from gradline_trainer.rows.rows import Counts, RowReader
 from gradline_trainer.rows.sharding import each_shard
 from gradline_trainer.rows.surveyed import Surveyed
@@ -155,6 +156,7 @@ class Roles:
 
     targets: tuple[Column, ...]
     weight: Column | None
+    notes: tuple[str, ...] = ()  # warnings
 
     @property
     def readings(self) -> tuple[Column, ...]:
@@ -208,7 +210,7 @@ def survey(
         How targets and weight are read; what each column holds; warnings.
 
     Raises:
-        InputError: For a target or weight that is no number.
+        InputError: For a target or weight that is no number, and for less than two training rows.
     """
     run = _runner(table, columns, options, report, engine)
     roles = _roles(table, columns, asked, run)
@@ -217,8 +219,19 @@ def survey(
     found = {name: _decide(table, name, kinds, asked) for name in names}
     numeric = [f.column for f in found.values() if f.column.kind != "category" and not f.reason]
     statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
+    if statistics.rows < 2:
+        _refuse_rows(table.with_columns(roles.readings, "zero"), columns, options)
     notes = [_note(one) for one in found.values() if one.odd and one.column.kind == "number"]
-    return roles, [_surveyed(found[name], statistics, table) for name in names], notes
+    own = {name: _own_kind(table, name, kinds, asked) for name in names}
+    return roles, [_surveyed(found[name], own[name], statistics, table) for name in names], notes
+
+
+def _refuse_rows(table: FrameTable, columns: Columns, options: Options) -> None:
+    """Raise for too few training rows, or for the weights that are the reason."""
+    reader = RowReader(table, columns, options)
+    rows = sum(len(training) for _, training, _ in reader.blocks())
+    reader.refuse_faults()
+    raise too_few(rows, reader.counts)
 
 
 def _note(found: Found) -> str:
@@ -259,17 +272,25 @@ def _roles(table: FrameTable, columns: Columns, asked: Asked, run: Any) -> Roles
     texts = [name for name in names if table.is_text(name)]
     nobody = Roles((), None)
     kinds = _find_kinds(table, texts, nobody, asked, run)
-    read = {}
+    read: dict[str, Column] = {}
+    notes: list[str] = []
     for name in names:
         if told := differing(table, name):
             raise mixed_schemas(f"the column {name!r} has {told}", SAME_TYPES)
+        if table.dtype(name) == pl.Boolean:  # true is 1, without a token for a missing value
+            read[name] = Column(name)
+            continue
         role = "sample weight" if name == columns.weight else "target"
         found = _decide(table, name, kinds, replace(asked, categories=frozenset()))
+        if not found.present and name in kinds.found:  # no value at all
+            found = Found(Column(name, null=found.column.null))
         if found.column.kind != "number":
             raise table.not_numbers(name, role)
+        if found.odd:
+            notes.append(_note(found))
         read[name] = found.column
     weight = read[columns.weight] if columns.weight else None
-    return Roles(tuple(read[name] for name in columns.targets), weight)
+    return Roles(tuple(read[name] for name in columns.targets), weight, tuple(notes))
 
 
 def differing(table: FrameTable, name: str) -> str | None:
@@ -296,17 +317,16 @@ def needs_counts(table: FrameTable, name: str, asked: Asked) -> bool:
 
 def _decide(table: FrameTable, name: str, kinds: Kinds, asked: Asked) -> Found:
     """Decide what a column is, from its text or its type."""
-    if name in kinds.found:
+    is_typed = typed_kind(table.dtype(name)) in ("number", "time")
+    if name in kinds.found and not (is_typed and name not in asked.categories):
         return kinds.found[name].decide(name, as_category=name in asked.categories)
     dtype = table.dtype(name)
     nulls = (*NUMBER_NULLS, *asked.nulls)
-    kind = typed_kind(dtype)
-    if kind == "time":
+    if typed_kind(dtype) == "time":
         zones = {getattr(other, "time_zone", None) for other in table.dtypes[name]}
         zone = zones.pop() if len(zones) == 1 else "UTC"
         return Found(Column(name, "time", null=nulls, zone=zone))
-    reason = "values that are neither numbers, times nor text" if kind == "nested" else None
-    return Found(Column(name, null=nulls), reason=reason)
+    return Found(Column(name, null=nulls))
 
 
 def _text_survey(table: FrameTable, name: str, asked: Asked) -> TextSurvey:
@@ -392,13 +412,18 @@ def _count(reader: RowReader, columns: Sequence[Column], roles: Roles) -> tuple[
     return found, counts
 
 
-def _surveyed(found: Found, statistics: Statistics, table: FrameTable) -> Surveyed:
+def _own_kind(table: FrameTable, name: str, kinds: Kinds, asked: Asked) -> Kind:
+    """Find the kind that a column has if it is not asked for as a category."""
+    return _decide(table, name, kinds, replace(asked, categories=frozenset())).column.kind
+
+
+def _surveyed(found: Found, own: Kind, statistics: Statistics, table: FrameTable) -> Surveyed:
     column = found.column
     place = table.names.index(column.name)
     if column.kind == "category":
         return Surveyed(
             column=column,
-            kind=column.kind,
+            kind=own,
             place=place,
             rows=statistics.rows,
             missing=found.missing,
