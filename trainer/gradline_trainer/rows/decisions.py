@@ -13,6 +13,7 @@ from gradline_trainer.rows.blocks import Block, has_rows, part_block, part_occur
 from gradline_trainer.rows.surveyed import Surveyed
 
 PLAIN = "number"  # what is decided about a column of plain numbers
+CONSTANT = "left out: constant"
 MARKS = {"percent": "%", "thousands": "thousands marks", "brackets": "brackets"}
 
 
