@@ -263,27 +263,31 @@ def test_the_size_limit_holds_for_much_text_and_many_terms() -> None:
     assert len(pipeline_bytes(graph)) <= file_limit("pipeline.onnx", graph.schema())
 
 
-def test_a_logged_target_of_plain_numbers_needs_format_2(tmp_path: Path) -> None:
+def test_a_logged_target_of_plain_numbers_has_columns_and_a_pipeline(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    columns = {name: generator.random(50) for name in ("a", "b", "y")}
-    learned = fit(columns, "log(y)")
-    made = export_package(learned, tmp_path, "logged", report=False)
+    table = {name: generator.random(50) + 0.5 for name in "aby"}
+    made = export_package(fit(table, "log(y)"), tmp_path, "logged", report=False)
     schema = parse_manifest((made / "manifest.json").read_bytes())["schema"]
     assert [column["name"] for column in schema["columns"]] == ["a", "b"]
-    assert schema["terms"] == [[{"column": "a"}], [{"column": "b"}]]
-    (function,) = schema["target_functions"]
-    graph = gradline.load(made).package.graph
+    model = gradline.load(made)
     session = gradline.model.open_session((made / "pipeline.onnx").read_bytes())
     (y,) = session.run(None, {"a": np.array([[0.5]]), "b": np.array([[0.25]])})
-    z = graph.weights @ [0.5, 0.25] + graph.bias
-    assert y[0] == pytest.approx(np.exp(z) * function["scale"], rel=1e-5)
+    z = model.graph_answers(np.array([[0.5, 0.25]], model.dtype))
+    scale = schema["target_functions"][0]["scale"]
+    assert y == pytest.approx(np.exp(z) * scale, rel=1e-5)
+    assert y == pytest.approx(model.predict({"a": [0.5], "b": [0.25]}), rel=1e-5)
 
 
-def test_a_column_without_a_name_has_no_input(tmp_path: Path) -> None:
+def test_a_column_without_a_name_has_the_name_of_pandas_as_an_input(tmp_path: Path) -> None:
     plan = Plan((Column("", null=("NA",)),), ((Factor(""),),))
     values = np.random.default_rng(0).random((30, 1))
-    with pytest.raises(gradline.InputError, match="without a name"):
-        export_package(fit_of(plan, values, values), tmp_path, "nameless", report=False)
+    made = export_package(fit_of(plan, values, values), tmp_path, "nameless", report=False)
+    session = gradline.model.open_session((made / "pipeline.onnx").read_bytes())
+    assert [given.name for given in session.get_inputs()] == ["Unnamed: 0"]
+    model = gradline.load(made)
+    answers = model.predict({"": [0.5]})
+    assert session.run(None, {"Unnamed: 0": np.array([[0.5]])})[0] == pytest.approx(answers)
+    assert (model.predict({"Unnamed: 0": [0.5]}) == answers).all()
 
 
 WRONG: list[Any] = [None, True, -1, 2**70, 1.7e308, "", "text", [], [[]], {}, "(rare)", "log", 3]

@@ -15,7 +15,7 @@ from gradline.errors import PackageError
 from gradline.formatting import and_more, chosen_ridge, count, in_doubt, label, number, reached
 from gradline.package.versions import locate
 from gradline.presentation.sections import equation_facts, how_to_predict, metrics, scales
-from gradline.presentation.selection import standardized
+from gradline.presentation.selection import standardized, tolerances
 from gradline.tables import TableFile
 from gradline.terminal.layout import Element, Facts, Heading, Verbatim
 from gradline_export.freeze.freezing import Frozen
@@ -69,7 +69,10 @@ def _model(fit: Fit, frozen: Frozen, package: str) -> list[Element]:
     learned = learned_names(fit.targets, fit.target_functions)[:k]
     left = len(fit.targets) - k
     return [
-        *equation_facts(weights, bias, fit.features, learned, scaled),
+        *equation_facts(
+            *(weights, bias, fit.features, learned, scaled),
+            tolerances(frozen.manifest, fit.features, targets),
+        ),
         *scales(fit.target_functions, targets),
         *metrics(found, targets),
         *([f"  {_more(left, package)}", ""] if left else []),

@@ -30,9 +30,10 @@ def equation_facts(
     features: Sequence[str],
     targets: Sequence[str],
     importance: Array | None = None,
+    tolerances: Array | None = None,
 ) -> list[Element]:
     """Write one equation for each target; see `gradline.formatting.equation_sides`."""
-    both = equation_sides(weights, bias, features, targets, importance)
+    both = equation_sides(weights, bias, features, targets, importance, tolerances=tolerances)
     return [Facts([(left, f"= {right}") for left, right in both], width=0, gap=1), ""]
 
 
