@@ -130,6 +130,7 @@ def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
         **({"supposed_dependent": fit.supposed} if fit.supposed else {}),
         "metrics": frozen.manifest["metrics"],
         "parity": [asdict(host) for host in frozen.parity],
+        "columns": [asdict(decision) for decision in fit.columns.decisions],
         "warnings": fit.warnings,
     }
 
