@@ -296,7 +296,7 @@ class FrameTable:
         """Check text files for a value such as 01067, in columns that begin with whole numbers."""
         for part in (part for part in self.parts if part.text):
             head = part.frame.select(pl.selectors.by_name(names)).head(HEAD_ROWS).collect()
-            whole = [c.name for c in head if c.str.contains(r"^\s*[+-]?[0-9]+\s*$").any()]
+            whole = [c.name for c in head if c.alias("").str.contains(r"^\s*[+-]?[0-9]+\s*$").any()]
             if not whole:
                 continue
             found = pl.selectors.by_name(whole).str.contains(r"^\s*[+-]?0[0-9]").any()
