@@ -16,6 +16,7 @@ from gradline.columns.targets import LogFunction, learned_name
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
+from gradline.tables.text_columns import TextColumn
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 from gradline_trainer.rows.decisions import Decision
 
@@ -219,7 +220,7 @@ def _refuse_faulty(table: TrainingTable, name: str) -> None:
     """Raise if a text column is nearly all numbers, or its text has decimal commas."""
     if not isinstance(table, FrameTable) or table.kinds[name] != "text":
         return
-    found = table.survey(name)
+    found = TextColumn.of(name, table.parts, table.dialect)
     decimal_commas = bool(found.odd) and all(map(DECIMAL_COMMA.fullmatch, found.odd))
     if decimal_commas or 0 < NUMERIC_SHARE * found.present <= found.numbers:
         raise table.not_numbers(name)
