@@ -127,7 +127,8 @@ def fit(
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
         run = Run(source, chosen, report, workers, keep_moments, max_categories, nulls)
-        asked = Asked(nulls, time_formats(time_format, source.names), most=max_categories)
+        formats = time_formats(time_format, source.names) if time_format else {}
+        asked = Asked(nulls, formats, most=max_categories)
         if like is not None:
             deciding = {"feature": features, "exclude": exclude, "one_hot": one_hot}
             refuse_with_like(deciding | {"strict": strict, "time_format": time_format})

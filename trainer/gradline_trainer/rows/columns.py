@@ -139,7 +139,10 @@ def split_targets(
 ) -> tuple[list[str], tuple[LogFunction | None, ...]]:
     """Split targets such as `log(price)` into columns and functions, () if there is none."""
     texts = [targets] if isinstance(targets, str) else list(targets or ())
-    found = [parse_target(text, known, texts) for text in texts]
+    columns = set(known)
+    found = [
+        (text, None) if text in columns else parse_target(text, known, texts) for text in texts
+    ]
     functions = tuple(function for _, function in found)
     return [name for name, _ in found], functions if any(functions) else ()
 
