@@ -425,3 +425,16 @@ def test_one_leading_zero_anywhere_makes_a_column_no_number(
         assert [c.kind for c in found.columns.inputs][:1] == ["category" if is_code else "number"]
         if piece < 10 and place:
             break  # the others take a while
+
+
+def test_the_index_that_pandas_names_in_a_parquet_file_is_left_out(tmp_path: Path) -> None:
+    towns = pd.Index(["a", "b"] * 30, name="town")
+    table = pd.DataFrame({"x": np.arange(60.0) ** 2, "y": np.arange(60.0)}, index=towns)
+    table.to_parquet(tmp_path / "t.parquet")
+    found = fit(tmp_path / "t.parquet", "y")
+    assert found.features == ["x"]
+    (decision,) = [d for d in found.columns.decisions if d.column == "town"]
+    assert decision.what == "left out: an index column"
+    dated = table.set_index(pd.date_range("2020-01-01", periods=60, name="day"))
+    dated.to_parquet(tmp_path / "d.parquet")
+    assert "weekday(day)=1" in fit(tmp_path / "d.parquet", "y").features

@@ -16,10 +16,11 @@ from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
 from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
+from gradline.tables.pandas_index import index_names
 from gradline.tables.parts import mixed_schemas
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.decisions import PLAIN, Decision, added
+from gradline_trainer.rows.decisions import PLAIN, Decision, added, asked_for
 from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
 from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.kinds import typed_kind
@@ -66,6 +67,7 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
             name for name in chosen if request.has_defaults and name not in request.named
         )
         - frozenset(categories),
+        functions=request.functions,
     )
 
 
@@ -103,11 +105,13 @@ def _in_order(request: Request, chosen: Sequence[str]) -> list[str]:
 def _left_out_by_name(table: FrameTable, request: Request) -> dict[str, Decision]:
     """Find index columns and identifiers, which are left out unless they are named."""
     found = {}
+    written = index_names(table.parts[0])
     for name in request.candidates:
         if name in request.named or name in request.one_hot or not request.has_defaults:
             continue
         what = None
-        if is_index(name, table.names.index(name)) and table.kinds[name] == "number":
+        counts_rows = is_index(name, table.names.index(name)) and table.kinds[name] == "number"
+        if counts_rows or (name in written and table.kinds[name] != "date"):
             what = "left out: an index column"
         elif is_identifier(name):
             what = "left out: an identifier by its name"
@@ -188,6 +192,9 @@ def surveyed_columns(
     used = {factor.column for term in terms for factor in term}
     inputs = [columns.get(name, known[name]) for name in table.names if name in used]
     plan = _plan(inputs, terms, request)
+    every = {name: asked_for(surveyed[name]) for name in surveyed if name in used} | every
+    if plan.format == 2:
+        inputs = list(plan.columns)
     reading = table.with_columns((*inputs, *roles.readings), "zero")
     return reading, Columns(
         plan,
@@ -198,6 +205,7 @@ def surveyed_columns(
         optional=_optional(defaults[1], terms, request),
         combined=frozenset(name_of(term) for term in terms if _is_combination(term)),
         notes=(*roles.notes, *notes),
+        functions=request.functions,
         readings=roles.readings,
     )
 
@@ -258,9 +266,9 @@ def _plan(columns: Sequence[Column], terms: Sequence[Term], request: Request) ->
         or (column.name in request.one_hot and not column.missing)
         for column in columns
     )
-    if plain and simple.terms == tuple(terms):
+    if plain and simple.terms == tuple(terms) and not request.functions:
         return simple
-    return Plan(tuple(columns), tuple(terms))
+    return Plan(tuple(replace(c, levels=tuple(sorted(c.levels))) for c in columns), tuple(terms))
 
 
 def _optional(defaults: Sequence[Term], terms: Sequence[Term], request: Request) -> frozenset[str]:

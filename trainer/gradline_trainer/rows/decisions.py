@@ -61,6 +61,15 @@ def added(term: str) -> str:
     return f"-f '*' -f {shlex.quote(term)}"
 
 
+def asked_for(found: Surveyed) -> Decision:
+    """Say what a column is that a term asks for."""
+    parts: list[str] = [found.column.kind]
+    if found.column.kind == "category":
+        parts.append(count(len(found.counts), "level"))
+    parts += _filled(Draft(found, found.column)) if found.column.kind != "category" else []
+    return Decision(found.column.name, ", ".join(parts), "-f TERM", True)
+
+
 def decision(draft: Draft) -> Decision:
     """Say what was decided about a column."""
     if draft.why:

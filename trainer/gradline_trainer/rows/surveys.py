@@ -194,9 +194,9 @@ class Counted:
         ):
             group.add_many(int(distinct["count"].sum()))
             return
-        texts = () if group.counts is None else map(clean, distinct["text"].to_list())
+        cleaned = () if group.counts is None else map(clean, texts.to_list())
         counts: Counter[str] = Counter()
-        for text, count in zip(texts, distinct["count"].to_list(), strict=False):
+        for text, count in zip(cleaned, distinct["count"].to_list(), strict=False):
             counts[text] += count
         group.add(counts, int(distinct["count"].sum()))
 
