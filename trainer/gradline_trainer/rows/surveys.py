@@ -188,10 +188,8 @@ class Counted:
         return distinct.filter(~numbers)
 
     def _add_to(self, group: Texts, distinct: pl.DataFrame) -> None:
-        if (
-            len(distinct) > group.most
-            and distinct["text"].str.strip_chars().n_unique() > group.most
-        ):
+        texts = distinct["text"]
+        if len(texts) > group.most and texts.str.strip_chars().n_unique() > group.most:
             group.add_many(int(distinct["count"].sum()))
             return
         cleaned = () if group.counts is None else map(clean, texts.to_list())
