@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.inputs import (
     Gaps,
+    blocks_of_inputs,
     checked_unknown,
     compute_inputs,
     plan_of_inputs,
@@ -132,6 +133,10 @@ class Model:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If `check` is set and the package has no record of the ranges.
         """
+        if self.columns and not check and type(rows) is not np.ndarray:
+            values = self._values(rows, unknown_category)
+            if values is not None:
+                return self._answers(values, unknown_category)
         gaps: list[Gaps] | None = [] if check else None
         inputs = self._inputs(rows, unknown_category, gaps)
         answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
@@ -165,13 +170,12 @@ class Model:
             and rows.shape[1] == self._width
             and rows.flags.c_contiguous
         ):
-            if self.columns:
+            values = self._values(rows, unknown) if self.columns else None
+            if values is not None:
+                if gaps is not None:
+                    gaps.append(Gaps.of(values, self.plan))
                 unknown = checked_unknown(unknown, self.plan)
-                values = values_by_name(rows, self.plan, unknown)
-                if values is not None:
-                    if gaps is not None:
-                        gaps.append(Gaps.of(values, self.plan))
-                    return compute_inputs(values, self.plan, unknown, self.dtype)
+                return compute_inputs(values, self.plan, unknown, self.dtype)
             rows = to_matrix(rows, self.features, self.dtype)
         inputs: NDArray[Any] = rows
         if self._fills is None:
@@ -179,6 +183,18 @@ class Model:
         if gaps is not None:
             gaps.append(Gaps.of(inputs, self._own))
         return np.where(np.isnan(inputs), self._fills, inputs)
+
+    def _values(self, rows: Any, unknown: str | None) -> NDArray[np.float64] | None:
+        """Read the table's columns, shape (n, m); None for rows that hold the features."""
+        return values_by_name(rows, self.plan, checked_unknown(unknown, self.plan))
+
+    def _answers(self, values: NDArray[np.float64], unknown: str | None) -> NDArray[Any]:
+        """Predict rows of the table's columns, without an array of all their features."""
+        answers = np.empty((len(values), len(self.targets)), self.dtype)
+        unknown = checked_unknown(unknown, self.plan)
+        for start, inputs in blocks_of_inputs(values, self.plan, unknown, self.dtype):
+            answers[start : start + len(inputs)] = self._session.run(["y"], {"x": inputs})[0]
+        return answers
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
