@@ -29,7 +29,6 @@ from gradline.package.raw_rows import RawRows
 from gradline.package.reading import read_package
 from gradline_export import export_package
 from gradline_export.freeze.formats import to_onnx
-from gradline_export.freeze.residuals import residual_deviations
 from gradline_trainer import fit
 from plans import fit_of
 from random_plans import graph_of, random_graph
@@ -149,11 +148,8 @@ def test_intervals_of_a_logged_target_say_so(tmp_path: Path) -> None:
     made = export_package(learned, tmp_path, "shop", report=False, intervals=True)
     model = onnx.load(made / "intervals.onnx")
     functions = parse_manifest((made / "manifest.json").read_bytes())["schema"]["target_functions"]
-    rmse = learned.metrics["training"]["t0"].rmse  # fit_of leaves them those of z
-    assert residual_deviations(learned) == pytest.approx([rmse], rel=1e-9)
-    (entry,) = model.metadata_props
-    assert entry.key == "gradline.target_functions"
-    assert json.loads(entry.value) == functions
+    found = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert found == {"gradline.target_functions": functions, "gradline.targets": ["t0"]}
 
 
 def test_a_bare_file_of_the_gemm_has_its_plan(package: Path) -> None:
@@ -267,29 +263,31 @@ def test_the_size_limit_holds_for_much_text_and_many_terms() -> None:
     assert len(pipeline_bytes(graph)) <= file_limit("pipeline.onnx", graph.schema())
 
 
-def test_a_logged_target_of_plain_numbers_needs_format_2_alone(tmp_path: Path) -> None:
+def test_a_logged_target_of_plain_numbers_has_columns_and_a_pipeline(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    learned = fit(
-        {"a": generator.random(50), "b": generator.random(50), "y": generator.random(50)}, "y"
-    )
-    object.__setattr__(learned, "target_functions", [TargetFunction("log", 1.5, "moments")])
-    made = export_package(learned, tmp_path, "logged", report=False)
+    table = {name: generator.random(50) + 0.5 for name in "aby"}
+    made = export_package(fit(table, "log(y)"), tmp_path, "logged", report=False)
     schema = parse_manifest((made / "manifest.json").read_bytes())["schema"]
-    assert "columns" not in schema
-    assert "terms" not in schema
-    graph = gradline.load(made).package.graph
-    assert graph.plan == Plan.of_columns([Column("a"), Column("b")])
+    assert [column["name"] for column in schema["columns"]] == ["a", "b"]
+    model = gradline.load(made)
     session = gradline.model.open_session((made / "pipeline.onnx").read_bytes())
     (y,) = session.run(None, {"a": np.array([[0.5]]), "b": np.array([[0.25]])})
-    z = graph.weights @ [0.5, 0.25] + graph.bias
-    assert y[0] == pytest.approx(np.exp(z) * 1.5, rel=1e-5)
+    z = model.graph_answers(np.array([[0.5, 0.25]], model.dtype))
+    scale = schema["target_functions"][0]["scale"]
+    assert y == pytest.approx(np.exp(z) * scale, rel=1e-5)
+    assert y == pytest.approx(model.predict({"a": [0.5], "b": [0.25]}), rel=1e-5)
 
 
-def test_a_column_without_a_name_has_no_input(tmp_path: Path) -> None:
+def test_a_column_without_a_name_has_the_name_of_pandas_as_an_input(tmp_path: Path) -> None:
     plan = Plan((Column("", null=("NA",)),), ((Factor(""),),))
     values = np.random.default_rng(0).random((30, 1))
-    with pytest.raises(gradline.InputError, match="without a name"):
-        export_package(fit_of(plan, values, values), tmp_path, "nameless", report=False)
+    made = export_package(fit_of(plan, values, values), tmp_path, "nameless", report=False)
+    session = gradline.model.open_session((made / "pipeline.onnx").read_bytes())
+    assert [given.name for given in session.get_inputs()] == ["Unnamed: 0"]
+    model = gradline.load(made)
+    answers = model.predict({"": [0.5]})
+    assert session.run(None, {"Unnamed: 0": np.array([[0.5]])})[0] == pytest.approx(answers)
+    assert (model.predict({"Unnamed: 0": [0.5]}) == answers).all()
 
 
 WRONG: list[Any] = [None, True, -1, 2**70, 1.7e308, "", "text", [], [[]], {}, "(rare)", "log", 3]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from gradline import load
 from gradline.cli import main
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.errors import InputError, OutputError, PackageError
 from gradline_export import export_package
 from gradline_export.freeze.freezing import freeze
@@ -54,7 +55,7 @@ def saved_of(values: Array, weights: Array | None = None, **counts: int) -> Save
     """What would be saved of a matrix whose last column is the target."""
     names = [f"x{j}" for j in range(values.shape[1])]
     weight = None if weights is None else "w"
-    columns = Columns(list(map(Column, names[:-1])), names[-1:], weight, [])
+    columns = Columns(Plan.of_columns(list(map(Column, names[:-1]))), names[-1:], weight, [])
     n = len(values)
     counts = {"rows_read": n, "rows_dropped": 0, "rows_held_out": 0, "filled": 0} | counts
     return SavedMoments(Moments.of(values, weights), [], columns, **counts)
@@ -148,7 +149,8 @@ def test_learning_from_moments_gives_the_bits_of_learning_from_rows(
     of_moments = fit(load_moments(tmp_path / "t.moments"), **options)
     assert_same_model(of_moments, of_rows)
     assert of_moments.arithmetic.used == "fast"
-    assert of_moments.columns == of_rows.columns
+    for name in ("plan", "targets", "weight"):
+        assert getattr(of_moments.columns, name) == getattr(of_rows.columns, name)
     assert of_moments.rows_read == of_rows.rows_read
     if not of_rows.options.ridge:
         assert of_moments.summary().residual_dof == of_rows.summary().residual_dof
@@ -228,7 +230,7 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "not-moments", "is not a file of saved moments"),
     "a table": (b"a,b,y\n1,2,3\n", "not-moments", "is not a file of saved moments"),
     "a pickle": (pickle.dumps(GOOD), "not-moments", "is not a file of saved moments"),
-    "newer": (sealed(b"gradline moments 2\n{}\n"), "newer-format", "format 2, .* reads format 1"),
+    "newer": (sealed(b"gradline moments 3\n{}\n"), "newer-format", "format 3, .* reads format 2"),
     "cut short": (b"".join(dump(GOOD))[:-1], "broken-seal", "incomplete or was changed"),
     "longer": (b"".join(dump(GOOD)) + b"\0", "broken-seal", "incomplete or was changed"),
     "no JSON": (
@@ -343,9 +345,9 @@ def test_merging_is_the_moments_of_the_union(
 def test_the_same_tree_gives_the_same_bytes(run: Run) -> None:
     for number, rows in enumerate((1_000, 140_000, 3, 66_000, 10, 500)):
         frame(rows, seed=number).write_parquet(f"{number}.parquet")
-        options = ["-t", "y", "--save-moments", f"{number}.moments", "-q"]
+        options = ["-t", "y", "--save-moments", f"{number}.moments", "-q", "--strict"]
         assert run("train-and-export", f"{number}.parquet", *options)[0] == 0
-    options = ["-t", "y", "--save-moments", "all", "--name", "all"]
+    options = ["-t", "y", "--save-moments", "all", "--name", "all", "--strict"]
     assert run("train-and-export", "*.parquet", *options)[0] == 0
     files = [f"{number}.moments" for number in range(6)]
     status, said, warned = run("moments", "merge", *files, "-o", "merged")
@@ -556,7 +558,7 @@ def test_months_come_and_withdrawn_rows_go(run: Run) -> None:
     """The rows that are left, merged and subtracted in files, give the model of those rows."""
     for month in range(3):
         frame(500, month).write_parquet(f"{month}.parquet")
-        saved = ("--save-moments", f"{month}.moments")
+        saved = ("--strict", "--save-moments", f"{month}.moments")
         assert run("train-and-export", f"{month}.parquet", "-t", "y", "-t", "z", *saved)[0] == 0
     assert run("moments", "merge", *(f"{m}.moments" for m in range(3)), "-o", "all")[0] == 0
     status, out, _ = run("moments", "subtract", "all", "1.moments", "-o", "kept", "--json")
@@ -566,7 +568,7 @@ def test_months_come_and_withdrawn_rows_go(run: Run) -> None:
     assert record["warnings"] == []
     assert run("train-and-export", "--from-moments", "kept", "--name", "kept")[0] == 0
     Path("1.parquet").unlink()
-    expected = fit("?.parquet", ["y", "z"], arithmetic="fast", dtype="float64")
+    expected = fit("?.parquet", ["y", "z"], strict=True, arithmetic="fast", dtype="float64")
     model = load("artifacts/kept")
     mean = expected.moments.mean[None, :4]
     np.testing.assert_allclose(

@@ -56,8 +56,9 @@ def fit(
         table: A path, a glob or a folder; a polars, pandas or pyarrow table; a mapping of
             columns; a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,); or
             saved moments, from `gradline_trainer.load_moments`.
-        targets: The columns to predict. For a pair (X, Y) their names, by default y0…; for saved
-            moments by default the saved targets.
+        targets: The columns to predict, or `log(NAME)` or `log1p(NAME)` to learn the logarithm of
+            one, or of 1 + it; predictions stay in its units. For a pair (X, Y) their names,
+            by default y0…; for saved moments by default the saved targets.
         features: The terms to predict from, such as "price", "log(price)", "store",
             "month(date)" or "size:promo", in the graph's order; "*" stands for the default terms
             (see docs/training.md), which are taken if there is no other. For a pair (X, Y) the
@@ -114,9 +115,10 @@ def fit(
             table, targets, features, exclude, chosen, of_rows, options.get("folds")
         )
         return learn(saved, chosen, report)
+    nulls = (null,) if isinstance(null, str) else tuple(null or ())
     if isinstance(table, str | Path):
-        nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
-        table = open_files(path_for(engine, table), Dialect(separator, decimal_comma, nulls))
+        dialect = Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls))
+        table = open_files(path_for(engine, table), dialect)
     source, targets, features, sample_weight = open_table(table, targets, features, sample_weight)
     expect(report, "rows", source.expected_rows() or 0)
     with open_engine(engine, address) as workers:
@@ -124,12 +126,8 @@ def fit(
             note = uncut(check_shareable(source, chosen))
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
-        run = Run(source, chosen, report, workers, keep_moments, max_categories)
-        asked = Asked(
-            () if null is None else (null,) if isinstance(null, str) else tuple(null),
-            time_formats(time_format, source.names),
-            most=max_categories,
-        )
+        run = Run(source, chosen, report, workers, keep_moments, max_categories, nulls)
+        asked = Asked(nulls, time_formats(time_format, source.names), most=max_categories)
         if like is not None:
             deciding = {"feature": features, "exclude": exclude, "one_hot": one_hot}
             refuse_with_like(deciding | {"strict": strict, "time_format": time_format})

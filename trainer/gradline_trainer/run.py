@@ -10,15 +10,15 @@ from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
 from gradline_trainer.learning import WIDE, learn
-from gradline_trainer.moments.gathering import nothing_varies
 from gradline_trainer.moments.superfluous import SuperfluousError
 from gradline_trainer.options import FOLDS, Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.choosing import plain_columns, surveyed_columns, without
 from gradline_trainer.rows.columns import Columns, Names, TrainingTable, choose_columns
-from gradline_trainer.rows.encoding import learn_encoding
+from gradline_trainer.rows.encoding import learn_encoding, read_in_format_2
 from gradline_trainer.rows.likeness import columns_like
 from gradline_trainer.rows.passes import Progress, Walk
+from gradline_trainer.rows.refusals import no_column
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.survey import Asked
@@ -37,6 +37,7 @@ class Run:
     engine: Engine | None
     keep_moments: bool
     max_categories: int
+    nulls: Sequence[str]
 
     def as_given(
         self,
@@ -99,14 +100,17 @@ class Run:
             except SuperfluousError as found:
                 columns = without(columns, found.reasons)
                 if not columns.plan.columns:
-                    raise nothing_varies() from None
+                    raise no_column(columns.decisions, table.names) from None
 
     def _learn(
         self, table: TrainingTable, columns: Columns, options: Options, *, encode: bool
     ) -> Fit:
-        reader = RowReader(table, columns, options, folds=_folds(columns, options))
+        reader = RowReader(table, columns, options)
         if encode and (columns.categories or options.missing == "mean"):
             reader = learn_encoding(reader, self.max_categories, self.report, self.engine)
+        if columns.functions and columns.plan.format == 1:
+            reader = read_in_format_2(reader, self.nulls)
+        reader = replace(reader, folds=_folds(reader.columns, options))
         walk = Walk(reader, self.report, self.engine)
         return _recorded(learn(walk, options, self.report, keep_moments=self.keep_moments))
 

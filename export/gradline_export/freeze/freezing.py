@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.targets import learned_names
 from gradline.errors import PackageError, RefusedError
 from gradline.package.golden import Golden
 from gradline.package.graph import parse_graph
@@ -28,7 +29,6 @@ from gradline_export.freeze.parity import (
 )
 from gradline_export.freeze.pipelines import prove_pipeline, schema_of, to_pipeline
 from gradline_export.freeze.raw_golden import raw_rows
-from gradline_export.freeze.residuals import residual_deviations
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.library_state import known_state
 
@@ -61,9 +61,9 @@ def freeze(
         fit.moments,
         fit.weights.numpy(),
         fit.bias.numpy(),
-        residual_deviations(fit),
+        np.array([m.rmse_learned for m in (fit.metrics["training"] or {}).values()]),
         fit.features,
-        fit.targets,
+        learned_names(fit.targets, fit.target_functions),
         fit.partial_sums,
     )
     dtype = _choose_dtype(fit, certificate)
@@ -95,7 +95,7 @@ def freeze(
     if intervals:
         from gradline_export.freeze.intervals import freeze_intervals
 
-        manifest["intervals"], files["intervals.onnx"] = freeze_intervals(fit, golden, graph)
+        manifest["intervals"], files["intervals.onnx"] = freeze_intervals(fit, golden)
     manifest["files"] = {file: file_record(data) for file, data in files.items()}
     if report:
         from gradline_export.report.report import to_report

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -266,13 +267,30 @@ class FrameTable:
 
     def is_text(self, name: str) -> bool:
         """Check whether a column holds text, so that every value must be read to know its kind."""
-        return self.parts[0].text or self.dtype(name) == pl.String
+        return self.has_text_files or self.dtype(name) == pl.String
+
+    @cached_property
+    def has_text_files(self) -> bool:
+        """Whether a part is a text file, whose values have no types."""
+        return any(part.text for part in self.parts)
 
     def dtype(self, name: str) -> Any:
-        """Look up a column's type in the first part."""
-        if self.parts[0].text:
+        """Look up a column's type: text, or that of the first part where it is not all null."""
+        if self.has_text_files:
             return pl.String()
-        return self.parts[0].frame.collect_schema()[name]
+        return next(iter(self.dtypes.get(name, {pl.Null(): ""})))
+
+    @cached_property
+    def dtypes(self) -> dict[str, dict[Any, str]]:
+        """Each column's types, but for Null, and the first file of each; those of text are text."""
+        found: dict[str, dict[Any, str]] = {}
+        for part in self.parts:
+            with readable(part.path, part.separator):
+                schema = part.frame.collect_schema()
+            for name, dtype in schema.items():
+                if dtype != pl.Null:
+                    found.setdefault(name, {}).setdefault(dtype, part.label)
+        return found
 
     def has_leading_zeros(self, names: Sequence[str]) -> bool:
         """Check text files for a value such as 01067, in columns that begin with whole numbers."""
@@ -290,15 +308,14 @@ class FrameTable:
     @property
     def separator(self) -> str | None:
         """The separator of text files' fields; None for any other table."""
-        part = self.parts[0]
-        if not part.text or part.path is None:
+        part = next((part for part in self.parts if part.text), None)
+        if part is None or part.path is None:
             return None
         return self.dialect.separator or default_separator(part.path)
 
-    @property
-    def dialect_of_text(self) -> Dialect | None:
-        """How text files are written; None for any other table."""
-        return self.dialect if self.parts[0].text else None
+    def dialect_of(self, part: int) -> Dialect | None:
+        """How a part is written that is a text file; None for any other."""
+        return self.dialect if self.parts[part - self.first_part].text else None
 
     def expected_rows(self) -> int | None:
         """Estimate the number of rows from a sample of files; None if that needs a full read.

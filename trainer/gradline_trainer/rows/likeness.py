@@ -9,13 +9,21 @@ from typing import Any
 from gradline.columns.kinds import Column
 from gradline.columns.matrix import match_names
 from gradline.columns.plan import Plan
+from gradline.columns.targets import learned_names
 from gradline.errors import InputError
 from gradline.package.reading import read_package
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
 from gradline_trainer.options import Options
 from gradline_trainer.rows.arrays import ArrayTable
-from gradline_trainer.rows.columns import Columns, Names, TrainingTable, checked_names
+from gradline_trainer.rows.columns import (
+    Columns,
+    Names,
+    TrainingTable,
+    checked_names,
+    split_targets,
+)
+from gradline_trainer.rows.encoding import in_format_2
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.survey import Asked, find_roles
 
@@ -66,9 +74,12 @@ def columns_like(
         )
     graph = read_package(package).graph
     names = [column.name for column in graph.plan.columns]
+    table.check_names(names)
     match_names(table.names, names, extra="ignore")
     taken = dict.fromkeys(names, "feature")
-    chosen = checked_names(table.names, "target", graph.targets if targets is None else targets)
+    own = learned_names(graph.targets, graph.functions)
+    chosen, functions = split_targets(own if targets is None else targets, table.names)
+    chosen = checked_names(table.names, "target", chosen)
     for name in (*chosen, *([weight] if weight else [])):
         if name in taken:
             raise InputError(
@@ -76,10 +87,15 @@ def columns_like(
                 code="repeated-column",
                 hint="give another target or weight",
             )
-    columns = Columns(graph.plan, chosen, weight, [])
+    plan = graph.plan
+    if functions and plan.format == 1:
+        plan = in_format_2(plan, asked.nulls)
+    columns = Columns(plan, chosen, weight, [])
     roles = find_roles(table, columns, asked, options, report, engine)
-    reading = table.with_columns((*_readings(graph.plan, asked), *roles.readings), "zero")
-    return reading, replace(columns, readings=roles.readings)
+    reading = table.with_columns((*_readings(plan, asked), *roles.readings), "zero")
+    return reading, replace(
+        columns, functions=functions, readings=roles.readings, notes=roles.notes
+    )
 
 
 def _readings(plan: Plan, asked: Asked) -> list[Column]:
