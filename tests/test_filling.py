@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from numpy.typing import NDArray
 
 from gradline.columns import carriers, inputs
 from gradline.columns.carriers import Distinct, carry, is_missing
-from gradline.columns.inputs import blocks_of_inputs, compute_inputs
+from gradline.columns.inputs import WallClock, blocks_of_inputs, compute_inputs, values_by_name
 from gradline.columns.kinds import NULLS, Column
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor
 from gradline.errors import InputError
-from random_plans import random_plan
-from test_raw_columns import model_of
+from gradline.model import Model
+from gradline.package.files import Package
+from random_plans import graph_of, random_columns, random_plan
+from test_raw_columns import model_of, onnx_of
 
 Array = NDArray[np.float64]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -125,6 +128,21 @@ def test_predictions_of_a_frame_have_the_bits_of_its_inputs(
     assert np.isnan(found).all(axis=1).tolist() == [text == "unseen" for text in texts]
     for i in range(min(n, 50)):
         np.testing.assert_array_equal(model.predict(frame[i : i + 1]), found[i : i + 1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_answers_by_name_are_in_units(seed: int) -> None:
+    graph = graph_of(seed)
+    package = Package(Path("artifacts/m/1"), 1, onnx_of(graph.weights, graph.bias), graph, {}, None)
+    model = Model(package, self_test=False)
+    columns: dict[str, Any] = random_columns(np.random.default_rng(seed), graph.plan, 40)
+    for column in graph.plan.columns:
+        if column.kind == "time":
+            columns[column.name] = WallClock(np.array(columns[column.name], np.float64))
+    values = values_by_name(columns, graph.plan, "missing")
+    assert values is not None
+    features = compute_inputs(values, graph.plan, "missing", graph.dtype)
+    np.testing.assert_array_equal(model.predict(columns), model.predict(features))
 
 
 def test_a_number_beyond_the_range_is_named_with_its_row_of_the_table(

@@ -207,8 +207,8 @@ class Model:
         answers = np.empty((len(values), len(self.targets)), self.dtype)
         unknown = checked_unknown(unknown, self.plan)
         for start, inputs in blocks_of_inputs(values, self.plan, unknown, self.dtype):
-            answers[start : start + len(inputs)] = self._session.run(["y"], {"x": inputs})[0]
-        return answers
+            answers[start : start + len(inputs)] = self.graph_answers(inputs)
+        return in_units(answers, self.functions) if self._logged else answers
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
