@@ -29,6 +29,7 @@ from gradline.package.reading import read_package
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+    from gradline.columns.plan import Plan
     from gradline.explain.contributions import Explanation
     from gradline.explain.ranges import Outside, Ranges
 
@@ -143,7 +144,8 @@ class Model:
         if self.columns and not check and type(rows) is not np.ndarray:
             values = self._values(rows, unknown_category)
             if values is not None:
-                return self._answers(values, unknown_category)
+                unknown = checked_unknown(unknown_category, self.plan)
+                return self.answers_of(values, self.plan, unknown)
         gaps: list[Gaps] | None = [] if check else None
         inputs = self._inputs(rows, unknown_category, gaps)
         answers = self.graph_answers(inputs)
@@ -158,6 +160,22 @@ class Model:
         """Compute x @ W.T + b of the graph's inputs (n, d): the logarithm of a logged target."""
         answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
         return answers
+
+    def answers_of(self, values: NDArray[Any], plan: Plan, unknown: str) -> NDArray[Any]:
+        """Predict values of a plan's columns, shape (n, m), without an array of all their terms.
+
+        Args:
+            values: As `Plan.compute` takes them; an unknown level is −1.
+            plan: The model's plan, or that of the graph's inputs.
+            unknown: What to do with an unknown level: "missing" or "zero".
+
+        Raises:
+            InputError: For a term outside the range of the graph's dtype.
+        """
+        answers = np.empty((len(values), len(self.targets)), self.dtype)
+        for start, inputs in blocks_of_inputs(values, plan, unknown, self.dtype):
+            answers[start : start + len(inputs)] = self.graph_answers(inputs)
+        return in_units(answers, self.functions) if self._logged else answers
 
     def outside(self, inputs: NDArray[Any], gaps: Gaps | None = None) -> Outside:
         """Find the rows outside the training ranges, and those with gaps; see `predict`.
@@ -201,14 +219,6 @@ class Model:
     def _values(self, rows: Any, unknown: str | None) -> NDArray[np.float64] | None:
         """Read the table's columns, shape (n, m); None for rows that hold the features."""
         return values_by_name(rows, self.plan, checked_unknown(unknown, self.plan))
-
-    def _answers(self, values: NDArray[np.float64], unknown: str | None) -> NDArray[Any]:
-        """Predict rows of the table's columns, without an array of all their features."""
-        answers = np.empty((len(values), len(self.targets)), self.dtype)
-        unknown = checked_unknown(unknown, self.plan)
-        for start, inputs in blocks_of_inputs(values, self.plan, unknown, self.dtype):
-            answers[start : start + len(inputs)] = self.graph_answers(inputs)
-        return in_units(answers, self.functions) if self._logged else answers
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
