@@ -139,14 +139,15 @@ class Model:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If `check` is set and the package has no record of the ranges.
         """
-        inputs, gaps = self._inputs(rows, unknown_category, note=check)
+        gaps: list[Gaps] | None = [] if check else None
+        inputs = self._inputs(rows, unknown_category, gaps)
         answers = self.graph_answers(inputs)
         if self._logged:
             answers = in_units(answers, self.functions)
-        if not check:
+        if gaps is None:
             return answers
         with numpy_defaults():
-            return answers, self.outside(inputs, gaps)
+            return answers, self.outside(inputs, *gaps)
 
     def graph_answers(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Compute x @ W.T + b of the graph's inputs (n, d): the logarithm of a logged target."""
@@ -166,12 +167,9 @@ class Model:
         return self._ranges.outside(inputs, gaps)
 
     def _inputs(
-        self, rows: Any, unknown: str | None, *, note: bool = False
-    ) -> tuple[NDArray[Any], Gaps | None]:
-        """Make the graph's inputs of rows, shape (n, d); note the gaps if asked and there are some.
-
-        Missing values are filled.
-        """
+        self, rows: Any, unknown: str | None, gaps: list[Gaps] | None = None
+    ) -> NDArray[Any]:
+        """Make the graph's inputs of rows, shape (n, d), missing values filled; add their gaps."""
         # A matrix that already fits skips the checks: for one row they would cost as much as
         # the prediction.
         if not (
@@ -185,14 +183,16 @@ class Model:
                 unknown = checked_unknown(unknown, self.plan)
                 values = values_by_name(rows, self.plan, unknown)
                 if values is not None:
-                    gaps = Gaps.of(values, self.plan) if note else None
-                    rows = compute_inputs(values, self.plan, unknown)
-                    return to_matrix(rows, self.features, self.dtype), gaps
+                    if gaps is not None:
+                        gaps.append(Gaps.of(values, self.plan))
+                    return compute_inputs(values, self.plan, unknown, self.dtype)
             rows = to_matrix(rows, self.features, self.dtype)
+        inputs: NDArray[Any] = rows
         if self._fills is None:
-            return rows, None
-        gaps = Gaps.of(rows, self._own) if note else None
-        return np.where(np.isnan(rows), self._fills, rows), gaps
+            return inputs
+        if gaps is not None:
+            gaps.append(Gaps.of(inputs, self._own))
+        return np.where(np.isnan(inputs), self._fills, inputs)
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
@@ -214,8 +214,7 @@ class Model:
         means = column_figures(self.manifest, self.features, "mean")
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
-        inputs, _ = self._inputs(rows, unknown_category)
-        steps = inputs.astype(np.float64) - means
+        steps = self._inputs(rows, unknown_category).astype(np.float64) - means
         found = Explanation(weights @ means + bias, steps[:, None, :] * weights)
         return found.in_factors(self.functions) if self._logged else found
 

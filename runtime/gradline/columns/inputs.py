@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from gradline.columns.calendar import FIRST, LAST
 from gradline.columns.kinds import Column
 from gradline.columns.levels import UNKNOWN
-from gradline.columns.matrix import column_labels, match_names, stack
+from gradline.columns.matrix import column_labels, match_names, stack, to_matrix
 from gradline.columns.parsing import values_of
-from gradline.columns.plan import Plan
+from gradline.columns.plan import NAMELESS, Plan
 from gradline.columns.terms import Factor, Term
 from gradline.errors import InputError
 
 UNKNOWN_PLACE = -1  # of a level that no training row had
 FLOAT64 = np.dtype(np.float64)
+AT_ONCE = 1 << 17  # inputs that stay in the cache until they are cast
 
 
 def checked_unknown(unknown: str | None, plan: Plan) -> str:
@@ -53,14 +54,23 @@ def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] |
     rows without names, and for those with the names of the graph's inputs.
     """
     labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
-    if labels is None or not has_columns(list(map(str, labels)), plan):
+    names = None if labels is None else _names(labels, plan)
+    if labels is None or names is None or not has_columns(names, plan):
         return None
     extra = "refuse" if isinstance(rows, Mapping) else "ignore"
-    match_names(list(map(str, labels)), [column.name for column in plan.columns], extra=extra)
-    by_text = {str(label): label for label in labels}
+    match_names(names, [column.name for column in plan.columns], extra=extra)
+    by_text = dict(zip(names, labels, strict=True))
     asked = "error" if unknown == "error" else "zero"
     columns = {c.name: _values(c, rows[by_text[c.name]], asked) for c in plan.columns}
     return stack(columns, FLOAT64)
+
+
+def _names(labels: Sequence[Any], plan: Plan) -> list[str]:
+    """Write labels as text; a nameless column may have the name that pandas gives it."""
+    names = list(map(str, labels))
+    if "" in names or all(column.name for column in plan.columns):
+        return names
+    return ["" if name == NAMELESS else name for name in names]
 
 
 @dataclass(frozen=True)
@@ -80,11 +90,35 @@ def _values(column: Column, values: Any, unknown: str) -> Any:
     return seconds
 
 
-def compute_inputs(values: NDArray[np.float64], plan: Plan, unknown: str) -> NDArray[np.float64]:
-    """Compute the graph's inputs, shape (n, d), of values that may have UNKNOWN_PLACE."""
-    if unknown == "missing":
-        values = np.where(unknown_levels(values, plan), np.nan, values)
-    return plan.compute(values)
+def compute_inputs(
+    values: NDArray[Any], plan: Plan, unknown: str, dtype: np.dtype[Any] | None = None
+) -> NDArray[Any]:
+    """Compute the graph's inputs, shape (n, d), of values that may have UNKNOWN_PLACE.
+
+    They are cast to `dtype`; without one they stay float64, or a plain plan's values as they are.
+
+    Raises:
+        InputError: For an input outside the range of `dtype`.
+    """
+    if plan.is_plain:
+        inputs = plan.compute(values)
+        return inputs if dtype is None else to_matrix(inputs, plan.features, dtype)
+    dtype = dtype or FLOAT64
+    found = np.empty((len(values), len(plan.terms)), dtype)
+    size = max(1, AT_ONCE // len(plan.terms))
+    for start in range(0, len(values), size):
+        block = values[start : start + size]
+        if unknown == "missing":
+            block = np.where(unknown_levels(block, plan), np.nan, block)
+        inputs = plan.compute(block)
+        try:
+            with np.errstate(all="ignore", over="raise"):
+                found[start : start + size] = inputs
+        except FloatingPointError:
+            found = found.astype(FLOAT64)
+            found[start : start + size] = inputs
+            to_matrix(found[: start + size], plan.features, dtype)  # raises
+    return found
 
 
 def unknown_levels(values: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from gradline.columns.kinds import Column, dump_column, load_column
 from gradline.columns.terms import Factor, Term, dump_term, load_term, name_of
 
 Array = NDArray[np.float64]
+NAMELESS = "Unnamed: 0"
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,22 @@ class Plan:
             terms = list(run)
             yield start, terms
             start += len(terms)
+
+    @cached_property
+    def named(self) -> Plan:
+        """The plan with a name for a first column without one, since a graph's inputs have names.
+
+        It is the name that pandas gives such a column.
+        """
+        names = {column.name for column in self.columns}
+        if "" not in names:
+            return self
+        name = NAMELESS
+        while name in names:
+            name += "'"
+        columns = [c if c.name else replace(c, name=name) for c in self.columns]
+        terms = [tuple(f if f.column else replace(f, column=name) for f in t) for t in self.terms]
+        return replace(self, columns=tuple(columns), terms=tuple(terms))
 
     def select(self, places: Sequence[int]) -> Plan:
         """Keep some of the terms, and the columns that they use."""
@@ -175,9 +192,25 @@ class _Values:
         column = self.columns[factors[0].column]
         wanted = [code_of(factor, column) for factor in factors]
         codes = self.codes(factors[0])
-        block: Array = (codes[:, None] == np.array(wanted, np.float64)).astype(np.float64)
+        block: Array
+        if len(set(wanted)) < len(wanted):
+            block = (codes[:, None] == np.array(wanted, np.float64)).astype(np.float64)
+        else:
+            block = self._one_each(codes, wanted)
         if column.kind == "category" or column.fill is None:
             block[np.isnan(codes)] = np.nan
+        return block
+
+    @staticmethod
+    def _one_each(codes: Array, wanted: Sequence[int]) -> Array:
+        """Look up each row's only indicator of 1, instead of comparing all."""
+        place_of = np.full(max(wanted) + 2, -1)  # the last is of −1, and of codes without a term
+        place_of[wanted] = np.arange(len(wanted))
+        inside = (codes >= 0) & (codes <= max(wanted))
+        places = place_of[np.where(inside, codes, -1.0).astype(np.intp)]
+        rows = np.flatnonzero(places >= 0)
+        block = np.zeros((len(codes), len(wanted)))
+        block[rows, places[rows]] = 1.0
         return block
 
     def codes(self, factor: Factor) -> Array:

@@ -66,7 +66,7 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
     from gradline.columns.targets import learned_names
     from gradline.explain.contributions import column_figures
     from gradline.presentation import provenance, sections
-    from gradline.presentation.selection import Shown
+    from gradline.presentation.selection import Shown, tolerances
 
     graph, manifest = package.graph, package.manifest
     if not manifest:
@@ -89,7 +89,10 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
     means, path = column_figures(manifest, graph.features, "mean"), str(package.path)
     return [
         *_title(package),
-        *sections.equation_facts(weights, bias, graph.features, learned, standardized),
+        *sections.equation_facts(
+            *(weights, bias, graph.features, learned, standardized),
+            tolerances(manifest, graph.features, targets),
+        ),
         *sections.scales([graph.functions[j] for j in shown.targets], targets),
         *_left_out(shown, package),
         *_columns(package),
@@ -123,6 +126,10 @@ def _left_out(shown: Shown, package: Package) -> list[Element]:
 
 
 def _columns(package: Package) -> list[Element]:
+    from gradline.presentation.sections import decisions
+
+    if decided := package.manifest.get("training", {}).get("columns"):
+        return [Facts(decisions(decided), width=7), ""]
     columns = package.graph.columns
     pairs = categories(columns)
     fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]

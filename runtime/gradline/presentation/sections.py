@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.kinds import Column
 from gradline.columns.targets import Functions, learned_name, learned_names
-from gradline.formatting import count, equation_sides, label, number, reached
+from gradline.formatting import and_more, count, equation_sides, label, number, reached
 from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown
 from gradline.presentation.statistics import of_target, r_squared
@@ -21,6 +21,7 @@ Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
 HEADS = ("RMSE", "MAE", "R²")
 FIGURES = ("minimum", "mean", "maximum", "deviation")
+PLAIN = "number"  # what is decided about a column of plain numbers
 MOST_INPUTS = 8  # in the example of a row
 
 
@@ -30,10 +31,25 @@ def equation_facts(
     features: Sequence[str],
     targets: Sequence[str],
     importance: Array | None = None,
+    tolerances: Array | None = None,
 ) -> list[Element]:
     """Write one equation for each target; see `gradline.formatting.equation_sides`."""
-    both = equation_sides(weights, bias, features, targets, importance)
+    both = equation_sides(weights, bias, features, targets, importance, tolerances=tolerances)
     return [Facts([(left, f"= {right}") for left, right in both], width=0, gap=1), ""]
+
+
+def decisions(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Lay out a line for each decision about a column; plain numbers share one."""
+    lines = [f"{name_of(d)}: {d['what']} ({d['flag']})" for d in found if d["what"] != PLAIN]
+    plain = [name_of(d) for d in found if d["what"] == PLAIN]
+    if lines and plain:
+        lines.append(f"{and_more(plain)}: {PLAIN}{'s' * (len(plain) > 1)} (--exclude NAME)")
+    return list(zip(["columns", *[""] * len(lines)], lines, strict=False))
+
+
+def name_of(decision: Mapping[str, Any]) -> str:
+    """Write a column's name; the first one of a table may have none."""
+    return label(decision["column"]) or "(no name)"
 
 
 def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:

@@ -62,12 +62,13 @@ class Counts:
         odd = ~np.isfinite(answers).all(axis=1)
         if not odd.any():
             return
-        undefined = np.isnan(inputs[odd]).any(axis=1) & ~np.isinf(values[odd]).any(axis=1)
-        missing = (np.isnan(values[odd]) & ~gaps.filled[odd]).any(axis=1) & undefined
-        unknown = gaps.unknown[odd].any(axis=1) & undefined & ~missing
+        values, no_answer = values[odd], np.isnan(inputs[odd]).any(axis=1)
+        missing = no_answer & (np.isnan(values) & ~gaps.filled[odd]).any(axis=1)
+        unknown = no_answer & ~missing & gaps.unknown[odd].any(axis=1)
+        undefined = no_answer & ~missing & ~unknown & ~np.isinf(values).any(axis=1)
         self.missing += int(missing.sum())
-        self.undefined += int((undefined & ~missing & ~unknown).sum())
-        self.infinite += int((~undefined).sum())
+        self.undefined += int(undefined.sum())
+        self.infinite += int((~missing & ~unknown & ~undefined).sum())
 
     def warnings(self, unknown_category: str) -> Iterator[str]:
         """Say what needs a word, a sentence for each kind."""

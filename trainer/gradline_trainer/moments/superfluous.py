@@ -37,7 +37,7 @@ def refuse_superfluous(walk: Walk, moments: Moments | ColumnMoments) -> None:
         if constant[j] and name in walk.columns.combined:
             reasons[name] = "no training row has it"
         elif constant[j] and name in optional:
-            reasons[name] = "the same in every row"
+            reasons[name] = "constant"
     places = [j for j, name in enumerate(features) if name in optional and name not in reasons]
     for first, second in _twins(walk, moments, places):
         reasons[features[second]] = f"the same as {features[first]}"

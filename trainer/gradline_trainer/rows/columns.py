@@ -81,6 +81,10 @@ def open_table(
     if isinstance(table, tuple):
         return table_of_arrays(table, targets, features, sample_weight)
     source = table if isinstance(table, ArrayTable | FrameTable) else open_frame(table)
+    if isinstance(source, FrameTable):
+        weight = sample_weight if isinstance(sample_weight, str) else None
+        for names in (targets, features, weight):
+            source.check_names([names] if isinstance(names, str) else names or ())
     return source, targets, features, sample_weight
 
 

@@ -112,23 +112,24 @@ def _choose(saved: SavedMoments, targets: Names, features: Names, exclude: Names
             )
     if not chosen:
         raise InputError("no feature is left", code="no-feature", hint="exclude fewer columns")
-    plan = _selected(saved.columns, chosen)
+    plan = _selected(saved.columns, chosen, ordered=features is not None)
     return replace(
         saved.columns, plan=plan, targets=chosen_targets, left_out=[], functions=functions
     )
 
 
-def _selected(saved: Columns, chosen: Sequence[str]) -> Plan:
-    """Keep the terms that are made of the chosen columns alone, in the columns' order."""
+def _selected(saved: Columns, chosen: Sequence[str], *, ordered: bool) -> Plan:
+    """Keep the terms that are made of the chosen columns alone, ordered by them if asked."""
     if saved.plan.format == 1:
         known = {column.name: column for column in saved.inputs}
         return Plan.of_columns([known.get(name, Column(name)) for name in chosen])
     added = [Column(name, null=NUMBER_NULLS) for name in saved.targets if name in chosen]
     terms = (*saved.plan.terms, *((Factor(column.name),) for column in added))
     whole = Plan((*saved.plan.columns, *added), terms)
-    order = {name: place for place, name in enumerate(chosen)}
-    places = [j for j, term in enumerate(terms) if order.keys() >= {f.column for f in term}]
-    return whole.select(sorted(places, key=lambda j: order[terms[j][0].column]))
+    places = [j for j, term in enumerate(terms) if {f.column for f in term} <= set(chosen)]
+    if ordered:
+        places.sort(key=lambda j: chosen.index(terms[j][0].column))
+    return whole.select(places)
 
 
 def _functions(
