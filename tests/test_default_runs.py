@@ -389,3 +389,16 @@ def test_odd_values_of_targets_are_named_as_those_of_features() -> None:
     found = fit({"x": list(range(100)), "y": values}, "y")
     assert told in found.warnings
     assert found.rows_dropped == 4
+
+
+def test_the_index_that_pandas_names_in_a_parquet_file_is_left_out(tmp_path: Path) -> None:
+    towns = pd.Index(["a", "b"] * 30, name="town")
+    table = pd.DataFrame({"x": np.arange(60.0) ** 2, "y": np.arange(60.0)}, index=towns)
+    table.to_parquet(tmp_path / "t.parquet")
+    found = fit(tmp_path / "t.parquet", "y")
+    assert found.features == ["x"]
+    (decision,) = [d for d in found.columns.decisions if d.column == "town"]
+    assert decision.what == "left out: an index column"
+    dated = table.set_index(pd.date_range("2020-01-01", periods=60, name="day"))
+    dated.to_parquet(tmp_path / "d.parquet")
+    assert "weekday(day)=1" in fit(tmp_path / "d.parquet", "y").features

@@ -54,14 +54,13 @@ def summary(
         facts.append(("report", str(path / "report.html")))
     loaded = str(path) if pin else package  # a pinned folder loads another version
     size = [(fit.moments.rows, "row"), (len(features), "feature"), (len(fit.targets), "target")]
-    means = fit.moments.mean[: len(features)]
     table = _from_here(fit.paths[0]) if fit.paths else "new.csv"
     return [
         Heading(f"{frozen.manifest['name']}: {', '.join(count(*part) for part in size)}"),
         "",
         *_model(fit, frozen, package),
         Facts(facts, width=7),
-        *how_to_predict(loaded, fit.columns.inputs, features, means, table, reading),
+        *how_to_predict(loaded, fit.columns.plan, frozen.manifest["columns"], table, reading),
         Verbatim(f"  more     {shlex.join(['gradline', 'inspect', loaded])}"),
     ]
 
@@ -131,6 +130,7 @@ def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
         **({"supposed_dependent": fit.supposed} if fit.supposed else {}),
         "metrics": frozen.manifest["metrics"],
         "parity": [asdict(host) for host in frozen.parity],
+        "columns": [asdict(decision) for decision in fit.columns.decisions],
         "warnings": fit.warnings,
     }
 

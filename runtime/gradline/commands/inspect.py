@@ -64,7 +64,6 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
 def describe(package: Package, *, everything: bool) -> list[Element]:
     """List what a package says, in the order of its report."""
     from gradline.columns.targets import learned_names
-    from gradline.explain.contributions import column_figures
     from gradline.presentation import provenance, sections
     from gradline.presentation.selection import Shown, tolerances
 
@@ -86,7 +85,7 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
     learned = [learned_names(graph.targets, graph.functions)[j] for j in shown.targets]
     weights, bias = graph.weights[shown.targets], graph.bias[shown.targets]
     standardized = shown.standardized[shown.targets]
-    means, path = column_figures(manifest, graph.features, "mean"), str(package.path)
+    path = str(package.path)
     return [
         *_title(package),
         *sections.equation_facts(
@@ -102,7 +101,7 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
         *sections.ranges(manifest["columns"], features, targets, learned),
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
-        *sections.how_to_predict(path, graph.columns, graph.features, means, "new.csv"),
+        *sections.how_to_predict(path, graph.plan, manifest["columns"], "new.csv"),
         Verbatim(f"  serve    gradline serve {shlex.quote(path)}"),
     ]
 

@@ -16,6 +16,7 @@ from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
 from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
+from gradline.tables.pandas_index import index_names
 from gradline.tables.parts import mixed_schemas
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
@@ -104,11 +105,13 @@ def _in_order(request: Request, chosen: Sequence[str]) -> list[str]:
 def _left_out_by_name(table: FrameTable, request: Request) -> dict[str, Decision]:
     """Find index columns and identifiers, which are left out unless they are named."""
     found = {}
+    written = index_names(table.parts[0])
     for name in request.candidates:
         if name in request.named or name in request.one_hot or not request.has_defaults:
             continue
         what = None
-        if is_index(name, table.names.index(name)) and table.kinds[name] == "number":
+        counts_rows = is_index(name, table.names.index(name)) and table.kinds[name] == "number"
+        if counts_rows or (name in written and table.kinds[name] != "date"):
             what = "left out: an index column"
         elif is_identifier(name):
             what = "left out: an identifier by its name"
