@@ -264,7 +264,7 @@ class FrameTable:
         return any(part.text for part in self.parts)
 
     def dtype(self, name: str) -> Any:
-        """Look up a column's type: text, or its type in the first part where it is not all null."""
+        """Look up a column's type: text, or the one in the first part where it is not null."""
         if self.has_text_files:
             return pl.String()
         return next(iter(self.dtypes.get(name, {pl.Null(): ""})))

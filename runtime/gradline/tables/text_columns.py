@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradline.errors import InputError
-from gradline.tables.agreement import HEAD_ROWS
 from gradline.tables.files import Dialect
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import clean, first_large, parse_numbers
@@ -87,17 +86,3 @@ def of_another_kind(name: str, kind: str) -> InputError:
         code="not-numeric",
         hint="convert it to numbers first, or choose other columns",
     )
-
-
-def have_leading_zeros(parts: Sequence[Part], names: Sequence[str]) -> bool:
-    """Check text files for a value such as 01067, in columns that begin with whole numbers."""
-    for part in (part for part in parts if part.text):
-        head = part.frame.select(pl.selectors.by_name(names)).head(HEAD_ROWS).collect()
-        whole = [c.name for c in head if c.alias("").str.contains(r"^\s*[+-]?[0-9]+\s*$").any()]
-        if not whole:
-            continue
-        found = pl.selectors.by_name(whole).str.contains(r"^\s*[+-]?0[0-9]").any()
-        with readable(part.path, part.separator):
-            if any(part.frame.select(found).collect(engine="streaming").row(0)):
-                return True
-    return False

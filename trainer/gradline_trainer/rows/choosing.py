@@ -18,7 +18,7 @@ from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
 from gradline.tables.pandas_index import index_names
 from gradline.tables.parts import mixed_schemas
-from gradline.tables.text_columns import have_leading_zeros
+from gradline.tables.zeros import have_leading_zeros
 from gradline_trainer.options import Options
 from gradline_trainer.rows.blocks import check_names
 from gradline_trainer.rows.columns import Columns
