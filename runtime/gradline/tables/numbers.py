@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import WHOLE, texts_of
+from gradline.columns.categories import texts_of
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
+from gradline.columns.texts import WHOLE
 from gradline.errors import InputError
 from gradline.tables.files import Dialect, is_number
 from gradline.tables.lazy_polars import pl

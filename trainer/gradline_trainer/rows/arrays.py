@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import PlaceOf, is_missing, places_of, texts_of
+from gradline.columns.carriers import is_missing
+from gradline.columns.categories import PlaceOf, places_of, texts_of
 from gradline.columns.matrix import (
     column_labels,
     describe,
