@@ -40,6 +40,7 @@ class Columns:
     notes: tuple[str, ...] = ()  # warnings about values that were read in an unusual way
     functions: tuple[LogFunction | None, ...] = ()  # of the k targets; () if none has one
     readings: tuple[Column, ...] = ()  # how targets and weight are read; empty: as plain numbers
+    are_given: bool = False  # the terms are those of a package (--like)
 
     @property
     def inputs(self) -> list[Column]:
