@@ -221,7 +221,7 @@ class ReadRows:
 def table_inputs(
     table: FrameTable, plan: Plan, unknown: str, keep: Sequence[str] = ()
 ) -> Iterator[ReadRows]:
-    """Yield a table's rows block by block, of which the graph's inputs are made.
+    """Yield a table's rows, read as the plan's columns, block by block.
 
     The table has the plan's columns or the graph's inputs, by name.
     """
