@@ -24,6 +24,8 @@ _ZERO = re.compile(LEADING_ZERO)
 DAYS = re.compile(r"[0-9]{1,2}([/.-])[0-9]{1,2}\1[0-9]{4}(?: [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?")
 #: Letters that neither a plain number nor a time of ISO 8601 has.
 WORDS = "[A-DF-SU-Ya-df-z]"
+#: Text that `clean` may change.
+UNCLEAN = r"^[\s\x1c-\x1f]|[\s\x1c-\x1f]$|[^\x00-\x7f]"
 Marks = tuple[tuple[str, Any], ...]  # of a number, as the rule to parse it
 
 
@@ -173,11 +175,16 @@ class Counted:
         return distinct.filter(~numbers)
 
     def _add_to(self, group: Texts, distinct: pl.DataFrame) -> None:
-        texts = () if group.counts is None else map(clean, distinct["text"].to_list())
+        rows = distinct["count"].to_list()
         counts: Counter[str] = Counter()
-        for text, count in zip(texts, distinct["count"].to_list(), strict=False):
-            counts[text] += count
-        group.add(counts, int(distinct["count"].sum()))
+        if group.counts is not None:
+            texts = distinct["text"]
+            if not texts.str.contains(UNCLEAN).any():
+                counts.update(dict(zip(texts.to_list(), rows, strict=True)))
+            else:
+                for text, count in zip(map(clean, texts.to_list()), rows, strict=True):
+                    counts[text] += count
+        group.add(counts, sum(rows))
 
     def _add_typed(self, distinct: pl.DataFrame) -> None:
         """Count the levels of a column that is a category by its type or by request."""
