@@ -162,11 +162,11 @@ class Model:
         return answers
 
     def answers_of(self, values: NDArray[Any], plan: Plan, unknown: str) -> NDArray[Any]:
-        """Predict rows of a plan's columns, shape (n, m), without an array of all their terms.
+        """Predict values of a plan's columns, shape (n, m), without an array of all terms.
 
         Args:
             values: As `Plan.compute` takes them; an unknown level is −1.
-            plan: The model's own, or one whose columns are the graph's inputs.
+            plan: The model's plan, or that of the graph's inputs.
             unknown: What to do with an unknown level: "missing" or "zero".
 
         Raises:

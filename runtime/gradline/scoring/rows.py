@@ -221,7 +221,7 @@ class ReadRows:
 def table_inputs(
     table: FrameTable, plan: Plan, unknown: str, keep: Sequence[str] = ()
 ) -> Iterator[ReadRows]:
-    """Yield a table's rows, read as the plan's columns, block by block.
+    """Yield the values of a table's columns block by block, for the graph's inputs.
 
     The table has the plan's columns or the graph's inputs, by name.
     """

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from gradline.columns.calendar import DAY, PARTS
 from gradline.columns.kinds import NUMBER_NULLS, Column, Kind
-from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.scoring.engine import Engine
@@ -109,10 +108,10 @@ class Counted:
             return
         self.minimum = min(self.minimum, float(values.min()))
         self.maximum = max(self.maximum, float(values.max()))
-        w = np.ones(len(values)) if weights is None else weights[present]
+        w = None if weights is None else weights[present]
         with np.errstate(over="ignore", invalid="ignore"):
-            self.sums.append(_sum(values * w) if _is_finite(values * w) else math.inf)
-        self.weights.append(_sum(w))
+            self.sums.append(float(np.sum(values if w is None else values * w)))
+        self.weights.append(len(values) if w is None else float(np.sum(w)))
         if column.kind == "time":
             self.days.update(np.unique(np.floor(values / DAY)).astype(np.int64).tolist())
             for name, part in PARTS.items():
@@ -145,13 +144,6 @@ class Counted:
                 hint="correct or remove these rows, or divide the column first",
             )
         return float(math.floor(mean)) if column.kind == "time" else mean
-
-
-def _sum(values: Array) -> float:
-    """Add up finite values exactly; any order is exact for whole numbers."""
-    if np.abs(values).max() * len(values) < LARGEST_INTEGER and (values == np.rint(values)).all():
-        return float(values.sum())
-    return math.fsum(values)
 
 
 def _is_finite(values: Array) -> bool:

@@ -24,8 +24,6 @@ _ZERO = re.compile(LEADING_ZERO)
 DAYS = re.compile(r"[0-9]{1,2}([/.-])[0-9]{1,2}\1[0-9]{4}(?: [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?")
 #: Letters that neither a plain number nor a time of ISO 8601 has.
 WORDS = "[A-DF-SU-Ya-df-z]"
-#: Text that `clean` may change.
-UNCLEAN = r"^[\s\x1c-\x1f]|[\s\x1c-\x1f]$|[^\x00-\x7f]"
 Marks = tuple[tuple[str, Any], ...]  # of a number, as the rule to parse it
 
 
@@ -44,6 +42,11 @@ class Texts:
             self.counts.update(counts)
             if len(self.counts) > self.most:
                 self.counts = None
+
+    def add_many(self, rows: int) -> None:
+        """Add the rows of more different texts than are counted one by one."""
+        self.rows += rows
+        self.counts = None
 
     def merge(self, other: Texts) -> None:
         """Add another's counts."""
@@ -93,12 +96,14 @@ class Counted:
         """Count the values of more training rows."""
         series = values if isinstance(values, pl.Series) else pl.Series(values=values)
         self.tokens[""] += series.null_count()
-        series = series.drop_nulls()
+        series = series.alias("").drop_nulls()  # an expression takes ^b$ for a pattern
         if series.is_empty():  # its type may be Null
             return
         if series.dtype in (pl.Categorical, pl.Enum):
             self.is_typed = True
             series = series.cast(pl.String)
+        if series.dtype == pl.String and self.plain.counts is None:
+            series = self._without_plain(series)
         distinct = series.alias("text").value_counts(name="count")
         if series.dtype != pl.String:
             self._add_typed(distinct)
@@ -119,6 +124,14 @@ class Counted:
             return distinct
         add(distinct.filter(chosen))
         return distinct.filter(~chosen)
+
+    def _without_plain(self, texts: pl.Series) -> pl.Series:
+        """Count plain numbers whose texts are not counted one by one; return the other texts."""
+        plain = self._is_plain(texts)
+        numbers = texts.filter(plain)
+        self.zeros += int(numbers.str.contains(LEADING_ZERO).sum())
+        self.plain.add_many(len(numbers))
+        return texts.filter(~plain)
 
     @property
     def _has_odd_tokens(self) -> bool:
@@ -175,16 +188,15 @@ class Counted:
         return distinct.filter(~numbers)
 
     def _add_to(self, group: Texts, distinct: pl.DataFrame) -> None:
-        rows = distinct["count"].to_list()
+        texts = distinct["text"]
+        if len(texts) > group.most and texts.str.strip_chars().n_unique() > group.most:
+            group.add_many(int(distinct["count"].sum()))
+            return
+        cleaned = () if group.counts is None else map(clean, texts.to_list())
         counts: Counter[str] = Counter()
-        if group.counts is not None:
-            texts = distinct["text"]
-            if not texts.str.contains(UNCLEAN).any():
-                counts.update(dict(zip(texts.to_list(), rows, strict=True)))
-            else:
-                for text, count in zip(map(clean, texts.to_list()), rows, strict=True):
-                    counts[text] += count
-        group.add(counts, sum(rows))
+        for text, count in zip(cleaned, distinct["count"].to_list(), strict=False):
+            counts[text] += count
+        group.add(counts, int(distinct["count"].sum()))
 
     def _add_typed(self, distinct: pl.DataFrame) -> None:
         """Count the levels of a column that is a category by its type or by request."""
