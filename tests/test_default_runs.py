@@ -391,6 +391,42 @@ def test_odd_values_of_targets_are_named_as_those_of_features() -> None:
     assert found.rows_dropped == 4
 
 
+# Leading zeros
+
+
+@pytest.mark.parametrize(
+    ("odd", "is_code"),
+    [
+        ("01067", True),
+        ("-01", True),
+        ("+05.5", True),
+        (" 07", True),
+        ('"03"', True),
+        ("00", True),
+        ("0", False),
+        ("0.05", False),
+        ("1e-05", False),
+        ("1E05", False),
+        ("100", False),
+        ("-0.01", False),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1234, 2999])
+def test_one_leading_zero_anywhere_makes_a_column_no_number(
+    odd: str, is_code: bool, place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = [str(10 + k % 9) for k in range(3000)]
+    values[place] = odd
+    lines = [f"{v},{k % 7}.5,{k % 5}" for k, v in enumerate(values)]
+    (tmp_path / "t.csv").write_text("\n".join(["code,x,y", *lines, ""]))
+    for piece in (1 << 18, 5, 7):
+        monkeypatch.setattr("gradline.tables.zeros.PIECE", piece)
+        found = fit(tmp_path / "t.csv", "y")
+        assert [c.kind for c in found.columns.inputs][:1] == ["category" if is_code else "number"]
+        if piece < 10 and place:
+            break  # the others take a while
+
+
 def test_the_index_that_pandas_names_in_a_parquet_file_is_left_out(tmp_path: Path) -> None:
     towns = pd.Index(["a", "b"] * 30, name="town")
     table = pd.DataFrame({"x": np.arange(60.0) ** 2, "y": np.arange(60.0)}, index=towns)

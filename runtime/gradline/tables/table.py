@@ -11,6 +11,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -22,9 +23,9 @@ from gradline.columns.inputs import UNKNOWN_PLACE
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
-from gradline.tables.agreement import HEAD_ROWS, SAMPLED_FILES, Agreement, kinds_of
+from gradline.tables.agreement import SAMPLED_FILES, Agreement, kinds_of
 from gradline.tables.faults import default_separator
-from gradline.tables.files import Dialect, TableFile
+from gradline.tables.files import COMPRESSED, Dialect, TableFile
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import (
     TextColumn,
@@ -39,6 +40,7 @@ from gradline.tables.numbers import (
 from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part, frames
 from gradline.tables.values import series_values
+from gradline.tables.zeros import may_have_leading_zero
 
 _Read = tuple[NDArray[Any], "pl.DataFrame | None"]  # numbers, and kept columns
 
@@ -275,7 +277,7 @@ class FrameTable:
         return any(part.text for part in self.parts)
 
     def dtype(self, name: str) -> Any:
-        """Look up a column's type: text, or that of the first part where it is not all null."""
+        """Look up a column's type: text, or the one in the first part where it is not null."""
         if self.has_text_files:
             return pl.String()
         return next(iter(self.dtypes.get(name, {pl.Null(): ""})))
@@ -293,13 +295,14 @@ class FrameTable:
         return found
 
     def has_leading_zeros(self, names: Sequence[str]) -> bool:
-        """Check text files for a value such as 01067, in columns that begin with whole numbers."""
+        """Check text files for a number such as 01067 in one of the columns."""
+        if not names:
+            return False
+        found = pl.selectors.by_name(names).str.contains(r"^\s*[+-]?0[0-9]").any()
         for part in (part for part in self.parts if part.text):
-            head = part.frame.select(pl.selectors.by_name(names)).head(HEAD_ROWS).collect()
-            whole = [c.name for c in head if c.str.contains(r"^\s*[+-]?[0-9]+\s*$").any()]
-            if not whole:
+            path = part.path if isinstance(part.path, Path) else None
+            if path and path.suffix not in COMPRESSED and not may_have_leading_zero(path):
                 continue
-            found = pl.selectors.by_name(whole).str.contains(r"^\s*[+-]?0[0-9]").any()
             with readable(part.path, part.separator):
                 if any(part.frame.select(found).collect(engine="streaming").row(0)):
                     return True

@@ -19,9 +19,11 @@ from gradline.tables.lazy_polars import pl
 from gradline.tables.pandas_index import index_names
 from gradline.tables.parts import mixed_schemas
 from gradline_trainer.options import Options
+from gradline_trainer.rows.blocks import check_names
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.decisions import PLAIN, Decision, added, asked_for
 from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
+from gradline_trainer.rows.encoding import check_levels
 from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.kinds import typed_kind
 from gradline_trainer.rows.passes import Progress
@@ -173,6 +175,14 @@ def surveyed_columns(
     plain = Columns(Plan((), ()), request.targets, request.weight, [])
     roles, found, notes = survey(table, plain, names, request.asked, options, report, engine)
     surveyed = {one.column.name: _as_asked(one, options.missing) for one in found}
+    for column in (surveyed[name].column for name in request.one_hot):
+        check_levels(
+            column.name,
+            list(column.levels),
+            request.asked.most,
+            table,
+            has_missing=column.missing,
+        )
     mark_missing = options.missing == "auto"
     defaults, decisions = _defaults(table, surveyed, request, mark_missing=mark_missing)
     known = {one.column.name: one.column for one in surveyed.values()}
@@ -235,7 +245,9 @@ def _defaults(
     own: dict[str, list[Term]] = {name: [] for name in surveyed}
     for term in [*terms, *(term for _, some in forced.values() for term in some)]:
         own[term[0].column].append(term)
-    return (columns, [term for name in table.names for term in own.get(name, [])]), decisions
+    terms = [term for name in table.names for term in own.get(name, [])]
+    check_names(terms)
+    return (columns, terms), decisions
 
 
 def _one_hot(found: Surveyed, *, full: bool) -> tuple[Column, list[Term]]:

@@ -29,7 +29,7 @@ def outside(factor: Factor, values: Array) -> NDArray[np.bool_]:
 
 
 def without_value(term: str, factor: Factor, number: int, first: str) -> InputError:
-    """Build the error for rows of which a term cannot be computed; `first` has value and row."""
+    """Build the error for values outside a function's domain; `first` has a value and its row."""
     hint = f"correct or remove these rows, or leave {term} out"
     if factor.function == "log":
         hint = f"--feature 'log1p({quoted(factor.column)})' takes zeros; else {hint}"

@@ -35,7 +35,7 @@ def nothing_varies() -> InputError:
 
 
 def no_column(decisions: Sequence[Decision], names: Sequence[str]) -> InputError:
-    """Build the error for a table with these columns of which none has a default term."""
+    """Build the error for a table whose columns `names` give no default term."""
     if not decisions:
         return InputError(
             "no feature: the table has no other column",

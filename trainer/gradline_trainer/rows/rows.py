@@ -302,7 +302,7 @@ class RowReader:
         self._note("even of 1 + y", beyond & (values[:, d : d + k] <= -1), range(d, d + k), block)
 
     def _note_outside(self, values: Array, rows: NDArray[np.bool_], block: Block) -> None:
-        """Count the values of which a term cannot be computed, such as the logarithm of 0."""
+        """Count the values outside a function's domain, such as 0 for a logarithm."""
         if self.columns.weight is not None:
             rows = rows & (values[:, -1] > 0)
         for factor, j in [] if self.raw else limited_factors(self.columns.plan):

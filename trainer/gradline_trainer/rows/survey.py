@@ -108,10 +108,10 @@ class Counted:
             return
         self.minimum = min(self.minimum, float(values.min()))
         self.maximum = max(self.maximum, float(values.max()))
-        w = np.ones(len(values)) if weights is None else weights[present]
+        w = None if weights is None else weights[present]
         with np.errstate(over="ignore", invalid="ignore"):
-            self.sums.append(math.fsum(values * w) if _is_finite(values * w) else math.inf)
-        self.weights.append(math.fsum(w))
+            self.sums.append(float(np.sum(values if w is None else values * w)))
+        self.weights.append(len(values) if w is None else float(np.sum(w)))
         if column.kind == "time":
             self.days.update(np.unique(np.floor(values / DAY)).astype(np.int64).tolist())
             for name, part in PARTS.items():
