@@ -162,7 +162,7 @@ class Model:
         return answers
 
     def answers_of(self, values: NDArray[Any], plan: Plan, unknown: str) -> NDArray[Any]:
-        """Predict values of a plan's columns, shape (n, m), without an array of all their terms.
+        """Predict values of a plan's columns, shape (n, m), without an array of all terms.
 
         Args:
             values: As `Plan.compute` takes them; an unknown level is −1.

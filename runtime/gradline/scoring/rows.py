@@ -221,7 +221,7 @@ class ReadRows:
 def table_inputs(
     table: FrameTable, plan: Plan, unknown: str, keep: Sequence[str] = ()
 ) -> Iterator[ReadRows]:
-    """Yield a table's rows block by block, of which the graph's inputs are made.
+    """Yield the values of a table's columns block by block, for the graph's inputs.
 
     The table has the plan's columns or the graph's inputs, by name.
     """
