@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from gradline import load
 from gradline.cli import main
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.errors import InputError, OutputError, PackageError
 from gradline_export import export_package
 from gradline_export.freeze.freezing import freeze
@@ -54,7 +55,7 @@ def saved_of(values: Array, weights: Array | None = None, **counts: int) -> Save
     """What would be saved of a matrix whose last column is the target."""
     names = [f"x{j}" for j in range(values.shape[1])]
     weight = None if weights is None else "w"
-    columns = Columns(list(map(Column, names[:-1])), names[-1:], weight, [])
+    columns = Columns(Plan.of_columns(list(map(Column, names[:-1]))), names[-1:], weight, [])
     n = len(values)
     counts = {"rows_read": n, "rows_dropped": 0, "rows_held_out": 0, "filled": 0} | counts
     return SavedMoments(Moments.of(values, weights), [], columns, **counts)

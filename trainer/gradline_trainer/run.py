@@ -19,6 +19,7 @@ from gradline_trainer.rows.encoding import learn_encoding
 from gradline_trainer.rows.passes import Progress, Walk
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.rows import RowReader
+from gradline_trainer.saved.gathering import gather_to_save, to_save
 
 #: Errors that say that a column does not hold plain numbers, all of them there.
 SURPRISES = ("not-numeric", "missing-value")
@@ -64,7 +65,17 @@ class Run:
         table, columns = surveyed_columns(
             self.table, request, self.options, self.report, self.engine
         )
-        return self._settle(table, columns, self.options, encode=False)
+        fit = self._settle(table, columns, self.options, encode=False)
+        return self._saving(fit, table) if self.keep_moments else fit
+
+    def _saving(self, fit: Fit, table: FrameTable) -> Fit:
+        """Keep the moments of all levels; a reference is chosen when a model is learned."""
+        if fit.columns.plan.format == 1:
+            return fit
+        columns = to_save(fit.columns, self.options)
+        folds = _folds(fit.columns, self.options)
+        kept = gather_to_save(table, columns, self.options, folds, self.report, self.engine)
+        return replace(fit, gathered=kept)
 
     def _plainly(self) -> Options:
         """Turn --missing auto into an error, where nothing is decided by default."""

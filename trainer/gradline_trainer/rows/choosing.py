@@ -22,7 +22,7 @@ from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.survey import survey
-from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.rows.surveyed import Survey, Surveyed
 
 
 def plain_columns(table: FrameTable, request: Request) -> Columns | None:
@@ -118,8 +118,32 @@ def surveyed_columns(
     names = [name for name in request.candidates if name not in left_out]
     plain = Columns(Plan((), ()), request.targets, request.weight, [])
     roles, found, notes = survey(table, plain, names, request.asked, options, report, engine)
-    surveyed = {one.column.name: _as_asked(one, options.missing) for one in found}
-    defaults, decisions = _defaults(table, surveyed, request)
+    columns, inputs = chosen_columns(table.names, found, left_out, request, options.missing)
+    reading = table.with_columns((*inputs, *roles.readings), "zero")
+    return reading, replace(columns, notes=tuple(notes), readings=roles.readings)
+
+
+def chosen_columns(
+    names: Sequence[str],
+    found: Sequence[Surveyed],
+    left_out: Mapping[str, Decision],
+    request: Request,
+    missing: str,
+) -> tuple[Columns, list[Column]]:
+    """Choose the terms from a survey; return how each column in use is read, too.
+
+    Args:
+        names: The table's columns.
+        found: What the training rows show of those that may be used.
+        left_out: Columns that are not surveyed, and why.
+        request: What the caller asks for.
+        missing: The option of this name.
+
+    Raises:
+        InputError: For a table without a feature, and a term that does not fit its column.
+    """
+    surveyed = {one.column.name: _as_asked(one, missing) for one in found}
+    defaults, decisions = _defaults(names, surveyed, request)
     known = {one.column.name: one.column for one in surveyed.values()}
     if request.wanted is None:
         columns, terms = defaults
@@ -129,7 +153,7 @@ def surveyed_columns(
             surveyed,
             defaults[1],
             full=request.full,
-            mark_missing=options.missing == "auto",
+            mark_missing=missing == "auto",
         )
     if not terms:
         raise InputError(
@@ -137,14 +161,13 @@ def surveyed_columns(
             if decisions
             else "no feature: the table has no other column",
             code="no-feature",
-            hint=f"its columns are {listed(table.names)}; -f NAME takes any of them in",
+            hint=f"its columns are {listed(names)}; -f NAME takes any of them in",
         )
     used = {factor.column for term in terms for factor in term}
-    inputs = [columns.get(name, known[name]) for name in table.names if name in used]
+    inputs = [columns.get(name, known[name]) for name in names if name in used]
     plan = _plan(inputs, terms, request)
     every = {**left_out, **{decision.column: decision for decision in decisions}}
-    reading = table.with_columns((*inputs, *roles.readings), "zero")
-    return reading, Columns(
+    chosen = Columns(
         plan,
         request.targets,
         request.weight,
@@ -152,9 +175,16 @@ def surveyed_columns(
         decisions=tuple(every[name] for name in request.candidates if name in every),
         optional=_optional(defaults[1], terms, request),
         combined=frozenset(name_of(term) for term in terms if _is_combination(term)),
-        notes=tuple(notes),
-        readings=roles.readings,
+        survey=Survey(
+            request.wanted,
+            tuple(request.one_hot),
+            request.asked.most,
+            missing,
+            tuple(one for one in found if one.column.name in used),
+            plan.terms,
+        ),
     )
+    return chosen, inputs
 
 
 def _as_asked(found: Surveyed, missing: str) -> Surveyed:
@@ -166,7 +196,7 @@ def _as_asked(found: Surveyed, missing: str) -> Surveyed:
 
 
 def _defaults(
-    table: FrameTable, surveyed: Mapping[str, Surveyed], request: Request
+    names: Sequence[str], surveyed: Mapping[str, Surveyed], request: Request
 ) -> tuple[tuple[dict[str, Column], list[Term]], list[Decision]]:
     """Choose the default terms, with those of --one-hot in their places."""
     if not request.has_defaults:
@@ -180,7 +210,7 @@ def _defaults(
     own: dict[str, list[Term]] = {name: [] for name in surveyed}
     for term in [*terms, *(term for _, some in forced.values() for term in some)]:
         own[term[0].column].append(term)
-    return (columns, [term for name in table.names for term in own.get(name, [])]), decisions
+    return (columns, [term for name in names for term in own.get(name, [])]), decisions
 
 
 def _one_hot(found: Surveyed, *, full: bool) -> tuple[Column, list[Term]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 from gradline_trainer.rows.decisions import Decision
+from gradline_trainer.rows.surveyed import Survey
 
 TrainingTable = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None
@@ -36,6 +37,7 @@ class Columns:
     combined: frozenset[str] = frozenset()  # products of levels, left out if no row has them
     notes: tuple[str, ...] = ()  # warnings about values that were read in an unusual way
     readings: tuple[Column, ...] = ()  # how targets and weight are read; empty: as plain numbers
+    survey: Survey | None = field(default=None, compare=False, repr=False)  # if terms were decided
 
     @property
     def inputs(self) -> list[Column]:

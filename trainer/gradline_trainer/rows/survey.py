@@ -31,7 +31,7 @@ from gradline_trainer.rows.kinds import Found, TextSurvey, typed_kind
 from gradline_trainer.rows.passes import Progress, silent
 from gradline_trainer.rows.rows import Counts, RowReader
 from gradline_trainer.rows.sharding import each_shard
-from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.rows.surveyed import Surveyed, fill_of, runs_of
 
 Array = NDArray[np.float64]
 S = TypeVar("S", "Kinds", "Statistics")
@@ -125,20 +125,30 @@ class Counted:
         for name, counts in later.parts.items():
             self.parts.setdefault(name, Counter()).update(counts)
 
-    def mean(self, column: Column) -> float | None:
-        """Compute the (weighted) mean that fills missing values; a time's is a whole second."""
+    @property
+    def mean(self) -> float:
+        """The (weighted) mean of the values; NaN without any, infinite if they do not add up."""
         weight = math.fsum(self.weights)
         if not weight:
-            return None
+            return math.nan
         total = math.fsum(self.sums) if _is_finite(np.array(self.sums)) else math.inf
-        mean = total / weight
-        if not math.isfinite(mean):
+        return total / weight
+
+    def fill(self, column: Column) -> float | None:
+        """Compute the value that fills missing ones, if there are some; a time's is a whole second.
+
+        Raises:
+            InputError: For values that do not add up.
+        """
+        if not self.missing or math.isnan(self.mean):
+            return None
+        if not math.isfinite(self.mean):
             raise InputError(
                 f"the column {column.name!r} has infinite values, or values too large to add up",
                 code="out-of-range",
                 hint="correct or remove these rows, or divide the column first",
             )
-        return float(math.floor(mean)) if column.kind == "time" else mean
+        return fill_of(column, self.mean)
 
 
 def _is_finite(values: Array) -> bool:
@@ -353,8 +363,7 @@ def _surveyed(found: Found, statistics: Statistics, table: FrameTable) -> Survey
             reason=found.reason,
         )
     counted = statistics.found.get(column.name, Counted(missing=statistics.rows))
-    if counted.missing:
-        column = replace(column, fill=counted.mean(column))
+    column = replace(column, fill=counted.fill(column))
     empty = counted.missing == statistics.rows
     return Surveyed(
         column=column,
@@ -366,5 +375,7 @@ def _surveyed(found: Found, statistics: Statistics, table: FrameTable) -> Survey
         minimum=math.nan if empty else counted.minimum,
         maximum=math.nan if empty else counted.maximum,
         days=len(counted.days),
+        runs=runs_of(counted.days),
+        mean=counted.mean,
         reason=found.reason or ("no value in the training rows" if empty else None),
     )

@@ -1,0 +1,262 @@
+"""Decide a model's terms from saved moments, as from the rows that they were gathered from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from gradline.columns.formula import Wanted, parse_feature
+from gradline.columns.kinds import Column
+from gradline.columns.terms import Factor, Term, name_of
+from gradline.errors import InputError
+from gradline_trainer.moments.gathering import nothing_varies
+from gradline_trainer.moments.moments import Moments
+from gradline_trainer.moments.saved_moments import SavedMoments
+from gradline_trainer.moments.superfluous import CLOSE, alike, constant_terms
+from gradline_trainer.options import Options
+from gradline_trainer.rows.choosing import chosen_columns, without
+from gradline_trainer.rows.columns import Columns, Names, checked_names
+from gradline_trainer.rows.request import Request
+from gradline_trainer.rows.survey import Asked
+from gradline_trainer.rows.surveyed import Survey, Surveyed
+from gradline_trainer.saved.mapping import Combination, LinearMap, linear_map
+
+NOT_SAVED = "it is not among the saved terms"
+WITH_ROWS = (
+    "train from the table, or save its moments with this term; --like PACKAGE takes the terms of "
+    "a package"
+)
+
+
+def decided_moments(
+    saved: SavedMoments,
+    targets: Sequence[str],
+    features: Names,
+    excluded: Collection[str],
+    options: Options,
+) -> SavedMoments:
+    """Decide the terms from what was counted; return their moments.
+
+    Raises:
+        InputError: For a term that needs the rows, and if no feature is left.
+    """
+    columns = _chosen(saved, targets, features, excluded, options)
+    columns = _without_unsaved(saved, columns)
+    while True:
+        found = select_terms(saved, columns)
+        if not (reasons := _superfluous(found, saved.equal)):
+            return found
+        columns = without(columns, reasons)
+        if not columns.plan.columns:
+            raise nothing_varies()
+
+
+def select_terms(saved: SavedMoments, columns: Columns) -> SavedMoments:
+    """Compute the moments of a model's terms and targets."""
+    known = {column.name: column for column in columns.plan.columns}
+    whole, targets = saved.columns.plan, saved.columns.targets
+    number = {term[0].column: j for j, term in enumerate(whole.terms) if _is_number(term)}
+    d = len(whole.terms)
+    places = number | {name: d + j for j, name in enumerate(targets)}
+    own = [term for term in columns.plan.terms if not _is_target(term, targets)]
+    rows, unknown = linear_map(own, known, whole)
+    if unknown:
+        raise _not_saved(unknown[0])
+    of_term = dict(zip(own, rows, strict=True))
+    found = [
+        of_term[term] if term in of_term else Combination((places[term[0].column],))
+        for term in columns.plan.terms
+    ]
+    found += [Combination((places[name],)) for name in columns.targets]
+    by = LinearMap(tuple(found))
+    return replace(
+        saved,
+        moments=by.apply(saved.moments),
+        folds=[by.apply(fold) for fold in saved.folds],
+        columns=columns,
+    )
+
+
+def _is_number(term: Term) -> bool:
+    return term == (Factor(term[0].column),)
+
+
+def _is_target(term: Term, targets: Collection[str]) -> bool:
+    return _is_number(term) and term[0].column in targets
+
+
+def _chosen(
+    saved: SavedMoments,
+    targets: Sequence[str],
+    features: Names,
+    excluded: Collection[str],
+    options: Options,
+) -> Columns:
+    """Choose the terms that are asked for, or those that were asked for when it was saved."""
+    columns, survey = saved.columns, survey_of(saved)
+    taken = {*excluded, *targets}
+    own = [found.column.name for found in survey.found]
+    listed = [decision.column for decision in columns.decisions]
+    names = list(dict.fromkeys([*_in_table_order(own, listed), *columns.targets]))
+    if features is None:
+        wanted = survey.wanted and tuple(
+            one for one in survey.wanted if taken.isdisjoint(f.column for f in one.factors)
+        )
+    else:
+        wanted = tuple(_wanted(features, names, targets, excluded, own))
+    more = [] if features is None else [n for n in columns.targets if n not in (*own, *taken)]
+    named = {factor.column for one in wanted or () for factor in one.factors}
+    as_features = [found_of_number(saved, name) for name in more if name in named]
+    found = [one for one in (*survey.found, *as_features) if one.column.name not in taken]
+    request = Request(
+        targets=list(targets),
+        functions=(),
+        weight=columns.weight,
+        wanted=wanted,
+        candidates=[name for name in names if name not in taken],
+        named=frozenset(named),
+        one_hot=[name for name in survey.one_hot if name not in taken],
+        asked=Asked(most=survey.most),
+        full=options.ridge != 0 or not options.bias,
+        means=survey.missing == "mean",
+    )
+    left_out = {
+        decision.column: decision
+        for decision in columns.decisions
+        if request.has_defaults and decision.column not in (*own, *taken)
+    }
+    if not found or wanted == ():
+        raise InputError("no feature is left", code="no-feature", hint="exclude fewer columns")
+    chosen, _ = chosen_columns(names, found, left_out, request, survey.missing)
+    return chosen
+
+
+def _in_table_order(own: Sequence[str], listed: Sequence[str]) -> Iterable[str]:
+    """Merge the columns in use into those that decisions were made about; both are in order."""
+    return own if set(own) - set(listed) else listed
+
+
+def _wanted(
+    features: Names,
+    names: Sequence[str],
+    targets: Sequence[str],
+    excluded: Collection[str],
+    own: Sequence[str],
+) -> Iterable[Wanted]:
+    texts = [features] if isinstance(features, str) else list(features or ())
+    roles = dict.fromkeys(excluded, "excluded column") | dict.fromkeys(targets, "target")
+    checked_names(texts, "feature", texts)  # none twice
+    for text in texts:
+        one = parse_feature(text, names)
+        for factor in one.factors:
+            if factor.column in roles:
+                raise InputError(
+                    f"{factor.column!r} is named as {roles[factor.column]} and as feature",
+                    code="repeated-column",
+                    hint="give it one role",
+                )
+            if factor.column not in own and factor.column in names[: -len(targets) or None]:
+                raise needs_rows(f"the column {factor.column!r} was left out of them")
+        yield one
+
+
+def needs_rows(why: str) -> InputError:
+    """Build the error for a term that the saved moments do not have."""
+    return InputError(
+        f"the saved moments do not have what is asked for, which needs the rows: {why}",
+        code="needs-rows",
+        hint=WITH_ROWS,
+    )
+
+
+def _not_saved(term: Term) -> InputError:
+    return needs_rows(f"the term {name_of(term)} is not among them")
+
+
+def survey_of(saved: SavedMoments) -> Survey:
+    """Look up what was asked and found; moments of plain numbers tell it themselves."""
+    if saved.columns.survey is not None:
+        return saved.columns.survey
+    names = [column.name for column in saved.columns.inputs]
+    return Survey(
+        None,
+        (),
+        len(names),
+        "error",
+        tuple(found_of_number(saved, name) for name in names),
+        saved.columns.plan.terms,
+    )
+
+
+def found_of_number(saved: SavedMoments, name: str) -> Surveyed:
+    """Describe a number that no row misses, from its moments."""
+    names, moments = [*saved.columns.features, *saved.columns.targets], saved.moments
+    place = names.index(name)
+    return Surveyed(
+        Column(name),
+        "number",
+        place,
+        moments.rows,
+        minimum=float(moments.minimum[place]),
+        maximum=float(moments.maximum[place]),
+        mean=float(moments.mean[place]),
+    )
+
+
+def _without_unsaved(saved: SavedMoments, columns: Columns) -> Columns:
+    """Leave out default terms that were not saved, and say so; raise for other ones."""
+    known = {column.name: column for column in columns.plan.columns}
+    targets = saved.columns.targets
+    terms = [term for term in columns.plan.terms if not _is_target(term, targets)]
+    _, unknown = linear_map(terms, known, saved.columns.plan)
+    for term in unknown:
+        if name_of(term) not in columns.optional:
+            raise _not_saved(term)
+    if not unknown:
+        return columns
+    found = without(columns, {name_of(term): NOT_SAVED for term in unknown})
+    if not found.plan.columns:
+        raise _not_saved(unknown[0])
+    return found
+
+
+def _superfluous(found: SavedMoments, equal: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Find default terms that are constant, or equal an earlier one in every row."""
+    columns, moments = found.columns, found.moments
+    reasons = constant_terms(columns, moments)
+    features = columns.features
+    groups = {name: number for number, group in enumerate(equal) for name in group}
+    numeric = {
+        name
+        for name, term in zip(features, columns.plan.terms, strict=True)
+        if not all(factor.is_indicator for factor in term)
+    }
+    places = [j for j, n in enumerate(features) if n in columns.optional and n not in reasons]
+    for group in alike(_ranged(moments), places):
+        rest = group
+        while rest:
+            (first, *others), rest = rest, []
+            for j in others:
+                numbers = {features[first], features[j]} <= numeric
+                same = groups.get(features[first]) if numbers else None
+                if _same_mean(moments, first, j) and (
+                    not numbers or (same is not None and same == groups.get(features[j]))
+                ):
+                    reasons[features[j]] = f"the same as {features[first]}"
+                else:
+                    rest.append(j)
+    return reasons
+
+
+def _ranged(moments: Moments) -> Moments:
+    """Make unknown ranges equal, so that columns are compared without them."""
+    unknown = np.isnan(moments.minimum)
+    ends = (np.where(unknown, 0.0, end) for end in (moments.minimum, moments.maximum))
+    return replace(moments, **dict(zip(("minimum", "maximum"), ends, strict=True)))
+
+
+def _same_mean(moments: Moments, i: int, j: int) -> bool:
+    size = np.sqrt(moments.squares[i] / moments.weight) + abs(moments.mean[i])
+    return bool(abs(moments.mean[i] - moments.mean[j]) <= CLOSE * size)
