@@ -171,6 +171,7 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
         export_package(filled, tmp_path, notes={"by": "me"}),
         export_package(fit(load_moments(tmp_path / "t.moments")), tmp_path),
         export_package(penalised, tmp_path),
+        export_package(fit({"b": b, "y": np.exp(a)}, "log(y)"), tmp_path),
         export_package(fit({"b": b, "y": a + b}, "y"), tmp_path, intervals=True),
         export_package(fit({"b": b, "c": next_to_b, "y": a}, "y", arithmetic="fast"), tmp_path),
     ]

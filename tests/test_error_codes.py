@@ -159,6 +159,7 @@ CALLS |= {
     "not-a-feature": lambda w: fit(TOWN, "y", "x", one_hot="town"),
     "not-numeric": lambda w: fit(TOWN, "town"),
     "out-of-range": lambda w: fit({**TABLE, "x": [1e200, 2.0, 3, 4]}, "y"),
+    "outside-domain": lambda w: fit({**TABLE, "y": [0.0, 1, 2, 3]}, "log(y)"),
     "ragged": lambda w: fit(w.file("t.csv", "x,y\n1,2\n3,4,5\n"), "y"),
     "repeated-column": lambda w: fit(TABLE, ["y", "y"]),
     "sparse-matrix": lambda w: gradline.load(w.package).predict(csr_array([[1.0, 2, 3]])),
@@ -241,6 +242,11 @@ def _(w: World) -> None:
 # Training
 
 CALLS |= {
+    "no-scale": lambda w: fit(
+        {"x": [1.0, 1, 1, 1, -1], "y": [1e-304, 2e-304, 3e-304, 1e-304, 2e-304]},
+        "log(y)",
+        bias=False,
+    ),
     "diverged": lambda w: fit(TABLE, "y", preconditioning="none", learning_rate=1e3),
     "no-torchscript": lambda w: [
         w.monkeypatch.setattr(torch.jit, "script", lambda module: module),
@@ -279,7 +285,7 @@ CALLS |= {
     "bad-moments": lambda w: load_moments(w.file("m", sealed(b"gradline moments 1\n{}\n"))),
     "broken-seal": lambda w: load_moments(w.file("m", b"gradline moments 1\n{}\n" + b"\0" * 32)),
     "needs-rows": lambda w: fit(moments(), holdout=0.5),
-    "newer-format": lambda w: load_moments(w.file("m", b"gradline moments 2\n{}\n")),
+    "newer-format": lambda w: load_moments(w.file("m", b"gradline moments 3\n{}\n")),
     "no-folds": lambda w: fit(moments(), ridge="auto"),
     "no-moments": lambda w: save_moments(fit(TABLE, "y"), w.tmp_path / "m"),
     "no-part": lambda w: subtract(moments(), {"x": [9.0, 10, 12], "y": [1.0, 2, 4]}),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +16,13 @@ from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor, Term
 from gradline_trainer import fit
+from gradline_trainer.descent.problem import Problem, state_problem
+from gradline_trainer.descent.rounding import bound_rounding, relative_noise
 from gradline_trainer.moments import grouped as grouped_moments
 from gradline_trainer.moments.folds import FoldedMoments
 from gradline_trainer.moments.grouped import moments_of
 from gradline_trainer.moments.moments import Moments
+from gradline_trainer.options import Options
 from gradline_trainer.rows.rows import Rows
 
 Array = np.ndarray
@@ -208,3 +213,58 @@ def test_rows_with_a_plan_compute_what_is_asked_for() -> None:
     np.testing.assert_array_equal(rows.cut(slice(10, 20)).features, rows.features[10:20])
     assert rows.cut(slice(10, 20)).first == 10
     np.testing.assert_array_equal(replace(rows, weights=None).laid_out().targets, rows.targets)
+
+
+def a_large_problem(*, dependent: bool) -> tuple[Array, Problem]:
+    """State the problem of 600 features, more than a strip; return its scaled normal matrix."""
+    rng = np.random.default_rng(11)
+    values = rng.normal(size=(2000, 601))
+    values[:, 1:] += 0.5 * values[:, :-1]
+    if dependent:
+        values[:, 300] = values[:, 2] - values[:, 299]
+        values[:, 599] = 3 * values[:, 10] + 1
+    problem = state_problem(Moments.of(values), 600, Options())
+    active = problem.active.numpy()
+    return np.corrcoef(values[:, :600][:, active].T), problem
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+def test_a_large_normal_matrix_is_factored_and_inverted_in_strips(dependent: bool) -> None:
+    expected, problem = a_large_problem(dependent=dependent)
+    assert problem.dependent == ([300, 599] if dependent else [])
+    factor, inverse = problem.factor.numpy(), problem.inverse_factor.numpy()
+    np.testing.assert_allclose(factor @ factor.T, expected, atol=1e-12)
+    np.testing.assert_allclose(inverse @ factor, np.eye(len(expected)), atol=1e-11)
+    assert not np.triu(inverse, 1).any()
+    # Iterations give a lower bound, of the root of the normal matrix's condition number.
+    least = np.linalg.cond(factor)
+    assert 0.5 * least < problem.condition <= 1.001 * least
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+def test_rounding_of_a_large_problem_is_bounded_by_its_inverse(dependent: bool) -> None:
+    _, problem = a_large_problem(dependent=dependent)
+    inverse, scale = np.abs(problem.inverse_factor.numpy()), problem.scale.numpy()
+    steepness = torch.arange(1.0, len(scale) + 1, dtype=torch.float64)
+    found = bound_rounding(problem, 1e-13, torch.ones(1, dtype=torch.float64), steepness, 0.0, 2000)
+    noise = relative_noise(len(scale), 2000)
+    assert found.matrix == pytest.approx(noise * np.square(inverse).sum())
+    assert float(found.gradient) == pytest.approx(
+        1e-13 * (np.linalg.norm(inverse @ steepness.numpy()) + 1)
+    )
+    assert found.reach == pytest.approx(np.linalg.norm(inverse / scale))
+
+
+def test_the_summary_of_many_levels_is_that_of_a_copied_fit() -> None:
+    rng = np.random.default_rng(12)
+    places = np.append(np.arange(90), rng.integers(0, 90, 5000))
+    table = {"c": [f"v{i:02d}" for i in places], "y": places + rng.normal(size=len(places))}
+    fitted = fit(table, "y", one_hot="c", arithmetic="fast")
+    again = deepcopy(fitted)
+    assert again.problem is None
+    one, other = fitted.summary(), again.summary()
+    assert one.to_dict() == other.to_dict()
+    errors = np.array(one.targets["y"].standard_error)
+    covariance = one.covariance("y")
+    assert covariance is not None
+    np.testing.assert_allclose(np.sqrt(covariance.diagonal()), errors, rtol=1e-12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ import numpy as np
 import pytest
 
 from browser import Page
-from gradline.columns.kinds import Column
+from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column
 from gradline.columns.plan import Plan
 from gradline.columns.targets import TargetFunction, dump_functions
 from gradline.columns.terms import Factor
+from gradline_export import export_package
 from gradline_export.report.panel import INTERVAL, section
 from hosts import need
-from raw_rows import PLAN, RawModel
+from plans import fit_of
+from raw_rows import PLAN, RawModel, raw_rows, values_of
 
 pytestmark = pytest.mark.slow
 
@@ -288,3 +291,33 @@ def test_fields_fit_the_page(width: int, diamonds: Page) -> None:
     )
     diamonds.call("Emulation.clearDeviceMetricsOverride")
     assert all(left >= 0 and right >= 0 and end <= width for left, right, end in boxes)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_packages_report_answers_its_raw_golden_rows(
+    dtype: str, browser: Page, tmp_path: Path
+) -> None:
+    nulls = {"category": NULLS, "number": NUMBER_NULLS, "time": NUMBER_NULLS}
+    columns = tuple(replace(column, null=nulls[column.kind]) for column in PLAN.columns)
+    plan = replace(PLAN, columns=columns)
+    random = np.random.default_rng(1)
+    values = values_of(raw_rows(2000, 1, answered=True))
+    values[:, 0] = np.clip(values[:, 0], -10, 10)
+    terms = plan.compute(values)
+    weights = random.standard_normal((terms.shape[1], 2)) / np.abs(terms).max(axis=0)[:, None]
+    y = terms @ weights + random.standard_normal((2000, 2)) / 10
+    found = fit_of(plan, values, y, [None, TargetFunction("log", 1.25, "rows")], dtype=dtype)
+    package = export_package(found, tmp_path, "model")
+    raw = json.loads((package / "golden.json").read_text())["raw"]
+    browser.open((package / "report.html").as_uri())
+    browser.wait_for(f"document.title.startsWith('model') && !!{PANEL}?.querySelector('dd')")
+    checked = 0
+    for place, (outputs, bounds) in enumerate(zip(raw["outputs"], raw["bounds"], strict=True)):
+        row = {name: of[place] for name, of in raw["columns"].items()}
+        if None in outputs:
+            continue
+        fill_in(browser, dict(enumerate(texts_of(row))))
+        errors = np.abs(np.array(told(browser)) - outputs)
+        assert (errors <= bounds).all(), row
+        checked += 1
+    assert checked > 50

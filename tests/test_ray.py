@@ -93,6 +93,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "one-hot": {"features": [*FEATURES, "g"], "one_hot": "g", "sample_weight": "w"},
     "holdout": {"features": FEATURES, "holdout": 0.13, "seed": 4},
     "folds": {"features": FEATURES, "ridge": "auto", "folds": 3, "holdout": 0.1},
+    "logged": {"features": FEATURES, "target": "log1p(w)", "holdout": 0.1, "ridge": "auto"},
     "robust": {"features": FEATURES, "robust": "HC3", "sample_weight": "w", "holdout": 0.5},
 }
 
@@ -110,7 +111,7 @@ def locally(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
 def published(table: Path | str, root: Path, **options: Any) -> dict[str, bytes]:
     """The bytes of the package's files."""
-    found = fit(table, "y", **options)
+    found = fit(table, options.pop("target", "y"), **options)
     package = export_package(found, root, "m")
     return {path.name: path.read_bytes() for path in sorted(package.iterdir())}
 
@@ -126,7 +127,10 @@ def test_the_package_is_the_local_one_byte_for_byte(
 
 
 @pytest.mark.usefixtures("cut_small", "cluster")
-@pytest.mark.parametrize("options", [{"holdout": 0.3, "sample_weight": "w"}, {"missing": "drop"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"holdout": 0.3, "sample_weight": "w"}, {"missing": "drop"}, {"target": "log1p(w)"}],
+)
 def test_so_is_that_of_a_table_too_wide_for_co_moments(
     options: dict[str, Any], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

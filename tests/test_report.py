@@ -32,7 +32,7 @@ from gradline_export.report.panel import MOST_LETTERS
 from gradline_export.report.plots import correlation_plot, loss_plot
 from gradline_trainer import Fit, LinearRegression, fit
 from gradline_trainer.orchard import TARGETS, orchard
-from gradline_trainer.statistics.measuring import MOST_ROWS, Residuals, step_among
+from gradline_trainer.statistics.metrics import MOST_ROWS, Residuals, step_among
 from hosts import need
 
 RNG = np.random.default_rng(8)

@@ -229,7 +229,7 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "not-moments", "is not a file of saved moments"),
     "a table": (b"a,b,y\n1,2,3\n", "not-moments", "is not a file of saved moments"),
     "a pickle": (pickle.dumps(GOOD), "not-moments", "is not a file of saved moments"),
-    "newer": (sealed(b"gradline moments 2\n{}\n"), "newer-format", "format 2, .* reads format 1"),
+    "newer": (sealed(b"gradline moments 3\n{}\n"), "newer-format", "format 3, .* reads format 2"),
     "cut short": (b"".join(dump(GOOD))[:-1], "broken-seal", "incomplete or was changed"),
     "longer": (b"".join(dump(GOOD)) + b"\0", "broken-seal", "incomplete or was changed"),
     "no JSON": (

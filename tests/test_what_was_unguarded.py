@@ -124,7 +124,7 @@ def test_of_levels_as_frequent_the_first_by_code_point_is_the_reference() -> Non
 
 
 def test_a_target_without_variance_has_no_r2() -> None:
-    from gradline_trainer.statistics.measuring import _collect
+    from gradline_trainer.statistics.metrics import _collect
 
     found = _collect(np.array([4.0, 0.0]), None, np.array([0.0, 2.0]))
     assert [metrics.r2 for metrics in found] == [None, 1.0]

@@ -128,6 +128,12 @@ def repeated(*names: str, help: str, metavar: str = "NAME") -> Callable[[Any], A
     is_flag=True,
     help="Decide nothing: the features are the columns of numbers and --one-hot.",
 )
+@click.option(
+    "--like",
+    metavar="PACKAGE",
+    type=FILE,
+    help="Take the columns and terms of this package, so that next month's table fits its model.",
+)
 @repeated(
     "--time-format",
     metavar="NAME=FORMAT",

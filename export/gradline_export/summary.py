@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gradline.columns.targets import dump_functions, learned_names
 from gradline.errors import PackageError
 from gradline.formatting import and_more, chosen_ridge, count, in_doubt, label, number, reached
 from gradline.package.versions import locate
-from gradline.presentation.sections import equation_facts, how_to_predict, metrics
+from gradline.presentation.sections import equation_facts, how_to_predict, metrics, scales
 from gradline.presentation.selection import standardized
 from gradline.tables import TableFile
 from gradline.terminal.layout import Element, Facts, Heading, Verbatim
@@ -60,13 +61,16 @@ def summary(
 def _model(fit: Fit, frozen: Frozen, package: str) -> list[Element]:
     """Lay out equations and metrics, of the first targets if there are many."""
     found = frozen.manifest["metrics"]
-    targets = fit.targets[: 2 if found["held_out"] else 4]
+    logged = any(fit.target_functions)
+    targets = fit.targets[: 2 if found["held_out"] or logged else 4]
     k = len(targets)
     weights, bias = frozen.weights[:k], frozen.bias[:k]
     scaled = standardized(weights, frozen.manifest["columns"], fit.features, targets)
+    learned = learned_names(fit.targets, fit.target_functions)[:k]
     left = len(fit.targets) - k
     return [
-        *equation_facts(weights, bias, fit.features, targets, scaled),
+        *equation_facts(weights, bias, fit.features, learned, scaled),
+        *scales(fit.target_functions, targets),
         *metrics(found, targets),
         *([f"  {_more(left, package)}", ""] if left else []),
     ]
@@ -95,12 +99,14 @@ def _from_here(path: TableFile) -> str:
 def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
     """Make the summary's JSON object."""
     training = frozen.manifest["training"]
+    functions = dump_functions(fit.target_functions)
     return {
         "name": frozen.manifest["name"],
         "version": int(path.name),
         "path": str(path),
         "features": fit.features,
         "targets": fit.targets,
+        **({"target_functions": functions} if functions else {}),
         "weights": frozen.weights.tolist(),
         "bias": frozen.bias.tolist(),
         "dtype": str(frozen.weights.dtype),

@@ -57,7 +57,7 @@ def train_and_export(
     Raises:
         GradlineError: With nothing published.
     """
-    _check_source(data, from_moments, targets)
+    _check_source(data, from_moments, targets, options["like"])
     if intervals:
         from gradline_export.freeze.intervals import refuse_intervals
 
@@ -114,14 +114,16 @@ def train_and_export(
         warn(f"{error}; the package is published as {path}")
 
 
-def _check_source(data: str | None, from_moments: Path | None, targets: tuple[str, ...]) -> None:
+def _check_source(
+    data: str | None, from_moments: Path | None, targets: tuple[str, ...], like: Path | None
+) -> None:
     if data is not None and from_moments is not None:
         raise InputError(
             f"both DATA {data!r} and --from-moments {from_moments}: expected one of them",
             code="bad-option",
             hint="leave out one of the two",
         )
-    if data is not None and not targets:
+    if data is not None and not targets and like is None:
         raise InputError(
             "no target: which columns of DATA to predict?",
             code="no-target",

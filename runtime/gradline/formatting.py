@@ -146,7 +146,7 @@ def equation_sides(
 
 def equation_lines(sides: Sequence[tuple[str, str]]) -> list[str]:
     """Write the sides of equations as lines, their equals signs below each other."""
-    width = max(len(left) for left, _ in sides)
+    width = max((len(left) for left, _ in sides), default=0)
     return [f"{left:<{width}} = {right}" for left, right in sides]
 
 

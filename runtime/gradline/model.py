@@ -18,6 +18,7 @@ from gradline.columns.inputs import (
 )
 from gradline.columns.matrix import to_matrix
 from gradline.columns.numpy_state import numpy_defaults
+from gradline.columns.targets import in_units
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
 from gradline.package.onnx_runtime import import_onnxruntime
@@ -65,7 +66,7 @@ def load(
 
 
 class Model:
-    """A published linear model, y = x @ W.T + b.
+    """A published linear model, y = x @ W.T + b; for a logged target exp of that, times a scale.
 
     Attributes:
         name: The package's name.
@@ -75,6 +76,8 @@ class Model:
         columns: The table's columns, if any is more than a number without a fill value. Otherwise
             empty: the features are the table's columns.
         plan: The table's columns, and the terms that the features are made of.
+        functions: For each target None, or its `TargetFunction`: the graph answers a logarithm,
+            and `predict` turns it back.
         dtype: float32 or float64; the graph computes in it.
         manifest: The package's manifest; empty for a bare ONNX file.
         package: The package as it was read.
@@ -88,12 +91,14 @@ class Model:
         self.targets = graph.targets
         self.plan = graph.plan
         self.columns = list(graph.plan.columns) if graph.plan.format == 2 else graph.columns
+        self.functions = graph.functions
         self.dtype = graph.dtype
         self.manifest = package.manifest
         self.package = package
         self._threads = threads
         self._session = open_session(package.onnx, threads)
         self._width = len(graph.features)
+        self._logged = any(graph.functions)
         self._own = plan_of_inputs(graph.plan)
         fills = np.array([c.fill for c in self._own.columns], np.float64)  # NaN for None
         self._fills = None if np.isnan(fills).all() else fills.astype(graph.dtype)
@@ -113,7 +118,9 @@ class Model:
     def predict(
         self, rows: object, *, unknown_category: str | None = None, check: bool = False
     ) -> NDArray[Any] | tuple[NDArray[Any], Outside]:
-        """Predict rows; return shape (n, k) in the graph's dtype.
+        """Predict rows in the targets' units; return shape (n, k) in the graph's dtype.
+
+        A logged target is exp(z)·s (log1p: exp(z)·s − 1) of the graph's answer z, in float64.
 
         Args:
             rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
@@ -133,11 +140,18 @@ class Model:
             PackageError: If `check` is set and the package has no record of the ranges.
         """
         inputs, gaps = self._inputs(rows, unknown_category, note=check)
-        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
+        answers = self.graph_answers(inputs)
+        if self._logged:
+            answers = in_units(answers, self.functions)
         if not check:
             return answers
         with numpy_defaults():
             return answers, self.outside(inputs, gaps)
+
+    def graph_answers(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Compute x @ W.T + b of the graph's inputs (n, d): the logarithm of a logged target."""
+        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
+        return answers
 
     def outside(self, inputs: NDArray[Any], gaps: Gaps | None = None) -> Outside:
         """Find the rows outside the training ranges, and those with gaps; see `predict`.
@@ -184,6 +198,9 @@ class Model:
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
         """Compute each feature's contribution to each prediction, in float64.
 
+        The contributions to a logged target are factors: the baseline times all of them is the
+        prediction (log1p: the prediction + 1).
+
         Args:
             rows: As for `predict`.
             unknown_category: As for `predict`.
@@ -199,7 +216,8 @@ class Model:
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
         inputs, _ = self._inputs(rows, unknown_category)
         steps = inputs.astype(np.float64) - means
-        return Explanation(weights @ means + bias, steps[:, None, :] * weights)
+        found = Explanation(weights @ means + bias, steps[:, None, :] * weights)
+        return found.in_factors(self.functions) if self._logged else found
 
     def by_effect(self) -> list[int]:
         """Sort the table's columns by their effect, largest first; return their positions.

@@ -19,6 +19,7 @@ from gradline_trainer.result import Fit
 from gradline_trainer.rows.arrays import ArrayTable
 from gradline_trainer.rows.columns import open_table
 from gradline_trainer.rows.library_state import known_state
+from gradline_trainer.rows.likeness import refuse_with_like
 from gradline_trainer.rows.passes import Progress, expect, silent
 from gradline_trainer.rows.request import request_of, time_formats
 from gradline_trainer.rows.sharding import check_shareable
@@ -37,6 +38,7 @@ def fit(
     one_hot: Sequence[str] | str = (),
     max_categories: int = MAX_CATEGORIES,
     strict: bool = False,
+    like: str | Path | None = None,
     time_format: Sequence[str] | str = (),
     sample_weight: Any = None,
     separator: str | None = None,
@@ -54,8 +56,9 @@ def fit(
         table: A path, a glob or a folder; a polars, pandas or pyarrow table; a mapping of
             columns; a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,); or
             saved moments, from `gradline_trainer.load_moments`.
-        targets: The columns to predict. For a pair (X, Y) their names, by default y0…; for saved
-            moments by default the saved targets.
+        targets: The columns to predict, or `log(NAME)` or `log1p(NAME)` to learn the logarithm of
+            one, or of 1 + it; predictions stay in its units. For a pair (X, Y) their names,
+            by default y0…; for saved moments by default the saved targets.
         features: The terms to predict from, such as "price", "log(price)", "store",
             "month(date)" or "size:promo", in the graph's order; "*" stands for the default terms
             (see docs/training.md), which are taken if there is no other. For a pair (X, Y) the
@@ -67,6 +70,8 @@ def fit(
         max_categories: The most levels that a category may have.
         strict: Whether to decide nothing: the features are the columns of numbers and `one_hot`,
             and a missing value is an error unless `missing` says otherwise.
+        like: A package, whose columns and terms are taken instead of deciding anew, so that next
+            month's table gives a model of the same terms. By default its targets, too.
         time_format: How the times of a column are written, as NAME=FORMAT in the letters of
             strptime, such as "date=%d/%m/%Y".
         sample_weight: The column of sample weights; for a pair (X, Y) an array of shape (n,).
@@ -110,9 +115,10 @@ def fit(
             table, targets, features, exclude, chosen, of_rows, options.get("folds")
         )
         return learn(saved, chosen, report)
+    nulls = (null,) if isinstance(null, str) else tuple(null or ())
     if isinstance(table, str | Path):
-        nulls = (*Dialect.nulls, *([null] if isinstance(null, str) else null or ()))
-        table = open_files(path_for(engine, table), Dialect(separator, decimal_comma, nulls))
+        dialect = Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls))
+        table = open_files(path_for(engine, table), dialect)
     source, targets, features, sample_weight = open_table(table, targets, features, sample_weight)
     expect(report, "rows", source.expected_rows() or 0)
     with open_engine(engine, address) as workers:
@@ -120,14 +126,14 @@ def fit(
             note = uncut(check_shareable(source, chosen))
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
-        run = Run(source, chosen, report, workers, keep_moments, max_categories)
+        run = Run(source, chosen, report, workers, keep_moments, max_categories, nulls)
+        asked = Asked(nulls, time_formats(time_format, source.names), most=max_categories)
+        if like is not None:
+            deciding = {"feature": features, "exclude": exclude, "one_hot": one_hot}
+            refuse_with_like(deciding | {"strict": strict, "time_format": time_format})
+            return run.like(like, targets, sample_weight, asked)
         if strict or isinstance(source, ArrayTable):
             return run.as_given(targets, features, exclude or (), sample_weight, one_hot)
-        asked = Asked(
-            () if null is None else (null,) if isinstance(null, str) else tuple(null),
-            time_formats(time_format, source.names),
-            most=max_categories,
-        )
         request = request_of(
             source, targets, features, exclude or (), sample_weight, one_hot, asked, chosen
         )

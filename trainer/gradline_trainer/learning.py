@@ -129,6 +129,7 @@ def learn(
             partial_sums=measured.partial_sums,
             rank=problem.rank if isinstance(problem, Problem) else None,
             problem=loss.coordinates.problem if isinstance(loss, FastLoss) else None,
+            target_functions=measured.functions,
         )
 
 

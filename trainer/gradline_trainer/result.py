@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from gradline.columns.targets import TargetFunction
 from gradline.tables import TableFile
 from gradline_trainer.descent.arithmetic import Arithmetic
 from gradline_trainer.descent.dependence import Rank
@@ -21,7 +22,7 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.library_state import known_state
-from gradline_trainer.statistics.measuring import Metrics, Residuals
+from gradline_trainer.statistics.metrics import Metrics, Residuals
 from gradline_trainer.statistics.robust import Robust
 from gradline_trainer.statistics.whitening import Leverage
 from gradline_trainer.wide.optimality import WideOptimality
@@ -41,8 +42,8 @@ class Fit(SavedAsArrays):
         targets: The k output names.
         history: The loss of each epoch, before its step.
         metrics: `Metrics` by target name, under "training" and "held_out" (None without a holdout).
-        residuals: Targets and residuals of some rows, under the same keys; empty if no pass over
-            the rows computed them.
+        residuals: Targets and residuals of some rows, in the targets' units, under the same keys;
+            empty if no pass over the rows computed them.
         converged: Whether the loss gap is within the tolerance, the loss can't be distinguished
             from 0, or every coefficient is certified.
         optimality: How far from the optimum the run ended.
@@ -63,6 +64,8 @@ class Fit(SavedAsArrays):
         leverage: How far the training rows are from their centre; None for many features.
         rank: Which features are linearly independent; None for a wide table.
         partial_sums: Sums that the float32 certificate of a wide table needs.
+        target_functions: For each target None, or the logarithm whose values the weights predict,
+            with the scale that turns them back to the target's units.
         problem: The least-squares problem in fast arithmetic, to spare the summary the work of
             stating it again; None if it would have to, as after pickling.
     """
@@ -94,6 +97,7 @@ class Fit(SavedAsArrays):
     leverage: Leverage | None = None
     partial_sums: PartialSums | None = None
     rank: Rank | None = None
+    target_functions: list[TargetFunction | None] = field(default_factory=list)
     problem: Problem | None = None
 
     def __getstate__(self) -> dict[str, Any]:

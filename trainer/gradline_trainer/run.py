@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
@@ -15,10 +16,12 @@ from gradline_trainer.options import FOLDS, Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.choosing import plain_columns, surveyed_columns, without
 from gradline_trainer.rows.columns import Columns, Names, TrainingTable, choose_columns
-from gradline_trainer.rows.encoding import learn_encoding
+from gradline_trainer.rows.encoding import learn_encoding, read_in_format_2
+from gradline_trainer.rows.likeness import columns_like
 from gradline_trainer.rows.passes import Progress, Walk
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.rows import RowReader
+from gradline_trainer.rows.survey import Asked
 from gradline_trainer.saved.gathering import gather_to_save, to_save
 
 #: Errors that say that a column does not hold plain numbers, all of them there.
@@ -35,6 +38,7 @@ class Run:
     engine: Engine | None
     keep_moments: bool
     max_categories: int
+    nulls: Sequence[str]
 
     def as_given(
         self,
@@ -77,6 +81,20 @@ class Run:
         kept = gather_to_save(table, columns, self.options, folds, self.report, self.engine)
         return replace(fit, gathered=kept)
 
+    def like(self, package: Any, targets: Names, weight: str | None, asked: Asked) -> Fit:
+        """Learn from the columns and terms of a package, so that both models are alike."""
+        table, columns = columns_like(
+            package,
+            self.table,
+            targets,
+            weight,
+            asked,
+            self.options,
+            self.report,
+            self.engine,
+        )
+        return self._settle(table, columns, self.options, encode=False)
+
     def _plainly(self) -> Options:
         """Turn --missing auto into an error, where nothing is decided by default."""
         if self.options.missing != "auto":
@@ -98,9 +116,12 @@ class Run:
     def _learn(
         self, table: TrainingTable, columns: Columns, options: Options, *, encode: bool
     ) -> Fit:
-        reader = RowReader(table, columns, options, folds=_folds(columns, options))
+        reader = RowReader(table, columns, options)
         if encode and (columns.categories or options.missing == "mean"):
             reader = learn_encoding(reader, self.max_categories, self.report, self.engine)
+        if columns.functions and columns.plan.format == 1:
+            reader = read_in_format_2(reader, self.nulls)
+        reader = replace(reader, folds=_folds(reader.columns, options))
         walk = Walk(reader, self.report, self.engine)
         return _recorded(learn(walk, options, self.report, keep_moments=self.keep_moments))
 

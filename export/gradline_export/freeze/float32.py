@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.formatting import float32_error
+from gradline_trainer.descent.problem import STRIP
 from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 from gradline_trainer.moments.partial_sums import PartialSums
 
@@ -80,13 +81,17 @@ def _mean_squares(
         return sums.means()
     assert isinstance(moments, Moments)  # noqa: S101 - column moments come with sums
     d = weights.shape[1]
-    mean, covariance = moments.mean[:d], moments.comoment[:d, :d] / moments.weight
+    mean, variance = moments.mean[:d], moments.squares[:d] / moments.weight
     change = weights - weights.astype(np.float32)
     offset = bias - bias.astype(np.float32)
+    moved, cross = np.zeros_like(weights), np.empty_like(weights)
+    for k in range(0, d, STRIP):  # Σ may be large
+        covariance = moments.comoment[:d, :d][k : k + STRIP] / moments.weight
+        moved += change[:, k : k + STRIP] @ covariance
+        cross[:, k : k + STRIP] = weights @ np.tril(covariance, k - 1).T
     # (ΔW·μ + Δb)² + ΔW·Σ·ΔWᵀ
-    rounding = (change @ mean + offset) ** 2 + ((change @ covariance) * change).sum(axis=1)
-    cross = weights @ np.tril(covariance, -1).T
-    spread = np.cumsum(weights * (2 * cross + weights * covariance.diagonal()), axis=1)
+    rounding = (change @ mean + offset) ** 2 + (moved * change).sum(axis=1)
+    spread = np.cumsum(weights * (2 * cross + weights * variance), axis=1)
     return rounding, np.cumsum(weights * mean, axis=1) ** 2 + spread
 
 

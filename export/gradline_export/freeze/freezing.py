@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.targets import learned_names
 from gradline.errors import PackageError, RefusedError
 from gradline.package.golden import Golden
 from gradline.package.graph import parse_graph
@@ -60,9 +61,9 @@ def freeze(
         fit.moments,
         fit.weights.numpy(),
         fit.bias.numpy(),
-        np.array([m.rmse for m in (fit.metrics["training"] or {}).values()]),
+        np.array([m.rmse_learned for m in (fit.metrics["training"] or {}).values()]),
         fit.features,
-        fit.targets,
+        learned_names(fit.targets, fit.target_functions),
         fit.partial_sums,
     )
     dtype = _choose_dtype(fit, certificate)

@@ -10,6 +10,8 @@ difference of large numbers.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from gradline.columns.targets import Functions, dump_functions
 from gradline.errors import RefusedError, needs_extra
 from gradline.model import open_session
 from gradline.package.rounding_bound import rounding_bound
@@ -53,8 +56,12 @@ class Intervals:
             "quantiles": {str(p): float(stdtrit(self.freedom, (1 + p) / 2)) for p in LEVELS},
         }
 
-    def to_onnx(self) -> bytes:
-        """Build the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N]."""
+    def to_onnx(self, targets: Sequence[str] = (), functions: Functions = ()) -> bytes:
+        """Build the graph: x [N, d] and quantile [] in; y, lower, upper [N, k], leverage [N].
+
+        For a logged target y, lower and upper belong to its logarithm, as the metadata say. Hosts
+        take exp of them (log1p: exp − 1). For y, they multiply by the scale first.
+        """
         d, k = self.weights.shape[1], len(self.bias)
         constants = {
             "W": self.weights,
@@ -93,13 +100,19 @@ class Intervals:
             ],
             [numpy_helper.from_array(array, name) for name, array in constants.items()],
         )
-        return serialize(graph, {})
+        logged = dump_functions(functions)
+        if logged is None:
+            return serialize(graph, {})
+        properties = {"gradline.target_functions": logged, "gradline.targets": list(targets)}
+        return serialize(
+            graph, {key: json.dumps(found, ensure_ascii=False) for key, found in properties.items()}
+        )
 
 
 def freeze_intervals(fit: Fit, rows: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
     """Make the manifest's entry on intervals and their graph, proved on rows of shape (n, d)."""
     terms = interval_terms(fit)
-    record, data = terms.record(fit.targets), terms.to_onnx()
+    record, data = terms.record(fit.targets), terms.to_onnx(fit.targets, fit.target_functions)
     prove_intervals(terms, data, rows, record["quantiles"]["0.95"])
     return record, data
 
@@ -136,7 +149,7 @@ def interval_terms(fit: Fit) -> Intervals:
     whitening[:, found.active] = found.factor
     centre = np.zeros(d)
     centre[found.active] = found.centre
-    errors = [metrics.rmse for metrics in (fit.metrics["training"] or {}).values()]
+    errors = [metrics.rmse_learned for metrics in (fit.metrics["training"] or {}).values()]
     return Intervals(
         fit.weights.numpy(),
         fit.bias.numpy(),

@@ -51,7 +51,7 @@ def build_manifest(
         "training": _training_record(fit, fingerprint, notes),
         "columns": column_record(fit),
         "metrics": {
-            which: found and {target: asdict(m) for target, m in found.items()}
+            which: found and {target: m.record() for target, m in found.items()}
             for which, found in fit.metrics.items()
         },
         **_statistics_record(fit),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 
 from gradline.columns.encoding import dump_columns
-from gradline.columns.plan import Plan
 from gradline.columns.targets import dump_functions
 from gradline.errors import InputError, PackageError, RefusedError
 from gradline.model import open_session
@@ -26,19 +24,15 @@ HOST = "pipeline.onnx in ONNX Runtime"
 def schema_of(fit: Fit) -> tuple[dict[str, Any], int]:
     """Describe a fit's columns, terms and target functions; return it with the package format.
 
-    Format 1 is for plain numbers, categories and fill values. A target that is learned as a
-    logarithm needs format 2, and with it these columns are described as in format 2.
+    Format 1 is for plain numbers, categories and fill values.
     """
-    plan: Plan = getattr(fit.columns, "plan", None) or Plan.of_columns(fit.columns.inputs)
-    functions = dump_functions(getattr(fit, "target_functions", ()))
-    if plan.format == 1 and functions is None:
-        found = {"columns": dump_columns(fit.columns.inputs)}
-        return {key: value for key, value in found.items() if value is not None}, 1
+    plan = fit.columns.plan
+    if plan.format == 1:
+        columns = dump_columns(plan.columns)
+        return {} if columns is None else {"columns": columns}, 1
+    functions = dump_functions(fit.target_functions)
     logged = {} if functions is None else {"target_functions": functions}
-    if plan.format == 1 and dump_columns(plan.columns) is None:
-        return logged, 2
-    columns = tuple(replace(c, levels=tuple(sorted(c.levels))) for c in plan.columns)
-    return replace(plan, columns=columns, format=2).dump() | logged, 2
+    return plan.dump() | logged, 2
 
 
 def to_pipeline(graph: Graph) -> bytes:

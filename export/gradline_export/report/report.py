@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from gradline.columns.targets import learned_names
 from gradline.errors import RefusedError
 from gradline.formatting import (
     chance,
@@ -27,6 +28,7 @@ from gradline.formatting import (
     reached,
     to_error,
 )
+from gradline.presentation.sections import unit_sides
 from gradline.presentation.selection import Shown, scales
 from gradline.presentation.statistics import criterion, r_squared
 from gradline_export.report.examples import examples_of_use
@@ -66,6 +68,8 @@ def to_report(
     least = None if optimum is None else optimum**2
     tried = panel(fit, manifest, weights, bias)
     shown_targets = [fit.targets[k] for k in shown]
+    learned = [learned_names(fit.targets, fit.target_functions)[k] for k in shown]
+    functions = [fit.target_functions[k] for k in shown]
     page = render(
         "report.html.jinja",
         FILTERS,
@@ -78,11 +82,14 @@ def to_report(
                 weights[shown],
                 bias[shown],
                 fit.features,
-                shown_targets,
+                learned,
                 standardized[shown],
                 isolated,
             )
         ),
+        scales=equation_lines(unit_sides(functions, shown_targets, isolated)),
+        learned=learned,
+        logged=any(fit.target_functions),
         panel=tried,
         loss=loss_plot(fit.history, least),
         doubt=in_doubt(fit.supposed),
@@ -151,9 +158,10 @@ def _sections(
 ) -> list[dict[str, Any]]:
     """Lay out each shown target's coefficients, as a plot and a table."""
     weights, bias = fit.weights.numpy(), fit.bias.numpy()
+    learned = learned_names(fit.targets, fit.target_functions)
     sections = []
     for k in shown:
-        target = fit.targets[k]
+        target, named = fit.targets[k], learned[k]
         known = statistics["targets"][target] if statistics else {}
         rows = []
         for j in _by_size(standardized[k])[:SHOWN_FEATURES].tolist():
@@ -170,12 +178,12 @@ def _sections(
         plotted = [row for row in rows[:IN_PLOT] if row["scaled"] is not None]
         plot = coefficient_plot(
             f"coefficients-{k}",
-            target,
+            named,
             [row["term"] for row in plotted],
             [row["scaled"] for row in plotted],
             [row["reach"] for row in plotted],
         )
-        sections.append({"target": target, "plot": plot, "rows": rows, "known": known})
+        sections.append({"target": named, "plot": plot, "rows": rows, "known": known})
     return sections
 
 
@@ -183,7 +191,7 @@ _BY_TERM = ("standard_error", "t", "p", "lower", "upper")
 
 
 def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
-    """Plot the residuals that the fit kept: of the held-out rows if there are any."""
+    """Plot the residuals that the fit kept, in units: of the held-out rows if there are any."""
     which = "held_out" if fit.residuals["held_out"].rows else "training"
     residuals = fit.residuals[which]
     found: dict[str, Any] = {"which": which, "rows": residuals.rows, "plots": []}
@@ -215,7 +223,7 @@ def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) 
     root = np.sqrt(comoment.diagonal())
     with np.errstate(all="ignore"):
         found = comoment / root / root[:, None]
-    names = [*fit.features, *fit.targets]
+    names = [*fit.features, *learned_names(fit.targets, fit.target_functions)]
     correlated = []
     if len(features) < d:
         correlated.append(f"{len(features)} of {d} features, the most important")

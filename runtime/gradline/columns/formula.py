@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from gradline.columns.calendar import PARTS
 from gradline.columns.kinds import RARE
+from gradline.columns.targets import LogFunction
 from gradline.columns.terms import FUNCTIONS, POWERS, SPECIAL, Factor, quoted
 from gradline.errors import InputError, nearest, nearest_column
 
@@ -82,7 +83,7 @@ def parse_feature(text: str, names: Collection[str]) -> Wanted:
         raise
 
 
-def parse_target(text: str, names: Collection[str]) -> tuple[str, str | None]:
+def parse_target(text: str, names: Collection[str]) -> tuple[str, LogFunction | None]:
     """Parse what follows `-t`: a column, and "log" or "log1p" if the target is its logarithm.
 
     A column whose very name is the text wins.
@@ -97,16 +98,17 @@ def parse_target(text: str, names: Collection[str]) -> tuple[str, str | None]:
     if _is_plain(text, names):
         raise _unknown(f"unknown target {text!r}", text, names)
     factors = _Parser(text, names, "target").product()
-    function = factors[0].function
-    if len(factors) > 1 or factors[0].level is not None or function not in (None, "log", "log1p"):
-        name = quoted(factors[0].column)
-        known = [_in_quotes(text) for text in (name, f"log({name})", f"log1p({name})")]
-        raise InputError(
-            f"the target {text!r} is neither a column nor its logarithm",
-            code="bad-target",
-            hint=f"--target {known[0]}, --target {known[1]} or --target {known[2]}",
-        )
-    return factors[0].column, function
+    functions: tuple[LogFunction | None, ...] = (None, "log", "log1p")
+    for function in functions:
+        if factors == (Factor(factors[0].column, function),):
+            return factors[0].column, function
+    name = quoted(factors[0].column)
+    known = [_in_quotes(text) for text in (name, f"log({name})", f"log1p({name})")]
+    raise InputError(
+        f"the target {text!r} is neither a column nor its logarithm",
+        code="bad-target",
+        hint=f"--target {known[0]}, --target {known[1]} or --target {known[2]}",
+    )
 
 
 class _Parser:

@@ -147,13 +147,14 @@ def lay_out(columns: Sequence[Column], terms: Sequence[Term]) -> Layout:
         indicators = tuple(factor for factor in term if factor.is_indicator)
         numbers = tuple(factor for factor in term if not factor.is_indicator)
         families = tuple(_family(factor, known[factor.column]) for factor in indicators)
-        sizes = [_size(factor, known[factor.column]) for factor in indicators]
+        if families not in codings:
+            sizes = [_size(factor, known[factor.column]) for factor in indicators]
+            codings[families] = _Coding(indicators, sizes, np.empty(0, np.intp))
         code = 0
-        for factor, size in zip(indicators, sizes, strict=True):
+        for factor, size in zip(indicators, codings[families].sizes, strict=True):
             code = code * size + code_of(factor, known[factor.column])
         # A term with the same values as an earlier one has no code of its own.
         members.setdefault((families, numbers), {}).setdefault(code, j)
-        codings.setdefault(families, _Coding(indicators, sizes, np.empty(0, np.intp)))
     grouped = {key: found for key, found in members.items() if key[0] and len(found) > 1}
     used = list(dict.fromkeys(families for families, _ in grouped))
     for families in used:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Literal
 
 Kind = Literal["number", "time", "category"]
@@ -51,7 +50,7 @@ class Column:
     missing: bool = False
     rare: tuple[str, ...] = ()
     null: tuple[str, ...] = ()
-    parse: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    parse: Mapping[str, Any] = field(default_factory=dict, hash=False)
     format: str | None = None
     zone: str | None = None
 
@@ -80,14 +79,6 @@ class Column:
     def is_boolean(self) -> bool:
         """Whether the levels are `true` and `false`, which are also written True and TRUE."""
         return self.kind == "category" and BOOLEANS.issuperset(self.levels)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        values = [getattr(self, name) for name in self.__dataclass_fields__]
-        return _column_of, tuple(dict(v) if isinstance(v, Mapping) else v for v in values)
-
-
-def _column_of(*values: Any) -> Column:
-    return Column(*values)
 
 
 def dump_column(column: Column) -> dict[str, Any]:
@@ -130,7 +121,7 @@ def load_column(entry: Any) -> Column:
         reference=entry.get("reference"),
         fill=fill,
         missing=entry.get("missing", False) is True,
-        parse=MappingProxyType(parse),
+        parse=parse,
         format=entry.get("format"),
         zone=entry.get("zone"),
         **lists,

@@ -14,6 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.terms import Factor, name_of
+
+LogFunction = Literal["log", "log1p"]
 SCALED_FROM = ("rows", "moments")
 
 
@@ -27,7 +30,7 @@ class TargetFunction:
         scale_from: Whether s comes from the training "rows" or from their "moments" alone.
     """
 
-    function: Literal["log", "log1p"]
+    function: LogFunction
     scale: float
     scale_from: Literal["rows", "moments"]
 
@@ -38,8 +41,8 @@ class TargetFunction:
 
     def units(self, z: NDArray[Any], *, scaled: bool = True) -> NDArray[np.float64]:
         """Compute exp(z)·s − offset in float64; without s for the ends of intervals."""
-        with np.errstate(over="ignore"):
-            found: NDArray[np.float64] = np.exp(z.astype(np.float64))
+        with np.errstate(all="ignore"):
+            found: NDArray[np.float64] = np.exp(z.astype(np.float64))  # of a copy without gaps
             return found * (self.scale if scaled else 1.0) - self.offset
 
 
@@ -51,10 +54,26 @@ def in_units(z: NDArray[Any], functions: Functions, *, scaled: bool = True) -> N
     if not any(functions):
         return z
     found = z.copy()
-    for j, function in enumerate(functions):
-        if function is not None:
-            found[:, j] = function.units(z[:, j], scaled=scaled)
+    with np.errstate(over="ignore"):  # of the cast
+        for j, function in enumerate(functions):
+            if function is not None:
+                found[:, j] = function.units(z[:, j], scaled=scaled)
     return found
+
+
+def learned_name(target: str, function: str | None) -> str:
+    """Name what the graph answers for a target: the target, or `log(price)`."""
+    return target if function is None else name_of((Factor(target, function),))
+
+
+def learned_names(targets: Sequence[str], functions: Functions) -> list[str]:
+    """Name what the graph answers for each target; without functions, the targets."""
+    if not any(functions):
+        return list(targets)
+    return [
+        learned_name(target, None if function is None else function.function)
+        for target, function in zip(targets, functions, strict=True)
+    ]
 
 
 def dump_functions(functions: Functions) -> list[dict[str, Any] | None] | None:

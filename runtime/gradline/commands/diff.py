@@ -112,6 +112,7 @@ def _judge(found: Difference, measured: Measured | None, allowed: dict[str, floa
         verb, hint = "changes by", ""
     elif found.bound is not None:
         changes = dict(zip(found.targets, found.bound.tolist(), strict=True))
+        _refuse_logged(found, allowed)
         verb, hint = "may change by", "the bound ignores correlations: measure with --data TABLE"
     else:
         raise RefusedError(
@@ -129,6 +130,17 @@ def _judge(found: Difference, measured: Measured | None, allowed: dict[str, floa
             )
 
 
+def _refuse_logged(found: Difference, allowed: dict[str, float]) -> None:
+    """Refuse to judge a target in its units if only the change of its logarithm is bounded."""
+    for target, names in zip(found.targets, found.learned, strict=True):
+        if target in allowed and set(names) != {target}:
+            raise RefusedError(
+                f"the change of {target!r} has no bound in its units, as a logarithm is learned",
+                code="no-bound",
+                hint="measure it on rows: --data TABLE",
+            )
+
+
 def _parts(
     packages: tuple[Package, Package], found: Difference, measured: Measured | None
 ) -> list[Element]:
@@ -138,10 +150,11 @@ def _parts(
             parts.append(f"  only in {package.path}: {', '.join(map(label, names))}")
     for j, target in enumerate(found.targets):
         parts += ["", *_coefficients(found, j)]
-        if found.bound is not None and found.shares is not None:
+        if found.bound is not None and found.shares is not None and found.bound[j] >= 0:
             bound = number(float(found.bound[j]))
             most = _largest(found.shares[j], found.features)
-            parts.append(f"  predictions change by at most {bound} (root mean square){most}")
+            of = "" if found.learned[j][1] == target else f" of {label(found.learned[j][1])}"
+            parts.append(f"  predictions{of} change by at most {bound} (root mean square){most}")
         if measured is not None:
             change = measured[target]
             parts.append(
@@ -165,7 +178,8 @@ def _coefficients(found: Difference, target: int) -> list[Element]:
     pairs = [(label(found.features[j]), before[j], after[j]) for j in order[:SHOWN]]
     pairs.append(("bias", *found.bias[:, target]))
     rows = [[name, *map(number, (old, new, new - old))] for name, old, new in pairs]
-    table = Grid([[label(found.targets[target]), "first", "second", "change"], *rows])
+    learned = label(" → ".join(dict.fromkeys(found.learned[target])))
+    table = Grid([[learned, "first", "second", "change"], *rows])
     more = len(order) - SHOWN
     return [table, f"  … ({count(more, 'more feature')})"] if more > 0 else [table]
 
@@ -178,13 +192,14 @@ def _record(
         before, after = found.weights[:, j].tolist()
         shares = [None] * len(before) if found.shares is None else found.shares[j].tolist()
         figures = zip(found.features, before, after, shares, strict=True)
+        bound = None if found.bound is None else float(found.bound[j])
         targets[target] = {
             "weights": {
                 name: {"first": old, "second": new, "change": new - old, "share": share}
                 for name, old, new, share in figures
             },
             "bias": {"first": float(found.bias[0, j]), "second": float(found.bias[1, j])},
-            "bound": None if found.bound is None else float(found.bound[j]),
+            "bound": None if bound is None or math.isnan(bound) else bound,
             "measured": None if measured is None else measured[target],
         }
     return {

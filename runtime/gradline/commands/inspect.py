@@ -63,6 +63,7 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
 
 def describe(package: Package, *, everything: bool) -> list[Element]:
     """List what a package says, in the order of its report."""
+    from gradline.columns.targets import learned_names
     from gradline.explain.contributions import column_figures
     from gradline.presentation import provenance, sections
     from gradline.presentation.selection import Shown
@@ -71,25 +72,31 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
     if not manifest:
         return [
             *_title(package),
-            *sections.equation_facts(graph.weights, graph.bias, graph.features, graph.targets),
+            *sections.equation_facts(
+                *(graph.weights, graph.bias, graph.features),
+                learned_names(graph.targets, graph.functions),
+            ),
+            *sections.scales(graph.functions, graph.targets),
             *_columns(package),
             "  a bare ONNX file: no seal, no golden rows, no training record",
         ]
     shown = Shown.of(graph, manifest, everything=everything)
     features = [graph.features[j] for j in shown.features()]
     targets = [graph.targets[j] for j in shown.targets]
+    learned = [learned_names(graph.targets, graph.functions)[j] for j in shown.targets]
     weights, bias = graph.weights[shown.targets], graph.bias[shown.targets]
     standardized = shown.standardized[shown.targets]
     means, path = column_figures(manifest, graph.features, "mean"), str(package.path)
     return [
         *_title(package),
-        *sections.equation_facts(weights, bias, graph.features, targets, standardized),
+        *sections.equation_facts(weights, bias, graph.features, learned, standardized),
+        *sections.scales([graph.functions[j] for j in shown.targets], targets),
         *_left_out(shown, package),
         *_columns(package),
         *sections.metrics(manifest["metrics"], targets),
         *provenance.descent(manifest),
         *sections.coefficients(graph, manifest, shown),
-        *sections.ranges(manifest["columns"], features, targets),
+        *sections.ranges(manifest["columns"], features, targets, learned),
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
         *sections.how_to_predict(path, graph.columns, graph.features, means, "new.csv"),

@@ -39,7 +39,11 @@ STREAM = "-"  # stdin, stdout
     metavar="COLUMN",
     help="Copy this column of DATA to the output, or every one with 'all'; repeat.",
 )
-@click.option("--explain", is_flag=True, help="Add each feature's part of each prediction.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Add each feature's part of each prediction (of log(NAME): its factor).",
+)
 @click.option("--check", is_flag=True, help="Add what lies outside the training ranges.")
 @click.option("--separator", metavar="C", help="Separator of CSV files. Default: by extension.")
 @click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.plan import Plan
+from gradline.columns.targets import Functions
 from gradline.errors import PackageError
 
 Array = NDArray[np.float64]
@@ -21,16 +22,27 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Explanation:
-    """The contributions to predictions, in the targets' units.
+    """The contributions to predictions, in the targets' units; factors for a logged target.
 
     Attributes:
-        baseline: The prediction at the features' training means, shape (k,).
+        baseline: The prediction at the features' training means, shape (k,); 1 more for log1p.
         contributions: The part of each feature, shape (n, k, d). Together with the baseline they
-            add up to the prediction, except for rounding.
+            add up to the prediction, except for rounding. For a logged target, the baseline times
+            all of them is the prediction, or 1 more than it for log1p.
     """
 
     baseline: Array
     contributions: Array
+
+    def in_factors(self, functions: Functions) -> Explanation:
+        """Turn the contributions to the logarithms of logged targets into factors."""
+        baseline, contributions = self.baseline.copy(), self.contributions.copy()
+        with np.errstate(over="ignore"):
+            for j, function in enumerate(functions):
+                if function is not None:
+                    baseline[j] = np.exp(baseline[j]) * function.scale
+                    contributions[:, j] = np.exp(contributions[:, j])
+        return Explanation(baseline, contributions)
 
 
 def by_effect(weights: NDArray[Any], manifest: Mapping[str, Any], plan: Plan) -> list[int]:

@@ -7,6 +7,7 @@ the sum of the deviations, so no correlation is needed:
     root mean square of δ ≤ √((ΔW·μ + Δb)² + (Σ|ΔW_j|·σ_j)²)
 
 μ and σ come from the manifests and describe the training rows; the larger of the two bounds counts.
+For a logged target, δ is the change of the logarithm of the prediction.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.targets import learned_names
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
+from gradline.package.graph import Graph
 
 Array = NDArray[np.float64]
 
@@ -32,10 +35,11 @@ class Difference:
     features: list[str]  # of either model, the first one's first
     weights: Array  # of both models, (2, k, d); 0 for a feature that a model lacks
     bias: Array  # (2, k)
-    bound: Array | None  # of the root mean square change (k,); None if a manifest is missing
+    bound: Array | None  # of the root mean square change (k,), NaN where none is known; or None
     shares: Array | None  # |ΔW_j|·σ_j (k, d), for the table with the larger bound
     only_first: list[str]  # targets that the other model lacks
     only_second: list[str]
+    learned: list[tuple[str, str]]  # what the graphs answer: a target, or its logarithm
 
 
 def compare(first: Package, second: Package) -> Difference:
@@ -57,9 +61,23 @@ def compare(first: Package, second: Package) -> Difference:
         columns = [features.index(name) for name in graph.features]
         weights[side][:, columns] = graph.weights[rows]
         bias[side] = graph.bias[rows]
-    bound, shares = _bound(first, second, features, weights[1] - weights[0], bias[1] - bias[0])
-    only = ([name for name in graph.targets if name not in targets] for graph in graphs)
-    return Difference(targets, features, weights, bias, bound, shares, *only)
+    step = bias[1] - bias[0] + _log_scale(graphs[1], targets) - _log_scale(graphs[0], targets)
+    bound, shares = _bound(first, second, features, weights[1] - weights[0], step)
+    learned = [learned_names(graph.targets, graph.functions) for graph in graphs]
+    pairs = [
+        (learned[0][graphs[0].targets.index(name)], learned[1][graphs[1].targets.index(name)])
+        for name in targets
+    ]
+    if bound is not None:  # no bound on the change between a target and its logarithm
+        bound[[mine != other for mine, other in pairs]] = np.nan
+    left, right = ([n for n in graph.targets if n not in targets] for graph in graphs)
+    return Difference(targets, features, weights, bias, bound, shares, left, right, pairs)
+
+
+def _log_scale(graph: Graph, targets: Sequence[str]) -> Array:
+    """List the logarithms of the targets' scales, which change predictions like a bias."""
+    functions = [graph.functions[graph.targets.index(name)] for name in targets]
+    return np.log([1.0 if function is None else function.scale for function in functions])
 
 
 def _bound(

@@ -196,8 +196,6 @@ def _columns(metadata: dict[str, str], features: list[str]) -> list[Column]:
 
 def _plan(metadata: dict[str, str], features: list[str]) -> Plan:
     documents = [metadata.get(f"gradline.{key}") for key in ("columns", "terms")]
-    if documents == [None, None]:
-        return Plan.of_columns(list(map(Column, features)))
     try:
         plan = Plan.load(*(parse_strict(document or "null") for document in documents))
     except ValueError as error:
@@ -208,7 +206,9 @@ def _plan(metadata: dict[str, str], features: list[str]) -> Plan:
 
 
 def _functions(metadata: dict[str, str], targets: int) -> list[TargetFunction | None]:
+    if FUNCTIONS not in metadata:
+        return [None] * targets
     try:
-        return load_functions(parse_strict(metadata.get(FUNCTIONS, "null")), targets)
+        return load_functions(parse_strict(metadata[FUNCTIONS]) or [], targets)
     except ValueError as error:
         raise UnexpectedFieldError(f"invalid functions under {FUNCTIONS} ({error})") from error

@@ -9,6 +9,10 @@ below the smallest normal number ω.
 If the terms are computed too, m = d + 3 adds the cast of each to the graph's dtype, and δ_j the
 relative error of the j-th term in float64: 2⁻⁵³ for each operation, and four times that for a
 logarithm or a root, which hosts compute differently.
+
+For a logged target, a host computes exp(z)·s (log1p: exp(z)·s − 1) in float64 from a z within the
+bound β of the exact one. That is at most exp(z)·s·expm1(β) away. exp, the product and the
+subtraction add up to 8·2⁻⁵³ of exp(z)·s, and the cast to the graph's dtype rounds once.
 """
 
 from __future__ import annotations
@@ -53,25 +57,42 @@ def _bound(
     return bound
 
 
-@np.errstate(over="ignore", invalid="ignore")  # of a row that is no golden one
 def pipeline_bound(
     x: NDArray[Any], plan: Plan, weights: NDArray[Any], bias: NDArray[Any], functions: Functions
 ) -> NDArray[np.float64]:
     """Bound |computed − exact| (n, k) of answers from raw columns, for their terms x (n, d).
 
-    NaN where the answer is missing. A target that is learned as a logarithm is in its own units:
-    exp(z)·s·(expm1(bound of z) + 8·2⁻⁵³), and one rounding to the dtype.
+    NaN where the answer is missing. A logged target is in its own units.
     """
     delta = np.array([U * _roundings(term) for term in plan.terms])
-    bound = _bound(x, weights, bias, weights.dtype, weights.shape[1] + 3, delta)
-    smallest, u = float(np.finfo(weights.dtype).tiny), float(np.finfo(weights.dtype).eps) / 2
-    for j, function in enumerate(functions):
-        if function is not None:
-            z = x.astype(np.float64) @ weights[j].astype(np.float64) + float(bias[j])
-            grown = np.exp(z) * function.scale
-            relative = np.expm1(bound[:, j]) + 8 * U
-            bound[:, j] = grown * relative + u * np.abs(grown - function.offset) + smallest
-    return bound
+    with np.errstate(over="ignore", invalid="ignore"):  # of a row that is no golden one
+        bound = _bound(x, weights, bias, weights.dtype, weights.shape[1] + 3, delta)
+        if not any(functions):
+            return bound
+        z = x.astype(np.float64) @ weights.T.astype(np.float64) + bias.astype(np.float64)
+    return bound_in_units(z, bound, functions, weights.dtype)
+
+
+def bound_in_units(
+    z: NDArray[np.float64],
+    bounds: NDArray[np.float64],
+    functions: Functions,
+    dtype: np.dtype[Any],
+) -> NDArray[np.float64]:
+    """Bound |computed − exact| (n, k) in the targets' units, from the bounds of z (n, k).
+
+    For a logged target that is exp(z)·s·(expm1(bound of z) + 8·2⁻⁵³), and one rounding to the
+    dtype; for another the bound of z.
+    """
+    found = bounds.copy()
+    smallest, u = float(np.finfo(dtype).tiny), float(np.finfo(dtype).eps) / 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        for j, function in enumerate(functions):
+            if function is not None:
+                grown = np.exp(z[:, j]) * function.scale
+                relative = np.expm1(bounds[:, j]) + 8 * U
+                found[:, j] = grown * relative + u * np.abs(grown - function.offset) + smallest
+    return found
 
 
 def _roundings(term: Term) -> int:

@@ -63,7 +63,8 @@ TRAINING = {
     "warnings": [TEXT],
 }
 COLUMN = dict.fromkeys(("mean", "deviation", "minimum", "maximum"), FIGURE)
-METRICS = Each(Maybe(Each(dict.fromkeys(("rmse", "mae", "r2"), FIGURE))))
+ERRORS = ("rmse", "mae", "r2", "rmse_log", "r2_log")  # the last two of logged targets alone
+METRICS = Each(Maybe(Each(dict.fromkeys(ERRORS, FIGURE))))
 FIT = ("residual_sd", "r2", "adjusted_r2", "f", "f_p", "log_likelihood", "aic", "bic")
 COEFFICIENT = ("standard_error", "t", "p")
 STATISTICS = {

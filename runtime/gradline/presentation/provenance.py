@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gradline.columns.targets import learned_names, load_functions
 from gradline.formatting import chosen_ridge, count, float32_error, in_doubt, label, number, reached
 from gradline.terminal.layout import Element, Facts, Heading
 
@@ -59,7 +60,7 @@ def proofs(manifest: Mapping[str, Any]) -> list[Element]:
         optimum = f", the optimum{doubt}" if doubt else ""
         pairs.append(("exact", f"{certified} correctly rounded{optimum}"))
     if found := manifest.get("intervals"):
-        pairs.append(("intervals", _intervals(found)))
+        pairs.append(("intervals", _intervals(found, manifest["schema"])))
     if leverage := manifest.get("leverage"):
         rule = leverage["rule"]
         said = "the largest of a training row" if rule == "largest" else rule
@@ -67,10 +68,12 @@ def proofs(manifest: Mapping[str, Any]) -> list[Element]:
     return [Heading("Proofs"), Facts(pairs), ""]
 
 
-def _intervals(found: Mapping[str, Any]) -> str:
-    quantile = found["quantiles"]["0.95"]
+def _intervals(found: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    quantile, targets = found["quantiles"]["0.95"], schema["targets"]
+    functions = load_functions(schema.get("target_functions"), len(targets))
+    learned = dict(zip(targets, learned_names(targets, functions), strict=True))
     deviations = found["residual_deviation"].items()
-    half = [f"{label(name)} ± {number(value * quantile)}" for name, value in deviations]
+    half = [f"{label(learned[name])} ± {number(value * quantile)}" for name, value in deviations]
     shown = "; ".join(half[:MOST]) + "; …" * (len(half) > MOST)
     return f"at 95 % at least {shown} ({found['degrees_of_freedom']:,} degrees of freedom)"
 

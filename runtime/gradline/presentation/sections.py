@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.kinds import Column
+from gradline.columns.targets import Functions, learned_name, learned_names
 from gradline.formatting import count, equation_sides, label, number, reached
 from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown
@@ -18,6 +19,7 @@ from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
+HEADS = ("RMSE", "MAE", "R²")
 FIGURES = ("minimum", "mean", "maximum", "deviation")
 MOST_INPUTS = 8  # in the example of a row
 
@@ -37,25 +39,56 @@ def equation_facts(
 def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
     """Tabulate the targets' metrics on the training rows, and on the held-out rows if any.
 
-    The R² of cross-validation stands beside that of the training rows.
+    The R² of cross-validation has a column of its own, if it is known.
     """
     parts: list[Element] = []
     for which, title in TITLES.items():
         by_target = found.get(which)
         if not by_target:
             continue
+        shown = [by_target[target] for target in targets]
         validated = found.get("cross_validated") if which == "training" else None
-        heads = [title, "RMSE", "MAE", "R²", *(["5-fold R²"] if validated else [])]
-        rows = []
-        for target in targets:
-            m = by_target[target]
-            row = [label(target), number(m["rmse"]), number(m["mae"]), r_squared(m["r2"])]
-            rows.append([*row, *([r_squared(validated[target]["r2"])] if validated else [])])
-        parts.append(Grid([heads, *rows]))
-        if any(by_target[target]["mae"] is None for target in targets):
+        folds = [validated[target] if validated else {} for target in targets]
+        shares = [
+            ("R² of log", [m.get("r2_log") for m in shown]),
+            ("5-fold R²", [m.get("r2") for m in folds]),
+            ("5-fold R² of log", [m.get("r2_log") for m in folds]),
+        ]
+        further = [(head, values) for head, values in shares if any(v is not None for v in values)]
+        rows = [
+            [label(target), number(m["rmse"]), number(m["mae"]), r_squared(m["r2"])]
+            + [r_squared(values[j]) for _, values in further]
+            for j, (target, m) in enumerate(zip(targets, shown, strict=True))
+        ]
+        parts.append(Grid([[title, *HEADS, *(head for head, _ in further)], *rows]))
+        if any(m["rmse"] is None for m in shown):
+            parts.append("  RMSE, MAE and R² need the rows, and moments were learned from")
+        elif any(m["mae"] is None for m in shown):
             parts.append("  MAE needs a second pass over the data and was not computed")
         parts.append("")
     return parts
+
+
+def scales(functions: Functions, targets: Sequence[str]) -> list[Element]:
+    """Write how the answer of each logged target follows from its logarithm."""
+    pairs = [(left, f"= {right}") for left, right in unit_sides(functions, targets)]
+    return [Facts(pairs, width=0, gap=1), ""] if pairs else []
+
+
+def unit_sides(
+    functions: Functions, targets: Sequence[str], written: Callable[[str], str] = label
+) -> list[tuple[str, str]]:
+    """Write both sides of the equation that turns each logarithm back to its target."""
+    sides = []
+    for target, function in zip(targets, functions, strict=False):
+        if function is not None:
+            learned = written(learned_name(target, function.function))
+            ending = " - 1" if function.offset else ""
+            known = function.scale_from == "rows"
+            origin = "the training rows' sum is right" if known else "supposes normal errors"
+            right = f"{function.scale:.6g}·exp({learned}){ending} ({origin})"
+            sides.append((written(target), right))
+    return sides
 
 
 def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> list[Element]:
@@ -73,8 +106,9 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
         "weighted": training["sample_weight"] is not None,
         "level": 0.95,
     }
+    names = learned_names(graph.targets, graph.functions)
     for j in shown.targets:
-        target = graph.targets[j]
+        target, learned = graph.targets[j], names[j]
         standardized = [x if np.isfinite(x) else None for x in shown.standardized[j].tolist()]
         known = {
             "coefficient": [*graph.weights[j].tolist(), float(graph.bias[j])][: len(terms)],
@@ -84,7 +118,7 @@ def coefficients(graph: Graph, manifest: Mapping[str, Any], shown: Shown) -> lis
             known |= statistics["targets"][target]
             known |= _interval(known, statistics["residual_dof"])
         places = [*shown.features_of(j), *range(len(graph.features), len(terms))]
-        parts += [*of_target(target, known, found, places), ""]
+        parts += [*of_target(learned, known, found, places), ""]
     return parts
 
 
@@ -110,12 +144,18 @@ def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None
 
 
 def ranges(
-    columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
+    columns: Mapping[str, Any],
+    features: Sequence[str],
+    targets: Sequence[str],
+    learned: Sequence[str],
 ) -> list[Element]:
-    """Tabulate the ranges of the training rows, from the manifest's columns."""
+    """Tabulate the ranges of the training rows, from the manifest's columns.
+
+    Those of a logged target are of its logarithm; `learned` names it so.
+    """
     rows = [
-        [label(name), *(number(columns[name][figure]) for figure in FIGURES)]
-        for name in (*features, *targets)
+        [label(shown), *(number(columns[name][figure]) for figure in FIGURES)]
+        for name, shown in zip((*features, *targets), (*features, *learned), strict=True)
     ]
     more = len(columns) - len(rows)
     rest = [f"  … ({count(more, 'more column')})"] if more else []

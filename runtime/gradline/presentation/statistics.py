@@ -12,7 +12,8 @@ from gradline.terminal.layout import Element, Grid, as_text
 def statistics_lines(found: Mapping[str, Any]) -> list[str]:
     """Tabulate each target's coefficients, with two lines on how well they fit; see `of_target`."""
     parts: list[Element] = []
-    for target, known in found["targets"].items():
+    learned = found.get("learned", found["targets"])
+    for target, known in zip(learned, found["targets"].values(), strict=True):
         parts += [*of_target(target, known, found, range(len(found["terms"]))), ""]
     return as_text(parts[:-1]).split("\n")
 

@@ -142,7 +142,8 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     informative = ~(constant | (diagonal[:d] == 0))
     candidates = np.flatnonzero(informative)
     scale = np.sqrt(diagonal[candidates] + penalty)
-    scaled = second[np.ix_(candidates, candidates)]
+    every = len(candidates) == d  # then a slice, which is faster
+    scaled = second[:d, :d].copy() if every else second[np.ix_(candidates, candidates)]
     np.fill_diagonal(scaled, scale**2)
     for k in range(0, len(scale), STRIP):
         scaled[k : k + STRIP] /= np.outer(scale[k : k + STRIP], scale)

@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from gradline_trainer.descent.problem import EPSILON, Problem
+from gradline_trainer.descent.problem import EPSILON, STRIP, Problem
 
 RESOLVED = 1e-6  # share of the loss: if rounding may exceed it, the minimum is unknown
 
@@ -72,11 +73,17 @@ def bound_rounding(
         rows: n.
     """
     r = len(problem.scale)
-    inverse = problem.inverse_factor.abs()
+    squares, moved, reach = 0.0, [torch.zeros(0, dtype=torch.float64)], [0.0]
+    for k in range(0, r, STRIP):  # the inverse is lower triangular, and may be large
+        stop = min(k + STRIP, r)
+        strip = problem.inverse_factor[k:stop, :stop].abs()
+        squares += float(strip.square().sum())
+        moved.append(strip @ steepness[:stop])
+        reach.append(float((strip / problem.scale[:stop]).norm()))
     matrix = relative_noise(r, rows) + problem.rounding
     return Rounding(
-        matrix=matrix * float(inverse.square().sum()),
-        gradient=(noise + problem.rounding) * sizes * ((inverse @ steepness).norm() + 1),
+        matrix=matrix * squares,
+        gradient=(noise + problem.rounding) * sizes * (torch.cat(moved).norm() + 1),
         loss=loss,
-        reach=float((inverse / problem.scale).norm()),
+        reach=math.hypot(*reach),
     )

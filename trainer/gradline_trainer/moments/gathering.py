@@ -110,7 +110,7 @@ def refuse_unlearnable(moments: Moments | ColumnMoments, columns: Columns, count
     if moments.rows < 2:
         raise _too_few(moments.rows, counts)
     constant = one_value(moments)
-    for j, name in enumerate(columns.targets, len(columns.features)):
+    for j, name in enumerate(columns.learned, len(columns.features)):
         if constant[j]:
             raise InputError(
                 f"the target {name!r} is {moments.mean[j]:g} in every row: there is nothing to "
@@ -157,7 +157,7 @@ def _bad_weights(what: str, moments: Moments | ColumnMoments) -> InputError:
 
 def _refuse_overflow(moments: Moments | ColumnMoments, columns: Columns) -> None:
     """Raise for a column whose squares overflow."""
-    names = columns.features + columns.targets
+    names = columns.features + columns.learned
     sizes = np.maximum(np.abs(moments.minimum), np.abs(moments.maximum))
     for name, square, most, size in zip(
         names, moments.squares, moments.maximum, sizes.tolist(), strict=True

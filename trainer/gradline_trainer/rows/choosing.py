@@ -61,6 +61,7 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
             name for name in chosen if request.has_defaults and name not in request.named
         )
         - frozenset(categories),
+        functions=request.functions,
     )
 
 
@@ -167,6 +168,8 @@ def chosen_columns(
     inputs = [columns.get(name, known[name]) for name in names if name in used]
     plan = _plan(inputs, terms, request)
     every = {**left_out, **{decision.column: decision for decision in decisions}}
+    if plan.format == 2:
+        inputs = list(plan.columns)
     chosen = Columns(
         plan,
         request.targets,
@@ -175,6 +178,7 @@ def chosen_columns(
         decisions=tuple(every[name] for name in request.candidates if name in every),
         optional=_optional(defaults[1], terms, request),
         combined=frozenset(name_of(term) for term in terms if _is_combination(term)),
+        functions=request.functions,
         survey=Survey(
             request.wanted,
             tuple(request.one_hot),
@@ -241,9 +245,9 @@ def _plan(columns: Sequence[Column], terms: Sequence[Term], request: Request) ->
         or (column.name in request.one_hot and not column.missing)
         for column in columns
     )
-    if plain and simple.terms == tuple(terms):
+    if plain and simple.terms == tuple(terms) and not request.functions:
         return simple
-    return Plan(tuple(columns), tuple(terms))
+    return Plan(tuple(replace(c, levels=tuple(sorted(c.levels))) for c in columns), tuple(terms))
 
 
 def _optional(defaults: Sequence[Term], terms: Sequence[Term], request: Request) -> frozenset[str]:

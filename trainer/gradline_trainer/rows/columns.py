@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from gradline.columns.formula import parse_target
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
+from gradline.columns.targets import LogFunction, learned_name
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
@@ -36,6 +38,7 @@ class Columns:
     optional: frozenset[str] = frozenset()  # default terms, left out if constant or twins
     combined: frozenset[str] = frozenset()  # products of levels, left out if no row has them
     notes: tuple[str, ...] = ()  # warnings about values that were read in an unusual way
+    functions: tuple[LogFunction | None, ...] = ()  # of the k targets; () if none has one
     readings: tuple[Column, ...] = ()  # how targets and weight are read; empty: as plain numbers
     survey: Survey | None = field(default=None, compare=False, repr=False)  # if terms were decided
 
@@ -47,12 +50,19 @@ class Columns:
     @property
     def has_format_2(self) -> bool:
         """Whether the package needs format 2."""
-        return self.plan.format == 2
+        return self.plan.format == 2 or bool(self.functions)
 
     @cached_property
     def features(self) -> list[str]:
         """The names of the graph's d inputs."""
         return self.plan.features
+
+    @cached_property
+    def learned(self) -> list[str]:
+        """The names of what is learned: the targets, or `log(price)`."""
+        if not self.functions:
+            return self.targets
+        return list(map(learned_name, self.targets, self.functions))
 
     @cached_property
     def categories(self) -> list[int]:
@@ -86,7 +96,8 @@ def choose_columns(
 ) -> Columns:
     """Choose the columns to train on, and check every name against the table."""
     known = table.names
-    chosen_targets = checked_names(known, "target", targets)
+    names, functions = split_targets(targets, known)
+    chosen_targets = checked_names(known, "target", names)
     if not chosen_targets:
         raise InputError(
             "no target: which columns should be predicted?",
@@ -117,7 +128,17 @@ def choose_columns(
         )
     _check_kinds(table, dict.fromkeys(chosen, "feature") | taken, categories)
     inputs = [Column(name, "category" if name in categories else "number") for name in chosen]
-    return Columns(Plan.of_columns(inputs), chosen_targets, weight, left_out)
+    return Columns(Plan.of_columns(inputs), chosen_targets, weight, left_out, functions=functions)
+
+
+def split_targets(
+    targets: Names, known: Sequence[str]
+) -> tuple[list[str], tuple[LogFunction | None, ...]]:
+    """Split targets such as `log(price)` into columns and functions, () if there is none."""
+    texts = [targets] if isinstance(targets, str) else list(targets or ())
+    found = [parse_target(text, known) for text in texts]
+    functions = tuple(function for _, function in found)
+    return [name for name, _ in found], functions if any(functions) else ()
 
 
 def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import in_order
-from gradline.columns.kinds import Column
+from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column
 from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
@@ -102,6 +103,28 @@ def learn_encoding(
     known = {c.name: _finder(c.levels) for c in inputs if c.kind == "category"}
     plan = Plan.of_columns(inputs)
     return RowReader(table.with_categories(known), replace(columns, plan=plan), options)
+
+
+def in_format_2(plan: Plan, nulls: Sequence[str]) -> Plan:
+    """Describe the columns of format 1 as format 2 does; `nulls` are those of the caller."""
+    columns = []
+    for column in plan.columns:
+        standard = NULLS if column.kind == "category" else NUMBER_NULLS
+        tokens = dict.fromkeys((*standard, *nulls))
+        null = tuple(token for token in tokens if token and token not in column.levels)
+        columns.append(replace(column, levels=tuple(sorted(column.levels)), null=null))
+    return Plan(tuple(columns), plan.terms)
+
+
+def read_in_format_2(reader: RowReader, nulls: Sequence[str]) -> RowReader:
+    """Replace a reader's plan of format 1 by one of format 2; see `in_format_2`."""
+    columns = reader.columns
+    plan = in_format_2(columns.plan, nulls)
+    table = reader.table
+    if columns.categories:
+        levels = {c.name: c.levels for c in plan.columns if c.kind == "category"}
+        table = table.with_categories({name: _finder(own) for name, own in levels.items()})
+    return replace(reader, table=table, columns=replace(columns, plan=plan))
 
 
 def _tally(

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from types import MappingProxyType
 from typing import Any, Literal
 
 from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column
@@ -98,7 +97,7 @@ class TextSurvey(Counted):
         if odd is None:  # too many to record
             return None
         nulls, missing = self._missing(NUMBER_NULLS)
-        column = Column(name, null=(*nulls, *sorted(odd)), parse=MappingProxyType(rule))
+        column = Column(name, null=(*nulls, *sorted(odd)), parse=rule)
         odd_count = self.present - numbers
         shown = sorted(odd, key=lambda text: (-odd[text], text))[:SHOWN]
         return Found(column, {}, missing + odd_count, numbers, shown, odd_count)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gradline.columns.formula import Wanted, parse_feature, parse_target
+from gradline.columns.formula import Wanted, parse_feature
+from gradline.columns.targets import LogFunction
 from gradline.errors import InputError
 from gradline.tables import FrameTable
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Names, checked_names, listed, refuse_duplicates
+from gradline_trainer.rows.columns import (
+    Names,
+    checked_names,
+    listed,
+    refuse_duplicates,
+    split_targets,
+)
 from gradline_trainer.rows.survey import Asked
 
 
@@ -19,7 +26,7 @@ class Request:
 
     Attributes:
         targets: k names.
-        functions: Each target's function, "log" or "log1p"; None for the target itself.
+        functions: Each target's function, None for the target itself; () if none has one.
         weight: The column of sample weights.
         wanted: The terms; None for the default terms.
         candidates: The columns that may become features, in table order.
@@ -31,7 +38,7 @@ class Request:
     """
 
     targets: list[str]
-    functions: tuple[str | None, ...]
+    functions: tuple[LogFunction | None, ...]
     weight: str | None
     wanted: tuple[Wanted, ...] | None
     candidates: list[str]
@@ -64,8 +71,8 @@ def request_of(
             read.
     """
     known = table.names
-    parsed = [parse_target(text, known) for text in _texts(targets)]
-    names = checked_names(known, "target", [name for name, _ in parsed])
+    names, functions = split_targets(targets, known)
+    names = checked_names(known, "target", names)
     if not names:
         raise InputError(
             "no target: which columns should be predicted?",
@@ -99,7 +106,7 @@ def request_of(
     )
     return Request(
         names,
-        tuple(function for _, function in parsed),
+        functions,
         weight,
         wanted,
         candidates,

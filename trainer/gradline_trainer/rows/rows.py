@@ -18,6 +18,7 @@ from gradline.tables import Block
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, TrainingTable
 from gradline_trainer.rows.dealing import dealt_folds, held_out_rows
+from gradline_trainer.rows.logarithms import Functions, logarithms, no_logarithm, without_logarithm
 
 Array = NDArray[np.float64]
 
@@ -78,6 +79,11 @@ class Rows:
         if self.plan is None:
             return self
         return replace(self, pieces=(self.features, self.targets), plan=None)
+
+    def in_logarithms(self, functions: Functions) -> Rows:
+        """Replace targets by their logarithms, in float64."""
+        first = self.features if self.plan is None else self.pieces[0]
+        return replace(self, pieces=(first, logarithms(self.targets, functions)))
 
     def cut(self, part: slice) -> Rows:
         """Take consecutive rows."""
@@ -158,6 +164,7 @@ class RowReader:
             counts.blocks += 1
             counts.read += len(block.pieces[0])
             if self._is_plain(block):
+                self._check_domains(block, np.True_)
                 first = self.before.training + counts.training
                 training = Rows(block.pieces, len(self.columns.features), first=first)
                 held_out = training.cut(slice(0))
@@ -167,6 +174,10 @@ class RowReader:
                 if counts.faults:
                     continue
                 training, held_out = self._divide(block, complete)
+            if self.columns.functions and not counts.faults:
+                training, held_out = (
+                    rows.in_logarithms(self.columns.functions) for rows in (training, held_out)
+                )
             if not counts.faults:
                 yield block, training, held_out
 
@@ -176,6 +187,9 @@ class RowReader:
         if faults:
             what, column = next(iter(faults))
             fault = faults[what, column]
+            if what == "no logarithm":
+                beyond = ("even of 1 + y", column) in faults
+                raise no_logarithm(self.columns, column, fault.count, fault.first, beyond=beyond)
             others = sum(kind == what for kind, _ in faults) - 1
             code, hint = {
                 "missing": ("missing-value", "--missing drop leaves such rows out"),
@@ -266,7 +280,20 @@ class RowReader:
             known |= values[:, -1] == 0  # `_rows` leaves such a row out
         self.counts.unknown += int((~known & ~incomplete).sum())
         complete: NDArray[np.bool_] = known & ~incomplete
+        self._check_domains(block, complete)
         return complete
+
+    def _check_domains(self, block: Block, complete: NDArray[np.bool_] | np.bool_) -> None:
+        """Note targets of complete rows of positive weight that have no logarithm."""
+        if not self.columns.functions:
+            return
+        d, k, values = len(self.columns.inputs), len(self.columns.targets), block.values
+        if self.columns.weight is not None:
+            complete = complete & (values[:, -1] > 0)
+        outside = without_logarithm(values[:, d : d + k], self.columns.functions)
+        outside &= np.expand_dims(complete, -1)
+        self._note("no logarithm", outside, range(d, d + k), block)
+        self._note("even of 1 + y", outside & (values[:, d : d + k] <= -1), range(d, d + k), block)
 
     def _unfilled(self, missing: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
         """Find the missing values that nothing fills, such as those of targets and weights."""
@@ -287,6 +314,8 @@ class RowReader:
         for i in np.flatnonzero(wrong.any(axis=0)):
             row = block.start + int(np.argmax(wrong[:, i])) + 1
             first = f"row {row} of {self.table.label(block.part)}"
+            if what == "no logarithm":
+                first = f"{block.values[row - block.start - 1, places[int(i)]]:g} in {first}"
             key = what, self.columns.all[places[int(i)]]
             self.counts.faults.setdefault(key, Fault(0, first)).count += int(wrong[:, i].sum())
 

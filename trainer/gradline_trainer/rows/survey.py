@@ -216,8 +216,7 @@ def survey(
     Raises:
         InputError: For a target or weight that is no number.
     """
-    reader = RowReader(table, columns, options)
-    run = partial(_run, reader=reader, report=report, engine=engine)
+    run = _runner(table, columns, options, report, engine)
     roles = _roles(table, columns, asked, run)
     texts = [name for name in names if needs_counts(table, name, asked)]
     kinds = (
@@ -237,6 +236,29 @@ def _note(found: Found) -> str:
         f"{count(found.odd_count, 'value')} of {found.column.name!r} cannot be read as a number "
         f"and count as missing: {examples}"
     )
+
+
+def find_roles(
+    table: FrameTable,
+    columns: Columns,
+    asked: Asked,
+    options: Options,
+    report: Progress,
+    engine: Engine | None,
+) -> Roles:
+    """Find how the targets and the weight are read; see `survey`."""
+    return _roles(table, columns, asked, _runner(table, columns, options, report, engine))
+
+
+def _runner(
+    table: FrameTable,
+    columns: Columns,
+    options: Options,
+    report: Progress,
+    engine: Engine | None,
+) -> Any:
+    reader = RowReader(table, columns, options)
+    return partial(_run, reader=reader, report=report, engine=engine)
 
 
 def _roles(table: FrameTable, columns: Columns, asked: Asked, run: Any) -> Roles:

@@ -164,6 +164,9 @@ def _differences(first: SavedMoments, other: SavedMoments) -> Iterator[str]:
                 f"{_label(having)} has the {what} {name!r}, {_label(lacking)} does not; "
                 f"{nearest(name, known)}"
             )
+    for name in theirs.learned:
+        if name not in ours.learned:
+            yield f"{_label(other)} has the moments of {name!r}, {_label(first)} does not"
     if ours.weight != theirs.weight:
         yield f"the sample weights are {theirs.weight!r} and {ours.weight!r}"
     columns = {column.name: column for column in ours.inputs}
@@ -173,9 +176,15 @@ def _differences(first: SavedMoments, other: SavedMoments) -> Iterator[str]:
             ("levels", own.levels, column.levels),
             ("reference level", own.reference, column.reference),
             ("fill value", own.fill, column.fill),
+            ("kind", own.kind, column.kind),
+            ("rare levels", own.rare, column.rare),
+            ("zone", own.zone, column.zone),
         ):
             if here != there:
                 yield f"the {part} of {column.name!r}, {_shown(there)} and {_shown(here)}"
+    for term in sorted({*ours.features} ^ {*theirs.features}):
+        having, lacking = (other, first) if term in theirs.features else (first, other)
+        yield f"{_label(having)} has the term {term}, {_label(lacking)} does not"
 
 
 def _shown(value: object) -> str:

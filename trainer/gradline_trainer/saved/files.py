@@ -1,4 +1,4 @@
-"""Save moments to a file of format 1, and load them; see docs/moments.md.
+"""Save moments to a file, and load them; see docs/moments.md.
 
 It is a line of text, a line of JSON, float64 numbers in little-endian order, and the SHA-256 of
 all that. Nothing in it is executed, and its size follows from its second line.
@@ -21,6 +21,7 @@ from gradline.columns.encoding import dump_columns, parse_columns
 from gradline.columns.kinds import Column
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.columns.plan import Plan
+from gradline.columns.targets import LogFunction
 from gradline.errors import InputError
 from gradline.package.strict_json import parse_strict
 from gradline_trainer.moments.moments import Moments
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from gradline_trainer.result import Fit
 
 Array = NDArray[np.float64]
-FORMAT = 1
+FORMATS = (1, 2)  # the second has terms, and targets learned as logarithms
 MAGIC = b"gradline moments "
 NUMBERS = np.dtype("<f8")
 DIGEST = hashlib.sha256().digest_size
@@ -92,7 +93,8 @@ def dump(saved: SavedMoments) -> Iterator[bytes]:
     sealed = hashlib.sha256()
     header = _header(saved)
     text = json.dumps(header, ensure_ascii=False, allow_nan=False)
-    for part in (MAGIC, f"{FORMAT}\n{text}\n".encode(), *_bodies(saved, header["ranges"])):
+    version = FORMATS["terms" in header]
+    for part in (MAGIC, f"{version}\n{text}\n".encode(), *_bodies(saved, header["ranges"])):
         sealed.update(part)
         yield part
     yield sealed.digest()
@@ -101,11 +103,14 @@ def dump(saved: SavedMoments) -> Iterator[bytes]:
 def _header(saved: SavedMoments) -> dict[str, Any]:
     columns, whole = saved.columns, saved.moments
     names = [*columns.features, *columns.targets]
+    by_terms = columns.plan.dump() if columns.plan.format == 2 else {}
     return {
         "features": columns.features,
         "targets": columns.targets,
         "columns": dump_columns(columns.inputs),
+        **by_terms,
         "sample_weight": columns.weight,
+        **({"target_functions": list(columns.functions)} if columns.functions else {}),
         "rows": {
             "read": saved.rows_read,
             "dropped": saved.rows_dropped,
@@ -154,9 +159,9 @@ def _check_frame(data: bytes, first: bytes, name: str) -> None:
             code="not-moments",
             hint="give a file that train-and-export --save-moments wrote",
         )
-    if int(version[:9]) != FORMAT:
+    if int(version[:9]) not in FORMATS:
         raise InputError(
-            f"{name} has format {version[:9].decode()}, this gradline reads format {FORMAT}",
+            f"{name} has format {version[:9].decode()}, this gradline reads format {FORMATS[-1]}",
             code="newer-format",
             hint="pip install --upgrade gradline",
         )
@@ -208,10 +213,31 @@ def _columns(header: dict[str, Any]) -> Columns:
             raise ValueError("a name is not text")
     if len({*features, *targets}) < len(features) + len(targets):
         raise ValueError("a name occurs twice")
+    functions = _functions(header, len(targets))
+    return Columns(_plan(header, features), targets, weight, [], functions=functions)
+
+
+def _plan(header: dict[str, Any], features: list[str]) -> Plan:
+    if "terms" in header:
+        plan = Plan.load(header["columns"], header["terms"])
+        if plan.features != features:
+            raise ValueError("its terms are not its features")
+        return plan
     inputs: Sequence[Column] = [Column(feature) for feature in features]
     if header["columns"] is not None:
         inputs = parse_columns(header["columns"], features)
-    return Columns(Plan.of_columns(inputs), targets, weight, [])
+    return Plan.of_columns(inputs)
+
+
+def _functions(header: dict[str, Any], targets: int) -> tuple[LogFunction | None, ...]:
+    if "target_functions" not in header:
+        return ()
+    found = header["target_functions"]
+    if not isinstance(found, list) or len(found) != targets or not any(found):
+        raise ValueError("not one function or null for each target")
+    if not {"log", "log1p", None}.issuperset(found):
+        raise ValueError("a target's function is not known")
+    return tuple(found)
 
 
 def _moments(

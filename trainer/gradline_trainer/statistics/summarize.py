@@ -23,7 +23,7 @@ from gradline.formatting import count
 from gradline_trainer.descent.problem import EPSILON, Problem
 from gradline_trainer.moments.moments import LOG_BITS, Moments, one_value
 from gradline_trainer.statistics.formulas import Design, target_statistics
-from gradline_trainer.statistics.measuring import unresolved
+from gradline_trainer.statistics.metrics import unresolved
 from gradline_trainer.statistics.summary import Summary
 from gradline_trainer.statistics.whitening import Whitening, problem_of
 
@@ -82,6 +82,7 @@ def summarize(fit: Fit, level: float) -> Summary:
         covariances=covariances or None,
         bias=fit.options.bias,
         weighted=moments.weight != moments.rows or moments.log_weights != 0,
+        learned=fit.columns.learned if fit.columns.functions else None,
     )
 
 
@@ -160,7 +161,7 @@ def _residual_squares(fit: Fit, moments: Moments, problem: Problem) -> Array:
     if fit.exact is not None:
         return fit.exact.residual_squares
     metrics = list((fit.metrics["training"] or {}).values())
-    squared = np.array([m.rmse**2 for m in metrics])
+    squared = np.array([m.rmse_learned**2 for m in metrics])
     d = len(fit.features)
     mean_square = moments.squares / moments.weight + moments.mean**2
     parts = fit.weights.numpy() * np.sqrt(mean_square[:d])  # W² alone may leave float64's range

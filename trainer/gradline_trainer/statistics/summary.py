@@ -84,6 +84,8 @@ class Summary:
         covariances: The robust covariance of each target, else None.
         bias: Whether there is a bias; without it R² and F are about 0.
         weighted: Whether a row's weight differs from 1; residual_sd is for a row of weight 1.
+        learned: What the statistics of each target are about, such as `log(price)`; None if that is
+            the target itself.
     """
 
     level: float
@@ -101,6 +103,7 @@ class Summary:
     covariances: list[NDArray[np.float64]] | None = None
     bias: bool = True
     weighted: bool = False
+    learned: list[str] | None = None
 
     @cached_property
     @known_state()
@@ -134,7 +137,10 @@ class Summary:
             "level", "rows", "model_dof", "residual_dof", "condition", "robust", "bias", "weighted",
             "terms", "vif",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names} | {
+        found = {name: getattr(self, name) for name in names}
+        if self.learned is not None:
+            found["learned"] = self.learned
+        return found | {
             "targets": {target: asdict(found) for target, found in self.targets.items()}
         }
 

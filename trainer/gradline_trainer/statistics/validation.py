@@ -1,4 +1,4 @@
-"""The R² of five-fold cross-validation, which stands beside that of the training rows."""
+"""R² of five-fold cross-validation, to compare with the R² of the training rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gradline_trainer.descent.cross_validation import cross_validated
 from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.statistics.measuring import Metrics
+from gradline_trainer.statistics.metrics import Metrics
 
 FAR = 0.1  # below the R² of the training rows
 FEW = 2.5  # rows for each coefficient; with fewer, none is predicted out of fold
@@ -34,17 +34,23 @@ def overfitting(
             "follow chance, and predict other rows worse; --ridge auto may help"
         ]
     return [
-        f"rows that the model has not seen are predicted worse: the 5-fold R² of {target!r} is "
-        f"{own.r2:.3f}, that of the training rows {r2:.3f}; --ridge auto may help"
-        for target, own in validated.items()
-        if (r2 := training[target].r2) is not None and own.r2 is not None and r2 - own.r2 >= FAR
+        f"rows that the model has not seen are predicted worse: the 5-fold R² of {name!r} is "
+        f"{unseen:.3f}, and {seen:.3f} on the training rows; --ridge auto may help"
+        for target, name in zip(columns.targets, columns.learned, strict=True)
+        if target in validated
+        and (seen := training[target].r2_learned) is not None
+        and (unseen := validated[target].r2_learned) is not None
+        and seen - unseen >= FAR
     ]
 
 
 def validate(
     moments: Moments | ColumnMoments, folds: list[Moments], columns: Columns, options: Options
 ) -> dict[str, dict[str, Metrics] | None]:
-    """Measure the predictions of folds by the other folds; empty without folds."""
+    """Measure the predictions of folds by the other folds; empty without folds.
+
+    Those of a logged target are about its logarithm alone.
+    """
     if isinstance(moments, ColumnMoments) or not folds or not columns.has_format_2:
         return {}
     d = len(columns.features)
@@ -53,9 +59,10 @@ def validate(
     if squared is None:
         return {}
     variance = moments.squares[d:] / moments.weight
-    return {
-        "cross_validated": {
-            target: Metrics(float(np.sqrt(error)), None, float(1 - error / spread))
-            for target, error, spread in zip(columns.targets, squared, variance, strict=True)
-        }
-    }
+    functions = columns.functions or (None,) * len(columns.targets)
+    found = {}
+    for j, (target, function) in enumerate(zip(columns.targets, functions, strict=True)):
+        rmse, r2 = float(np.sqrt(squared[j])), float(1 - squared[j] / variance[j])
+        of_logarithm = Metrics(None, None, None, rmse, r2)
+        found[target] = Metrics(rmse, None, r2) if function is None else of_logarithm
+    return {"cross_validated": found}

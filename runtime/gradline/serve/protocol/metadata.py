@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from gradline.columns.encoding import dump_columns
+from gradline.columns.targets import dump_functions
 from gradline.errors import PackageError
 from gradline.formatting import float32_error, in_doubt, number, reached
 from gradline.serve.protocol.messages import ModelMetadata, ServerMetadata
@@ -37,6 +38,8 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
         properties |= {"encoding": plan["columns"], "terms": plan["terms"]}
     elif encoding := dump_columns(model.columns):
         properties["encoding"] = encoding
+    if functions := dump_functions(model.functions):
+        properties["target_functions"] = functions
     if leverage := model.manifest.get("leverage"):
         properties["leverage"] = leverage
     with suppress(PackageError):  # a bare graph, or invalid deviations
