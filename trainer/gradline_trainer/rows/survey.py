@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.calendar import DAY, PARTS
-from gradline.columns.kinds import NUMBER_NULLS, Column
+from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.scoring.engine import Engine
@@ -227,6 +227,42 @@ def survey(
     statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
     notes = [_note(one) for one in found.values() if one.odd and one.column.kind == "number"]
     return roles, [_surveyed(found[name], statistics, table) for name in names], notes
+
+
+def survey_given(
+    table: FrameTable,
+    columns: Columns,
+    asked: Asked,
+    options: Options,
+    report: Progress,
+    engine: Engine | None,
+) -> list[Surveyed]:
+    """Count what the columns of a plan hold, of which all is known but the values.
+
+    A category gets the levels of the plan and those of the table; see `survey` for the arguments.
+    """
+    run = _runner(table, columns, options, report, engine)
+    roles = find_roles(table, columns, asked, options, report, engine)
+    plan = columns.plan.columns
+    names = [column.name for column in plan if column.kind == "category"]
+    nulls = {text for column in plan if column.kind == "category" for text in column.null}
+    asked = Asked(tuple(sorted({*nulls, *asked.nulls} - {*NULLS})), most=asked.most)
+    kinds = (
+        run(Kinds, partial(_kinds, names=names, roles=roles, asked=asked)) if names else Kinds({})
+    )
+    numeric = [column for column in plan if column.kind != "category"]
+    statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
+    found = []
+    for column in plan:
+        if column.kind != "category":
+            one = _surveyed(Found(column), statistics, table)
+        else:
+            own = kinds.found[column.name].decide(column.name, as_category=True)
+            one = _surveyed(own, statistics, table)
+            levels = tuple(sorted({*column.levels, *one.counts}))
+            column = replace(column, levels=levels, reference=None, rare=())
+        found.append(replace(one, column=column))
+    return found
 
 
 def _note(found: Found) -> str:

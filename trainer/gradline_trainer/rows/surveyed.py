@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gradline.columns.formula import Wanted
 from gradline.columns.kinds import Column, Kind
+from gradline.columns.plan import Plan
 from gradline.columns.terms import Term
 
 
@@ -83,6 +84,7 @@ class Survey:
         missing: The option of this name.
         found: What the training rows show of the columns in use, in table order.
         terms: The terms as they were decided, before those that add nothing were left out.
+        fixed: The columns and terms of the model if they were not decided but given, as by --like.
     """
 
     wanted: tuple[Wanted, ...] | None
@@ -91,3 +93,4 @@ class Survey:
     missing: str
     found: tuple[Surveyed, ...]
     terms: tuple[Term, ...]
+    fixed: Plan | None = None

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from gradline.columns.formula import Wanted, parse_feature
-from gradline.columns.kinds import Column
+from gradline.columns.kinds import NUMBER_NULLS, Column
+from gradline.columns.plan import Plan
+from gradline.columns.targets import LogFunction
 from gradline.columns.terms import Factor, Term, name_of
 from gradline.errors import InputError
 from gradline_trainer.moments.gathering import nothing_varies
@@ -33,6 +35,7 @@ WITH_ROWS = (
 def decided_moments(
     saved: SavedMoments,
     targets: Sequence[str],
+    functions: tuple[LogFunction | None, ...],
     features: Names,
     excluded: Collection[str],
     options: Options,
@@ -43,7 +46,7 @@ def decided_moments(
         InputError: For a term that needs the rows, and if no feature is left.
     """
     columns = _chosen(saved, targets, features, excluded, options)
-    columns = _without_unsaved(saved, columns)
+    columns = _without_unsaved(saved, replace(columns, functions=functions))
     while True:
         found = select_terms(saved, columns)
         if not (reasons := _superfluous(found, saved.equal)):
@@ -97,6 +100,8 @@ def _chosen(
     """Choose the terms that are asked for, or those that were asked for when it was saved."""
     columns, survey = saved.columns, survey_of(saved)
     taken = {*excluded, *targets}
+    if features is None and survey.fixed is not None:
+        return _fixed(columns, survey.fixed, targets, taken)
     own = [found.column.name for found in survey.found]
     listed = [decision.column for decision in columns.decisions]
     names = list(dict.fromkeys([*_in_table_order(own, listed), *columns.targets]))
@@ -108,8 +113,12 @@ def _chosen(
         wanted = tuple(_wanted(features, names, targets, excluded, own))
     more = [] if features is None else [n for n in columns.targets if n not in (*own, *taken)]
     named = {factor.column for one in wanted or () for factor in one.factors}
+    for name in named.intersection(more):
+        if name not in columns.learned:
+            raise needs_rows(f"{name!r} was a target, learned as its logarithm")
     as_features = [found_of_number(saved, name) for name in more if name in named]
-    found = [one for one in (*survey.found, *as_features) if one.column.name not in taken]
+    every = map(_with_counted_levels, (*survey.found, *as_features))
+    found = [one for one in every if one.column.name not in taken]
     request = Request(
         targets=list(targets),
         functions=(),
@@ -128,9 +137,31 @@ def _chosen(
         if request.has_defaults and decision.column not in (*own, *taken)
     }
     if not found or wanted == ():
-        raise InputError("no feature is left", code="no-feature", hint="exclude fewer columns")
+        raise _no_feature()
     chosen, _ = chosen_columns(names, found, left_out, request, survey.missing)
     return chosen
+
+
+def _fixed(columns: Columns, plan: Plan, targets: Sequence[str], taken: set[str]) -> Columns:
+    """Take the terms that were given when it was saved."""
+    if plan.format == 1:
+        plan = Plan.of_columns([c for c in plan.columns if c.name not in taken])
+    else:
+        kept = [taken.isdisjoint(f.column for f in term) for term in plan.terms]
+        plan = plan.select([j for j, keep in enumerate(kept) if keep])
+    if not plan.terms:
+        raise _no_feature()
+    return Columns(plan, list(targets), columns.weight, [])
+
+
+def _no_feature() -> InputError:
+    return InputError("no feature is left", code="no-feature", hint="exclude fewer columns")
+
+
+def _with_counted_levels(found: Surveyed) -> Surveyed:
+    """Leave out levels that no row has, such as those of a package."""
+    levels = tuple(level for level in found.column.levels if level in found.counts)
+    return replace(found, column=replace(found.column, levels=levels))
 
 
 def _in_table_order(own: Sequence[str], listed: Sequence[str]) -> Iterable[str]:
@@ -195,7 +226,7 @@ def found_of_number(saved: SavedMoments, name: str) -> Surveyed:
     names, moments = [*saved.columns.features, *saved.columns.targets], saved.moments
     place = names.index(name)
     return Surveyed(
-        Column(name),
+        Column(name, null=NUMBER_NULLS),
         "number",
         place,
         moments.rows,
@@ -253,8 +284,11 @@ def _superfluous(found: SavedMoments, equal: Sequence[Sequence[str]]) -> dict[st
 def _ranged(moments: Moments) -> Moments:
     """Make unknown ranges equal, so that columns are compared without them."""
     unknown = np.isnan(moments.minimum)
-    ends = (np.where(unknown, 0.0, end) for end in (moments.minimum, moments.maximum))
-    return replace(moments, **dict(zip(("minimum", "maximum"), ends, strict=True)))
+    return replace(
+        moments,
+        minimum=np.where(unknown, 0.0, moments.minimum),
+        maximum=np.where(unknown, 0.0, moments.maximum),
+    )
 
 
 def _same_mean(moments: Moments, i: int, j: int) -> bool:

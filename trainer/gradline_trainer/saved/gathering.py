@@ -14,8 +14,10 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.moments.superfluous import twins
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.encoding import in_format_2
 from gradline_trainer.rows.passes import Progress, Walk
 from gradline_trainer.rows.rows import RowReader
+from gradline_trainer.rows.survey import Asked, survey_given
 from gradline_trainer.rows.surveyed import Survey
 from gradline_trainer.saved.whole import whole_plan
 
@@ -31,6 +33,22 @@ def to_save(columns: Columns, options: Options) -> Columns:
     if options.missing == "drop":  # the rows of a model depend on its columns
         survey = _restricted(survey, {column.name for column in columns.inputs})
     return replace(columns, plan=whole_plan(survey), survey=survey)
+
+
+def with_given_terms(
+    table: FrameTable,
+    columns: Columns,
+    asked: Asked,
+    options: Options,
+    report: Progress,
+    engine: Engine | None,
+) -> Columns:
+    """Count what the columns hold whose terms were given, as by --like."""
+    plan = columns.plan
+    whole = plan if plan.format == 2 else in_format_2(plan, asked.nulls)
+    found = survey_given(table, replace(columns, plan=whole), asked, options, report, engine)
+    survey = Survey((), (), asked.most, options.missing, tuple(found), whole.terms, plan)
+    return replace(columns, survey=survey)
 
 
 def _restricted(survey: Survey, names: set[str]) -> Survey:

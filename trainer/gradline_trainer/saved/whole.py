@@ -68,6 +68,18 @@ def patterns_of(terms: Sequence[Term], columns: Mapping[str, Column]) -> list[Pa
     return list(found.values())
 
 
+def own_patterns(plan: Plan) -> list[Pattern]:
+    """List the patterns of a plan of all levels without companions: what was decided."""
+    columns = {column.name: column for column in plan.columns}
+    patterns = patterns_of(plan.terms, columns)
+    companions = {
+        frozenset(one)
+        for pattern in patterns
+        for one in list(_with_companions(pattern, columns))[1:]
+    }
+    return [pattern for pattern in patterns if frozenset(pattern) not in companions]
+
+
 def _pattern(factor: Factor, column: Column) -> Factor:
     if column.kind == "category":
         return Factor(factor.column, "category")
