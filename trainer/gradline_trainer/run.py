@@ -96,7 +96,7 @@ class Run:
         columns = fit.columns
         if asked is not None:
             columns = with_given_terms(table, columns, asked, options, self.report, self.engine)
-        columns = to_save(columns, options)
+        columns = to_save(columns)
         folds = _folds(fit.columns, options)
         kept = gather_to_save(table, columns, options, folds, self.report, self.engine)
         return replace(fit, gathered=kept)

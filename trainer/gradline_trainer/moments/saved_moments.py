@@ -45,8 +45,6 @@ class SavedMoments:
         rows_read, rows_dropped, rows_held_out: Counts.
         filled: The number of missing values that were filled.
         file: The file that they were loaded from, if any.
-        equal: Groups of terms with the same values in every row, by name. Only terms that are no
-            indicators are compared.
     """
 
     moments: Moments
@@ -57,7 +55,6 @@ class SavedMoments:
     rows_held_out: int
     filled: int
     file: MomentsFile | None = None
-    equal: tuple[tuple[str, ...], ...] = ()
 
     paths: ClassVar[list[TableFile]] = []
 

@@ -34,7 +34,7 @@ def refuse_superfluous(walk: Walk, moments: Moments | ColumnMoments) -> None:
     features, optional = walk.columns.features, walk.columns.optional
     reasons = constant_terms(walk.columns, moments)
     places = [j for j, name in enumerate(features) if name in optional and name not in reasons]
-    for first, second in twins(walk, moments, places):
+    for first, second in _twins(walk, moments, places):
         reasons[features[second]] = f"the same as {features[first]}"
     if reasons:
         raise SuperfluousError(reasons)
@@ -52,7 +52,7 @@ def constant_terms(columns: Columns, moments: Moments | ColumnMoments) -> dict[s
     return reasons
 
 
-def twins(
+def _twins(
     walk: Walk, moments: Moments | ColumnMoments, places: Sequence[int]
 ) -> list[tuple[int, int]]:
     """Pair each term with the earlier one that it equals in every row."""

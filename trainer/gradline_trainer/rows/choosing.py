@@ -185,7 +185,6 @@ def chosen_columns(
             request.asked.most,
             missing,
             tuple(one for one in found if one.column.name in used),
-            plan.terms,
         ),
     )
     return chosen, inputs

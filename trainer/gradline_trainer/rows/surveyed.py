@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from gradline.columns.formula import Wanted
 from gradline.columns.kinds import Column, Kind
 from gradline.columns.plan import Plan
-from gradline.columns.terms import Term
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,6 @@ class Survey:
         most: The most levels of a category.
         missing: The option of this name.
         found: What the training rows show of the columns in use, in table order.
-        terms: The terms as they were decided, before those that add nothing were left out.
         fixed: The columns and terms of the model if they were not decided but given, as by --like.
     """
 
@@ -92,5 +90,4 @@ class Survey:
     most: int
     missing: str
     found: tuple[Surveyed, ...]
-    terms: tuple[Term, ...]
     fixed: Plan | None = None

@@ -37,7 +37,7 @@ def merge_moments(saved: Sequence[SavedMoments]) -> SavedMoments:
     Categories get the levels of all tables, and missing values the mean of all.
     """
     _refuse_twice(saved)
-    aligned, equal = _aligned_all(saved)
+    aligned = _aligned_all(saved)
     first = aligned[0]
     alike = len({len(one.folds) for one in aligned}) == 1
     folds = zip(*(one.folds for one in aligned), strict=True) if alike else ()
@@ -47,23 +47,20 @@ def merge_moments(saved: Sequence[SavedMoments]) -> SavedMoments:
         moments=_merged(one.moments for one in aligned),
         folds=list(map(_merged, folds)),
         file=None,
-        equal=equal,
         **counts,
     )
 
 
-def _aligned_all(
-    saved: Sequence[SavedMoments],
-) -> tuple[list[SavedMoments], tuple[tuple[str, ...], ...]]:
-    """Bring all to the same columns and terms, or raise; return the equal terms, too."""
+def _aligned_all(saved: Sequence[SavedMoments]) -> list[SavedMoments]:
+    """Bring all to the same columns and terms, or raise."""
     first = saved[0]
     if all(one.columns.survey is None for one in saved):
-        return [first, *(aligned(first, other) for other in saved[1:])], ()
+        return [first, *(aligned(first, other) for other in saved[1:])]
     first, *others = all_with_terms(saved)
     for other in others:
         refuse_differences(first, other)
-    columns, equal = combined([first, *others])
-    return [mapped(one, columns)[0] for one in (first, *others)], equal
+    columns = combined([first, *others])
+    return [mapped(one, columns)[0] for one in (first, *others)]
 
 
 def _merged(moments: Iterable[Moments]) -> Moments:

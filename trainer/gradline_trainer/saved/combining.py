@@ -31,10 +31,8 @@ Run = tuple[int, int]
 K = TypeVar("K", str, int)
 
 
-def combined(
-    saved: Sequence[SavedMoments],
-) -> tuple[Columns, tuple[tuple[str, ...], ...]]:
-    """Combine the columns of files that do not differ; return the terms that are equal, too."""
+def combined(saved: Sequence[SavedMoments]) -> Columns:
+    """Combine the columns of files that do not differ."""
     surveys = [survey for one in saved if (survey := one.columns.survey)]
     first = saved[0].columns
     found = [
@@ -52,7 +50,7 @@ def combined(
         found=tuple(found),
     )
     columns = replace(leader, targets=first.targets, functions=first.functions)
-    return with_found(columns, survey, saved[0].columns.plan), _equal(saved)
+    return with_found(columns, survey, saved[0].columns.plan)
 
 
 def with_found(columns: Columns, survey: Survey, decided: Plan) -> Columns:
@@ -61,7 +59,7 @@ def with_found(columns: Columns, survey: Survey, decided: Plan) -> Columns:
     functions = {one.column.name: level_function(one) for one in survey.found}
     terms = expanded(own_patterns(decided), known, functions)
     plan = Plan(tuple(known.values()), terms)
-    return replace(columns, plan=plan, survey=replace(survey, terms=terms))
+    return replace(columns, plan=plan, survey=survey)
 
 
 def mapped(saved: SavedMoments, columns: Columns) -> tuple[SavedMoments, LinearMap]:
@@ -153,15 +151,3 @@ def joined(runs: Iterable[Run]) -> tuple[Run, ...]:
         else:
             found.append((first, last))
     return tuple(found)
-
-
-def _equal(saved: Sequence[SavedMoments]) -> tuple[tuple[str, ...], ...]:
-    """Find terms that are equal in all files."""
-    numbers = [
-        {name: number for number, group in enumerate(one.equal) for name in group} for one in saved
-    ]
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for name in numbers[0]:
-        if all(name in own for own in numbers):
-            groups.setdefault(tuple(own[name] for own in numbers), []).append(name)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)

@@ -45,11 +45,11 @@ def decided_moments(
     Raises:
         InputError: For a term that needs the rows, and if no feature is left.
     """
-    columns = _chosen(saved, targets, features, excluded, options)
-    columns = _without_unsaved(saved, replace(columns, functions=functions))
+    columns = _chosen(saved, targets, functions, features, excluded, options)
+    columns = _without_unsaved(saved, columns)
     while True:
         found = select_terms(saved, columns)
-        if not (reasons := _superfluous(found, saved.equal)):
+        if not (reasons := _superfluous(found)):
             return found
         columns = without(columns, reasons)
         if not columns.plan.columns:
@@ -93,6 +93,7 @@ def _is_target(term: Term, targets: Collection[str]) -> bool:
 def _chosen(
     saved: SavedMoments,
     targets: Sequence[str],
+    functions: tuple[LogFunction | None, ...],
     features: Names,
     excluded: Collection[str],
     options: Options,
@@ -101,7 +102,8 @@ def _chosen(
     columns, survey = saved.columns, survey_of(saved)
     taken = {*excluded, *targets}
     if features is None and survey.fixed is not None:
-        return _fixed(columns, survey.fixed, targets, taken)
+        fixed = _fixed(columns, survey.fixed, targets, taken)
+        return replace(fixed, functions=functions)
     own = [found.column.name for found in survey.found]
     listed = [decision.column for decision in columns.decisions]
     names = list(dict.fromkeys([*_in_table_order(own, listed), *columns.targets]))
@@ -121,7 +123,7 @@ def _chosen(
     found = [one for one in every if one.column.name not in taken]
     request = Request(
         targets=list(targets),
-        functions=(),
+        functions=functions,
         weight=columns.weight,
         wanted=wanted,
         candidates=[name for name in names if name not in taken],
@@ -164,9 +166,13 @@ def _with_counted_levels(found: Surveyed) -> Surveyed:
     return replace(found, column=replace(found.column, levels=levels))
 
 
-def _in_table_order(own: Sequence[str], listed: Sequence[str]) -> Iterable[str]:
+def _in_table_order(own: Sequence[str], listed: Sequence[str]) -> list[str]:
     """Merge the columns in use into those that decisions were made about; both are in order."""
-    return own if set(own) - set(listed) else listed
+    merged = list(listed)
+    for before, name in zip(("", *own), own, strict=False):
+        if name not in merged:
+            merged.insert(merged.index(before) + 1 if before in merged else 0, name)
+    return merged
 
 
 def _wanted(
@@ -217,7 +223,6 @@ def survey_of(saved: SavedMoments) -> Survey:
         len(names),
         "error",
         tuple(found_of_number(saved, name) for name in names),
-        saved.columns.plan.terms,
     )
 
 
@@ -253,28 +258,23 @@ def _without_unsaved(saved: SavedMoments, columns: Columns) -> Columns:
     return found
 
 
-def _superfluous(found: SavedMoments, equal: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Find default terms that are constant, or equal an earlier one in every row."""
+def _superfluous(found: SavedMoments) -> dict[str, str]:
+    """Find default terms that are constant, or equal an earlier one in every row.
+
+    Numbers with the same moments may still differ in a row. Those that do not were left out when
+    the moments were saved.
+    """
     columns, moments = found.columns, found.moments
     reasons = constant_terms(columns, moments)
     features = columns.features
-    groups = {name: number for number, group in enumerate(equal) for name in group}
-    numeric = {
-        name
-        for name, term in zip(features, columns.plan.terms, strict=True)
-        if not all(factor.is_indicator for factor in term)
-    }
+    binary = [all(factor.is_indicator for factor in term) for term in columns.plan.terms]
     places = [j for j, n in enumerate(features) if n in columns.optional and n not in reasons]
     for group in alike(_ranged(moments), places):
         rest = group
         while rest:
             (first, *others), rest = rest, []
             for j in others:
-                numbers = {features[first], features[j]} <= numeric
-                same = groups.get(features[first]) if numbers else None
-                if _same_mean(moments, first, j) and (
-                    not numbers or (same is not None and same == groups.get(features[j]))
-                ):
+                if (binary[first] or binary[j]) and _same_mean(moments, first, j):
                     reasons[features[j]] = f"the same as {features[first]}"
                 else:
                     rest.append(j)

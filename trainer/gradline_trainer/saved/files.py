@@ -120,7 +120,6 @@ def _header(saved: SavedMoments) -> dict[str, Any]:
         "float32": [name for name, flag in zip(names, whole.float32, strict=True) if flag],
         "ranges": not bool(np.isnan(whole.minimum).any()),
         "rounding": whole.rounding,
-        **({"equal": list(map(list, saved.equal))} if found else {}),
         "moments": [{"rows": m.rows, "log_weights": m.log_weights} for m in (whole, *saved.folds)],
     }
 
@@ -198,17 +197,9 @@ def _parse(header: dict[str, Any], body: memoryview) -> SavedMoments:
         for row, counted in zip(numbers, sets, strict=True)
     )
     read, dropped, held_out = counts
-    filled, equal = header["filled"], _equal(header.get("equal", []), columns.features)
-    saved = SavedMoments(whole, folds, columns, read, dropped, held_out, filled, equal=equal)
+    saved = SavedMoments(whole, folds, columns, read, dropped, held_out, header["filled"])
     check_moments(saved)
     return saved
-
-
-def _equal(groups: Any, features: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    names = [name for group in groups for name in group]
-    if len(set(names)) < len(names) or not set(names).issubset(features):
-        raise ValueError("the equal terms are not known, or occur twice")
-    return tuple(map(tuple, groups))
 
 
 def _columns(header: dict[str, Any]) -> Columns:

@@ -100,7 +100,7 @@ def load_findings(header: Mapping[str, Any]) -> tuple[Plan, Survey, tuple[Decisi
     )
     fixed = _load_fixed(asked["like"]) if "like" in asked else None
     wanted = None if asked["terms"] is None else tuple(map(_wanted, asked["terms"]))
-    survey = Survey(wanted, tuple(one_hot), most, missing, found, plan.terms, fixed)
+    survey = Survey(wanted, tuple(one_hot), most, missing, found, fixed)
     _check_terms(plan, survey)
     return plan, survey, tuple(map(_decision, header["decisions"]))
 

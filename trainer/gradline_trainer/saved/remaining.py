@@ -72,6 +72,18 @@ def _subtracted(whole: Mapping[K, int], part: Mapping[K, int], prefix: str) -> d
     return {key: count for key, count in left.items() if count}
 
 
+def still_known(saved: SavedMoments) -> list[str]:
+    """Say what a subtraction cannot forget."""
+    survey = saved.columns.survey
+    if survey is None or not np.isnan(saved.moments.minimum).any():
+        return []
+    return [
+        f"the days of {found.column.name!r}, and its first and last time, are those of the whole"
+        for found in survey.found
+        if found.column.kind == "time"
+    ]
+
+
 def refilled(columns: Columns) -> Columns:
     """Fill missing values with the mean of what is left, unless the model's terms are fixed."""
     survey = columns.survey

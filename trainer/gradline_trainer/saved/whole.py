@@ -26,17 +26,16 @@ MOST = 12_000  # terms: their co-moments take over a gigabyte
 Pattern = tuple[Factor, ...]
 
 
-def whole_plan(survey: Survey) -> Plan:
-    """Make the plan of all levels of the decided terms.
+def whole_plan(survey: Survey, terms: Sequence[Term]) -> Plan:
+    """Make the plan of all levels of terms.
 
     Raises:
         InputError: For more terms than co-moments can be kept of ("too-many-terms").
     """
     columns = {found.column.name: whole_column(found, survey.missing) for found in survey.found}
     functions = {found.column.name: level_function(found) for found in survey.found}
-    patterns = patterns_of(survey.terms, columns)
-    terms = expanded(patterns, columns, functions)
-    return Plan(tuple(columns.values()), terms)
+    patterns = patterns_of(terms, columns)
+    return Plan(tuple(columns.values()), expanded(patterns, columns, functions))
 
 
 def whole_column(found: Surveyed, missing: str) -> Column:
@@ -75,7 +74,8 @@ def own_patterns(plan: Plan) -> list[Pattern]:
     companions = {
         frozenset(one)
         for pattern in patterns
-        for one in list(_with_companions(pattern, columns))[1:]
+        for one in (*_with_companions(pattern, columns), *_markers(pattern, columns))
+        if one != pattern
     }
     return [pattern for pattern in patterns if frozenset(pattern) not in companions]
 
@@ -94,7 +94,7 @@ def expanded(
     """Expand patterns over all levels, with the companions of fills; each term once."""
     found: dict[frozenset[Factor], Term] = {}
     for pattern in patterns:
-        for one in _with_companions(pattern, columns):
+        for one in (*_with_companions(pattern, columns), *_markers(pattern, columns)):
             choices = [_all_levels(factor, columns, functions) for factor in one]
             if len(found) + prod(map(len, choices)) > MOST:
                 raise InputError(
@@ -135,6 +135,13 @@ def _with_companions(pattern: Pattern, columns: Mapping[str, Column]) -> Iterato
                 for factor in pattern
             )
         )
+
+
+def _markers(pattern: Pattern, columns: Mapping[str, Column]) -> Iterator[Pattern]:
+    """Yield `NAME is missing` of each filled column: its mean tells the weight of the others."""
+    for name in dict.fromkeys(factor.column for factor in pattern):
+        if columns[name].fill is not None:
+            yield (Factor(name, "missing"),)
 
 
 def filled_columns(factors: Sequence[Factor], columns: Mapping[str, Column]) -> list[str]:
