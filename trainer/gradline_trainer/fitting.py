@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ def fit(
         saved, chosen = chosen_moments(
             table, targets, features, exclude, chosen, of_rows, options.get("folds")
         )
-        return learn(saved, chosen, report)
+        fit = learn(saved, chosen, report)
+        return fit if table.columns.survey is None else replace(fit, gathered=table)
     nulls = (null,) if isinstance(null, str) else tuple(null or ())
     if isinstance(table, str | Path):
         dialect = Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls))

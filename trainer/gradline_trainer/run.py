@@ -74,6 +74,8 @@ class Run:
         table, columns = surveyed_columns(
             self.table, request, self.options, self.report, self.engine
         )
+        if self.keep_moments and columns.plan.format == 2:
+            to_save(columns)  # raises before the training rather than after it
         fit = self._settle(table, columns, self.options, encode=False)
         return fit if fit.columns.plan.format == 1 else self._keeping(fit, table, self.options)
 

@@ -237,7 +237,7 @@ def survey_given(
     report: Progress,
     engine: Engine | None,
 ) -> list[Surveyed]:
-    """Count what the columns of a plan hold, of which all is known but the values.
+    """Count what a plan's columns hold; how to read them is known.
 
     A category gets the levels of the plan and those of the table; see `survey` for the arguments.
     """

@@ -89,19 +89,22 @@ def subtract_moments(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
 
     Ranges and folds can't be subtracted and are left out. Levels that no row has any more go.
     """
-    left = _with_terms_left if whole.columns.survey or part.columns.survey else _plainly_left
+    has_terms = whole.columns.survey is not None or part.columns.survey is not None
+    if has_terms:
+        whole, part = all_with_terms([whole, part])
+    refuse_differences(whole, part)
     counts = {name: getattr(whole, name) - getattr(part, name) for name in COUNTS}
     for count, rest in counts.items():
         if rest < 0:
             raise _not_a_part(f"it has more {count.replace('_', ' ')}")
-    found = left(whole, part)
+    found = _with_terms_left(whole, part) if has_terms else _plainly_left(whole, part)
     if found.moments.rows > counts["rows_read"] - counts["rows_dropped"] - counts["rows_held_out"]:
         raise _not_a_part("other rows of it were dropped or held out")
     return replace(found, folds=[], file=None, **counts)
 
 
 def _plainly_left(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
-    part = aligned(whole, part)
+    part = part.select(whole.columns)
     names = [*whole.columns.features, *whole.columns.targets]
     nowhere = Indicators.nowhere(len(names))
     return replace(whole, moments=_difference(whole.moments, part.moments, names, nowhere))
@@ -109,8 +112,6 @@ def _plainly_left(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
 
 def _with_terms_left(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
     """Subtract the moments of the levels that are left, and fill with what is left."""
-    whole, part = all_with_terms([whole, part])
-    refuse_differences(whole, part)
     try:
         columns = remaining(whole, part)
     except ValueError as error:

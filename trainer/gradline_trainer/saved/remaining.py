@@ -43,7 +43,8 @@ def _rest(whole: Surveyed, part: Surveyed, weight: float, removed: float) -> Sur
     missing = whole.missing - part.missing
     column = whole.column
     if column.kind == "category":
-        column = with_reference(replace(column, levels=tuple(sorted(counts))), counts)
+        levels = tuple(sorted(counts)) or column.levels[:1]
+        column = with_reference(replace(column, levels=levels), counts)
         column = replace(column, missing=column.missing and missing > 0)
     left = weight - removed
     mean = (weight * whole.mean - removed * part.mean) / left if left > 0 else math.nan
