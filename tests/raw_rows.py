@@ -28,7 +28,7 @@ PLAN = Plan(
         Column("qty", fill=3.7),
         Column("share"),
         Column("size", fill=1e6 / 3),
-        Column(ODD, "category", ("A", "B", "Ç", "d", "e"), "A", missing=True, rare=("d", "e")),
+        Column(ODD, "category", ("A", "B", "d", "e", "Ç"), "A", missing=True, rare=("d", "e")),
         Column("open", "category", ("false", "true"), "false"),
         Column("zip", "category", ("02134", "10115", str(2**60), str(2**60 + 1))),
         Column("at", "time", fill=1.4e9 + 0.25, zone="Europe/Berlin"),

@@ -81,7 +81,7 @@ def completed(folder: Path, words: str) -> list[str]:
         ("gradline train-and-export --preconditioning ''", ["none", "standardize", "whiten"]),
         ("gradline train-and-export --learning-rate a", ["auto"]),
         ("gradline predict p new.csv --format p", ["parquet"]),
-        ("gradline predict p new.csv --unknown-category ''", ["error", "zero"]),
+        ("gradline predict p new.csv --unknown-category ''", ["error", "zero", "missing"]),
         ("train-and-export --arithmetic e", ["exact"]),
         ("train-and-export --no-f", ["--no-fingerprint"]),
     ],

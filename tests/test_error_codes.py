@@ -144,7 +144,7 @@ CALLS |= {
     "large-integer": lambda w: fit(w.file("t.csv", f"x,y\n{2**53 + 1},1\n2,2\n"), "y"),
     "masked-array": lambda w: fit((np.ma.array([[1.0], [2.0]]), [1.0, 2.0])),
     "missing-feature": lambda w: gradline.load(w.package).predict({"rainfall": [1.0]}),
-    "missing-value": lambda w: fit({**TABLE, "x": [1.0, None, 3, 4]}, "y"),
+    "missing-value": lambda w: fit({**TABLE, "x": [1.0, None, 3, 4]}, "y", strict=True),
     "mixed-schemas": lambda w: [
         w.file("t1.csv", "x,y\n1,2\n3,4\n"),
         w.file("t2.csv", "z,y\n1,2\n3,4\n"),

@@ -398,5 +398,6 @@ except gradline.MissingExtraError as error:
     )
     assert result.stdout == (
         "this needs the module 'sklearn', which is not installed: "
-        'pip install "gradline[sklearn]"\n'
+        "in the folder of gradline's sources: "
+        'pip install ".[sklearn]"\n'
     )

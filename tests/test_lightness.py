@@ -116,7 +116,7 @@ def test_training_without_its_extra_ends_with_the_line_that_installs_it(
     assert result.stdout == ""
     assert result.stderr == (
         f"Error: this needs the module {missing!r}, which is not installed\n"
-        f'  pip install "gradline[{extra}]"\n'
+        f'  in the folder of gradline\'s sources: pip install ".[{extra}]"\n'
     )
     assert not (tmp_path / "artifacts").exists()
 
@@ -131,7 +131,7 @@ def test_a_missing_extra_is_one_json_object_where_json_was_asked_for(
     assert json.loads(result.stderr) == {
         "error": "missing-extra",
         "message": f"this needs the module {missing!r}, which is not installed",
-        "hint": f'pip install "gradline[{extra}]"',
+        "hint": f'in the folder of gradline\'s sources: pip install ".[{extra}]"',
     }
 
 
@@ -147,7 +147,7 @@ def test_tables_without_their_extra_end_with_the_line_that_installs_it(
         result = gradline_without(["polars"], *arguments)
         assert result.returncode == 2
         assert "this needs the module 'polars'" in result.stderr
-        assert 'pip install "gradline[tables]"' in result.stderr
+        assert 'pip install ".[tables]"' in result.stderr
     assert not (tmp_path / "artifacts").exists()
 
 
@@ -163,7 +163,8 @@ for face, name in (("gradline_trainer", "fit"), ("gradline_export", "export_pack
         print(error.code, error.exit_code, error.hint)
 """
     result = python(code)
-    assert result.stdout.splitlines() == ['missing-extra 2 pip install "gradline[train]"'] * 2
+    line = 'missing-extra 2 in the folder of gradline\'s sources: pip install ".[train]"'
+    assert result.stdout.splitlines() == [line] * 2
 
 
 # What is installed
@@ -216,5 +217,5 @@ def test_the_wheel_alone_installs_light_and_predicts(orchard_package: Path, tmp_
         check=False, capture_output=True, text=True, cwd=tmp_path, env=surroundings,
     )  # fmt: skip
     assert refused.returncode == 2
-    assert 'pip install "gradline[train]"' in refused.stderr
+    assert 'pip install ".[train]"' in refused.stderr
     assert not (tmp_path / "artifacts").exists()

@@ -321,7 +321,7 @@ def test_a_package_answers_in_units(tmp_path: Path, dtype: str, text: str) -> No
     total = table[found.targets[0]].sum()
     assert y[:, 0].astype(float).sum() == pytest.approx(total, rel=1e-6)
     # In float64 from the graph's own answer, rounded once.
-    inputs, _ = model._inputs(x, "error")
+    inputs = model._inputs(x, "error")
     z = model.graph_answers(inputs).astype(np.float64)
     expected = np.exp(z[:, 0]) * logged["scale"] - function(found).offset
     assert (y[:, 0] == expected.astype(dtype)).all()

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradline.columns.calendar import FIRST, LAST, PARTS
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor
@@ -135,3 +136,22 @@ def test_no_columns_name_collides(name: str) -> None:
     session = open_session(pipeline_bytes(graph))
     assert [i.name for i in session.get_inputs()] == list(rows)
     check(session.run(None, rows_of(rows, 1).feeds(plan))[0], rows, graph)
+
+
+@pytest.mark.slow
+def test_every_day_of_the_years_1_to_9999_has_its_month_and_weekday() -> None:
+    column = Column("at", "time")
+    days = np.arange(FIRST // 86_400, LAST // 86_400 + 1)
+    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+    expected = {"month": months, "weekday": (days + 3) % 7}
+    for part, of_days in expected.items():
+        values = PARTS[part].values
+        plan = Plan((column,), tuple((Factor("at", part, level=value),) for value in values))
+        weights = np.array([list(values)], np.float32)
+        graph = random_graph(np.random.default_rng(0), plan, "float32", [None], weights)
+        session = open_session(pipeline_bytes(replace(graph, bias=np.zeros(1, np.float32))))
+        for start in range(0, len(days), 500_000):
+            chunk = slice(start, start + 500_000)
+            for second in (0, 86_399):
+                at = (days[chunk] * 86_400 + second).astype(np.float64)[:, None]
+                assert (session.run(None, {"at": at})[0][:, 0] == of_days[chunk]).all()

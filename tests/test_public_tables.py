@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ import public_tables as tables
 from gradline.columns.kinds import Column
 from gradline.commands.group import cli
 from gradline_trainer import fit
+from hosts import ROOT
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ DIAMONDS = Case(
     "log(price)",
     0.95,
     ("-f", "log(carat)", "-f", "cut", "-f", "color", "-f", "clarity"),
+)
+FLIGHTS = Case(tables.flights, "arr_delay", 0.89, rows=327_346)
+SHOWN = re.compile(
+    r"^\| `train-and-export ([^`]*)` \| ([\d,]+) \| ([\d.]+) \| ([\d.]*) ?\|$", re.MULTILINE
 )
 
 every_table = pytest.mark.parametrize("case", CASES, ids=str)
@@ -267,13 +274,47 @@ def test_noise_is_noticed_and_the_hint_mends_it(trained: Callable[[Case], Traine
 
 @pytest.mark.slow
 def test_a_year_of_flights(trained: Callable[[Case], Trained], tmp_path: Path) -> None:
-    found = trained(Case(tables.flights, "arr_delay", 0.89))
-    assert found.manifest["metrics"]["training"]["arr_delay"]["r2"] >= 0.89
-    assert found.manifest["training"]["rows"]["trained"] == 327_346
+    found = trained(FLIGHTS)
+    assert found.manifest["metrics"]["training"]["arr_delay"]["r2"] >= FLIGHTS.r2
+    assert found.manifest["training"]["rows"]["trained"] == FLIGHTS.rows
     assert "tailnum" not in columns_of(found.manifest)  # 4,043 levels
     answers, said = predict(found, tmp_path, change("dest", "XXX"))
     assert np.isnan(answers).tolist() == [False, True]
     assert "dest" in said
+
+
+def shown_in_the_page() -> dict[str, list[str]]:
+    """Read the table in docs/training.md: rows, R² and 5-fold R² by the command's words."""
+    page = (ROOT / "docs" / "training.md").read_text()
+    return {words: figures for words, *figures in SHOWN.findall(page)}
+
+
+def written(case: Case) -> str:
+    """Write the words of a case's command, as a page shows them."""
+    return shlex.join([f"{case.write.__name__}.csv", "-t", case.target, *case.options])
+
+
+def printed(done: Result) -> list[str]:
+    """Find the rows and the R² in what a command prints, with three digits."""
+    (rows,) = re.findall(r"^\w+: ([\d,]+) rows,", done.stdout)
+    table = done.stdout.split("\n  training rows")[1].splitlines()
+    heads = re.split("  +", table[0].strip())
+    figures = dict(zip(heads, table[1].split()[-len(heads) :], strict=True))
+    five_fold = figures.get("5-fold R²") or figures.get("5-fold R² of log")
+    return [rows, *(f"{float(r2):.3f}" if r2 else "" for r2 in (figures["R²"], five_fold))]
+
+
+@pytest.mark.parametrize(
+    "case", [*CASES, DIAMONDS, pytest.param(FLIGHTS, marks=pytest.mark.slow)], ids=str
+)
+def test_the_page_shows_what_the_command_prints(
+    case: Case, trained: Callable[[Case], Trained]
+) -> None:
+    assert shown_in_the_page()[written(case)] == printed(trained(case).done)
+
+
+def test_every_command_in_the_page_is_run() -> None:
+    assert set(shown_in_the_page()) == set(map(written, [*CASES, DIAMONDS, FLIGHTS]))
 
 
 def predict(

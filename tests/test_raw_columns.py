@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from gradline.serve.protocol.metadata import model_metadata
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.tables import Dialect, open_files
 from gradline.tables.frames import open_frame
+from gradline_trainer import fit
 
 PRICE = Column("price", fill=10.0, null=NUMBER_NULLS, parse={"currency": "$", "thousands": ","})
 STORE = Column("store", "category", ("A", "B", "Ärger"), "A", null=NULLS, missing=True, rare=())
@@ -401,6 +403,19 @@ def test_a_first_file_with_an_empty_column_learns_its_kind_from_the_next(tmp_pat
     assert open_files(tmp_path).kinds == {"a": "number", "b": "text"}
 
 
+def test_training_says_what_of_the_files_it_does_not_read(tmp_path: Path) -> None:
+    one, two = "a,b,y\n1,2,1\n3,5,2\n", "a,c,y\n4,2,5\n6,1,3\n"
+    found = fit(folder(tmp_path, one=one, three="", two=two), "y")
+    assert found.features == ["a"]
+    assert found.warnings[:3] == [
+        "three.csv is empty (0 bytes) and was left out",
+        "the column 'b' is not used: one.csv has it, two.csv does not",
+        "the column 'c' is not used: two.csv has it, one.csv does not",
+    ]
+    with pytest.raises(InputError, match=r"one\.csv has the column 'b', two\.csv does not"):
+        fit(tmp_path, "y", ["a", "b"])
+
+
 # Frames
 
 
@@ -410,8 +425,8 @@ def test_a_first_file_with_an_empty_column_learns_its_kind_from_the_next(tmp_pat
         (pd.array([2**60, None, 2**60 + 1], "Int64"), pl.Int64, [2**60, None, 2**60 + 1]),
         (pd.array([True, None], "boolean"), pl.Boolean, [True, None]),
         (pd.array(["a", None], "string"), pl.String, ["a", None]),
-        (pd.Categorical([3, None, 1]), pl.Enum(["1", "3"]), ["3", None, "1"]),
-        (pd.Categorical(["b", None, "a"]), pl.Enum(["a", "b"]), ["b", None, "a"]),
+        (pd.Categorical([3, None, 1]), pl.Categorical, ["3", None, "1"]),
+        (pd.Categorical(["b", None, "a"]), pl.Categorical, ["b", None, "a"]),
         (pa.array([2**60, None, 2**60 + 1]), pl.Int64, [2**60, None, 2**60 + 1]),
         (pa.array([1, None, 1]).dictionary_encode(), pl.Categorical, ["1", None, "1"]),
         (np.array(["2024-03", "NaT"], "datetime64[M]"), pl.Date, [date(2024, 3, 1), None]),
@@ -454,6 +469,55 @@ def test_a_masked_category_is_refused_in_prediction(model: Model) -> None:
     store = np.ma.array(["A", "B", "A"], mask=[0, 1, 0])
     with pytest.raises(InputError, match="the column 'store': masked arrays"):
         model.predict({**ROWS, "store": store})
+
+
+def test_pairs_take_what_frames_take() -> None:
+    x, y = [[1.0, 2.0], [2.0, 1.0], [3.0, 5.0], [4.0, 4.0]], [1.0, 2.0, 3.0, 5.0]
+    expected = fit((x, y)).weights
+    flags = [True, False, True, True]
+    for rows in (
+        np.array([[Decimal(str(v)) for v in row] for row in x], object),
+        pd.DataFrame(x).convert_dtypes(),
+        pd.DataFrame(x, dtype="Int64"),
+    ):
+        assert fit((rows, y)).weights.tolist() == expected.tolist()
+    nullable = fit((x, pd.array(flags, "boolean")))
+    assert nullable.weights.tolist() == fit((x, flags)).weights.tolist()
+
+
+@pytest.mark.parametrize("odd", [None, pd.NA, np.nan])
+def test_a_missing_value_of_a_pair_is_said_as_of_a_frame(odd: Any) -> None:
+    x = np.array([[1.0, 2.0], [odd, 1.0], [3.0, 5.0]], object)
+    with pytest.raises(InputError, match="'x0' has 1 missing value, the first in row 2"):
+        fit((x, [1.0, 2.0, 4.0]))
+
+
+def test_a_pairs_integer_beside_a_missing_value_stays_exact() -> None:
+    for column in (pd.array([2**60 + 1, None, 3], "Int64"),):
+        with pytest.raises(InputError, match="holds the integer 1152921504606846977 in row 1"):
+            fit((pd.DataFrame({"a": column, "b": [1, 2, 4]}), [1.0, 2.0, 3.0]))
+    with pytest.raises(InputError, match="holds the integer 1152921504606846977 in row 1"):
+        fit((pl.DataFrame({"a": [2**60 + 1, None, 3]}), [1.0, 2.0, 3.0]))
+
+
+def test_masked_pairs_are_refused_wherever_the_mask_is() -> None:
+    x, y = [[1.0], [2.0]], [1.0, 3.0]
+    masked = np.ma.array([1.0, 2.0], mask=[0, 1])
+    for pair, options in (
+        (([masked[:1], masked[1:]], y), {}),
+        ((x, masked), {}),
+        ((x, y), {"sample_weight": masked}),
+    ):
+        with pytest.raises(InputError, match="masked arrays are not accepted"):
+            fit(pair, **options)
+
+
+def test_hints_fit_the_values() -> None:
+    prices = {"a": ["$1,200.50", "$3.00", "$2"], "y": [1.0, 2.0, 4.0]}
+    for values, expected in ((prices["a"], False), (["1,5", "2,25", "3"], True)):
+        with pytest.raises(InputError) as caught:
+            fit({**prices, "a": values}, "y", "a", strict=True)
+        assert ("--decimal-comma" in caught.value.hint) == expected
 
 
 # Serving

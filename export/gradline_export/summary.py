@@ -10,17 +10,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gradline.columns.kinds import Column
 from gradline.columns.targets import dump_functions, learned_names
 from gradline.errors import PackageError
-from gradline.formatting import and_more, chosen_ridge, count, in_doubt, label, number, reached
+from gradline.formatting import categories, chosen_ridge, count, in_doubt, number, reached
 from gradline.package.versions import locate
-from gradline.presentation.sections import equation_facts, how_to_predict, metrics, scales
-from gradline.presentation.selection import standardized
+from gradline.presentation.sections import (
+    decisions,
+    equation_facts,
+    how_to_predict,
+    metrics,
+    scales,
+)
+from gradline.presentation.selection import standardized, tolerances
 from gradline.tables import TableFile
 from gradline.terminal.layout import Element, Facts, Heading, Verbatim
 from gradline_export.freeze.freezing import Frozen
 from gradline_trainer.result import Fit
-from gradline_trainer.rows.decisions import PLAIN, Decision
 
 
 def summary(
@@ -32,7 +38,9 @@ def summary(
     how training went and what was proved.
     """
     features, package = fit.features, str(path.parent)
-    facts = _columns(fit.columns.decisions)
+    facts = decisions([asdict(decision) for decision in fit.columns.decisions])
+    if not fit.columns.has_format_2:
+        facts += _one_hot(fit.columns.inputs, package)
     if fit.ridge_path:
         facts.append(("ridge", chosen_ridge(asdict(fit.ridge_path))))
     if verbose:
@@ -46,14 +54,13 @@ def summary(
         facts.append(("report", str(path / "report.html")))
     loaded = str(path) if pin else package  # a pinned folder loads another version
     size = [(fit.moments.rows, "row"), (len(features), "feature"), (len(fit.targets), "target")]
-    means = fit.moments.mean[: len(features)]
     table = _from_here(fit.paths[0]) if fit.paths else "new.csv"
     return [
         Heading(f"{frozen.manifest['name']}: {', '.join(count(*part) for part in size)}"),
         "",
         *_model(fit, frozen, package),
         Facts(facts, width=7),
-        *how_to_predict(loaded, fit.columns.inputs, features, means, table, reading),
+        *how_to_predict(loaded, fit.columns.plan, frozen.manifest["columns"], table, reading),
         Verbatim(f"  more     {shlex.join(['gradline', 'inspect', loaded])}"),
     ]
 
@@ -69,20 +76,20 @@ def _model(fit: Fit, frozen: Frozen, package: str) -> list[Element]:
     learned = learned_names(fit.targets, fit.target_functions)[:k]
     left = len(fit.targets) - k
     return [
-        *equation_facts(weights, bias, fit.features, learned, scaled),
+        *equation_facts(
+            *(weights, bias, fit.features, learned, scaled),
+            tolerances(frozen.manifest, fit.features, targets),
+        ),
         *scales(fit.target_functions, targets),
         *metrics(found, targets),
         *([f"  {_more(left, package)}", ""] if left else []),
     ]
 
 
-def _columns(decisions: Sequence[Decision]) -> list[tuple[str, str]]:
-    """Lay out one line for each decision about a column; plain numbers share one."""
-    lines = [f"{label(d.column)}: {d.what} ({d.flag})" for d in decisions if d.what != PLAIN]
-    plain = [label(d.column) for d in decisions if d.what == PLAIN]
-    if lines and plain:
-        lines.append(f"{and_more(plain)}: {PLAIN}{'s' * (len(plain) > 1)} (--exclude NAME)")
-    return list(zip(["columns", *[""] * len(lines)], lines, strict=False))
+def _one_hot(columns: Sequence[Column], package: str) -> list[tuple[str, str]]:
+    """Lay out a line for each category of --one-hot."""
+    found = categories(columns)
+    return [*found[:3], ("", _more(len(found) - 3, package))] if len(found) > 3 else found
 
 
 def _more(left: int, package: str) -> str:
@@ -123,6 +130,7 @@ def summary_record(fit: Fit, frozen: Frozen, path: Path) -> dict[str, Any]:
         **({"supposed_dependent": fit.supposed} if fit.supposed else {}),
         "metrics": frozen.manifest["metrics"],
         "parity": [asdict(host) for host in frozen.parity],
+        "columns": [asdict(decision) for decision in fit.columns.decisions],
         "warnings": fit.warnings,
     }
 

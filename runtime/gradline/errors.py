@@ -93,7 +93,7 @@ def needs_extra() -> Iterator[None]:
         raise MissingExtraError(
             f"this needs the module {module!r}, which is not installed",
             code="missing-extra",
-            hint=f'pip install "gradline[{extra}]"',
+            hint=f'in the folder of gradline\'s sources: pip install ".[{extra}]"',
         ) from error
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:  # the commands' help needs no NumPy
 
     from gradline.columns.kinds import Column
 
-TERMS = 8  # of an equation or a list that are shown; the rest are counted
+TERMS = 8  # of a list that are shown; the rest are counted
+EQUATION_TERMS = 20  # of an equation
 LETTERS = 40  # of a name that are shown
 LEAST = 1e-300  # smaller probabilities, and those that float64 rounds to 0, are only called smaller
 
@@ -28,6 +29,20 @@ def number(value: float | None) -> str:
         return f"{value:,.0f}"
     mantissa, _, exponent = scientific(value, 2).partition("e")
     return f"{float(mantissa):g}e{exponent}" if exponent else mantissa
+
+
+def precise(value: float, tolerance: float) -> str:
+    """Write a number to three digits, or as many as bring it within the tolerance."""
+    if not math.isfinite(value) or abs(float(number(value).replace(",", "")) - value) <= tolerance:
+        return number(value)
+    for digits in range(3, 17):
+        rounded = float(f"{value:.{digits}g}")
+        if abs(rounded - value) <= tolerance:
+            break
+    if 1e-3 <= abs(value) < 1e6:
+        decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)
+        return f"{rounded:,.{decimals}f}"
+    return scientific(rounded, digits - 1)
 
 
 def to_error(value: float | None, error: float | None) -> str:
@@ -48,6 +63,7 @@ def chance(value: float | None) -> str:
 
 def label(name: str) -> str:
     """Shorten a column's name and replace what is not printable."""
+    name = name or "(no name)"
     shown = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
     return "".join(c if c.isprintable() else "�" for c in shown)
 
@@ -132,15 +148,22 @@ def equation_sides(
     targets: Sequence[str],
     importance: NDArray[Any] | None = None,
     written: Callable[[str], str] = label,
+    tolerances: NDArray[Any] | None = None,
 ) -> list[tuple[str, str]]:
     """Write both sides of each target's equation from W (k, d) and b (k,).
 
-    Of many features, those with the largest `importance` (k, d) are shown, or the first.
+    Of many features, those with the largest `importance` (k, d) are shown, or the first. A number
+    has three digits, or as many as its tolerance asks for; `tolerances` (k, d + 1) ends with the
+    biases'.
     """
-    rows = zip(targets, weights, bias, _terms(weights, importance), strict=True)
+    import numpy as np
+
+    if tolerances is None:
+        tolerances = np.full((len(weights), len(features) + 1), np.inf)
+    rows = zip(targets, weights, bias, _terms(weights, importance), tolerances, strict=True)
     return [
-        (written(target), _right_side(row, offset, features, chosen, written))
-        for target, row, offset, chosen in rows
+        (written(target), _right_side([*row, offset], features, chosen, written, limits))
+        for target, row, offset, chosen, limits in rows
     ]
 
 
@@ -155,27 +178,29 @@ def _terms(weights: NDArray[Any], importance: NDArray[Any] | None) -> list[list[
     import numpy as np
 
     k, d = weights.shape
-    if importance is None or d <= TERMS:
-        return [list(range(min(d, TERMS)))] * k
+    if importance is None or d <= EQUATION_TERMS:
+        return [list(range(min(d, EQUATION_TERMS)))] * k
     sizes = np.nan_to_num(np.abs(importance), posinf=0.0)
     order = np.argsort(-sizes, axis=1, kind="stable")
-    return [sorted(chosen.tolist()) for chosen in order[:, :TERMS]]
+    return [sorted(chosen.tolist()) for chosen in order[:, :EQUATION_TERMS]]
 
 
 def _right_side(
-    weights: NDArray[Any],
-    bias: float,
+    coefficients: Sequence[float],
     features: Sequence[str],
     chosen: Sequence[int],
     written: Callable[[str], str],
+    tolerances: Sequence[float],
 ) -> str:
+    """Write the terms of one target; the last coefficient and tolerance are the bias's."""
+    *weights, bias = map(float, coefficients)
     terms = [
-        (float(weights[j]), f"{number(abs(float(weights[j])))}·{written(features[j])}")
+        (weights[j], f"{precise(abs(weights[j]), tolerances[j])}·{written(features[j])}")
         for j in chosen
         if weights[j]
     ]
     if bias or not terms:
-        terms.append((float(bias), number(abs(float(bias)))))
+        terms.append((bias, precise(abs(bias), tolerances[-1])))
     text = "".join(f" {'-' if sign < 0 else '+'} {term}" for sign, term in terms)
     text = text.removeprefix(" + ").replace(" - ", "-", 1) if text[1] == "-" else text[3:]
     more = len(features) - len(chosen)

@@ -19,13 +19,14 @@ from gradline_trainer.descent.problem import EPSILON, Problem, state_problem
 from gradline_trainer.descent.ridge_path import RidgePath, choose_ridge
 from gradline_trainer.exact.loss import ExactLoss
 from gradline_trainer.exact.moments import gather_exactly
-from gradline_trainer.moments.gathering import gather, nothing_varies, refuse_unlearnable
+from gradline_trainer.moments.gathering import gather, refuse_unlearnable
 from gradline_trainer.moments.moments import ColumnMoments, Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.moments.superfluous import refuse_superfluous
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.passes import Progress, Walk, expect
+from gradline_trainer.rows.refusals import nothing_varies
 from gradline_trainer.statistics.measuring import measure
 from gradline_trainer.statistics.validation import overfitting, validate
 from gradline_trainer.wide.loss import StreamedLoss
@@ -122,7 +123,11 @@ def learn(
             options=options,
             ridge_path=ridge_path,
             columns=source.columns,
-            warnings=[*measured.warnings, *overfitting(metrics, moments, source.columns, options)],
+            warnings=[
+                *(source.notes if isinstance(source, Walk) else ()),
+                *measured.warnings,
+                *overfitting(metrics, moments, source.columns, options),
+            ],
             robust=measured.robust,
             gathered=source if isinstance(source, SavedMoments) else gathered,
             leverage=measured.leverage,

@@ -10,7 +10,6 @@ from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
 from gradline_trainer.learning import WIDE, learn
-from gradline_trainer.moments.gathering import nothing_varies
 from gradline_trainer.moments.superfluous import SuperfluousError
 from gradline_trainer.options import FOLDS, Options
 from gradline_trainer.result import Fit
@@ -19,6 +18,7 @@ from gradline_trainer.rows.columns import Columns, Names, TrainingTable, choose_
 from gradline_trainer.rows.encoding import learn_encoding, read_in_format_2
 from gradline_trainer.rows.likeness import columns_like
 from gradline_trainer.rows.passes import Progress, Walk
+from gradline_trainer.rows.refusals import no_column
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.survey import Asked
@@ -134,7 +134,7 @@ class Run:
             except SuperfluousError as found:
                 columns = without(columns, found.reasons)
                 if not columns.plan.columns:
-                    raise nothing_varies() from None
+                    raise no_column(columns.decisions, table.names) from None
 
     def _learn(
         self, table: TrainingTable, columns: Columns, options: Options, *, encode: bool

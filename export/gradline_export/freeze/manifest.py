@@ -118,7 +118,15 @@ def _training_record(fit: Fit, fingerprint: bool, notes: Mapping[str, str]) -> d
         "versions": {"python": platform.python_version(), **{n: version(n) for n in libraries}},
         "notes": dict(notes),
         "warnings": fit.warnings,
+        **_decisions_record(fit),
     }
+
+
+def _decisions_record(fit: Fit) -> dict[str, Any]:
+    """Record what was decided about each column, in a package of format 2."""
+    if not (fit.columns.has_format_2 and fit.columns.decisions):
+        return {}
+    return {"columns": [asdict(decision) for decision in fit.columns.decisions]}
 
 
 def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import onnx
 
 from gradline.columns.encoding import dump_columns
 from gradline.columns.targets import dump_functions
-from gradline.errors import InputError, PackageError, RefusedError
+from gradline.errors import PackageError, RefusedError
 from gradline.model import open_session
 from gradline.package.golden import check_raw_rows
 from gradline.package.graph import Graph
@@ -36,17 +36,7 @@ def schema_of(fit: Fit) -> tuple[dict[str, Any], int]:
 
 
 def to_pipeline(graph: Graph) -> bytes:
-    """Write `pipeline.onnx` and have onnx check it.
-
-    Raises:
-        InputError: If a column has no name: an input needs one.
-    """
-    if any(not column.name for column in graph.plan.columns):
-        raise InputError(
-            "a column without a name cannot be an input of pipeline.onnx",
-            code="bad-name",
-            hint="name it in the table's header, or leave it out",
-        )
+    """Write `pipeline.onnx` and have onnx check it."""
     data = pipeline_bytes(graph)
     onnx.checker.check_model(data, full_check=True)
     return data

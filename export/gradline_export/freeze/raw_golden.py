@@ -32,7 +32,7 @@ DIGITS = Context(prec=60, traps=[])
 #: How a term's value gives its column's, by function, the best known range first.
 INVERSES: dict[str | None, Callable[[float, float], float]] = {
     None: lambda value, _: value,
-    "time": lambda value, _: value * DAY,
+    "time": lambda value, _: float(round(value * DAY)),
     "log": lambda value, _: math.exp(value),
     "log1p": lambda value, _: math.expm1(value),
     "sqrt": lambda value, _: value**2,
@@ -44,7 +44,7 @@ DOMAIN = {"log": -1.0, "sqrt": -1.0, "log1p": -2.0}  # a number outside of it
 
 def raw_rows(moments: Moments | ColumnMoments, graph: Graph, seed: int) -> RawRows:
     """Make up to `row_count(m)` rows of m columns, with the exact answers and their bounds."""
-    plan, n = graph.plan, row_count(len(graph.plan.columns))
+    plan, n = graph.plan.named, row_count(len(graph.plan.columns))
     generator = np.random.default_rng([seed, 2])
     columns = {
         column.name: _values(column, _ends(column, plan, moments), n, generator)

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from gradline.columns.calendar import DAY
-from gradline.columns.encoding import expand
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
+from gradline.presentation.typical import EPOCH, typical_row, typical_value, written_value
 
 MOST_COLUMNS = 1000  # in an example; pipeline.onnx has no more either
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-YEAR_2000 = 946_684_800.0  # for a time whose range no term tells
-# From the mean of a term of a column alone to a value of the column.
-BACK: dict[str | None, Callable[[float], float]] = {
-    None: float,
-    "log": math.exp,
-    "log1p": math.expm1,
-    "sqrt": lambda x: x * x,
-    "time": lambda days: days * DAY,
-}
 
 
 def examples_of_use(manifest: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, str]:
@@ -38,19 +25,17 @@ def examples_of_use(manifest: Mapping[str, Any], columns: Sequence[Column]) -> d
     name = manifest["name"]
     if len(columns) > MOST_COLUMNS:
         return _command_line(name)
-    means = [
-        0.0 if c.levels else float(f"{manifest['columns'][c.name]['mean']:.4g}") for c in columns
-    ]
-    pairs = zip(columns, means, strict=True)
-    row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
-    inputs = expand(np.array([means]), columns)[0].tolist()
+    plan = Plan.of_columns(columns)
+    row = typical_row(plan, manifest["columns"])
+    values = [c.places[str(row[c.name])] if c.levels else row[c.name] for c in columns]
+    inputs = plan.compute(np.array([values], np.float64))[0].tolist()
     shape, dtype = [1, len(inputs)], schema["dtype"]
     array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
     tensor = {"name": "x", "shape": shape, "datatype": dtype.replace("float", "FP")}
     numbers = ", ".join(map(repr, inputs))
     return {
         **_command_line(name),
-        **_python(name, row),
+        **_python(name, {column: [value] for column, value in row.items()}),
         "JavaScript": (
             'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
             'const session = await InferenceSession.create("model.onnx");\n'
@@ -66,8 +51,8 @@ def _of_terms(manifest: Mapping[str, Any], plan: Plan) -> dict[str, str]:
     name = manifest["name"]
     if len(plan.columns) > MOST_COLUMNS:
         return _command_line(name)
-    typical = {column: _typical(column, manifest["columns"], plan) for column in plan.columns}
-    row = {column.name: _written(column, value) for column, value in typical.items()}
+    typical = {column: typical_value(column, manifest["columns"], plan) for column in plan.columns}
+    row = {column.name: written_value(column, value) for column, value in typical.items()}
     lines = [
         f"  {_visible_json(column.name)}: {_tensor(column, value)},\n"
         for column, value in typical.items()
@@ -105,51 +90,6 @@ def _http(name: str, tensors: list[dict[str, Any]]) -> dict[str, str]:
     body = shlex.quote(_visible_json({"inputs": tensors}))
     command = f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {body}"
     return {"HTTP": f"gradline serve {shlex.quote(f'artifacts/{name}')}\n{command}"}
-
-
-def _typical(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | str:
-    """Choose a category's reference; a number's or a time's mean, in seconds, if it is known."""
-    if column.levels:
-        return column.reference or column.levels[0]
-    found = _mean(column, figures, plan)
-    if found is None:
-        found = column.fill
-    if column.kind == "number":
-        return 1.0 if found is None else float(f"{found:.4g}")
-    found = YEAR_2000 if found is None else found
-    step = 60 if _has_hours(column, plan) else DAY
-    return found // step * step
-
-
-def _mean(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | None:
-    for (factor, *others), feature in zip(plan.terms, plan.features, strict=True):
-        if factor.column == column.name and not others and factor.function in BACK:
-            return BACK[factor.function](figures[feature]["mean"])
-    return None
-
-
-def _has_hours(column: Column, plan: Plan) -> bool:
-    factors = (factor for term in plan.terms for factor in term)
-    return any(f.column == column.name and f.function == "hour" for f in factors)
-
-
-def _written(column: Column, value: float | str) -> float | str:
-    """Write a value as a table has it."""
-    if column.kind != "time":
-        return value
-    moment = EPOCH + timedelta(seconds=float(value))
-    if column.zone is not None:
-        moment = moment.replace(tzinfo=_zone(column.zone))
-    if column.format is not None:
-        return moment.strftime(column.format)
-    if column.zone is not None:
-        return moment.isoformat()
-    return moment.strftime("%Y-%m-%d" if float(value) % DAY == 0 else "%Y-%m-%dT%H:%M")
-
-
-def _zone(name: str) -> tzinfo | None:
-    """Look up a zone by its name, or by its offset, such as +02:00."""
-    return datetime.strptime(name, "%z").tzinfo if name[0] in "+-" else ZoneInfo(name)
 
 
 def _tensor(column: Column, value: float | str) -> str:

@@ -29,7 +29,7 @@ from gradline.formatting import (
     to_error,
 )
 from gradline.presentation.sections import unit_sides
-from gradline.presentation.selection import Shown, scales
+from gradline.presentation.selection import Shown, scales, tolerances
 from gradline.presentation.statistics import criterion, r_squared
 from gradline_export.report.examples import examples_of_use
 from gradline_export.report.panel import panel, render
@@ -85,6 +85,7 @@ def to_report(
                 learned,
                 standardized[shown],
                 isolated,
+                tolerances(manifest, fit.features, shown_targets),
             )
         ),
         scales=equation_lines(unit_sides(functions, shown_targets, isolated)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,21 @@ from numpy.typing import NDArray
 from gradline.columns.calendar import FIRST, LAST
 from gradline.columns.kinds import Column
 from gradline.columns.levels import UNKNOWN
-from gradline.columns.matrix import column_labels, match_names, stack
+from gradline.columns.matrix import (
+    column_labels,
+    match_names,
+    out_of_range,
+    stack,
+    to_matrix,
+)
 from gradline.columns.parsing import values_of
-from gradline.columns.plan import Plan
+from gradline.columns.plan import NAMELESS, Plan
 from gradline.columns.terms import Factor, Term
 from gradline.errors import InputError
 
 UNKNOWN_PLACE = -1  # of a level that no training row had
 FLOAT64 = np.dtype(np.float64)
+AT_ONCE = 1 << 18  # inputs that stay in the cache until they are predicted
 
 
 def checked_unknown(unknown: str | None, plan: Plan) -> str:
@@ -53,14 +60,23 @@ def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] |
     rows without names, and for those with the names of the graph's inputs.
     """
     labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
-    if labels is None or not has_columns(list(map(str, labels)), plan):
+    names = None if labels is None else _names(labels, plan)
+    if labels is None or names is None or not has_columns(names, plan):
         return None
     extra = "refuse" if isinstance(rows, Mapping) else "ignore"
-    match_names(list(map(str, labels)), [column.name for column in plan.columns], extra=extra)
-    by_text = {str(label): label for label in labels}
+    match_names(names, [column.name for column in plan.columns], extra=extra)
+    by_text = dict(zip(names, labels, strict=True))
     asked = "error" if unknown == "error" else "zero"
     columns = {c.name: _values(c, rows[by_text[c.name]], asked) for c in plan.columns}
-    return stack(columns, FLOAT64)
+    return stack(columns, FLOAT64, order="F")  # the plan takes column by column
+
+
+def _names(labels: Sequence[Any], plan: Plan) -> list[str]:
+    """Write labels as text; a nameless column may have the name that pandas gives it."""
+    names = list(map(str, labels))
+    if "" in names or all(column.name for column in plan.columns):
+        return names
+    return ["" if name == NAMELESS else name for name in names]
 
 
 @dataclass(frozen=True)
@@ -80,11 +96,65 @@ def _values(column: Column, values: Any, unknown: str) -> Any:
     return seconds
 
 
-def compute_inputs(values: NDArray[np.float64], plan: Plan, unknown: str) -> NDArray[np.float64]:
-    """Compute the graph's inputs, shape (n, d), of values that may have UNKNOWN_PLACE."""
-    if unknown == "missing":
-        values = np.where(unknown_levels(values, plan), np.nan, values)
-    return plan.compute(values)
+def compute_inputs(
+    values: NDArray[Any], plan: Plan, unknown: str, dtype: np.dtype[Any] | None = None
+) -> NDArray[Any]:
+    """Compute the graph's inputs, shape (n, d), of values that may have UNKNOWN_PLACE.
+
+    They are cast to `dtype`; without one they stay float64, or a plain plan's values as they are.
+
+    Raises:
+        InputError: For an input outside the range of `dtype`.
+    """
+    if plan.is_plain:
+        inputs = plan.compute(values)
+        return inputs if dtype is None else to_matrix(inputs, plan.features, dtype)
+    found = np.zeros((len(values), len(plan.terms)), dtype or FLOAT64)
+    size = _rows_at_once(plan)
+    for start in range(0, len(values), size):
+        _fill(values, start, plan, unknown, found[start : start + size])
+    return found
+
+
+def blocks_of_inputs(
+    values: NDArray[Any], plan: Plan, unknown: str, dtype: np.dtype[Any]
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield what `compute_inputs` computes, block by block, with the place of the first row.
+
+    A block is valid until the next: all are made in one array, which stays in the cache.
+    """
+    if plan.is_plain:
+        yield 0, compute_inputs(values, plan, unknown, dtype)
+        return
+    size = max(1, min(len(values), _rows_at_once(plan)))
+    block = np.zeros((size, len(plan.terms)), dtype)
+    # Without rows there is one block without rows.
+    for start in range(0, max(1, len(values)), size):
+        found = block[: len(values) - start]
+        if start:
+            found.fill(0)
+        _fill(values, start, plan, unknown, found)
+        yield start, found
+
+
+def _rows_at_once(plan: Plan) -> int:
+    return max(1, AT_ONCE // len(plan.terms))
+
+
+def _fill(values: NDArray[Any], start: int, plan: Plan, unknown: str, found: NDArray[Any]) -> None:
+    """Compute the inputs of the rows from `start` on into an array of zeros."""
+    block = values[start : start + len(found)]
+    if unknown == "missing" and _has_unknown_levels(block, plan):
+        block = np.where(unknown_levels(block, plan), np.nan, block)
+    try:
+        plan.fill(block, found)
+    except FloatingPointError:
+        raise out_of_range(plan.compute(block), found.dtype, plan.features, start) from None
+
+
+def _has_unknown_levels(values: NDArray[np.float64], plan: Plan) -> bool:
+    categories = (j for j, column in enumerate(plan.columns) if column.kind == "category")
+    return any((values[:, j] == UNKNOWN_PLACE).any() for j in categories)
 
 
 def unknown_levels(values: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:

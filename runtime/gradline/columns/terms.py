@@ -71,8 +71,9 @@ def _fault_of_category(factor: Factor, column: Column) -> str | None:
         return factor.function
     if factor.level == RARE and column.rare:
         return None
-    single = set(column.levels) - set(column.rare)
-    return None if factor.level in single else f"no level {factor.level!r}"
+    level, end = factor.level, column.missing_place  # rare levels have a place behind it
+    single = isinstance(level, str) and column.places.get(level, end) < end
+    return None if single else f"no level {level!r}"
 
 
 def _fault_of_time(factor: Factor, _: Column) -> str | None:

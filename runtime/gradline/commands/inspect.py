@@ -64,9 +64,8 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
 def describe(package: Package, *, everything: bool) -> list[Element]:
     """List what a package says, in the order of its report."""
     from gradline.columns.targets import learned_names
-    from gradline.explain.contributions import column_figures
     from gradline.presentation import provenance, sections
-    from gradline.presentation.selection import Shown
+    from gradline.presentation.selection import Shown, tolerances
 
     graph, manifest = package.graph, package.manifest
     if not manifest:
@@ -86,10 +85,13 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
     learned = [learned_names(graph.targets, graph.functions)[j] for j in shown.targets]
     weights, bias = graph.weights[shown.targets], graph.bias[shown.targets]
     standardized = shown.standardized[shown.targets]
-    means, path = column_figures(manifest, graph.features, "mean"), str(package.path)
+    path = str(package.path)
     return [
         *_title(package),
-        *sections.equation_facts(weights, bias, graph.features, learned, standardized),
+        *sections.equation_facts(
+            *(weights, bias, graph.features, learned, standardized),
+            tolerances(manifest, graph.features, targets),
+        ),
         *sections.scales([graph.functions[j] for j in shown.targets], targets),
         *_left_out(shown, package),
         *_columns(package),
@@ -99,7 +101,7 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
         *sections.ranges(manifest["columns"], features, targets, learned),
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
-        *sections.how_to_predict(path, graph.columns, graph.features, means, "new.csv"),
+        *sections.how_to_predict(path, graph.plan, manifest["columns"], "new.csv"),
         Verbatim(f"  serve    gradline serve {shlex.quote(path)}"),
     ]
 
@@ -123,6 +125,10 @@ def _left_out(shown: Shown, package: Package) -> list[Element]:
 
 
 def _columns(package: Package) -> list[Element]:
+    from gradline.presentation.sections import decisions
+
+    if decided := package.manifest.get("training", {}).get("columns"):
+        return [Facts(decisions(decided), width=7), ""]
     columns = package.graph.columns
     pairs = categories(columns)
     fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]

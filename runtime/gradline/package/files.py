@@ -62,10 +62,11 @@ def read_file(path: Path, limit: int, hint: str = GET_AGAIN) -> bytes:
 def file_limit(name: str, schema: Mapping[str, Any]) -> int:
     """Compute the largest size in bytes of a file of `manifest.FILES`, from a checked schema."""
     d, k = len(schema["features"]), len(schema["targets"])
-    m = len(schema.get("columns") or ())
+    m = len(schema.get("columns") or schema["features"])
     model = int(np.dtype(schema["dtype"]).itemsize) * k * (d + 1)
     names = len(json.dumps(schema))  # escapes for non-ASCII letters: the longest form
-    raw = row_count(max(m, 1)) * (DIGITS * (m + 2 * k + 1) + names) if "columns" in schema else 0
+    described = not {"columns", "target_functions"}.isdisjoint(schema)
+    raw = described * row_count(max(m, 1)) * (DIGITS * (m + 2 * k + 1) + names)
     sizes: dict[str, int] = {  # PyTorch's overhead varies by release
         "model.onnx": (128 << 10) + model + names,
         "model.pt": (256 << 10) + model,

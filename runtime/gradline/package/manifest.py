@@ -89,7 +89,7 @@ def _check_members(document: dict[str, Any]) -> None:
         names = schema.get(which)
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             raise _broken(f"its schema has no {which}")
-    if not isinstance(schema.get("columns", []), list):
+    if not isinstance(schema.get("columns") or [], list):
         raise _broken("its schema's columns are not a list")
     _check_files(document["format"], files, document.get("pipeline"))
     if wrong := fault(document):

@@ -53,9 +53,9 @@ def build_pipeline(
 
 
 class _PipelineBuilder(GraphBuilder):
-    """Computes terms and targets. What stands side by side is computed in blocks [N, L].
+    """Computes terms and targets, neighbours together in blocks [N, L].
 
-    The cost of a row is that of its nodes, the cost of many rows that of their blocks' widths.
+    One row costs about a microsecond for each node; many rows cost more the wider the blocks are.
     """
 
     def terms(self, terms: Sequence[Term]) -> list[str]:
@@ -198,9 +198,9 @@ class _PipelineBuilder(GraphBuilder):
         column = self.columns[factors[0].column]
         if column.kind == "category":
             columns = [self.columns[factor.column] for factor in factors]
-            places = [self.places(column) for column in columns]
-            several = len(set(places)) > 1
-            found = self.concatenated(places if several else places[:1])
+            places = {column.name: self.places(column) for column in dict.fromkeys(columns)}
+            several = [places[column.name] for column in columns] if len(places) > 1 else []
+            found = self.concatenated(several or list(places.values()))
             wanted = [f.place(column) for f, column in zip(factors, columns, strict=True)]
             unknown, instead = self.add("Equal", found, self.whole(-1)), NAN
         else:

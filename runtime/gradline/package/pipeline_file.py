@@ -18,7 +18,8 @@ from gradline.package.pipeline import ML, build_pipeline
 from gradline.package.pipeline_nodes import DOUBLE, FLOAT, INT64, Attribute, Node, Pipeline
 from gradline.package.protobuf import UnexpectedFieldError, message, walk
 
-ML_OPSET = 2
+GRAPH_NAME = "gradline-pipeline"
+OPSETS = {"": OPSET, ML: 2}
 STRING, BOOL = 8, 9  # TensorProto.DataType, beside those of `pipeline`
 ELEMENTS = {"float32": FLOAT, "float64": DOUBLE, "int64": INT64, "bool": BOOL}
 #: Fields of a GraphProto.
@@ -28,13 +29,13 @@ Field = tuple[int, int | bytes]
 
 def pipeline_bytes(graph: Graph) -> bytes:
     """Write `pipeline.onnx` for the model in `model.onnx`, with the same metadata."""
-    built = build_pipeline(graph.plan, graph.weights, graph.bias, graph.functions)
+    built = build_pipeline(graph.plan.named, graph.weights, graph.bias, graph.functions)
     return message(
         (1, IR_VERSION),
         (2, "gradline"),
         (5, 1),  # model_version
         (7, _graph(built, graph)),
-        *((8, message((1, domain), (2, version))) for domain, version in (("", OPSET), (ML, 2))),
+        *((8, message((1, domain), (2, version))) for domain, version in OPSETS.items()),
         *((14, message((1, key), (2, value))) for key, value in graph.metadata.items()),
     )
 
@@ -43,7 +44,7 @@ def _graph(built: Pipeline, graph: Graph) -> bytes:
     k = len(graph.targets)
     return message(
         *((1, _node(node)) for node in built.nodes),
-        (2, "gradline-pipeline"),
+        (2, GRAPH_NAME),
         *((5, _tensor(name, values)) for name, values in built.constants.items()),
         *((11, _input(column)) for column in built.inputs),
         (12, _value(built.output, ELEMENTS[str(graph.dtype)], k)),

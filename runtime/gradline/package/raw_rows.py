@@ -41,13 +41,13 @@ class RawRows:
 
     def values(self, plan: Plan) -> Array:
         """Build the values that `Plan.compute` takes, shape (n, m)."""
-        columns = [[_value(v, c) for v in self.columns[c.name]] for c in plan.columns]
+        columns = [[_value(v, c) for v in self.columns[c.name]] for c in plan.named.columns]
         return np.ascontiguousarray(np.array(columns, np.float64).T)
 
     def feeds(self, plan: Plan) -> dict[str, NDArray[Any]]:
         """Build the inputs of `pipeline.onnx`, each of shape (n, 1)."""
         found = {}
-        for column in plan.columns:
+        for column in plan.named.columns:
             text = column.kind == "category"
             absent = "" if text else math.nan
             values = [absent if v is None else v for v in self.columns[column.name]]
@@ -71,11 +71,11 @@ class RawRows:
     def parse(cls, document: Any, plan: Plan, targets: int) -> RawRows:
         """Parse what `document` wrote; raise an error of Python for anything else."""
         columns = document["columns"]
-        if list(columns) != [column.name for column in plan.columns]:
+        if list(columns) != [column.name for column in plan.named.columns]:
             raise ValueError("other columns")
-        for column in plan.columns:
-            expected: Any = str if column.kind == "category" else (int, float)
-            if not all(v is None or isinstance(v, expected) for v in columns[column.name]):
+        for column in plan.named.columns:
+            expected = (str,) if column.kind == "category" else (int, float)
+            if not all(v is None or type(v) in expected for v in columns[column.name]):
                 raise ValueError(f"values of {column.name!r} that are not of its kind")
         outputs, bounds = (np.array(document[key], np.float64) for key in ("outputs", "bounds"))
         n = len(outputs)

@@ -13,7 +13,7 @@ from gradline.package.golden import Golden
 from gradline.package.graph import Graph, parse_graph
 from gradline.package.manifest import parse_manifest
 from gradline.package.pipeline import MOST_COLUMNS
-from gradline.package.pipeline_file import check_pipeline
+from gradline.package.pipeline_file import GRAPH_NAME, check_pipeline
 from gradline.package.versions import Location, locate
 
 #: The members of a schema that the graph's metadata repeat.
@@ -46,6 +46,12 @@ def _read_bare(path: Path, must_be_signed: bool) -> Package:
     try:
         graph = parse_graph(onnx, path.name)
     except PackageError:
+        if GRAPH_NAME.encode() in onnx:
+            raise InputError(
+                f"{path} takes a table's raw columns and is loaded with its package only",
+                code="no-package",
+                hint=f"give {path.parent}, or {path.parent / 'model.onnx'}",
+            ) from None
         if path.suffix.lower() == ".onnx":
             raise
         raise InputError(

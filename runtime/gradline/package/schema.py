@@ -61,6 +61,7 @@ TRAINING = {
     "versions": Each(TEXT),
     "notes": Each(TEXT),
     "warnings": [TEXT],
+    "columns": [{"column": TEXT, "what": TEXT, "flag": TEXT, "taken": TRUTH}],
 }
 COLUMN = dict.fromkeys(("mean", "deviation", "minimum", "maximum"), FIGURE)
 ERRORS = ("rmse", "mae", "r2", "rmse_log", "r2_log")  # the last two of logged targets alone

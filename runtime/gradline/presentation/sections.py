@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.columns.targets import Functions, learned_name, learned_names
-from gradline.formatting import count, equation_sides, label, number, reached
+from gradline.formatting import and_more, count, equation_sides, label, number, reached
 from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown
 from gradline.presentation.statistics import of_target, r_squared
 from gradline.presentation.t_quantile import half_width
+from gradline.presentation.typical import typical_row
 from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 
 Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
 HEADS = ("RMSE", "MAE", "R²")
 FIGURES = ("minimum", "mean", "maximum", "deviation")
+PLAIN = "number"  # what is decided about a column of plain numbers
 MOST_INPUTS = 8  # in the example of a row
 
 
@@ -30,10 +32,25 @@ def equation_facts(
     features: Sequence[str],
     targets: Sequence[str],
     importance: Array | None = None,
+    tolerances: Array | None = None,
 ) -> list[Element]:
     """Write one equation for each target; see `gradline.formatting.equation_sides`."""
-    both = equation_sides(weights, bias, features, targets, importance)
+    both = equation_sides(weights, bias, features, targets, importance, tolerances=tolerances)
     return [Facts([(left, f"= {right}") for left, right in both], width=0, gap=1), ""]
+
+
+def decisions(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Lay out a line for each decision about a column; plain numbers share one."""
+    lines = [f"{name_of(d)}: {d['what']} ({d['flag']})" for d in found if d["what"] != PLAIN]
+    plain = [name_of(d) for d in found if d["what"] == PLAIN]
+    if lines and plain:
+        lines.append(f"{and_more(plain)}: {PLAIN}{'s' * (len(plain) > 1)} (--exclude NAME)")
+    return list(zip(["columns", *[""] * len(lines)], lines, strict=False))
+
+
+def name_of(decision: Mapping[str, Any]) -> str:
+    """Write a column's name; the first one of a table may have none."""
+    return label(decision["column"]) or "(no name)"
 
 
 def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
@@ -164,27 +181,24 @@ def ranges(
 
 def how_to_predict(
     package: str,
-    inputs: Sequence[Column],
-    features: Sequence[str],
-    means: Array,
+    plan: Plan,
+    figures: Mapping[str, Any],
     table: str,
     reading: Sequence[str] = (),
 ) -> list[Element]:
-    """Write lines to copy that predict a table, and in Python a row of the features' means (d,).
+    """Write lines to copy that predict a table, and in Python a typical row.
 
-    `reading` are the options that the table needs.
+    `figures` are the manifest's, of each feature; `reading` are the options that the table needs.
     """
     import shlex
 
-    shown = [f"{mean:.4g}" for mean in means]
-    if not inputs or list(features) == [column.name for column in inputs]:
-        row = f"[[{', '.join(shown)}]]"
+    if plan.is_plain:
+        means = [f"{figures[name]['mean']:.4g}" for name in plan.features]
+        row = f"[[{', '.join(means)}]]"
     else:
-        by_name = dict(zip(features, shown, strict=True))
-        values = [repr(c.levels[0]) if c.levels else by_name.get(c.name) for c in inputs]
-        pairs = [f"{c.name!r}: [{value}]" for c, value in zip(inputs, values, strict=True)]
-        row = "rows" if None in values else f"{{{', '.join(pairs)}}}"
-    row = row if len(inputs or features) <= MOST_INPUTS else "rows"
+        pairs = typical_row(plan, figures).items()
+        row = f"{{{', '.join(f'{name!r}: [{value!r}]' for name, value in pairs)}}}"
+    row = row if len(plan.columns) <= MOST_INPUTS else "rows"
     code = f"gradline.load({package!r}).predict({row})"
     command = shlex.join(["gradline", "predict", package, table, *reading])
     return [Verbatim(f"  predict  {command}"), Verbatim(f"  Python   {code}")]

@@ -16,6 +16,8 @@ MOST_FEATURES = 20  # a model with no more shows all of them, in the table's ord
 MOST_TARGETS = 8
 LINES = 40  # of coefficients of a larger model, over all targets
 LEAST_FEATURES = 8
+SHARE = 0.01  # of the residual deviation, that a printed equation may be off
+LEAST_DEVIATION = 1e-6  # of the target's, as the residual's: an exact fit has none
 
 
 def scales(columns: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]) -> Array:
@@ -37,6 +39,25 @@ def standardized(
     with np.errstate(all="ignore"):
         found: Array = weights.astype(np.float64) * scales(columns, features, targets)
     return found
+
+
+def tolerances(
+    manifest: Mapping[str, Any], features: Sequence[str], targets: Sequence[str]
+) -> Array:
+    """Compute how much a printed coefficient may be off, shape (k, d + 1), the bias last.
+
+    Within the training ranges, all of them together then change an answer by at most 1 % of the
+    residual deviation.
+    """
+    columns, scores = manifest["columns"], manifest["metrics"]["training"]
+    ends = [[columns[name][end] for end in ("minimum", "maximum")] for name in features]
+    sizes = [max(abs(end) for end in pair) if None not in pair else np.inf for pair in ends]
+    deviations = [scores[t].get("rmse_log", scores[t]["rmse"]) for t in targets]
+    least = [LEAST_DEVIATION * columns[name]["deviation"] for name in targets]
+    allowed = SHARE * np.maximum(np.array(deviations, np.float64), least) / (len(features) + 1)
+    with np.errstate(divide="ignore"):
+        found: Array = allowed[:, None] / np.array([*sizes, 1.0], np.float64)
+    return np.where(np.isfinite(np.array([*sizes, 1.0])), found, np.inf)
 
 
 def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:

@@ -235,7 +235,8 @@ def _result(reference: Any) -> Any:
     except ray.exceptions.RayTaskError as error:
         if "ModuleNotFoundError" in str(error):
             what = f"a worker can't import a module: {str(error).strip().splitlines()[-1]}"
-            hint = 'on every machine of the cluster: pip install "gradline[ray]"'
+            hint = "on every machine of the cluster, in the folder of gradline's sources: "
+            hint += 'pip install ".[ray]"'
             raise InputError(what, code="workers-lack-gradline", hint=hint) from error
         raise
     except ray.exceptions.RayError as error:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gradline.errors import InputError
+from gradline.tables.files import Dialect
+from gradline.tables.lazy_polars import pl
+from gradline.tables.numbers import column_kind, guesses
+from gradline.tables.opening import readable
 from gradline.tables.parts import Part, mixed_schemas
 
+SAMPLED_FILES = 100  # of many, for an estimate
+HEAD_ROWS = 1_000  # for a first guess of a text file's column kinds
 SAME_COLUMNS = "give files with the same columns"
 SAME_TYPES = "give files whose columns have the same types"
 
@@ -37,7 +43,9 @@ class Agreement:
         first = parts[0]
         lacking: dict[str, tuple[str, str]] = {}
         repeated: dict[str, str] = {}
-        having = {name: part.label for part in reversed(parts) for name in part.names}
+        having: dict[str, str] = {}  # the first file that has each column
+        for part in parts:
+            having |= {name: part.label for name in part.names if name not in having}
         for part in parts:
             own = set(part.names)
             for name in having.keys() - own:
@@ -57,10 +65,17 @@ class Agreement:
         return cls(
             names,
             {name: found.get(name, ("number", ""))[0] for name in names},
-            lacking,
+            {name: lacking[name] for name in having if name in lacking},
             differing,
             repeated,
         )
+
+    def notes(self) -> list[str]:
+        """Say which columns are not used since a file lacks them."""
+        return [
+            f"the column {name!r} is not used: {having} has it, {lacking} does not"
+            for name, (having, lacking) in self.lacking.items()
+        ]
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raise an InputError if a file lacks one of the columns, or has it twice."""
@@ -78,3 +93,26 @@ class Agreement:
         for name in names:
             if name in self.differing:
                 raise mixed_schemas(self.differing[name], SAME_TYPES)
+
+
+def kinds_of(parts: Sequence[Part], dialect: Dialect) -> Iterator[dict[str, str]]:
+    """Yield the kinds of each part's columns, without those that hold nothing but nulls.
+
+    Of text files only the first rows are read, of as many files as that takes.
+    """
+    unknown = set(parts[0].names) if parts[0].text else set()
+    for number, part in enumerate(parts):
+        if part.text and (not unknown or number >= SAMPLED_FILES):
+            yield {}
+            continue
+        with readable(part.path, part.separator):
+            schema = part.frame.collect_schema()
+            if not part.text:
+                typed = {name: dtype for name, dtype in schema.items() if dtype != pl.Null}
+                yield {name: column_kind(dtype) for name, dtype in typed.items()}
+                continue
+            wanted = pl.selectors.by_name(unknown & set(schema.names()))
+            head = part.frame.head(HEAD_ROWS).select(wanted).collect()
+        found = guesses(head, dialect)
+        unknown -= found.keys()
+        yield found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -95,8 +96,8 @@ def _of_categories(column: Any) -> pl.Series:
     """Convert a pandas categorical; its categories become text."""
     array = getattr(column, "array", column)
     levels = [*texts_of(array.categories.tolist(), ""), None]  # the code of a missing value is -1
-    known = pl.Enum([level for level in dict.fromkeys(levels) if level is not None])
-    return pl.Series(values=[levels[code] for code in array.codes.tolist()], dtype=known)
+    texts = [levels[code] for code in array.codes.tolist()]
+    return pl.Series(values=texts, dtype=pl.Categorical)
 
 
 def _of_times(array: NDArray[Any]) -> pl.Series:
@@ -122,7 +123,7 @@ def _of_objects(values: list[Any]) -> pl.Series:
     if all(map(is_number, present)) and not all(isinstance(v, int | float) for v in present):
         return pl.Series(values=[None if v is None else _as_float(v) for v in values])
     zones = {getattr(value, "tzinfo", None) for value in present}
-    if len(zones) > 1 or any(zone and not hasattr(zone, "key") for zone in zones):
+    if len(zones) > 1 or any(zone and zone != UTC and not hasattr(zone, "key") for zone in zones):
         texts = [None if v is None else _written(v) for v in values]
         return pl.Series(values=texts, dtype=pl.String)
     return pl.Series(values=values, strict=False)

@@ -15,6 +15,7 @@ from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
 
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
+DECIMAL_COMMA = re.compile(r"[+-]?([0-9]{1,3}(\.[0-9]{3})+|[0-9]*),[0-9]+")
 
 
 def column_kind(dtype: Any) -> str:
@@ -133,10 +134,10 @@ class TextColumn:
     def _next_step(self, name: str, dialect: Dialect, role: str) -> str:
         if self.odd and all(map(THOUSANDS.fullmatch, self.odd)):
             return "remove the thousands marks, or give --decimal-comma if 1,005 is about one"
-        if any("," in value for value in self.odd) and not dialect.decimal_comma:
+        if any(map(DECIMAL_COMMA.fullmatch, self.odd)) and not dialect.decimal_comma:
             return "give --decimal-comma if 1,5 means one and a half"
         correct = "correct them, give texts that mean missing with --null TOKEN"
         if role != "feature":
             return f"{correct}, or choose another {role}"
         category = "" if self.numbers else f"take it for a category with --one-hot {name!r}, "
-        return f"{correct}, {category}or leave the column out with --exclude {name!r}"
+        return f"{correct}, {category}or leave the column out: --exclude {name!r}, or no --feature"

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -21,9 +23,9 @@ from gradline.columns.inputs import UNKNOWN_PLACE
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
-from gradline.tables.agreement import Agreement
+from gradline.tables.agreement import SAMPLED_FILES, Agreement, kinds_of
 from gradline.tables.faults import default_separator
-from gradline.tables.files import Dialect, TableFile
+from gradline.tables.files import COMPRESSED, Dialect, TableFile
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import (
     TextColumn,
@@ -31,7 +33,6 @@ from gradline.tables.numbers import (
     clean,
     column_kind,
     first_large,
-    guesses,
     is_plain,
     needs_text,
     parse_numbers,
@@ -39,9 +40,8 @@ from gradline.tables.numbers import (
 from gradline.tables.opening import open_file, readable
 from gradline.tables.parts import BLOCK_ROWS, Block, Part, frames
 from gradline.tables.values import series_values
+from gradline.tables.zeros import may_have_leading_zero
 
-SAMPLED_FILES = 100  # for the expected number of rows
-HEAD_ROWS = 1_000  # for a first guess of a text file's column kinds
 _Read = tuple[NDArray[Any], "pl.DataFrame | None"]  # numbers, and kept columns
 
 
@@ -60,7 +60,7 @@ class FrameTable:
     def __init__(self, parts: list[Part], dialect: Dialect) -> None:
         self.parts = parts  # the files in sorted order, or one frame
         self.dialect = dialect
-        self.agreement = Agreement.of(parts, self._kinds_of_parts())
+        self.agreement = Agreement.of(parts, kinds_of(parts, dialect))
         self.names = self.agreement.names  # of the columns that every part has
         self.kinds = self.agreement.kinds  # "number", "text", "date" or "other" by name
         self.strange: dict[str, str] = {}
@@ -97,6 +97,10 @@ class FrameTable:
         table.columns = {column.name: column for column in columns}
         table.unknown, table.strange = unknown, {}
         return table
+
+    def all_notes(self) -> list[str]:
+        """List the notes, also on columns that not every file has."""
+        return [*self.notes, *self.agreement.notes()]
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raise an InputError that names the file if one of them lacks a column in use."""
@@ -264,23 +268,41 @@ class FrameTable:
             part.check_unchanged()
 
     def is_text(self, name: str) -> bool:
-        """Check whether a column holds text, of which every value must be read to know more."""
-        return self.parts[0].text or self.dtype(name) == pl.String
+        """Check whether a column holds text, so that every value must be read to know its kind."""
+        return self.has_text_files or self.dtype(name) == pl.String
+
+    @cached_property
+    def has_text_files(self) -> bool:
+        """Whether a part is a text file, whose values have no types."""
+        return any(part.text for part in self.parts)
 
     def dtype(self, name: str) -> Any:
-        """Look up a column's type in the first part."""
-        if self.parts[0].text:
+        """Look up a column's type: text, or the one in the first part where it is not null."""
+        if self.has_text_files:
             return pl.String()
-        return self.parts[0].frame.collect_schema()[name]
+        return next(iter(self.dtypes.get(name, {pl.Null(): ""})))
+
+    @cached_property
+    def dtypes(self) -> dict[str, dict[Any, str]]:
+        """Each column's types, but for Null, and the first file of each; those of text are text."""
+        found: dict[str, dict[Any, str]] = {}
+        for part in self.parts:
+            with readable(part.path, part.separator):
+                schema = part.frame.collect_schema()
+            for name, dtype in schema.items():
+                if dtype != pl.Null:
+                    found.setdefault(name, {}).setdefault(dtype, part.label)
+        return found
 
     def has_leading_zeros(self, names: Sequence[str]) -> bool:
-        """Check text files for a value such as 01067, in columns that begin with whole numbers."""
+        """Check text files for a number such as 01067 in one of the columns."""
+        if not names:
+            return False
+        found = pl.selectors.by_name(names).str.contains(r"^\s*[+-]?0[0-9]").any()
         for part in (part for part in self.parts if part.text):
-            head = part.frame.select(pl.selectors.by_name(names)).head(HEAD_ROWS).collect()
-            whole = [c.name for c in head if c.str.contains(r"^\s*[+-]?[0-9]+\s*$").any()]
-            if not whole:
+            path = part.path if isinstance(part.path, Path) else None
+            if path and path.suffix not in COMPRESSED and not may_have_leading_zero(path):
                 continue
-            found = pl.selectors.by_name(whole).str.contains(r"^\s*[+-]?0[0-9]").any()
             with readable(part.path, part.separator):
                 if any(part.frame.select(found).collect(engine="streaming").row(0)):
                     return True
@@ -289,15 +311,14 @@ class FrameTable:
     @property
     def separator(self) -> str | None:
         """The separator of text files' fields; None for any other table."""
-        part = self.parts[0]
-        if not part.text or part.path is None:
+        part = next((part for part in self.parts if part.text), None)
+        if part is None or part.path is None:
             return None
         return self.dialect.separator or default_separator(part.path)
 
-    @property
-    def dialect_of_text(self) -> Dialect | None:
-        """How text files are written; None for any other table."""
-        return self.dialect if self.parts[0].text else None
+    def dialect_of(self, part: int) -> Dialect | None:
+        """How a part is written that is a text file; None for any other."""
+        return self.dialect if self.parts[part - self.first_part].text else None
 
     def expected_rows(self) -> int | None:
         """Estimate the number of rows from a sample of files; None if that needs a full read.
@@ -311,28 +332,6 @@ class FrameTable:
             return None
         total, sampled = (sum(p.state[0] for p in s if p.state) for s in (self.parts, sample))
         return round(sum(filter(None, rows)) * (total / sampled if sampled else 1))
-
-    def _kinds_of_parts(self) -> Iterator[dict[str, str]]:
-        """Yield the kinds of each part's columns, without those that hold nothing but nulls.
-
-        Of text files only the first rows are read, of as many files as that takes.
-        """
-        unknown = set(self.parts[0].names) if self.parts[0].text else set()
-        for number, part in enumerate(self.parts):
-            if part.text and (not unknown or number >= SAMPLED_FILES):
-                yield {}
-                continue
-            with readable(part.path, part.separator):
-                schema = part.frame.collect_schema()
-                if not part.text:
-                    typed = {name: dtype for name, dtype in schema.items() if dtype != pl.Null}
-                    yield {name: column_kind(dtype) for name, dtype in typed.items()}
-                    continue
-                wanted = pl.selectors.by_name(unknown & set(schema.names()))
-                head = part.frame.head(HEAD_ROWS).select(wanted).collect()
-            found = guesses(head, self.dialect)
-            unknown -= found.keys()
-            yield found
 
     def survey(self, column: str) -> TextColumn:
         """Count the values and numbers of a text column, over all the parts."""

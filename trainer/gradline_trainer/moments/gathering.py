@@ -15,6 +15,7 @@ from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.passes import Pass, Walk, silent
+from gradline_trainer.rows.refusals import too_few
 from gradline_trainer.rows.rows import Counts, RowReader, Rows
 
 # The size of a thread's chunk depends only on the table, so the moments' bits do, too.
@@ -83,7 +84,7 @@ def _checked(merged: AnyMoments | None, walk: Walk) -> AnyMoments:
     """Return the moments; raise for no row, an empty holdout, and overflowing squares."""
     reader = walk.reader
     if merged is None:
-        raise _too_few(0, reader.counts)
+        raise too_few(0, reader.counts)
     if reader.options.holdout and not reader.counts.held_out:
         raise InputError(
             f"a holdout of {reader.options.holdout:g} of {reader.counts.read} rows holds out none",
@@ -94,21 +95,10 @@ def _checked(merged: AnyMoments | None, walk: Walk) -> AnyMoments:
     return merged
 
 
-def _too_few(rows: int, counts: Counts) -> InputError:
-    found = f"{counts.read} read, {counts.dropped} dropped, {counts.held_out} held out"
-    return InputError(
-        f"{rows or 'no'} row{'s' * (rows != 1)} to train on ({found})",
-        code="too-few-rows",
-        hint="give a smaller --holdout"
-        if counts.held_out > 1
-        else "give a table of at least two complete rows",
-    )
-
-
 def refuse_unlearnable(moments: Moments | ColumnMoments, columns: Columns, counts: Counts) -> None:
     """Raise for a single row, and for a constant target."""
     if moments.rows < 2:
-        raise _too_few(moments.rows, counts)
+        raise too_few(moments.rows, counts)
     constant = one_value(moments)
     for j, name in enumerate(columns.learned, len(columns.features)):
         if constant[j]:
@@ -120,16 +110,6 @@ def refuse_unlearnable(moments: Moments | ColumnMoments, columns: Columns, count
             )
         if moments.squares[j] < LEAST_SQUARES:
             raise too_small("target", name, moments, j, LEAST_SQUARES)
-
-
-def nothing_varies() -> InputError:
-    """Build the error for features that are all constant."""
-    return InputError(
-        "every feature has one value only, or values too small to square: there is nothing to "
-        "learn from",
-        code="constant-features",
-        hint="choose other features",
-    )
 
 
 def too_small(

@@ -48,7 +48,7 @@ def constant_terms(columns: Columns, moments: Moments | ColumnMoments) -> dict[s
         if constant[j] and name in columns.combined:
             reasons[name] = "no training row has it"
         elif constant[j] and name in columns.optional:
-            reasons[name] = "the same in every row"
+            reasons[name] = "constant"
     return reasons
 
 

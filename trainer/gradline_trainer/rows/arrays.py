@@ -10,8 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.carriers import Distinct, carry, is_missing
-from gradline.columns.categories import PlaceOf, places_of, texts_of
+from gradline.columns.categories import PlaceOf, is_missing, places_of, texts_of
 from gradline.columns.matrix import (
     column_labels,
     describe,
@@ -20,7 +19,13 @@ from gradline.columns.matrix import (
     refuse_masked,
     refuse_sparse,
 )
-from gradline.columns.python_numbers import as_float, brief, is_large_integer, is_number
+from gradline.columns.python_numbers import (
+    LARGEST_INTEGER,
+    as_float,
+    brief,
+    is_large_integer,
+    is_number,
+)
 from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS, Block, TableFile
 from gradline_trainer.rows.dealing import GROUP_ROWS
@@ -145,7 +150,6 @@ def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
 def matrix_of(values: Any, what: str) -> Any:
     """Convert an array-like to a matrix, (n,) to (n, 1); a sparse X to CSR format."""
     refuse_masked(values, what)
-    _check_nullable(values, what)
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         matrix = np.asarray(values)  # not a subclass, such as np.matrix
     elif is_sparse(values) and what == "X":
@@ -171,20 +175,6 @@ def matrix_of(values: Any, what: str) -> Any:
     return matrix
 
 
-def _check_nullable(values: Any, what: str) -> None:
-    """Refuse large integers beside missing values, where NumPy's view of a frame rounds them."""
-    labels = column_labels(values)
-    columns = [values] if labels is None else [values[label] for label in labels]
-    for j, column in enumerate(columns):
-        dtype = getattr(column, "dtype", getattr(column, "type", None))
-        if isinstance(dtype, np.dtype) or not str(dtype).lower().startswith(("int", "uint")):
-            continue
-        found = carry(column, what)
-        if isinstance(found, Distinct):
-            for place, value in enumerate(found.values):
-                _check_integer(value, (found.first_row(place) or 0, j), what)
-
-
 def _place(matrix: Any, i: int) -> tuple[int, int]:
     """Find the row and column of the i-th number that a matrix holds, dense or CSR."""
     if isinstance(matrix, np.ndarray):
@@ -196,7 +186,7 @@ def _place(matrix: Any, i: int) -> tuple[int, int]:
 def _array_of(values: Any, what: str) -> NDArray[Any]:
     """Convert an array-like, a tensor or an array of Python objects."""
     try:
-        array = np.asarray(from_tensor(values, what))
+        array = np.asarray(_exactly(from_tensor(values, what)))
         return _plain(array, what) if array.dtype.kind == "O" else array
     except InputError:
         raise
@@ -206,17 +196,38 @@ def _array_of(values: Any, what: str) -> NDArray[Any]:
         ) from error
 
 
+def _exactly(values: Any) -> Any:
+    """Convert what NumPy would make floats of, beside a missing value; keep anything else."""
+    if hasattr(type(values), "isna"):  # pandas: a frame, a column or an array
+        kinds: Any = values.dtypes if hasattr(values, "dtypes") else values.dtype
+        each = kinds.tolist() if hasattr(kinds, "tolist") else [kinds]
+        nullable = any(getattr(kind, "numpy_dtype", None) is not None for kind in each)
+        return values.astype(object) if nullable else values
+    labels = None if isinstance(values, np.ndarray) else column_labels(values)
+    is_column = hasattr(values, "to_pylist") or type(values).__module__.startswith("polars")
+    if not labels and not is_column:
+        return values
+    array = np.asarray(values)
+    if array.dtype.kind != "f" or not (np.abs(array) >= LARGEST_INTEGER).any():
+        return array
+    as_list = "to_pylist" if hasattr(values, "to_pylist") else "to_list"
+    if not labels:
+        return np.array(getattr(values, as_list)(), object)
+    columns = [getattr(values[name], as_list)() for name in labels]
+    return np.array(columns, object).T
+
+
 def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
-    """Convert an array of Python objects to numbers if all of them are numbers."""
+    """Convert an array of Python objects to numbers if all of them are; a missing one is NaN."""
     plain = np.array(array.tolist())
     if plain.dtype.kind != "O":
         return plain
-    present = np.array([not is_missing(value) for value in plain.flat]).reshape(plain.shape)
-    if not all(map(is_number, plain[present])):
+    if not all(is_number(value) or is_missing(value) for value in plain.flat):
         return plain
-    plain[~present] = np.nan
-    numbers = np.empty(plain.shape)
+    numbers = np.full(plain.shape, np.nan)
     for place, value in np.ndenumerate(plain):
+        if is_missing(value):
+            continue
         _check_integer(value, place, what)
         try:
             numbers[place] = as_float(value)

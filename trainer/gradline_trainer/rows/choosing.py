@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from gradline.columns.encoding import in_order
 from gradline.columns.kinds import NUMBER_NULLS, Column
@@ -13,16 +14,25 @@ from gradline.columns.terms import Factor, Term, name_of, quoted
 from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
+from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
+from gradline.tables.pandas_index import index_names
+from gradline.tables.parts import mixed_schemas
 from gradline_trainer.options import Options
-from gradline_trainer.rows.columns import Columns, listed
-from gradline_trainer.rows.decisions import PLAIN, Decision, added
+from gradline_trainer.rows.blocks import check_names
+from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.decisions import PLAIN, Decision, added, asked_for
 from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
+from gradline_trainer.rows.encoding import check_levels
 from gradline_trainer.rows.expansion import chosen_terms
+from gradline_trainer.rows.kinds import typed_kind
 from gradline_trainer.rows.passes import Progress
+from gradline_trainer.rows.refusals import no_column
 from gradline_trainer.rows.request import Request
-from gradline_trainer.rows.survey import survey
+from gradline_trainer.rows.survey import differing, survey
 from gradline_trainer.rows.surveyed import Survey, Surveyed
+
+NESTED = "values that are neither numbers, times nor text"
 
 
 def plain_columns(table: FrameTable, request: Request) -> Columns | None:
@@ -36,27 +46,25 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
         for f in term.factors
     ):
         return None
-    left_out = _left_out_by_name(table, request)
+    left_out = _left_out_by_type(table, request) | _left_out_by_name(table, request)
     chosen = [name for name in request.candidates if name not in left_out]
     if not chosen or not all(_seems_plain(table, name, request.one_hot) for name in chosen):
         return None
     if table.has_leading_zeros([name for name in chosen if name not in request.one_hot]):
         return None
-    if not all(_seems_plain(table, name) for name in _read_as_numbers(request)):
+    if not all(table.kinds[name] == "number" for name in _read_as_numbers(request)):
         return None
     order = dict.fromkeys(chosen if request.wanted is None else _in_order(request, chosen))
     categories = request.one_hot
     inputs = [Column(name, "category" if name in categories else "number") for name in order]
-    numbers = {
-        name: Decision(name, PLAIN, f"--exclude {shlex.quote(name)}", True) for name in chosen
-    }
+    numbers = {name: _plain(name) for name in chosen if name not in categories}
     decided = {**left_out, **numbers}
     return Columns(
         Plan.of_columns(inputs),
         request.targets,
         request.weight,
         [],
-        decisions=tuple(decided[name] for name in request.candidates if name not in categories),
+        decisions=_in_table_order(decided, request),
         optional=frozenset(
             name for name in chosen if request.has_defaults and name not in request.named
         )
@@ -65,8 +73,14 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
     )
 
 
+def _in_table_order(decided: Mapping[str, Decision], request: Request) -> tuple[Decision, ...]:
+    """Sort decisions by their columns; those that the first file lacks come last."""
+    names = dict.fromkeys([*request.candidates, *decided])
+    return tuple(decided[name] for name in names if name in decided)
+
+
 def _plain(name: str) -> Decision:
-    return Decision(name, PLAIN, f"--exclude {shlex.quote(name)}", True)
+    return Decision(name, PLAIN, _excluded(name), True)
 
 
 def _read_as_numbers(request: Request) -> list[str]:
@@ -76,7 +90,10 @@ def _read_as_numbers(request: Request) -> list[str]:
 def _seems_plain(table: FrameTable, name: str, categories: Sequence[str] = ()) -> bool:
     if name in categories:
         return table.kinds[name] in ("number", "text")
-    return table.kinds[name] == "number" and table.dtype(name) not in (pl.Boolean, pl.Null)
+    types = table.dtypes.get(name, {pl.Null(): ""})
+    return table.kinds[name] == "number" and (
+        table.has_text_files or all(dtype.is_numeric() for dtype in types)
+    )
 
 
 def _in_order(request: Request, chosen: Sequence[str]) -> list[str]:
@@ -90,17 +107,55 @@ def _in_order(request: Request, chosen: Sequence[str]) -> list[str]:
 def _left_out_by_name(table: FrameTable, request: Request) -> dict[str, Decision]:
     """Find index columns and identifiers, which are left out unless they are named."""
     found = {}
+    written = index_names(table.parts[0])
     for name in request.candidates:
         if name in request.named or name in request.one_hot or not request.has_defaults:
             continue
         what = None
-        if is_index(name, table.names.index(name)) and table.kinds[name] == "number":
+        counts_rows = is_index(name, table.names.index(name)) and table.kinds[name] == "number"
+        if counts_rows or (name in written and table.kinds[name] != "date"):
             what = "left out: an index column"
         elif is_identifier(name):
             what = "left out: an identifier by its name"
         if what:
             found[name] = Decision(name, what, added(quoted(name)), False)
     return found
+
+
+def _left_out_by_type(table: FrameTable, request: Request) -> dict[str, Decision]:
+    """Find columns that some file lacks, of two kinds in two files, or of a type without a kind.
+
+    Raises:
+        InputError: If one of the latter is named.
+    """
+    found = {}
+    for name in request.lacking:
+        what = f"left out: {table.agreement.lacking[name][1]} has no such column"
+        found[name] = Decision(name, what, _excluded(name), False)
+    for name in request.candidates:
+        is_category = name in request.asked.categories
+        if typed_kind(table.dtype(name)) == "nested":
+            if name in request.named or is_category:
+                raise _without_kind(name, table.dtype(name))
+            found[name] = Decision(name, f"left out: {NESTED}", _excluded(name), False)
+        elif not is_category and (told := differing(table, name)):
+            if name in request.named:
+                raise mixed_schemas(f"the column {name!r} has {told}", SAME_TYPES)
+            flag = added(f"category({quoted(name)})")
+            found[name] = Decision(name, f"left out: {told}", flag, False)
+    return found
+
+
+def _excluded(name: str) -> str:
+    return f"--exclude {shlex.quote(name)}"
+
+
+def _without_kind(name: str, dtype: Any) -> InputError:
+    return InputError(
+        f"the column {name!r} holds {dtype}, expected numbers, times or text",
+        code="not-numeric",
+        hint="convert the column first, or leave it out",
+    )
 
 
 def surveyed_columns(
@@ -115,13 +170,22 @@ def surveyed_columns(
     Raises:
         InputError: For a table without a feature, and a term that does not fit its column.
     """
-    left_out = _left_out_by_name(table, request)
+    left_out = _left_out_by_type(table, request) | _left_out_by_name(table, request)
     names = [name for name in request.candidates if name not in left_out]
     plain = Columns(Plan((), ()), request.targets, request.weight, [])
     roles, found, notes = survey(table, plain, names, request.asked, options, report, engine)
+    surveyed = {one.column.name: _as_asked(one, options.missing).column for one in found}
+    for column in (surveyed[name] for name in request.one_hot):
+        check_levels(
+            column.name,
+            list(column.levels),
+            request.asked.most,
+            table,
+            has_missing=column.missing,
+        )
     columns, inputs = chosen_columns(table.names, found, left_out, request, options.missing)
     reading = table.with_columns((*inputs, *roles.readings), "zero")
-    return reading, replace(columns, notes=tuple(notes), readings=roles.readings)
+    return reading, replace(columns, notes=(*roles.notes, *notes), readings=roles.readings)
 
 
 def chosen_columns(
@@ -144,7 +208,8 @@ def chosen_columns(
         InputError: For a table without a feature, and a term that does not fit its column.
     """
     surveyed = {one.column.name: _as_asked(one, missing) for one in found}
-    defaults, decisions = _defaults(names, surveyed, request)
+    mark_missing = missing == "auto"
+    defaults, decisions = _defaults(names, surveyed, request, mark_missing=mark_missing)
     known = {one.column.name: one.column for one in surveyed.values()}
     if request.wanted is None:
         columns, terms = defaults
@@ -154,20 +219,15 @@ def chosen_columns(
             surveyed,
             defaults[1],
             full=request.full,
-            mark_missing=missing == "auto",
+            mark_missing=mark_missing,
         )
+    every = {**left_out, **{decision.column: decision for decision in decisions}}
     if not terms:
-        raise InputError(
-            "no feature: " + "; ".join(f"{d.column!r} is {d.what}" for d in decisions[:6])
-            if decisions
-            else "no feature: the table has no other column",
-            code="no-feature",
-            hint=f"its columns are {listed(names)}; -f NAME takes any of them in",
-        )
+        raise no_column(_in_table_order(every, request), names)
     used = {factor.column for term in terms for factor in term}
     inputs = [columns.get(name, known[name]) for name in names if name in used]
     plan = _plan(inputs, terms, request)
-    every = {**left_out, **{decision.column: decision for decision in decisions}}
+    every = {name: asked_for(surveyed[name]) for name in surveyed if name in used} | every
     if plan.format == 2:
         inputs = list(plan.columns)
     chosen = Columns(
@@ -175,7 +235,7 @@ def chosen_columns(
         request.targets,
         request.weight,
         [],
-        decisions=tuple(every[name] for name in request.candidates if name in every),
+        decisions=_in_table_order(every, request),
         optional=_optional(defaults[1], terms, request),
         combined=frozenset(name_of(term) for term in terms if _is_combination(term)),
         functions=request.functions,
@@ -192,20 +252,22 @@ def chosen_columns(
 
 def _as_asked(found: Surveyed, missing: str) -> Surveyed:
     """Apply --missing: only "auto" gives missing values terms of their own."""
-    if missing == "auto" or not found.missing:
+    is_filled = missing == "mean" and found.column.kind != "category"
+    if missing == "auto" or not found.missing or is_filled:
         return found
-    fill = found.column.fill if missing == "mean" else None
-    return replace(found, column=replace(found.column, fill=fill, missing=False), missing=0)
+    return replace(found, column=replace(found.column, fill=None, missing=False), missing=0)
 
 
 def _defaults(
-    names: Sequence[str], surveyed: Mapping[str, Surveyed], request: Request
+    names: Sequence[str], surveyed: Mapping[str, Surveyed], request: Request, *, mark_missing: bool
 ) -> tuple[tuple[dict[str, Column], list[Term]], list[Decision]]:
     """Choose the default terms, with those of --one-hot in their places."""
     if not request.has_defaults:
         return ({}, []), []
     free = [one for name, one in surveyed.items() if name not in request.one_hot]
-    columns, terms, decisions = decide(free, full=request.full, most_levels=request.asked.most)
+    columns, terms, decisions = decide(
+        free, full=request.full, most_levels=request.asked.most, mark_missing=mark_missing
+    )
     forced = {name: _one_hot(surveyed[name], full=request.full) for name in request.one_hot}
     if not forced:
         return (columns, terms), decisions
@@ -213,7 +275,9 @@ def _defaults(
     own: dict[str, list[Term]] = {name: [] for name in surveyed}
     for term in [*terms, *(term for _, some in forced.values() for term in some)]:
         own[term[0].column].append(term)
-    return (columns, [term for name in names for term in own.get(name, [])]), decisions
+    terms = [term for name in names for term in own.get(name, [])]
+    check_names(terms)
+    return (columns, terms), decisions
 
 
 def _one_hot(found: Surveyed, *, full: bool) -> tuple[Column, list[Term]]:

@@ -83,6 +83,10 @@ def open_table(
     if isinstance(table, tuple):
         return table_of_arrays(table, targets, features, sample_weight)
     source = table if isinstance(table, ArrayTable | FrameTable) else open_frame(table)
+    if isinstance(source, FrameTable):
+        weight = sample_weight if isinstance(sample_weight, str) else None
+        for names in (targets, features, weight):
+            source.check_names([names] if isinstance(names, str) else names or ())
     return source, targets, features, sample_weight
 
 
@@ -136,7 +140,7 @@ def split_targets(
 ) -> tuple[list[str], tuple[LogFunction | None, ...]]:
     """Split targets such as `log(price)` into columns and functions, () if there is none."""
     texts = [targets] if isinstance(targets, str) else list(targets or ())
-    found = [parse_target(text, known) for text in texts]
+    found = [parse_target(text, known, texts) for text in texts]
     functions = tuple(function for _, function in found)
     return [name for name, _ in found], functions if any(functions) else ()
 
@@ -153,12 +157,7 @@ def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Seq
             continue
         if name not in categories:
             raise table.not_numbers(name, role)
-        held = "dates" if kind == "date" else "values that are neither text nor integers"
-        raise InputError(
-            f"the column {name!r} holds {held}, expected categories",
-            code="not-a-category",
-            hint=f"store it as text or integers, or leave --one-hot {name!r} out",
-        )
+        raise no_category(name, kind)
     for name in categories:
         if name not in roles:
             raise InputError(
@@ -166,6 +165,16 @@ def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Seq
                 code="not-a-feature",
                 hint=f"--feature {name!r} too, or leave --one-hot {name!r} out",
             )
+
+
+def no_category(name: str, kind: str) -> InputError:
+    """Build the error for a column of --one-hot of a kind that has no categories of format 1."""
+    held = "dates" if kind == "date" else "values that are neither text nor integers"
+    return InputError(
+        f"the column {name!r} holds {held}, expected categories",
+        code="not-a-category",
+        hint=f"store it as text or integers, or leave --one-hot {name!r} out",
+    )
 
 
 def checked_names(

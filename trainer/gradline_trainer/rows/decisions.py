@@ -13,6 +13,7 @@ from gradline_trainer.rows.blocks import Block, has_rows, part_block, part_occur
 from gradline_trainer.rows.surveyed import Surveyed
 
 PLAIN = "number"  # what is decided about a column of plain numbers
+CONSTANT = "left out: constant"
 MARKS = {"percent": "%", "thousands": "thousands marks", "brackets": "brackets"}
 
 
@@ -58,6 +59,15 @@ class Draft:
 def added(term: str) -> str:
     """Write the options that add a term to the default terms."""
     return f"-f '*' -f {shlex.quote(term)}"
+
+
+def asked_for(found: Surveyed) -> Decision:
+    """Say what a column is that a term asks for."""
+    parts: list[str] = [found.column.kind]
+    if found.column.kind == "category":
+        parts.append(count(len(found.counts), "level"))
+    parts += _filled(Draft(found, found.column)) if found.column.kind != "category" else []
+    return Decision(found.column.name, ", ".join(parts), "-f TERM", True)
 
 
 def decision(draft: Draft) -> Decision:

@@ -211,7 +211,7 @@ class TextSurvey(Counted):
         if counts is None:
             return Found(column, {}, missing, present, reason=reason or too_many)
         if not counts:
-            return Found(column, {}, missing, 0, reason="no value")
+            return Found(column, {}, missing)
         reference = min(counts, key=lambda level: (-counts[level], level))
         column = Column(name, "category", tuple(counts), reference, missing=missing > 0, null=nulls)
         if reason is None and self.is_text and len(counts) == present > 1:

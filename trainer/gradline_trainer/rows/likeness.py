@@ -74,6 +74,7 @@ def columns_like(
         )
     graph = read_package(package).graph
     names = [column.name for column in graph.plan.columns]
+    table.check_names(names)
     match_names(table.names, names, extra="ignore")
     taken = dict.fromkeys(names, "feature")
     own = learned_names(graph.targets, graph.functions)
@@ -92,7 +93,9 @@ def columns_like(
     columns = Columns(plan, chosen, weight, [])
     roles = find_roles(table, columns, asked, options, report, engine)
     reading = table.with_columns((*_readings(plan, asked), *roles.readings), "zero")
-    return reading, replace(columns, functions=functions, readings=roles.readings)
+    return reading, replace(
+        columns, functions=functions, readings=roles.readings, notes=roles.notes
+    )
 
 
 def _readings(plan: Plan, asked: Asked) -> list[Column]:

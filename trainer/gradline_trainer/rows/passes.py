@@ -154,6 +154,12 @@ class Walk:
         return [absolute(path) for path in self.reader.table.paths]
 
     @property
+    def notes(self) -> list[str]:
+        """What of the table's files was not read, a sentence each."""
+        table = self.reader.table
+        return table.all_notes() if isinstance(table, FrameTable) else []
+
+    @property
     def in_memory(self) -> list[Rows] | None:
         """The training rows, if the first pass kept them in memory."""
         return [rows for *_, rows in self.kept] if isinstance(self.kept, list) else None

@@ -14,6 +14,7 @@ from gradline_trainer.rows.columns import (
     Names,
     checked_names,
     listed,
+    no_category,
     refuse_duplicates,
     split_targets,
 )
@@ -30,6 +31,7 @@ class Request:
         weight: The column of sample weights.
         wanted: The terms; None for the default terms.
         candidates: The columns that may become features, in table order.
+        lacking: Columns that only some files have, and that are left out by default.
         named: Those that the caller named.
         one_hot: Columns that are categories, with the levels of format 1.
         asked: What the caller says about the columns' kinds.
@@ -42,6 +44,7 @@ class Request:
     weight: str | None
     wanted: tuple[Wanted, ...] | None
     candidates: list[str]
+    lacking: list[str]
     named: frozenset[str]
     one_hot: list[str]
     asked: Asked
@@ -70,7 +73,7 @@ def request_of(
         InputError: For an unknown or repeated column, one with two roles, and a term that cannot be
             read.
     """
-    known = table.names
+    known = [*table.names, *sorted(table.agreement.lacking)]
     names, functions = split_targets(targets, known)
     names = checked_names(known, "target", names)
     if not names:
@@ -79,19 +82,24 @@ def request_of(
             code="no-target",
             hint=f"--target NAME, one of {listed(known)}",
         )
-    taken = dict.fromkeys(checked_names(known, "excluded column", exclude), "excluded column")
+    excluded = checked_names(known, "excluded column", exclude)
+    taken = dict.fromkeys(excluded, "excluded column")
     taken |= dict.fromkeys(names, "target")
     if weight is not None:
         checked_names(known, "sample weight", weight, dict.fromkeys(names, "target"))
         taken[weight] = "sample weight"
     categories = checked_names(known, "category", one_hot, taken)
     wanted = None if features is None else tuple(_wanted(features, known, taken))
+    _check_missing(wanted or (), options.missing)
     named = {factor.column for term in wanted or () for factor in term.factors}
-    free = [name for name in known if name not in taken]
+    table.check_names([*(name for name in taken if name not in excluded), *categories, *named])
+    free = [name for name in table.names if name not in taken]
     everything = wanted is None or any(term.is_default for term in wanted)
     candidates = free if everything else [name for name in free if name in named]
     refuse_duplicates(known, candidates)
     for name in categories:
+        if name in candidates and table.kinds[name] not in ("number", "text"):
+            raise no_category(name, table.kinds[name])
         if name not in candidates:
             raise InputError(
                 f"the category {name!r} is not among the features",
@@ -110,6 +118,7 @@ def request_of(
         weight,
         wanted,
         candidates,
+        [name for name in table.agreement.lacking if everything and name not in taken],
         frozenset(named),
         categories,
         asked,
@@ -129,7 +138,7 @@ def _wanted(features: Names, known: Sequence[str], taken: dict[str, str]) -> Ite
             raise InputError(
                 f"the feature {text!r} is named twice", code="repeated-column", hint="name it once"
             )
-        term = parse_feature(text, known)
+        term = parse_feature(text, known, {*taken, *texts})
         for factor in term.factors:
             if factor.column in taken:
                 raise InputError(
@@ -138,6 +147,17 @@ def _wanted(features: Names, known: Sequence[str], taken: dict[str, str]) -> Ite
                     hint="give it one role",
                 )
         yield term
+
+
+def _check_missing(wanted: Sequence[Wanted], missing: str) -> None:
+    """Raise for a term `NAME is missing` unless missing values have terms."""
+    for term in wanted:
+        if missing != "auto" and any(factor.function == "missing" for factor in term.factors):
+            raise InputError(
+                f"the term {term.text!r} goes with --missing auto, not with --missing {missing}",
+                code="bad-option",
+                hint=f"leave out --missing {missing}, or --feature {term.text!r}",
+            )
 
 
 def time_formats(given: Names, known: Sequence[str]) -> dict[str, str]:

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.plan import Plan
+from gradline.columns.terms import Factor, name_of
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.tables import Block
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, TrainingTable
 from gradline_trainer.rows.dealing import dealt_folds, held_out_rows
+from gradline_trainer.rows.domains import limited_factors, outside, without_value
 from gradline_trainer.rows.logarithms import Functions, logarithms, no_logarithm, without_logarithm
 
 Array = NDArray[np.float64]
@@ -113,6 +115,7 @@ class Fault:
 
     count: int
     first: str
+    term: Factor | None = None  # that has no value for these
 
 
 @dataclass
@@ -133,7 +136,7 @@ class Counts:
         for name in ("blocks", "read", "dropped", "held_out", "training", "unknown", "filled"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         for key, fault in later.faults.items():
-            self.faults.setdefault(key, Fault(0, fault.first)).count += fault.count
+            self.faults.setdefault(key, replace(fault, count=0)).count += fault.count
 
 
 @dataclass
@@ -190,6 +193,8 @@ class RowReader:
             if what == "no logarithm":
                 beyond = ("even of 1 + y", column) in faults
                 raise no_logarithm(self.columns, column, fault.count, fault.first, beyond=beyond)
+            if fault.term is not None:
+                raise without_value(what, fault.term, fault.count, fault.first)
             others = sum(kind == what for kind, _ in faults) - 1
             code, hint = {
                 "missing": ("missing-value", "--missing drop leaves such rows out"),
@@ -281,6 +286,7 @@ class RowReader:
         self.counts.unknown += int((~known & ~incomplete).sum())
         complete: NDArray[np.bool_] = known & ~incomplete
         self._check_domains(block, complete)
+        self._note_outside(values, complete, block)
         return complete
 
     def _check_domains(self, block: Block, complete: NDArray[np.bool_] | np.bool_) -> None:
@@ -290,10 +296,23 @@ class RowReader:
         d, k, values = len(self.columns.inputs), len(self.columns.targets), block.values
         if self.columns.weight is not None:
             complete = complete & (values[:, -1] > 0)
-        outside = without_logarithm(values[:, d : d + k], self.columns.functions)
-        outside &= np.expand_dims(complete, -1)
-        self._note("no logarithm", outside, range(d, d + k), block)
-        self._note("even of 1 + y", outside & (values[:, d : d + k] <= -1), range(d, d + k), block)
+        beyond = without_logarithm(values[:, d : d + k], self.columns.functions)
+        beyond &= np.expand_dims(complete, -1)
+        self._note("no logarithm", beyond, range(d, d + k), block)
+        self._note("even of 1 + y", beyond & (values[:, d : d + k] <= -1), range(d, d + k), block)
+
+    def _note_outside(self, values: Array, rows: NDArray[np.bool_], block: Block) -> None:
+        """Count the values outside a function's domain, such as 0 for a logarithm."""
+        if self.columns.weight is not None:
+            rows = rows & (values[:, -1] > 0)
+        for factor, j in [] if self.raw else limited_factors(self.columns.plan):
+            wrong = rows & outside(factor, values[:, j])
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                first = f"{values[row, j]:.6g} in {self._place(row, block)}"
+                key = name_of((factor,)), self.columns.all[j]
+                fault = self.counts.faults.setdefault(key, Fault(0, first, factor))
+                fault.count += int(wrong.sum())
 
     def _unfilled(self, missing: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
         """Find the missing values that nothing fills, such as those of targets and weights."""
@@ -312,12 +331,16 @@ class RowReader:
     ) -> None:
         """Count faults; wrong[:, i] marks those of the column at places[i]."""
         for i in np.flatnonzero(wrong.any(axis=0)):
-            row = block.start + int(np.argmax(wrong[:, i])) + 1
-            first = f"row {row} of {self.table.label(block.part)}"
+            row = int(np.argmax(wrong[:, i]))
+            first = self._place(row, block)
             if what == "no logarithm":
-                first = f"{block.values[row - block.start - 1, places[int(i)]]:g} in {first}"
+                first = f"{block.values[row, places[int(i)]]:g} in {first}"
             key = what, self.columns.all[places[int(i)]]
             self.counts.faults.setdefault(key, Fault(0, first)).count += int(wrong[:, i].sum())
+
+    def _place(self, row: int, block: Block) -> str:
+        """Name a row of a block for people."""
+        return f"row {block.start + row + 1} of {self.table.label(block.part)}"
 
 
 def _is_finite(values: NDArray[Any]) -> bool:

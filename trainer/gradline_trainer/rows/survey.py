@@ -17,23 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.calendar import DAY, PARTS
-from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column
+from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column, Kind
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.scoring.engine import Engine
 from gradline.tables import Block, FrameTable
+from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
+from gradline.tables.parts import mixed_schemas
 from gradline.tables.values import series_values
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.dealing import held_out_rows
 from gradline_trainer.rows.kinds import Found, TextSurvey, typed_kind
 from gradline_trainer.rows.passes import Progress, silent
+from gradline_trainer.rows.refusals import too_few
 from gradline_trainer.rows.rows import Counts, RowReader
 from gradline_trainer.rows.sharding import each_shard
 from gradline_trainer.rows.surveyed import Surveyed, fill_of, runs_of
 
 Array = NDArray[np.float64]
+SHOWN = {"number": "numbers", "time": "times", "nested": "nested values"}
+SHOWN |= {"text": "text", "category": "categories"}
 S = TypeVar("S", "Kinds", "Statistics")
 
 
@@ -103,10 +108,10 @@ class Counted:
             return
         self.minimum = min(self.minimum, float(values.min()))
         self.maximum = max(self.maximum, float(values.max()))
-        w = np.ones(len(values)) if weights is None else weights[present]
+        w = None if weights is None else weights[present]
         with np.errstate(over="ignore", invalid="ignore"):
-            self.sums.append(math.fsum(values * w) if _is_finite(values * w) else math.inf)
-        self.weights.append(math.fsum(w))
+            self.sums.append(float(np.sum(values if w is None else values * w)))
+        self.weights.append(len(values) if w is None else float(np.sum(w)))
         if column.kind == "time":
             self.days.update(np.unique(np.floor(values / DAY)).astype(np.int64).tolist())
             for name, part in PARTS.items():
@@ -161,6 +166,7 @@ class Roles:
 
     targets: tuple[Column, ...]
     weight: Column | None
+    notes: tuple[str, ...] = ()  # warnings
 
     @property
     def readings(self) -> tuple[Column, ...]:
@@ -171,7 +177,7 @@ class Roles:
         self, frame: pl.DataFrame, block: Block, options: Options, table: FrameTable
     ) -> tuple[NDArray[np.bool_], Array | None]:
         """Find a block's training rows, shape (n,), and the weights of all rows."""
-        label, dialect = table.label(block.part), table.dialect_of_text
+        label, dialect = table.label(block.part), table.dialect_of(block.part)
         chosen = ~held_out_rows(block, options)
         weights = None
         for column in self.readings:
@@ -214,19 +220,28 @@ def survey(
         How targets and weight are read; what each column holds; warnings.
 
     Raises:
-        InputError: For a target or weight that is no number.
+        InputError: For a target or weight that is no number, and for less than two training rows.
     """
     run = _runner(table, columns, options, report, engine)
     roles = _roles(table, columns, asked, run)
     texts = [name for name in names if needs_counts(table, name, asked)]
-    kinds = (
-        run(Kinds, partial(_kinds, names=texts, roles=roles, asked=asked)) if texts else Kinds({})
-    )
+    kinds = _find_kinds(table, texts, roles, asked, run)
     found = {name: _decide(table, name, kinds, asked) for name in names}
     numeric = [f.column for f in found.values() if f.column.kind != "category" and not f.reason]
     statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
+    if statistics.rows < 2:
+        _refuse_rows(table.with_columns(roles.readings, "zero"), columns, options)
     notes = [_note(one) for one in found.values() if one.odd and one.column.kind == "number"]
-    return roles, [_surveyed(found[name], statistics, table) for name in names], notes
+    own = {name: _own_kind(table, name, kinds, asked) for name in names}
+    return roles, [_surveyed(found[name], own[name], statistics, table) for name in names], notes
+
+
+def _refuse_rows(table: FrameTable, columns: Columns, options: Options) -> None:
+    """Raise for too few training rows, or for the weights that are the reason."""
+    reader = RowReader(table, columns, options)
+    rows = sum(len(training) for _, training, _ in reader.blocks())
+    reader.refuse_faults()
+    raise too_few(rows, reader.counts)
 
 
 def survey_given(
@@ -247,18 +262,20 @@ def survey_given(
     names = [column.name for column in plan if column.kind == "category"]
     nulls = {text for column in plan if column.kind == "category" for text in column.null}
     asked = Asked(tuple(sorted({*nulls, *asked.nulls} - {*NULLS})), most=asked.most)
-    kinds = (
-        run(Kinds, partial(_kinds, names=names, roles=roles, asked=asked)) if names else Kinds({})
-    )
+    kinds = _find_kinds(table, names, roles, asked, run)
+    by_function = {
+        f.column for term in columns.plan.terms for f in term if f.function == "category"
+    }
     numeric = [column for column in plan if column.kind != "category"]
     statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
     found = []
     for column in plan:
         if column.kind != "category":
-            one = _surveyed(Found(column), statistics, table)
+            one = _surveyed(Found(column), column.kind, statistics, table)
         else:
             own = kinds.found[column.name].decide(column.name, as_category=True)
-            one = _surveyed(own, statistics, table)
+            kind: Kind = "number" if column.name in by_function else "category"
+            one = _surveyed(own, kind, statistics, table)
             levels = tuple(sorted({*column.levels, *one.counts}))
             column = replace(column, levels=levels, reference=None, rare=())
         found.append(replace(one, column=column))
@@ -302,18 +319,42 @@ def _roles(table: FrameTable, columns: Columns, asked: Asked, run: Any) -> Roles
     names = [*columns.targets, *([columns.weight] if columns.weight else [])]
     texts = [name for name in names if table.is_text(name)]
     nobody = Roles((), None)
-    kinds = (
-        run(Kinds, partial(_kinds, names=texts, roles=nobody, asked=asked)) if texts else Kinds({})
-    )
-    read = {}
+    kinds = _find_kinds(table, texts, nobody, asked, run)
+    read: dict[str, Column] = {}
+    notes: list[str] = []
     for name in names:
+        if told := differing(table, name):
+            raise mixed_schemas(f"the column {name!r} has {told}", SAME_TYPES)
+        if table.dtype(name) == pl.Boolean:  # true is 1, without a token for a missing value
+            read[name] = Column(name)
+            continue
         role = "sample weight" if name == columns.weight else "target"
         found = _decide(table, name, kinds, replace(asked, categories=frozenset()))
+        if not found.present and name in kinds.found:  # no value at all
+            found = Found(Column(name, null=found.column.null))
         if found.column.kind != "number":
             raise table.not_numbers(name, role)
+        if found.odd:
+            notes.append(_note(found))
         read[name] = found.column
     weight = read[columns.weight] if columns.weight else None
-    return Roles(tuple(read[name] for name in columns.targets), weight)
+    return Roles(tuple(read[name] for name in columns.targets), weight, tuple(notes))
+
+
+def differing(table: FrameTable, name: str) -> str | None:
+    """Tell which kinds a column has in different files; None if it is the same in all.
+
+    Text files have no types, and typed files beside them are read as text.
+    """
+    if table.has_text_files:
+        return None
+    found: dict[str, str] = {}
+    for dtype, label in table.dtypes.get(name, {}).items():
+        kind = typed_kind(dtype)
+        zoned = kind == "time" and getattr(dtype, "time_zone", None)
+        group = "zoned" if zoned else "category" if kind == "text" else kind
+        found.setdefault(group, f"{'times with a zone' if zoned else SHOWN[kind]} in {label}")
+    return " and ".join(list(found.values())[:2]) if len(found) > 1 else None
 
 
 def needs_counts(table: FrameTable, name: str, asked: Asked) -> bool:
@@ -324,16 +365,16 @@ def needs_counts(table: FrameTable, name: str, asked: Asked) -> bool:
 
 def _decide(table: FrameTable, name: str, kinds: Kinds, asked: Asked) -> Found:
     """Decide what a column is, from its text or its type."""
-    if name in kinds.found:
+    is_typed = typed_kind(table.dtype(name)) in ("number", "time")
+    if name in kinds.found and not (is_typed and name not in asked.categories):
         return kinds.found[name].decide(name, as_category=name in asked.categories)
     dtype = table.dtype(name)
     nulls = (*NUMBER_NULLS, *asked.nulls)
-    kind = typed_kind(dtype)
-    if kind == "time":
-        zone = getattr(dtype, "time_zone", None)
+    if typed_kind(dtype) == "time":
+        zones = {getattr(other, "time_zone", None) for other in table.dtypes[name]}
+        zone = zones.pop() if len(zones) == 1 else "UTC"
         return Found(Column(name, "time", null=nulls, zone=zone))
-    reason = "values that are neither numbers, times nor text" if kind == "nested" else None
-    return Found(Column(name, null=nulls), reason=reason)
+    return Found(Column(name, null=nulls))
 
 
 def _text_survey(table: FrameTable, name: str, asked: Asked) -> TextSurvey:
@@ -376,8 +417,19 @@ def _frames(
         yield block, frame, *roles.training(frame, block, reader.options, table)
 
 
+def _find_kinds(
+    table: FrameTable, names: Sequence[str], roles: Roles, asked: Asked, run: Any
+) -> Kinds:
+    if not names:
+        return Kinds({})
+    as_text = table.has_text_files
+    work = partial(_kinds, names=names, roles=roles, asked=asked, as_text=as_text)
+    found: Kinds = run(Kinds, work)
+    return found
+
+
 def _kinds(
-    reader: RowReader, names: Sequence[str], roles: Roles, asked: Asked
+    reader: RowReader, names: Sequence[str], roles: Roles, asked: Asked, as_text: bool
 ) -> tuple[Kinds, Counts]:
     table = reader.table
     assert isinstance(table, FrameTable)  # noqa: S101 - see `_frames`
@@ -385,7 +437,8 @@ def _kinds(
     for _, frame, training, _ in _frames(reader, names, roles, counts):
         chosen = frame if training.all() else frame.filter(pl.Series(training))
         for name in names:
-            found[name].add(chosen.get_column(name))
+            values = chosen.get_column(name)
+            found[name].add(values.cast(pl.String) if as_text else values)
     return Kinds(found), counts
 
 
@@ -395,7 +448,7 @@ def _count(reader: RowReader, columns: Sequence[Column], roles: Roles) -> tuple[
     for block, frame, training, weights in _frames(reader, names, roles, counts):
         table = reader.table
         assert isinstance(table, FrameTable)  # noqa: S101 - see `_frames`
-        label, dialect = table.label(block.part), table.dialect_of_text
+        label, dialect = table.label(block.part), table.dialect_of(block.part)
         found.rows += int(training.sum())
         for column in columns:
             series = frame.get_column(column.name)
@@ -407,13 +460,18 @@ def _count(reader: RowReader, columns: Sequence[Column], roles: Roles) -> tuple[
     return found, counts
 
 
-def _surveyed(found: Found, statistics: Statistics, table: FrameTable) -> Surveyed:
+def _own_kind(table: FrameTable, name: str, kinds: Kinds, asked: Asked) -> Kind:
+    """Find the kind that a column has if it is not asked for as a category."""
+    return _decide(table, name, kinds, replace(asked, categories=frozenset())).column.kind
+
+
+def _surveyed(found: Found, own: Kind, statistics: Statistics, table: FrameTable) -> Surveyed:
     column = found.column
     place = table.names.index(column.name)
     if column.kind == "category":
         return Surveyed(
             column=column,
-            kind=column.kind,
+            kind=own,
             place=place,
             rows=statistics.rows,
             missing=found.missing,
@@ -435,5 +493,5 @@ def _surveyed(found: Found, statistics: Statistics, table: FrameTable) -> Survey
         days=len(counted.days),
         runs=runs_of(counted.days),
         mean=counted.mean,
-        reason=found.reason or ("no value in the training rows" if empty else None),
+        reason=found.reason,
     )

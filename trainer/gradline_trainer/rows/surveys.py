@@ -43,6 +43,11 @@ class Texts:
             if len(self.counts) > self.most:
                 self.counts = None
 
+    def add_many(self, rows: int) -> None:
+        """Add the rows of more different texts than are counted one by one."""
+        self.rows += rows
+        self.counts = None
+
     def merge(self, other: Texts) -> None:
         """Add another's counts."""
         self.add(other.counts or {}, other.rows)
@@ -91,12 +96,14 @@ class Counted:
         """Count the values of more training rows."""
         series = values if isinstance(values, pl.Series) else pl.Series(values=values)
         self.tokens[""] += series.null_count()
-        series = series.drop_nulls()
+        series = series.alias("").drop_nulls()  # an expression takes ^b$ for a pattern
         if series.is_empty():  # its type may be Null
             return
         if series.dtype in (pl.Categorical, pl.Enum):
             self.is_typed = True
             series = series.cast(pl.String)
+        if series.dtype == pl.String and self.plain.counts is None:
+            series = self._without_plain(series)
         distinct = series.alias("text").value_counts(name="count")
         if series.dtype != pl.String:
             self._add_typed(distinct)
@@ -117,6 +124,14 @@ class Counted:
             return distinct
         add(distinct.filter(chosen))
         return distinct.filter(~chosen)
+
+    def _without_plain(self, texts: pl.Series) -> pl.Series:
+        """Count plain numbers whose texts are not counted one by one; return the other texts."""
+        plain = self._is_plain(texts)
+        numbers = texts.filter(plain)
+        self.zeros += int(numbers.str.contains(LEADING_ZERO).sum())
+        self.plain.add_many(len(numbers))
+        return texts.filter(~plain)
 
     @property
     def _has_odd_tokens(self) -> bool:
@@ -173,9 +188,13 @@ class Counted:
         return distinct.filter(~numbers)
 
     def _add_to(self, group: Texts, distinct: pl.DataFrame) -> None:
-        texts = () if group.counts is None else map(clean, distinct["text"].to_list())
+        texts = distinct["text"]
+        if len(texts) > group.most and texts.str.strip_chars().n_unique() > group.most:
+            group.add_many(int(distinct["count"].sum()))
+            return
+        cleaned = () if group.counts is None else map(clean, texts.to_list())
         counts: Counter[str] = Counter()
-        for text, count in zip(texts, distinct["count"].to_list(), strict=False):
+        for text, count in zip(cleaned, distinct["count"].to_list(), strict=False):
             counts[text] += count
         group.add(counts, int(distinct["count"].sum()))
 

@@ -13,13 +13,13 @@ from gradline.columns.plan import Plan
 from gradline.columns.targets import LogFunction
 from gradline.columns.terms import Factor, Term, name_of
 from gradline.errors import InputError
-from gradline_trainer.moments.gathering import nothing_varies
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.moments.superfluous import CLOSE, alike, constant_terms
 from gradline_trainer.options import Options
 from gradline_trainer.rows.choosing import chosen_columns, without
 from gradline_trainer.rows.columns import Columns, Names, checked_names
+from gradline_trainer.rows.refusals import nothing_varies
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.survey import Asked
 from gradline_trainer.rows.surveyed import Survey, Surveyed
@@ -127,6 +127,7 @@ def _chosen(
         weight=columns.weight,
         wanted=wanted,
         candidates=[name for name in names if name not in taken],
+        lacking=[],
         named=frozenset(named),
         one_hot=[name for name in survey.one_hot if name not in taken],
         asked=Asked(most=survey.most),

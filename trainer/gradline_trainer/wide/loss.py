@@ -17,10 +17,10 @@ from gradline_trainer.descent.diagnosis import CONVERGED, diverged, largest_stab
 from gradline_trainer.descent.loop import Descent
 from gradline_trainer.descent.losses import Quadratic, Solution
 from gradline_trainer.descent.problem import ColumnProblem
-from gradline_trainer.moments.gathering import nothing_varies
 from gradline_trainer.moments.moments import ColumnMoments, one_value
 from gradline_trainer.options import Options
 from gradline_trainer.rows.passes import Pass, Progress, Walk, expect
+from gradline_trainer.rows.refusals import nothing_varies
 from gradline_trainer.rows.rows import Rows
 from gradline_trainer.wide.optimality import WideOptimality, measure_wide_optimality
 from gradline_trainer.wide.spectrum import STEPS, largest_eigenvalue
