@@ -13,7 +13,7 @@ from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.surveyed import Surveyed
 from gradline_trainer.saved.deciding import survey_of
-from gradline_trainer.saved.whole import own_patterns
+from gradline_trainer.saved.whole import level_function, own_patterns
 
 
 def aligned(first: SavedMoments, other: SavedMoments) -> SavedMoments:
@@ -76,7 +76,7 @@ def _differing_terms(first: SavedMoments, other: SavedMoments) -> Iterator[str]:
         own = ours[name]
         for part, here, there in (
             ("kind", own.column.kind, found.column.kind),
-            ("kind by itself", own.kind, found.kind),
+            ("function of the levels", level_function(own), level_function(found)),
             ("way to write numbers", dict(own.column.parse), dict(found.column.parse)),
             ("format", own.column.format, found.column.format),
             ("zone", own.column.zone, found.column.zone),
