@@ -117,7 +117,8 @@ def fit(
         )
         if chosen.missing == "auto" and not saved.columns.has_format_2:
             chosen = replace(chosen, missing="error")  # nothing was decided
-        return learn(saved, chosen, report)
+        fit = learn(saved, chosen, report)
+        return fit if table.columns.survey is None else replace(fit, gathered=table)
     nulls = (null,) if isinstance(null, str) else tuple(null or ())
     if isinstance(table, str | Path):
         dialect = Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls))
