@@ -7,8 +7,11 @@ import functools
 import json
 import re
 import shlex
+import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,11 @@ from click.testing import CliRunner, Result
 
 import gradline
 import public_tables as tables
+from browser import Page
 from gradline.columns.kinds import Column
 from gradline.commands.group import cli
 from gradline_trainer import fit
-from hosts import ROOT
+from hosts import EXAMPLES, HOSTS, ROOT, need, npm
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,44 @@ def test_the_pipeline_alone_answers_raw_rows(
     expected, bounds = np.array(raw["outputs"], float), np.array(raw["bounds"], float)
     np.testing.assert_array_equal(np.isnan(answers), np.isnan(expected))
     assert not (np.abs(answers - expected) > bounds).any()
+
+
+@pytest.mark.slow
+def test_node_answers_the_raw_rows_with_the_pipeline_alone(
+    trained: Callable[[Case], Trained],
+) -> None:
+    run_host = HOSTS["node"]()
+    for case in [*CASES, DIAMONDS]:
+        found = trained(case)
+        ended = run_host(found.package / "1")
+        assert ended.returncode == 0, ended.stderr
+        assert ("raw golden rows" in ended.stdout) == (found.manifest["format"] == 2)
+
+
+@pytest.mark.slow
+def test_a_web_page_answers_the_raw_rows_with_the_pipeline_alone(
+    trained: Callable[[Case], Trained], tmp_path: Path
+) -> None:
+    left = shutil.ignore_patterns("node_modules")
+    web = shutil.copytree(EXAMPLES / "web", tmp_path / "examples" / "web", ignore=left)
+    (web / "node_modules").symlink_to(npm("web") / "node_modules")
+    presentation = Path("runtime") / "gradline" / "presentation"
+    shutil.copytree(ROOT / presentation, tmp_path / presentation)
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    )
+    verdict = "document.getElementById('verdict')?.textContent"
+    settled = f"{verdict} && !{verdict}.startsWith('Loading') && {verdict}"
+    with server, Page(need("chromium"), tmp_path / "profile") as page:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for case in [*CASES, DIAMONDS]:
+            found = trained(case)
+            shutil.copytree(found.package / "1", tmp_path / found.data.stem, dirs_exist_ok=True)
+            address = f"http://127.0.0.1:{server.server_port}/examples/web/"
+            page.open(f"{address}?package=/{found.data.stem}")
+            said = page.wait_for(settled)
+            assert str(said).startswith("Checked in this browser"), (case, said)
+        server.shutdown()
 
 
 def test_weekly_co2_is_predicted_out_of_fold(trained: Callable[[Case], Trained]) -> None:

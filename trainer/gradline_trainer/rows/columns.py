@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from gradline.tables.frames import open_frame
 from gradline.tables.text_columns import TextColumn
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 from gradline_trainer.rows.decisions import Decision
+from gradline_trainer.rows.surveyed import Survey
 
 TrainingTable = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None
@@ -40,6 +41,8 @@ class Columns:
     notes: tuple[str, ...] = ()  # warnings about values that were read in an unusual way
     functions: tuple[LogFunction | None, ...] = ()  # of the k targets; () if none has one
     readings: tuple[Column, ...] = ()  # how targets and weight are read; empty: as plain numbers
+    are_given: bool = False  # the terms are those of a package (--like)
+    survey: Survey | None = field(default=None, compare=False, repr=False)  # if terms were decided
 
     @property
     def inputs(self) -> list[Column]:
