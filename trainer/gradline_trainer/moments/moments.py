@@ -8,7 +8,7 @@ blocks, so the same rows give the same bits, however they are read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +101,12 @@ class Moments:
     def squares(self) -> Array:
         """Σw·(z − mean)² of each column, shape (p,)."""
         return self.comoment.diagonal()
+
+    def take(self, places: NDArray[np.intp]) -> Moments:
+        """Take the moments of some of the columns, in any order."""
+        by_column = ("mean", "mean_rest", "minimum", "maximum", "float32")
+        chosen = {name: getattr(self, name)[places] for name in by_column}
+        return replace(self, **chosen, comoment=self.comoment[np.ix_(places, places)])
 
     def merge(self, other: Moments) -> Moments:
         """Merge the moments of two sets of rows."""

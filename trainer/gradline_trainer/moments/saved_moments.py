@@ -87,11 +87,5 @@ class SavedMoments:
         place = {name: j for j, name in enumerate(saved)}
         places = np.array([place[name] for name in wanted])
 
-        def of(moments: Moments) -> Moments:
-            by_column = ("mean", "mean_rest", "minimum", "maximum", "float32")
-            chosen = {name: getattr(moments, name)[places] for name in by_column}
-            return replace(moments, **chosen, comoment=moments.comoment[np.ix_(places, places)])
-
-        return replace(
-            self, moments=of(self.moments), folds=[of(f) for f in self.folds], columns=columns
-        )
+        folds = [fold.take(places) for fold in self.folds]
+        return replace(self, moments=self.moments.take(places), folds=folds, columns=columns)

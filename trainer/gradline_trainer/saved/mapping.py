@@ -59,7 +59,7 @@ class LinearMap:
     def apply(self, moments: Moments) -> Moments:
         """Compute the moments of the sums."""
         if all(len(row.parts) == 1 and not row.moves for row in self.rows):
-            return _selected(moments, np.array([row.parts[0] for row in self.rows], np.intp))
+            return moments.take(np.array([row.parts[0] for row in self.rows], np.intp))
         means = np.array([_mean(row, moments) for row in self.rows])
         comoment = self._over_rows(self._over_rows(moments.comoment).T)
         ranges = np.array([_range(row, moments) for row in self.rows])
@@ -194,12 +194,6 @@ def _keeps_range(term: Term) -> bool:
     (first, *others) = term
     odd = first.function == "power" and int(first.argument or 0) % 2 == 1
     return not others and (first.function in RISING or odd)
-
-
-def _selected(moments: Moments, places: NDArray[np.intp]) -> Moments:
-    by_column = ("mean", "mean_rest", "minimum", "maximum", "float32")
-    chosen = {name: getattr(moments, name)[places] for name in by_column}
-    return replace(moments, **chosen, comoment=moments.comoment[np.ix_(places, places)])
 
 
 def _mean(row: Combination, moments: Moments) -> tuple[float, float]:
