@@ -249,9 +249,12 @@ def test_an_array_is_taken_however_it_lies_in_memory(form: Any) -> None:
 
 def test_a_column_of_one_value_in_memory_is_a_constant() -> None:
     X_ = np.concatenate([X, np.broadcast_to(3.0, (60, 1))], axis=1)
-    found = fit({"a": X[:, 0], "one": np.broadcast_to(3.0, 60), "y": Y[:, 0]}, "y")
-    expected = fit((X_[:, [0, 4]], Y[:, 0]))
-    assert torch.equal(found.weights, expected.weights)
+    table = {"a": X[:, 0], "one": np.broadcast_to(3.0, 60), "y": Y[:, 0]}
+    expected = fit((X_[:, [0, 4]], Y[:, 0])).weights
+    assert torch.equal(fit(table, "y", strict=True).weights, expected)
+    by_default = fit(table, "y")  # leaves constants out
+    assert by_default.features == ["a"]
+    assert torch.equal(by_default.weights, expected[:, :1])
 
 
 def test_a_thread_of_the_callers_learns_the_same() -> None:

@@ -24,8 +24,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 
 import gradline
-from gradline.columns.encoding import dump_columns, expand, in_order, parse_columns
+from gradline.columns.encoding import dump_columns, in_order, parse_columns
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.commands.group import cli
 from gradline.errors import GradlineError, InputError
 from gradline.package.manifest import dump_manifest
@@ -265,8 +266,10 @@ def test_a_missing_category_gets_a_missing_prediction(shops: pd.DataFrame, packa
 def test_a_missing_value_of_a_dictionary_is_missing_in_training_too() -> None:
     encoded = pa.array(["x", None, "y", "x", "y"]).dictionary_encode()
     table = pa.table({"c": encoded, "y": [1.0, 2.0, 4.0, 8.0, 16.0]})
-    with pytest.raises(InputError, match="'c' has 1 missing value, the first in row 2"):
-        fit(table, "y", one_hot="c")
+    for asked in ({"strict": True}, {"missing": "error"}):
+        with pytest.raises(InputError, match="'c' has 1 missing value, the first in row 2"):
+            fit(table, "y", one_hot="c", **asked)
+    assert fit(table, "y", one_hot="c").features == ["c=y", "c is missing"]
 
 
 def test_an_unknown_category_is_an_error_or_by_request_no_indicator(
@@ -393,7 +396,7 @@ def test_summary_and_report_show_how_to_predict_by_the_tables_names(
     said = CliRunner().invoke(cli, ["train-and-export", "shops.csv", *options]).stdout
     assert "one-hot  store: 9, 10, 11; reference" in said
     code = said.split("  Python   ")[1].splitlines()[0]
-    assert "'region': ['São=1']" in code
+    assert "'region': ['Zürich']" in code
     answer = eval(code)  # noqa: S307 - what people are told to copy
     page = html.unescape(Path("artifacts/shops/1/report.html").read_text())
     assert "Baseline for <bdi>region</bdi>: <bdi>Zürich</bdi>." in page
@@ -407,7 +410,8 @@ def test_summary_and_report_show_how_to_predict_by_the_tables_names(
 def test_bad_input_is_named(shops: pd.DataFrame) -> None:
     gone = shops.assign(region=shops["region"].where(shops.index != 41))
     ways: list[tuple[pd.DataFrame, dict[str, Any], str]] = [
-        (gone, {"exclude": "area"}, "the column 'region' has 1 missing value, the first in row 42"),
+        (gone, {"missing": "error", "exclude": "area"}, "'region' has 1 missing value, the first"),
+        (gone, {"strict": True, "exclude": "area"}, "'region' has 1 missing value, the first in"),
         (gone, {"missing": "mean"}, "the column 'region' has 1 missing value, the first in row 42"),
         (shops.assign(region="x"), {"exclude": "area"}, "'region' has one category only, 'x'"),
         (shops, {"one_hot": ["area"], "missing": "drop"}, "holds numbers with fractions, such as"),
@@ -427,7 +431,21 @@ def test_bad_input_is_named(shops: pd.DataFrame) -> None:
             {"exclude": "area"},
             "the column 'region' holds dates, expected categories",
         ),
-        (shops.assign(area=np.nan), {"missing": "mean"}, "the column 'area' has no value"),
+        (
+            shops.assign(region=pd.Timestamp("2020-01-01"), kind=["a", "b"] * 150),
+            {"exclude": "area"},
+            "the column 'region' holds dates, expected categories",
+        ),
+        (
+            shops.assign(region="x", kind=["a", "b"] * 150),
+            {"exclude": "area"},
+            "'region' has one category only, 'x'",
+        ),
+        (
+            shops.assign(area=np.nan),
+            {"missing": "mean", "strict": True},
+            "the column 'area' has no value",
+        ),
     ]
     for table, options, said in ways:
         error = refused(table, **{"one_hot": "region", **options})
@@ -477,7 +495,7 @@ def test_columns_come_back_from_json_and_indicators_say_the_level(data: st.DataO
         document = json.loads(json.dumps(dump_columns(columns)))
         assert parse_columns(document, features) == columns
     place = data.draw(st.integers(0, len(levels) - 1))
-    (row,) = expand(np.array([[np.nan, place, 3.0]]), columns)
+    (row,) = Plan.of_columns(columns).compute(np.array([[np.nan, place, 3.0]]))
     assert row[0] == columns[0].fill
     named = dict(zip(category.features, row[1:-1], strict=True))
     assert sum(named.values()) == named.get(f"c={levels[place]}", 0.0)

@@ -65,7 +65,7 @@ def test_without_data_the_orchard_is_trained_and_published(run: Run) -> None:
     assert done.status == 0
     assert done.err == ""
     for said in (
-        "apples  = -0.388·temperature + 0.848·rainfall + 0.698·humidity - 1.64",
+        "apples  = -0.38757·temperature + 0.84776·rainfall + 0.6982·humidity - 1.64",
         "package  artifacts/orchard/1",
         "gradline predict artifacts/orchard",
     ):
@@ -137,7 +137,16 @@ def test_the_summary_as_json_is_all_of_stdout(run: Run) -> None:
         "TorchScript",
         "ONNX Runtime",
     }
-    assert record["warnings"] == [
+    assert record["warnings"] == []
+    assert record["columns"][0] == {
+        "column": "region",
+        "what": "left out: text that is all different",
+        "flag": "-f '*' -f region",
+        "taken": False,
+    }
+    assert [each["column"] for each in record["columns"] if each["taken"]] == record["features"]
+    strictly = run("train-and-export", ORCHARD, *TARGETS, "--strict", "--json").json
+    assert strictly["warnings"] == [
         "not used, since they are not numeric: 'region' (--one-hot adds text columns)"
     ]
 
@@ -281,7 +290,13 @@ def test_predict_names_what_does_not_fit(run: Run, orchard_package: Path) -> Non
 
 def test_inspect_tells_the_models_story(run: Run, orchard_package: Path) -> None:
     shown = run("inspect", orchard_package)
-    for said in ("orchard version 1", "apples  = -0.388·temperature", "RMSE", "5 read", "float32"):
+    for said in (
+        "orchard version 1",
+        "apples  = -0.38757·temperature",
+        "RMSE",
+        "5 read",
+        "float32",
+    ):
         assert said in shown.out
     record = run("inspect", orchard_package, "--json").json
     assert record["version"] == 1

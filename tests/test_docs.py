@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cafe_package import cafe_package
 from gradline.commands.group import COMMANDS, import_command
 from gradline_export import export_package
 from gradline_trainer import fit, load_moments, save_moments
@@ -44,7 +43,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path(".curlrc").write_text("no-progress-meter\n")  # as on a terminal
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(ROOT / "artifacts" / "orchard" / "1", "artifacts/orchard/1")
-    cafe_package(Path("artifacts/cafes/1"))
     Path("logs").mkdir()
     random = np.random.default_rng(0)
     for path, target in TABLES.items():
@@ -137,7 +135,8 @@ def test_examples_in_a_commands_help_are_commands(command: str) -> None:
 
 
 NAMED = (  # members whose own members have the names of columns, files and the like
-    "columns", "files", "metrics.training", "metrics.held_out", "statistics.targets",
+    "columns", "files", "metrics.training", "metrics.held_out", "metrics.cross_validated",
+    "statistics.targets",
     "training.options", "training.versions", "training.notes",
     "intervals.residual_deviation", "intervals.quantiles",
 )  # fmt: skip
@@ -163,6 +162,17 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
     shops = {"a": [None, *a[1:]], "b": b, "region": ["n", "s", "e"] * 20, "y": a - b + a * b}
     pl.DataFrame(shops).write_csv(tmp_path / "shops.csv")
     filled = fit(tmp_path / "shops.csv", "y", one_hot=["region"], missing="mean")
+    as_it_comes = {
+        "opened": [f"{1 + j % 28}/{1 + j % 12}/2023" for j in range(60)],
+        "at": [f"2024-03-{1 + j % 28:02}T{j % 24:02}:00+02:00" for j in range(60)],
+        "price": [f"(${1000 + j:,})" if j % 7 == 0 else f"${1000 + j:,}" for j in range(60)],
+        "share": [f"{j * j % 61}%" for j in range(60)],
+        "size": ["?" if j < 4 else str(j * j % 17) for j in range(60)],
+        "town": ["" if j < 6 else "ab"[j % 2] if j < 52 else f"town{j}" for j in range(60)],
+        "y": a - b,
+    }
+    pl.DataFrame(as_it_comes).write_csv(tmp_path / "terms.csv")
+    terms = fit(tmp_path / "terms.csv", "y")
     penalised = fit({"b": b, "y": a + b}, "y", ridge="auto", holdout=0.2)
     kept = fit({"b": b, "y": a + b}, "y", keep_moments=True)
     next_to_b = np.where(np.arange(60) < 2, np.nextafter(b, np.inf), b)
@@ -171,12 +181,16 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
         export_package(filled, tmp_path, notes={"by": "me"}),
         export_package(fit(load_moments(tmp_path / "t.moments")), tmp_path),
         export_package(penalised, tmp_path),
+        export_package(terms, tmp_path),
         export_package(fit({"b": b, "y": np.exp(a)}, "log(y)"), tmp_path),
         export_package(fit({"b": b, "y": a + b}, "y"), tmp_path, intervals=True),
         export_package(fit({"b": b, "c": next_to_b, "y": a}, "y", arithmetic="fast"), tmp_path),
     ]
     monkeypatch.setattr("gradline_trainer.learning.WIDE", 0)
     versions.append(export_package(fit({"b": b, "y": a + b}, "y"), tmp_path))
+    monkeypatch.setattr("gradline_export.freeze.manifest.MOST_COLUMNS", 0)
+    monkeypatch.setattr("gradline_export.freeze.freezing.MOST_COLUMNS", 0)
+    versions.append(export_package(terms, tmp_path))
     found: set[str] = set()
     for version in versions:
         found |= set(members(json.loads((version / "manifest.json").read_text()), ""))

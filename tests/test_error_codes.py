@@ -42,6 +42,7 @@ ROOTS = [Path(p) for m in (gradline, gradline_trainer, gradline_export) for p in
 export_package = partial(gradline_export.export_package, report=False)
 TABLE = {"x": [1.0, 2.0, 4.0, 5.0], "y": [1.0, 3.0, 2.0, 5.0]}
 COLUMNS = ["temperature", "rainfall", "humidity", "sunshine"]
+LETTERS = [f"level {k % 109}" for k in range(240)]
 TOWN = {**TABLE, "town": ["a", "b", "a", "b"]}
 
 
@@ -291,6 +292,12 @@ CALLS |= {
     "no-part": lambda w: subtract(moments(), {"x": [9.0, 10, 12], "y": [1.0, 2, 4]}),
     "lost-digits": lambda w: subtract(None, {"x": [0.0, 1e9, 2e9, 4e9], "y": [1.0, 2e9, 3e9, 1e9]}),
     "not-moments": lambda w: load_moments(w.file("m", "x,y\n1,2\n")),
+    "too-many-terms": lambda w: fit(
+        {"a": LETTERS, "b": LETTERS[::-1], "y": range(240)},
+        "y",
+        ["a", "b", "a:b"],
+        keep_moments=True,
+    ),
     "same-rows": lambda w: merge(text_moments(w), text_moments(w)),
 }
 

@@ -38,7 +38,7 @@ def test_the_defaults_are_the_designs() -> None:
         "folds": None,
         "bias": True,
         "dtype": "auto",
-        "missing": "error",
+        "missing": "auto",
         "holdout": 0,
         "robust": None,
         "device": "auto",
@@ -85,7 +85,7 @@ def test_the_defaults_are_the_designs() -> None:
         ("gradient", "columns", "one of auto, rows, moments"),
         ("arithmetic", "slow", "one of auto, fast, exact"),
         ("dtype", "float16", "one of auto, float32, float64"),
-        ("missing", "ignore", "one of error, drop, mean"),
+        ("missing", "ignore", "one of auto, drop, mean, error"),
         ("device", "gpu", "one of cpu, cuda, auto"),
         ("device", ["cpu"], "one of cpu, cuda, auto"),
     ],
@@ -135,7 +135,8 @@ def test_an_unknown_option_suggests_the_nearest(name: str, hint: str) -> None:
     ids=str,
 )
 def test_values_at_the_edge_are_accepted(options: dict[str, Any]) -> None:
-    assert fit(orchard(), TARGETS, **options).options == Options(**options)
+    found = fit(orchard(), TARGETS, **options).options
+    assert found == Options(missing="error", **options)  # "auto", where no value is missing
 
 
 @pytest.mark.parametrize(

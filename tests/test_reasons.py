@@ -191,7 +191,9 @@ def test_a_row_that_no_training_row_is_like_is_outside(tmp_path: Path) -> None:
         "constant": np.full(500, 7.0),
         "y": rng.random(500),
     }
-    model = gradline.load(export_package(fit(people, "y"), tmp_path, "people", report=False))
+    model = gradline.load(
+        export_package(fit(people, "y", strict=True), tmp_path, "p", report=False)
+    )
     _, outside = model.predict(pl.DataFrame(people), check=True)
     assert len(outside) == 0
     rows = [[160, 60, 7], [190, 90, 7], [160, 90, 7], [190, 60, 7], [np.nan, 60, 7], [175, 75, 8]]

@@ -127,13 +127,17 @@ def test_what_means_missing_is_dropped_and_counted(tmp_path: Path, text: str) ->
     found = learned(path, missing="drop", **options)
     assert (found.rows_read, found.rows_dropped) == (ROWS + 2, 2)
     assert f"2 of {ROWS + 2} rows dropped for missing values" in found.warnings
-    error = refusal(path, **options)
-    assert (
-        str(error) == f"the column 'a' has 1 missing value, the first in row {ROWS + 2} of t.csv; "
-        "1 more column has some"
-    )
-    assert error.code == "missing-value"
-    assert "--missing drop" in error.hint
+    for asked in ({"strict": True}, {"missing": "error"}):
+        error = refusal(path, **options, **asked)
+        assert str(error) == (
+            f"the column 'a' has 1 missing value, the first in row {ROWS + 2} of t.csv; "
+            "1 more column has some"
+        )
+        assert error.code == "missing-value"
+        assert "--missing drop" in error.hint
+    filled = fit(path, "y", **options)
+    assert (filled.rows_dropped, filled.features) == (0, ["a", "b"])
+    assert "2 missing values filled with the training mean" in filled.warnings
 
 
 def test_an_integer_column_may_turn_decimal_in_row_5001(tmp_path: Path) -> None:
@@ -170,10 +174,16 @@ def test_names_are_taken_verbatim(tmp_path: Path) -> None:
 
 def test_text_columns_are_left_out_by_name(tmp_path: Path) -> None:
     frame = FRAME.with_columns(who=pl.lit("x"), day=pl.lit("2020-01-31"))
-    found = learned(write(tmp_path / "t.csv", csv(frame)))
+    path = write(tmp_path / "t.csv", csv(frame))
+    found = learned(path, strict=True)
     assert found.features == ["a", "b"]
     assert found.warnings == [
         "not used, since they are not numeric: 'who', 'day' (--one-hot adds text columns)"
+    ]
+    by_default = learned(path).columns.decisions
+    assert [(each.column, each.what) for each in by_default if not each.taken] == [
+        ("who", "left out: constant"),
+        ("day", "left out: constant"),
     ]
 
 
@@ -182,12 +192,15 @@ def test_a_text_column_that_is_nearly_all_numbers_is_refused(tmp_path: Path, lat
     values = [str(i) for i in range(3000)]
     values[2500 if late else 7] = "4o"
     lines = [f"{value},{i * i}" for i, value in enumerate(values)]
-    error = refusal(write(tmp_path / "t.csv", "a,y\n" + "\n".join(lines)))
+    path = write(tmp_path / "t.csv", "a,y\n" + "\n".join(lines))
+    error = refusal(path, strict=True)
     assert str(error) == (
         "the column 'a' is text: 1 of 3000 values are not numbers, such as '4o'; the first is "
         f"in row {2501 if late else 8} of t.csv"
     )
     assert "--exclude 'a'" in error.hint
+    warned = fit(path, "y").warnings
+    assert "1 value of 'a' cannot be read as a number and count as missing: '4o'" in warned
 
 
 @pytest.mark.parametrize("missing", ["error", "drop"])
@@ -217,20 +230,41 @@ def test_names_that_look_like_patterns_are_names(tmp_path: Path) -> None:
         assert learned(table, features=["^b$", "*"]).features == ["^b$", "*"]
 
 
+def test_names_that_look_like_patterns_are_names_whatever_the_columns_hold(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "^b.*$": ["x", "y", "z", "y"] * 10,
+            "^t$": ["2020-01-01", "2020-03-05 07:00", "2021-04-03", "2022-01-01 10:00"] * 10,
+            "^c$": ["$1", "2", "$4", None] * 10,
+            "*": [True, False] * 20,
+            "y": Y,
+        }
+    )
+    frame.write_csv(tmp_path / "t.csv")
+    frame.write_parquet(tmp_path / "t.parquet")
+    for table in (tmp_path / "t.csv", tmp_path / "t.parquet", frame):
+        found = fit(table, "y", features=["^b.*$", "time(`^t$`)", "^c$", "`*`=true"])
+        assert found.features[:4] == ["`^b.*$`=x", "`^b.*$`=z", "time(`^t$`)", "^c$"]
+
+
 def test_thousands_marks_are_not_taken_for_decimal_commas(tmp_path: Path) -> None:
-    error = refusal(write(tmp_path / "t.csv", 'a,y\n"1,005",2\n"2,500",3\n"3,100",5\n'))
-    assert "remove the thousands marks" in error.hint
+    path = write(tmp_path / "t.csv", 'a,y\n"1,005",2\n"2,500",3\n"3,100",5\n')
+    assert "remove the thousands marks" in refusal(path, strict=True).hint
+    found = fit(path, "y")
+    assert (found.moments.minimum[0], found.moments.maximum[0]) == (1005, 3100)
 
 
 def test_with_decimal_commas_a_point_makes_no_number(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "a;y\n1.000;2\n2,5;3\n3,5;4\n")
-    error = refusal(path, features=["a"], separator=";", decimal_comma=True)
-    assert "such as '1.000'" in str(error)
+    options = {"separator": ";", "decimal_comma": True, "features": ["a"]}
+    assert "such as '1.000'" in str(refusal(path, strict=True, **options))
+    assert fit(path, "y", **options).features == ["a=`2,5`", "a=`3,5`"]  # a category
 
 
 def test_a_number_with_a_comma_hints_at_the_decimal_comma(tmp_path: Path) -> None:
-    error = refusal(write(tmp_path / "t.csv", "a;y\n1,5;2\n2,5;3\n"), separator=";")
-    assert "--decimal-comma" in error.hint
+    path = write(tmp_path / "t.csv", "a;y\n1,5;2\n2,5;3\n")
+    assert "--decimal-comma" in refusal(path, separator=";", strict=True).hint
+    assert "would be numbers with --decimal-comma" in str(refusal(path, separator=";"))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +286,7 @@ def test_a_number_with_a_comma_hints_at_the_decimal_comma(tmp_path: Path) -> Non
         ("t.csv", "a,y\n1,5\n2,5\n", "constant-target", "the target 'y' is 5 in every row"),
         ("t.csv", "a,y\n1,5\n1,6\n", "constant-features", "every feature has one value only"),
         ("t.csv", "a,y\n1e200,5\n1,6\n", "out-of-range", "'a' has values too large to square"),
-        ("t.csv", "w,y\nx,5\nz,6\n", "no-feature", "no numeric column"),
+        ("t.csv", "w,y\nx,5\nz,6\n", "no-feature", "'w' is left out: text that is all different"),
     ],
 )
 def test_faulty_files_are_refused_by_name(
@@ -310,14 +344,17 @@ def test_weights_never_count_as_a_feature_and_may_not_all_be_zero() -> None:
     ],
 )
 def test_a_chosen_column_must_hold_numbers(column: pl.Series, says: str) -> None:
-    error = refusal(FRAME.with_columns(column), features=["a", "c"])
+    error = refusal(FRAME.with_columns(column), features=["a", "c"], strict=True)
     assert error.code == "not-numeric"
     assert says in str(error)
 
 
 def test_text_is_a_category_as_a_feature_and_no_target() -> None:
     frame = FRAME.with_columns(pl.Series("c", ["x"] * ROWS))
-    assert "--one-hot 'c'" in refusal(frame, features=["c"]).hint
+    assert "--one-hot 'c'" in refusal(frame, features=["c"], strict=True).hint
+    assert refusal(frame, features=["c"]).code == "constant-category"
+    two = FRAME.with_columns(pl.Series("c", ["x", "z"] * (ROWS // 2)))
+    assert fit(two, "y", features=["c"]).features == ["c=z"]
     assert refusal(frame, targets="c").hint.endswith("or choose another target")
     assert "--one-hot" not in refusal(frame, targets="c").hint
 
@@ -339,9 +376,15 @@ def test_files_with_other_columns_or_types_are_refused(tmp_path: Path) -> None:
         "the files differ: 1.parquet has the column 'b', 2.parquet does not"
     )
     FRAME.with_columns(pl.col("b").cast(pl.String)).write_parquet(tmp_path / "2.parquet")
-    assert str(refusal(tmp_path)) == (
-        "the files differ: the column 'b' is number in 1.parquet and text in 2.parquet"
+    for asked in ({"strict": True}, {"strict": True, "features": ["a", "b"]}):
+        assert str(refusal(tmp_path, **asked)) == (
+            "the files differ: the column 'b' is number in 1.parquet and text in 2.parquet"
+        )
+    assert str(refusal(tmp_path, features=["a", "b"])) == (
+        "the files differ: the column 'b' has numbers in 1.parquet and text in 2.parquet"
     )
+    decided = {each.column: each.what for each in fit(tmp_path, "y").columns.decisions}
+    assert decided["b"] == "left out: numbers in 1.parquet and text in 2.parquet"
 
 
 def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
@@ -366,7 +409,8 @@ def test_in_memory_faults_are_refused_by_name() -> None:
     assert "2^53" in str(refusal((np.array([[1], [2**53 + 1]]), [1, 2]), None))
     assert "a table of type int" in str(refusal(3))
     nulls = pa.table({"a": [1, None, 3], "y": [1, 2, 4]})
-    assert "1 missing value, the first in row 2 of the table" in str(refusal(nulls))
+    for asked in ({"strict": True}, {"missing": "error"}):
+        assert "1 missing value, the first in row 2 of the table" in str(refusal(nulls, **asked))
 
 
 # A text file's columns are read as numbers at once; a value that is odd changes nothing else.

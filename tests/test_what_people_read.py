@@ -74,6 +74,7 @@ def test_a_long_equation_counts_the_rest() -> None:
 def test_names_are_shown_short_and_without_control_characters() -> None:
     assert label("rain\nfall\x1b[31m \u202e") == "rain�fall�[31m �"
     assert label("x" * 500) == "x" * 39 + "…"
+    assert label("") == "(no name)"
     (line,) = equations(np.ones((1, 1)), np.zeros(1), ["a\nb"], ["y" * 500])
     assert line == "y" * 39 + "… = 1·a�b"
 

@@ -21,7 +21,7 @@ from gradline.tables.numbers import clean
 from gradline_export import export_package
 from gradline_export.freeze.intervals import Intervals
 from gradline_export.freeze.parity import check_parity
-from gradline_export.report.panel import _visible
+from gradline_export.report.examples import _visible
 from gradline_trainer import Fit, fit
 
 # diff

@@ -63,6 +63,7 @@ def chance(value: float | None) -> str:
 
 def label(name: str) -> str:
     """Shorten a column's name and replace what is not printable."""
+    name = name or "(no name)"
     shown = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
     return "".join(c if c.isprintable() else "�" for c in shown)
 

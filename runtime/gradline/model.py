@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.inputs import (
     Gaps,
+    blocks_of_inputs,
     checked_unknown,
     compute_inputs,
     plan_of_inputs,
@@ -28,6 +29,7 @@ from gradline.package.reading import read_package
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+    from gradline.columns.plan import Plan
     from gradline.explain.contributions import Explanation
     from gradline.explain.ranges import Outside, Ranges
 
@@ -139,6 +141,11 @@ class Model:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If `check` is set and the package has no record of the ranges.
         """
+        if self.columns and not check and type(rows) is not np.ndarray:
+            values = self._values(rows, unknown_category)
+            if values is not None:
+                unknown = checked_unknown(unknown_category, self.plan)
+                return self.answers_of(values, self.plan, unknown)
         gaps: list[Gaps] | None = [] if check else None
         inputs = self._inputs(rows, unknown_category, gaps)
         answers = self.graph_answers(inputs)
@@ -153,6 +160,22 @@ class Model:
         """Compute x @ W.T + b of the graph's inputs (n, d): the logarithm of a logged target."""
         answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
         return answers
+
+    def answers_of(self, values: NDArray[Any], plan: Plan, unknown: str) -> NDArray[Any]:
+        """Predict values of a plan's columns, shape (n, m), without an array of all terms.
+
+        Args:
+            values: As `Plan.compute` takes them; an unknown level is −1.
+            plan: The model's plan, or a plan of the graph's inputs.
+            unknown: What to do with an unknown level: "missing" or "zero".
+
+        Raises:
+            InputError: For a term outside the range of the graph's dtype.
+        """
+        answers = np.empty((len(values), len(self.targets)), self.dtype)
+        for start, inputs in blocks_of_inputs(values, plan, unknown, self.dtype):
+            answers[start : start + len(inputs)] = self.graph_answers(inputs)
+        return in_units(answers, self.functions) if self._logged else answers
 
     def outside(self, inputs: NDArray[Any], gaps: Gaps | None = None) -> Outside:
         """Find the rows outside the training ranges, and those with gaps; see `predict`.
@@ -179,13 +202,12 @@ class Model:
             and rows.shape[1] == self._width
             and rows.flags.c_contiguous
         ):
-            if self.columns:
+            values = self._values(rows, unknown) if self.columns else None
+            if values is not None:
+                if gaps is not None:
+                    gaps.append(Gaps.of(values, self.plan))
                 unknown = checked_unknown(unknown, self.plan)
-                values = values_by_name(rows, self.plan, unknown)
-                if values is not None:
-                    if gaps is not None:
-                        gaps.append(Gaps.of(values, self.plan))
-                    return compute_inputs(values, self.plan, unknown, self.dtype)
+                return compute_inputs(values, self.plan, unknown, self.dtype)
             rows = to_matrix(rows, self.features, self.dtype)
         inputs: NDArray[Any] = rows
         if self._fills is None:
@@ -193,6 +215,10 @@ class Model:
         if gaps is not None:
             gaps.append(Gaps.of(inputs, self._own))
         return np.where(np.isnan(inputs), self._fills, inputs)
+
+    def _values(self, rows: Any, unknown: str | None) -> NDArray[np.float64] | None:
+        """Read the table's columns, shape (n, m); None for rows that hold the features."""
+        return values_by_name(rows, self.plan, checked_unknown(unknown, self.plan))
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:

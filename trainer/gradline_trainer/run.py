@@ -22,6 +22,8 @@ from gradline_trainer.rows.refusals import no_column
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.survey import Asked
+from gradline_trainer.saved.differences import with_terms
+from gradline_trainer.saved.gathering import gather_to_save, to_save, with_given_terms
 
 #: Errors that say that a column does not hold plain numbers, all of them there.
 SURPRISES = ("not-numeric", "missing-value")
@@ -49,7 +51,11 @@ class Run:
     ) -> Fit:
         """Learn from the columns as they are, and decide nothing."""
         columns = choose_columns(self.table, targets, features, exclude, weight, one_hot)
-        return self._learn(self.table, columns, self._plainly(), encode=True)
+        fit = self._learn(self.table, columns, self._plainly(), encode=True)
+        if not columns.functions:
+            return fit
+        asked = Asked(tuple(self.nulls), most=self.max_categories)
+        return self._keeping(fit, self.table, self._plainly(), asked)
 
     def by_default(self, request: Request) -> Fit:
         """Learn from the terms that are asked for, or the default terms; see docs/training.md.
@@ -59,7 +65,7 @@ class Run:
         """
         assert isinstance(self.table, FrameTable)  # noqa: S101 - arrays are learned as given
         columns = plain_columns(self.table, request)
-        if columns is not None:
+        if columns is not None and not (self.keep_moments and columns.functions):
             try:
                 return self._settle(self.table, columns, self._plainly(), encode=True)
             except InputError as error:
@@ -68,7 +74,34 @@ class Run:
         table, columns = surveyed_columns(
             self.table, request, self.options, self.report, self.engine
         )
-        return self._settle(table, columns, self.options, encode=False)
+        if self.keep_moments and columns.plan.format == 2:
+            to_save(columns)  # raises before the training rather than after it
+        fit = self._settle(table, columns, self.options, encode=False)
+        return fit if fit.columns.plan.format == 1 else self._keeping(fit, table, self.options)
+
+    def _keeping(
+        self, fit: Fit, table: TrainingTable, options: Options, asked: Asked | None = None
+    ) -> Fit:
+        """Keep the moments of all levels; a reference is chosen when a model is learned.
+
+        Args:
+            fit: A fit whose package has terms.
+            table: What was read.
+            options: The options that it was read with.
+            asked: What is known of the columns if their terms were given, not decided.
+        """
+        if not self.keep_moments:
+            return fit
+        if not isinstance(table, FrameTable):
+            assert fit.gathered is not None  # noqa: S101 - it is kept
+            return replace(fit, gathered=with_terms(fit.gathered))
+        columns = fit.columns
+        if asked is not None:
+            columns = with_given_terms(table, columns, asked, options, self.report, self.engine)
+        columns = to_save(columns)
+        folds = _folds(fit.columns, options)
+        kept = gather_to_save(table, columns, options, folds, self.report, self.engine)
+        return replace(fit, gathered=kept)
 
     def like(self, package: Any, targets: Names, weight: str | None, asked: Asked) -> Fit:
         """Learn from the columns and terms of a package, so that both models are alike."""
@@ -82,7 +115,8 @@ class Run:
             self.report,
             self.engine,
         )
-        return self._settle(table, columns, self.options, encode=False)
+        fit = self._settle(table, columns, self.options, encode=False)
+        return self._keeping(fit, table, self.options, asked)
 
     def _plainly(self) -> Options:
         """Turn --missing auto into an error, where nothing is decided by default."""

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gradline.columns.encoding import expand
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
-from gradline.presentation.typical import EPOCH, typical_value, written_value
+from gradline.presentation.typical import EPOCH, typical_row, typical_value, written_value
 
 MOST_COLUMNS = 1000  # in an example; pipeline.onnx has no more either
 
@@ -26,19 +25,17 @@ def examples_of_use(manifest: Mapping[str, Any], columns: Sequence[Column]) -> d
     name = manifest["name"]
     if len(columns) > MOST_COLUMNS:
         return _command_line(name)
-    means = [
-        0.0 if c.levels else float(f"{manifest['columns'][c.name]['mean']:.4g}") for c in columns
-    ]
-    pairs = zip(columns, means, strict=True)
-    row = {column.name: [column.levels[0] if column.levels else mean] for column, mean in pairs}
-    inputs = expand(np.array([means]), columns)[0].tolist()
+    plan = Plan.of_columns(columns)
+    row = typical_row(plan, manifest["columns"])
+    values = [c.places[str(row[c.name])] if c.levels else row[c.name] for c in columns]
+    inputs = plan.compute(np.array([values], np.float64))[0].tolist()
     shape, dtype = [1, len(inputs)], schema["dtype"]
     array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
     tensor = {"name": "x", "shape": shape, "datatype": dtype.replace("float", "FP")}
     numbers = ", ".join(map(repr, inputs))
     return {
         **_command_line(name),
-        **_python(name, row),
+        **_python(name, {column: [value] for column, value in row.items()}),
         "JavaScript": (
             'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
             'const session = await InferenceSession.create("model.onnx");\n'

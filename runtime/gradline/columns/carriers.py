@@ -5,6 +5,7 @@ Integers stay exact, whatever stands beside them, and a masked array is refused.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,8 @@ class Times:
     seconds: NDArray[np.float64]
     zoned: bool = False
 
+
+SAMPLE = 4_096  # rows that tell whether most hold objects of their own
 
 Carried = Distinct | Times | NDArray[Any]  # an array is of numbers or booleans
 
@@ -93,26 +96,56 @@ def _of_list(values: list[Any] | tuple[Any, ...], name: str) -> Carried:
     return distinct(values)
 
 
+class _Places(dict[Any, int]):
+    """Numbers keys in the order in which they are looked up."""
+
+    def __missing__(self, key: Any) -> int:
+        self[key] = place = len(self)
+        return place
+
+
 def distinct(values: list[Any] | tuple[Any, ...]) -> Distinct:
     """List the different values in the order of the rows; None, NaN, NA and NaT are missing."""
-    kinds = set(map(type, values)) - {type(None)}
-    # Python takes 1, 1.0 and True for one key.
-    keys: Any = values if len(kinds) < 2 else list(zip(map(type, values), values, strict=True))
-    places: dict[Any, int] = {}
-    found: list[Any] = []
     try:
-        once = dict.fromkeys(keys)
+        places, rows = _places_of(values)
+        # Python takes 1, 1.0 and True for one key, but nothing else for a text.
+        if any(type(key) is not str and not is_missing(key) for key in places):
+            places, rows = _places_of(list(zip(map(type, values), values, strict=True)))
+            return _without_missing([key[1] for key in places], rows)
     except TypeError:  # a value such as a set has no hash; reading it is an error
         return Distinct(list(values), np.arange(len(values)))
-    for key in once:
-        value = key if keys is values else key[1]
-        if is_missing(value):
-            places[key] = -1
-        else:
-            places[key] = len(found)
-            found.append(value)
-    rows = np.fromiter(map(places.__getitem__, keys), np.int64, len(values))
-    return Distinct(found, rows)
+    return _without_missing(list(places), rows)
+
+
+def _places_of(keys: Any) -> tuple[_Places, NDArray[np.int64]]:
+    places = _Places()
+    return places, np.fromiter(map(places.__getitem__, keys), np.int64, len(keys))
+
+
+def _without_missing(values: list[Any], rows: NDArray[np.int64]) -> Distinct:
+    """Take the missing values out of those that rows have, by their places."""
+    known = [not is_missing(value) for value in values]
+    if all(known):
+        return Distinct(values, rows)
+    places = np.where(known, np.cumsum(known) - 1, -1)
+    return Distinct([value for value in values if not is_missing(value)], places[rows])
+
+
+def _distinct_objects(values: Any) -> Distinct:
+    """List the different values of a column of pandas that holds Python's objects.
+
+    A table read by pandas has few objects, each in many rows. To compare their addresses takes
+    less time than to look up each.
+    """
+    objects = np.ascontiguousarray(values, object)
+    addresses = np.frombuffer(objects, np.intp) if len(objects) > SAMPLE else np.empty(0, np.intp)
+    if len(np.unique(addresses[:SAMPLE])) * 2 > SAMPLE or not len(addresses):
+        return distinct(objects.tolist())
+    places, found = sys.modules["pandas"].factorize(addresses)
+    first = np.empty(len(found), np.intp)
+    first[places[::-1]] = np.arange(len(places))[::-1]  # the last one assigned stays
+    few = distinct(objects[first].tolist())
+    return Distinct(few.values, few.rows[places])
 
 
 def _of_pandas(values: Any) -> Carried:
@@ -127,7 +160,7 @@ def _of_pandas(values: Any) -> Carried:
     if isinstance(dtype, np.dtype) and dtype.kind == "M":
         return Times(seconds_of(np.asarray(values)))
     if isinstance(dtype, np.dtype) and dtype.kind == "O":
-        return distinct(values.tolist())
+        return _distinct_objects(values)
     places, found = values.factorize()  # exact, and faster than Python's own values
     return Distinct(list(found), places)
 

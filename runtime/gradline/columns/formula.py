@@ -58,8 +58,8 @@ class Wanted:
         return [factor.column for factor in self.factors if factor.function == "category"]
 
 
-def parse_feature(text: str, names: Collection[str]) -> Wanted:
-    """Parse what follows `-f`; `names` are the table's columns.
+def parse_feature(text: str, names: Collection[str], taken: Collection[str] = ()) -> Wanted:
+    """Parse what follows `-f`; `names` are the table's columns, no hint suggests those `taken`.
 
     A column whose very name is the text wins.
 
@@ -72,7 +72,7 @@ def parse_feature(text: str, names: Collection[str]) -> Wanted:
     if text.strip() == "*":
         return Wanted((), text)
     if _is_plain(text, names):
-        raise _unknown(f"unknown feature {text!r}", text, names)
+        raise _unknown(f"unknown feature {text!r}", text, names, taken)
     try:
         return Wanted(_Parser(text, names).product(), text)
     except InputError as error:
@@ -83,10 +83,12 @@ def parse_feature(text: str, names: Collection[str]) -> Wanted:
         raise
 
 
-def parse_target(text: str, names: Collection[str]) -> tuple[str, LogFunction | None]:
+def parse_target(
+    text: str, names: Collection[str], taken: Collection[str] = ()
+) -> tuple[str, LogFunction | None]:
     """Parse what follows `-t`: a column, and "log" or "log1p" if the target is its logarithm.
 
-    A column whose very name is the text wins.
+    A column whose very name is the text wins. No hint suggests the names `taken`.
 
     Raises:
         InputError: The text is neither a column nor one of these functions of a column
@@ -96,7 +98,7 @@ def parse_target(text: str, names: Collection[str]) -> tuple[str, LogFunction | 
     if text in names:
         return text, None
     if _is_plain(text, names):
-        raise _unknown(f"unknown target {text!r}", text, names)
+        raise _unknown(f"unknown target {text!r}", text, names, taken)
     factors = _Parser(text, names, "target").product()
     functions: tuple[LogFunction | None, ...] = (None, "log", "log1p")
     for function in functions:
@@ -263,8 +265,10 @@ def _is_plain(text: str, names: Collection[str]) -> bool:
     return set(names).issuperset(part.strip() for part in text.split(","))
 
 
-def _unknown(message: str, name: str, names: Collection[str]) -> InputError:
-    return InputError(message, code="unknown-column", hint=nearest_column(name, names))
+def _unknown(
+    message: str, name: str, names: Collection[str], taken: Collection[str] = ()
+) -> InputError:
+    return InputError(message, code="unknown-column", hint=nearest_column(name, names, taken))
 
 
 def _repairs(text: str, names: Collection[str]) -> Iterator[str]:

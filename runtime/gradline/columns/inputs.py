@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from gradline.columns.calendar import FIRST, LAST
 from gradline.columns.kinds import Column
 from gradline.columns.levels import UNKNOWN
-from gradline.columns.matrix import column_labels, match_names, stack, to_matrix
+from gradline.columns.matrix import (
+    column_labels,
+    match_names,
+    out_of_range,
+    stack,
+    to_matrix,
+)
 from gradline.columns.parsing import values_of
 from gradline.columns.plan import NAMELESS, Plan
 from gradline.columns.terms import Factor, Term
@@ -20,7 +26,7 @@ from gradline.errors import InputError
 
 UNKNOWN_PLACE = -1  # of a level that no training row had
 FLOAT64 = np.dtype(np.float64)
-AT_ONCE = 1 << 17  # inputs that stay in the cache until they are cast
+AT_ONCE = 1 << 18  # inputs that stay in the cache until they are predicted
 
 
 def checked_unknown(unknown: str | None, plan: Plan) -> str:
@@ -62,7 +68,7 @@ def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] |
     by_text = dict(zip(names, labels, strict=True))
     asked = "error" if unknown == "error" else "zero"
     columns = {c.name: _values(c, rows[by_text[c.name]], asked) for c in plan.columns}
-    return stack(columns, FLOAT64)
+    return stack(columns, FLOAT64, order="F")  # the plan takes column by column
 
 
 def _names(labels: Sequence[Any], plan: Plan) -> list[str]:
@@ -103,22 +109,52 @@ def compute_inputs(
     if plan.is_plain:
         inputs = plan.compute(values)
         return inputs if dtype is None else to_matrix(inputs, plan.features, dtype)
-    dtype = dtype or FLOAT64
-    found = np.empty((len(values), len(plan.terms)), dtype)
-    size = max(1, AT_ONCE // len(plan.terms))
+    found = np.zeros((len(values), len(plan.terms)), dtype or FLOAT64)
+    size = _rows_at_once(plan)
     for start in range(0, len(values), size):
-        block = values[start : start + size]
-        if unknown == "missing":
-            block = np.where(unknown_levels(block, plan), np.nan, block)
-        inputs = plan.compute(block)
-        try:
-            with np.errstate(all="ignore", over="raise"):
-                found[start : start + size] = inputs
-        except FloatingPointError:
-            found = found.astype(FLOAT64)
-            found[start : start + size] = inputs
-            to_matrix(found[: start + size], plan.features, dtype)  # raises
+        _fill(values, start, plan, unknown, found[start : start + size])
     return found
+
+
+def blocks_of_inputs(
+    values: NDArray[Any], plan: Plan, unknown: str, dtype: np.dtype[Any]
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield what `compute_inputs` computes, block by block, with the place of the first row.
+
+    A block is valid until the next: all are made in one array, which stays in the cache.
+    """
+    if plan.is_plain:
+        yield 0, compute_inputs(values, plan, unknown, dtype)
+        return
+    size = max(1, min(len(values), _rows_at_once(plan)))
+    block = np.zeros((size, len(plan.terms)), dtype)
+    # Without rows there is one block without rows.
+    for start in range(0, max(1, len(values)), size):
+        found = block[: len(values) - start]
+        if start:
+            found.fill(0)
+        _fill(values, start, plan, unknown, found)
+        yield start, found
+
+
+def _rows_at_once(plan: Plan) -> int:
+    return max(1, AT_ONCE // len(plan.terms))
+
+
+def _fill(values: NDArray[Any], start: int, plan: Plan, unknown: str, found: NDArray[Any]) -> None:
+    """Compute the inputs of the rows from `start` on into an array of zeros."""
+    block = values[start : start + len(found)]
+    if unknown == "missing" and _has_unknown_levels(block, plan):
+        block = np.where(unknown_levels(block, plan), np.nan, block)
+    try:
+        plan.fill(block, found)
+    except FloatingPointError:
+        raise out_of_range(plan.compute(block), found.dtype, plan.features, start) from None
+
+
+def _has_unknown_levels(values: NDArray[np.float64], plan: Plan) -> bool:
+    categories = (j for j, column in enumerate(plan.columns) if column.kind == "category")
+    return any((values[:, j] == UNKNOWN_PLACE).any() for j in categories)
 
 
 def unknown_levels(values: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,9 @@ def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> N
             raise InputError(what, code="duplicate-feature", hint=hint)
 
 
-def stack(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
+def stack(
+    columns: Mapping[str, object], dtype: np.dtype[Any], order: Literal["C", "F"] = "C"
+) -> Matrix:
     """Stack columns side by side, shape (n, d); errors name the column."""
     matrix = np.empty((0, 0), dtype)
     for j, (name, column) in enumerate(columns.items()):
@@ -85,7 +87,7 @@ def stack(columns: Mapping[str, object], dtype: np.dtype[Any]) -> Matrix:
             hint = "give a list of values, one per row, even for a single row: [73.0]"
             raise InputError(what, code="wrong-shape", hint=hint)
         if j == 0:
-            matrix = np.empty((len(values), len(columns)), dtype)
+            matrix = np.empty((len(values), len(columns)), dtype, order)
         if len(values) != len(matrix):
             first = next(iter(columns))
             what = f"the column {name!r} has {len(values)} values, {first!r} has {len(matrix)}"
@@ -98,6 +100,8 @@ def _to_numbers(
     values: object, what: str, dtype: np.dtype[Any], names: Sequence[str] = ()
 ) -> Matrix:
     """Convert numbers to a C-contiguous array; messages call it `what`, its columns by `names`."""
+    if type(values) is np.ndarray and values.dtype == dtype and values.ndim:
+        return np.ascontiguousarray(values)
     refuse_masked(values, what)
     refuse_sparse(values, what)
     values = from_tensor(values, what)
@@ -105,7 +109,7 @@ def _to_numbers(
         array = np.asarray(values)
         numbers = _plain(array) if array.dtype.kind == "O" else array
     except OverflowError:
-        raise _out_of_range(array, what, dtype, names) from None
+        raise out_of_range(array, dtype, names, what=what) from None
     except (ValueError, TypeError, RuntimeError) as error:
         found = f"{what}: rows of unequal length, or values that are not numbers ({error})"
         hint = "give numbers, the same count in every row"
@@ -119,7 +123,7 @@ def _to_numbers(
         with np.errstate(all="ignore", over="raise"):
             return np.asarray(numbers, dtype=dtype, order="C")
     except FloatingPointError:
-        raise _out_of_range(array, what, dtype, names) from None
+        raise out_of_range(array, dtype, names, what=what) from None
 
 
 def refuse_masked(values: object, what: str) -> None:
@@ -130,9 +134,11 @@ def refuse_masked(values: object, what: str) -> None:
         return
     kinds = {type(values)}
     if isinstance(values, list | tuple):
-        kinds |= set(map(type, values))
-        rows = (row for row in values if isinstance(row, list | tuple))
-        kinds |= set(map(type, chain.from_iterable(rows)))
+        inner = set(map(type, values))
+        kinds |= inner
+        if any(issubclass(kind, list | tuple) for kind in inner):
+            rows = (row for row in values if isinstance(row, list | tuple))
+            kinds |= set(map(type, chain.from_iterable(rows)))
     elif isinstance(values, np.ndarray) and values.dtype.kind == "O":
         kinds |= set(map(type, values.flat))
     if any(issubclass(kind, masked.MaskedArray) for kind in kinds):
@@ -176,15 +182,18 @@ def from_tensor(values: Any, what: str) -> Any:
         raise InputError(found, code="not-numeric", hint=hint) from error
 
 
-def _out_of_range(
-    array: Matrix, what: str, dtype: np.dtype[Any], names: Sequence[str]
+def out_of_range(
+    array: Matrix, dtype: np.dtype[Any], names: Sequence[str], start: int = 0, what: str = ""
 ) -> InputError:
-    """Build the error for the first finite value that overflows `dtype`."""
+    """Build the error for the first finite value that overflows `dtype`.
+
+    `array` is one column, called `what`, or a matrix, whose first row is the table's row `start`.
+    """
     place, value = next(found for found in np.ndenumerate(array) if _is_beyond(found[1], dtype))
     row, column = (*place, 0, 0)[:2]
     if len(place) == 2:
         what = f"the column {names[column]!r}" if column < len(names) else f"column {column + 1}"
-    found = f"{what} holds {brief(value)} in row {row + 1}, outside the range of {dtype}"
+    found = f"{what} holds {brief(value)} in row {start + row + 1}, outside the range of {dtype}"
     hint = f"the graph computes in {dtype}; the largest value is {np.finfo(dtype).max:.3g}"
     return InputError(found, code="out-of-range", hint=hint)
 

@@ -6,7 +6,7 @@ Training, prediction, serving, explanation and the report compute their inputs h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -41,6 +41,8 @@ class Plan:
     @cached_property
     def features(self) -> list[str]:
         """The names of the graph's d inputs."""
+        if self.is_plain:
+            return [column.name for column in self.columns]
         if self.format == 1:
             return [name for column in self.columns for name in column.features]
         return list(map(name_of, self.terms))
@@ -63,17 +65,30 @@ class Plan:
             if np.isnan(fills).all():
                 return values
             return np.where(np.isnan(values), fills, values)
-        found = np.empty((len(values), len(self.terms)))
-        table = _Values(self, values)
-        with np.errstate(all="ignore"):
-            for start, run in self._runs():
-                stop = start + len(run)
-                if len(run[0]) == 1 and run[0][0].is_indicator:
-                    found[:, start:stop] = table.indicators([term[0] for term in run])
-                    continue
-                for j, term in enumerate(run, start):
-                    found[:, j] = table.product(term)
+        found = np.zeros((len(values), len(self.terms)))
+        self.fill(values, found)
         return found
+
+    def fill(self, values: Array, found: NDArray[Any]) -> None:
+        """Compute the terms like `compute` into an array of zeros.
+
+        Args:
+            values: Rows of the columns, shape (n, m).
+            found: The array, of any float dtype, shape (n, d), C-contiguous.
+
+        Raises:
+            FloatingPointError: If a value is outside the range of the array's dtype.
+        """
+        table = _Values(self, values)
+        own, runs = self._places
+        with np.errstate(all="ignore"):
+            computed = [table.product(self.terms[j]) for j in own]
+            firsts = np.arange(0, found.size, len(self.terms))
+            for run in runs:
+                run.fill(table.codes(run.factor), found, firsts)
+        with np.errstate(all="ignore", over="raise"):
+            for j, column in zip(own, computed, strict=True):
+                found[:, j] = column
 
     @cached_property
     def layout(self) -> Layout:
@@ -85,13 +100,22 @@ class Plan:
         with np.errstate(all="ignore"):
             return self.layout.group(_Values(self, values), len(values))
 
-    def _runs(self) -> Iterator[tuple[int, list[Term]]]:
-        """Yield runs of indicators of one column, and other terms, with the place of the first."""
+    @cached_property
+    def _places(self) -> tuple[list[int], list[_Run]]:
+        """Divide the terms into those computed one by one, and runs of indicators of a column."""
+        known = {column.name: column for column in self.columns}
+        own: list[int] = []
+        runs: list[_Run] = []
         start = 0
-        for _, run in groupby(self.terms, _family):
-            terms = list(run)
-            yield start, terms
+        for _, group in groupby(self.terms, _family):
+            terms = list(group)
+            run = _Run.of([term[0] for term in terms], start, known) if len(terms) > 1 else None
+            if run is None:
+                own += range(start, start + len(terms))
+            else:
+                runs.append(run)
             start += len(terms)
+        return own, runs
 
     @cached_property
     def named(self) -> Plan:
@@ -161,6 +185,40 @@ def _family(term: Term) -> object:
     return id(term)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Adjacent indicators of one column, or of one part of its times; at most one of them is 1."""
+
+    factor: Factor  # one of them
+    terms: slice
+    places: NDArray[np.intp]  # for each code from −1 on, the place of its term, else the first
+    ones: Array  # whether the code has a term
+    spreads: bool  # whether a missing code makes them missing
+
+    @classmethod
+    def of(cls, factors: Sequence[Factor], start: int, known: Mapping[str, Column]) -> _Run | None:
+        """Look up the places of indicators; return None if two of them are equal."""
+        column = known[factors[0].column]
+        codes = [code_of(factor, column) for factor in factors]
+        if len(set(codes)) < len(codes):
+            return None
+        places, ones = np.full(max(codes) + 3, start), np.zeros(max(codes) + 3)
+        places[np.add(codes, 1)] = np.arange(start, start + len(codes))
+        ones[np.add(codes, 1)] = 1.0
+        spreads = column.kind == "category" or column.fill is None
+        return cls(factors[0], slice(start, start + len(codes)), places, ones, spreads)
+
+    def fill(self, codes: Array, found: NDArray[Any], firsts: NDArray[np.intp]) -> None:
+        """Set the indicators of codes, shape (n,), in rows of 0 that begin at `firsts`."""
+        # A missing code and one that is too large are clipped to an end, which has no term.
+        kinds = (codes + 1.0).astype(np.intp)
+        places = self.places.take(kinds, mode="clip")
+        ones = self.ones.astype(found.dtype)  # a small array: a cast of each row takes longer
+        found.reshape(-1)[firsts + places] = ones.take(kinds, mode="clip")
+        if self.spreads and (missing := np.isnan(codes)).any():
+            found[missing, self.terms] = np.nan
+
+
 class _Values:
     """The columns' values, and what several terms share of them."""
 
@@ -178,40 +236,20 @@ class _Values:
 
     def factor(self, factor: Factor) -> Array:
         """Compute one factor, shape (n,)."""
-        if factor.is_indicator:
-            found: Array = self.indicators([factor])[:, 0]
-            return found
         column = self.columns[factor.column]
+        if factor.is_indicator:
+            return self._indicator(factor, column)
         values = self.values[factor.column]
         if column.fill is not None:
             values = np.where(np.isnan(values), column.fill, values)
         return factor.apply(values)
 
-    def indicators(self, factors: Sequence[Factor]) -> Array:
-        """Compute the indicators of one column, or of one part of its times, shape (n, m)."""
-        column = self.columns[factors[0].column]
-        wanted = [code_of(factor, column) for factor in factors]
-        codes = self.codes(factors[0])
-        block: Array
-        if len(set(wanted)) < len(wanted):
-            block = (codes[:, None] == np.array(wanted, np.float64)).astype(np.float64)
-        else:
-            block = self._one_each(codes, wanted)
+    def _indicator(self, factor: Factor, column: Column) -> Array:
+        codes = self.codes(factor)
+        found: Array = (codes == code_of(factor, column)).astype(np.float64)
         if column.kind == "category" or column.fill is None:
-            block[np.isnan(codes)] = np.nan
-        return block
-
-    @staticmethod
-    def _one_each(codes: Array, wanted: Sequence[int]) -> Array:
-        """Look up each row's only indicator of 1, instead of comparing all."""
-        place_of = np.full(max(wanted) + 2, -1)  # the last is of −1, and of codes without a term
-        place_of[wanted] = np.arange(len(wanted))
-        inside = (codes >= 0) & (codes <= max(wanted))
-        places = place_of[np.where(inside, codes, -1.0).astype(np.intp)]
-        rows = np.flatnonzero(places >= 0)
-        block = np.zeros((len(codes), len(wanted)))
-        block[rows, places[rows]] = 1.0
-        return block
+            found[np.isnan(codes)] = np.nan
+        return found
 
     def codes(self, factor: Factor) -> Array:
         """Compute a column's codes, shape (n,): an indicator is 1 for one of them."""

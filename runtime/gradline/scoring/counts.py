@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,12 +48,12 @@ class Counts:
     def note(
         self,
         values: NDArray[Any],
-        inputs: NDArray[Any],
+        lack_inputs: Callable[[NDArray[np.bool_]], NDArray[np.bool_]],
         answers: NDArray[Any],
         gaps: Gaps,
         examples: dict[str, str],
     ) -> None:
-        """Count a block's rows: the columns' values (n, m), the inputs (n, d), the answers."""
+        """Count a block's rows: the columns' values (n, m), the answers, and see `ReadRows`."""
         self.rows += len(answers)
         self.filled += int(gaps.filled.any(axis=1).sum())
         for j in np.flatnonzero(gaps.unknown.any(axis=0)):
@@ -62,7 +62,7 @@ class Counts:
         odd = ~np.isfinite(answers).all(axis=1)
         if not odd.any():
             return
-        values, no_answer = values[odd], np.isnan(inputs[odd]).any(axis=1)
+        values, no_answer = values[odd], lack_inputs(odd)
         missing = no_answer & (np.isnan(values) & ~gaps.filled[odd]).any(axis=1)
         unknown = no_answer & ~missing & gaps.unknown[odd].any(axis=1)
         undefined = no_answer & ~missing & ~unknown & ~np.isinf(values).any(axis=1)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,13 +88,13 @@ class Scoring:
         read = table_inputs(self.table, model.plan, str(self.unknown_category), self.keep)
         for found in read:
             try:
-                inputs = to_matrix(found.inputs, model.features, model.dtype)
+                answers = model.answers_of(found.values, found.plan, found.unknown)
             except InputError as error:
                 raise self._located(error, found.inputs, found.block) from None
-            answers = model.predict(inputs)
-            self.counts.note(found.values, inputs, answers, found.gaps, found.examples)
+            self.counts.note(found.values, found.lack_inputs, answers, found.gaps, found.examples)
             frame = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
-            frame = frame.hstack(self._further(inputs, found.gaps))
+            if self.explain or self.check:
+                frame = frame.hstack(self._further(found.inputs, found.gaps))
             if found.block.kept is not None:
                 label = self.table.label(found.block.part)
                 frame = _as_kept(found.block.kept, self.kept or {}, label).hstack(frame)
@@ -111,8 +112,9 @@ class Scoring:
         what = f"{found} in {place}, outside the range of {self.model.dtype}"
         return InputError(what, code=error.code, hint=error.hint)
 
-    def _further(self, inputs: NDArray[Any], gaps: Gaps) -> list[pl.Series]:
+    def _further(self, terms: NDArray[np.float64], gaps: Gaps) -> list[pl.Series]:
         """Compute the columns of `explain` and `check`."""
+        inputs = to_matrix(terms, self.model.features, self.model.dtype)
         columns = []
         if self.explain:
             found = self.model.explain(inputs)
@@ -195,19 +197,31 @@ def _cast(column: pl.Series, dtype: pl.DataType, label: str) -> pl.Series:
 
 @dataclass(frozen=True)
 class ReadRows:
-    """A block of a table's rows, and the graph's inputs that are made of them."""
+    """A block of a table's rows."""
 
     block: Block
-    values: NDArray[Any]  # of the columns, (n, m); NaN if missing
-    inputs: NDArray[Any]  # (n, d); NaN if there is no answer
+    values: NDArray[Any]  # of the plan's columns, (n, m); NaN if missing
+    plan: Plan
+    unknown: str  # what becomes of an unknown level
     gaps: Gaps
     examples: dict[str, str]  # an unknown level of each column that has some
+
+    @cached_property
+    def inputs(self) -> NDArray[Any]:
+        """The graph's inputs, (n, d); NaN if there is no answer."""
+        return compute_inputs(self.values, self.plan, self.unknown)
+
+    def lack_inputs(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Check whether an input is missing in each of some rows."""
+        inputs = compute_inputs(self.values[rows], self.plan, self.unknown)
+        missing: NDArray[np.bool_] = np.isnan(inputs).any(axis=1)
+        return missing
 
 
 def table_inputs(
     table: FrameTable, plan: Plan, unknown: str, keep: Sequence[str] = ()
 ) -> Iterator[ReadRows]:
-    """Yield the graph's inputs block by block.
+    """Yield the values of a table's columns block by block, for the graph's inputs.
 
     The table has the plan's columns or the graph's inputs, by name.
     """
@@ -219,5 +233,4 @@ def table_inputs(
     coded.row_groups_ahead = 2  # reading takes longer than predicting
     for block in coded.blocks(names, keep=keep):
         values = block.pieces[0]
-        inputs = compute_inputs(values, read, unknown)
-        yield ReadRows(block, values, inputs, Gaps.of(values, read), coded.strange)
+        yield ReadRows(block, values, read, unknown, Gaps.of(values, read), coded.strange)

@@ -192,6 +192,9 @@ def distinct_of(series: pl.Series) -> Distinct:
     if series.dtype == pl.Object:
         return distinct(series.to_list())
     values = series.drop_nulls().unique(maintain_order=True)
-    places = pl.Series(values=np.arange(len(values)), dtype=pl.Int64)
-    rows = series.replace_strict(values, places, default=-1, return_dtype=pl.Int64)
+    if series.dtype == pl.String:  # an enumeration of them is the fastest to look up
+        rows = series.cast(pl.Enum(values)).to_physical().cast(pl.Int64)
+    else:
+        places = pl.Series(values=np.arange(len(values)), dtype=pl.Int64)
+        rows = series.replace_strict(values, places, default=-1, return_dtype=pl.Int64)
     return Distinct(values.to_list(), rows.fill_null(-1).to_numpy())

@@ -40,7 +40,8 @@ class SavedMoments:
     Attributes:
         moments: The moments of the training rows, of [features, targets].
         folds: The moments of each fold, if `--ridge auto` dealt folds; else empty.
-        columns: What the table's columns were used for, with the encoding that was learned.
+        columns: What the table's columns were used for, with the encoding that was learned. If
+            terms were decided, the plan has them with all levels, and `survey` why.
         rows_read, rows_dropped, rows_held_out: Counts.
         filled: The number of missing values that were filled.
         file: The file that they were loaded from, if any.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
+from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
 
@@ -31,13 +32,7 @@ class SuperfluousError(Exception):
 def refuse_superfluous(walk: Walk, moments: Moments | ColumnMoments) -> None:
     """Raise for default terms that are constant or equal an earlier one in every training row."""
     features, optional = walk.columns.features, walk.columns.optional
-    constant = one_value(moments)
-    reasons = {}
-    for j, name in enumerate(features):
-        if constant[j] and name in walk.columns.combined:
-            reasons[name] = "no training row has it"
-        elif constant[j] and name in optional:
-            reasons[name] = "constant"
+    reasons = constant_terms(walk.columns, moments)
     places = [j for j, name in enumerate(features) if name in optional and name not in reasons]
     for first, second in _twins(walk, moments, places):
         reasons[features[second]] = f"the same as {features[first]}"
@@ -45,11 +40,23 @@ def refuse_superfluous(walk: Walk, moments: Moments | ColumnMoments) -> None:
         raise SuperfluousError(reasons)
 
 
+def constant_terms(columns: Columns, moments: Moments | ColumnMoments) -> dict[str, str]:
+    """Find the default terms and products of levels that are the same in every row, and say so."""
+    constant = one_value(moments)
+    reasons = {}
+    for j, name in enumerate(columns.features):
+        if constant[j] and name in columns.combined:
+            reasons[name] = "no training row has it"
+        elif constant[j] and name in columns.optional:
+            reasons[name] = "constant"
+    return reasons
+
+
 def _twins(
     walk: Walk, moments: Moments | ColumnMoments, places: Sequence[int]
 ) -> list[tuple[int, int]]:
     """Pair each term with the earlier one that it equals in every row."""
-    groups = [group for group in _alike(moments, places) if len(group) > 1]
+    groups = [group for group in alike(moments, places) if len(group) > 1]
     found: list[tuple[int, int]] = []
     while groups:
         pairs = [(group[0], later) for group in groups for later in group[1:]]
@@ -62,26 +69,31 @@ def _twins(
     return found
 
 
-def _alike(moments: Moments | ColumnMoments, places: Sequence[int]) -> list[list[int]]:
+def alike(moments: Moments | ColumnMoments, places: Sequence[int]) -> list[list[int]]:
     """Group columns, in order, whose moments differ by no more than rounding."""
-    groups: dict[tuple[float, float], list[list[int]]] = {}
+    found: list[list[int]] = []
+    ranged: dict[tuple[float, float], list[int]] = {}  # the groups of columns with the same ends
     for j in places:
-        ends = float(moments.minimum[j]), float(moments.maximum[j])
-        ranged = groups.setdefault(ends, [])
-        group = next((g for g in ranged if _is_close(moments, g[0], j)), None)
-        if group is None:
-            ranged.append([j])
+        numbers = ranged.setdefault((float(moments.minimum[j]), float(moments.maximum[j])), [])
+        close = np.flatnonzero(_are_close(moments, [found[number][0] for number in numbers], j))
+        if len(close):
+            found[numbers[close[0]]].append(j)
         else:
-            group.append(j)
-    return [group for ranged in groups.values() for group in ranged]
+            numbers.append(len(found))
+            found.append([j])
+    return found
 
 
-def _is_close(moments: Moments | ColumnMoments, i: int, j: int) -> bool:
-    a, b = moments.squares[i], moments.squares[j]
-    difference = abs(a - b)
+def _are_close(
+    moments: Moments | ColumnMoments, earlier: Sequence[int], j: int
+) -> NDArray[np.bool_]:
+    """Compare a column with earlier ones."""
+    sums = moments.squares[earlier] + moments.squares[j]
+    differences = np.abs(moments.squares[earlier] - moments.squares[j])
     if isinstance(moments, Moments):
-        difference = abs(a + b - 2 * moments.comoment[i, j])
-    return bool(difference <= CLOSE * (a + b))
+        differences = np.abs(sums - 2 * moments.comoment[earlier, j])
+    close: NDArray[np.bool_] = differences <= CLOSE * sums
+    return close
 
 
 @dataclass(frozen=True)

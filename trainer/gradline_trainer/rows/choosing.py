@@ -18,17 +18,20 @@ from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
 from gradline.tables.pandas_index import index_names
 from gradline.tables.parts import mixed_schemas
+from gradline.tables.zeros import have_leading_zeros
 from gradline_trainer.options import Options
+from gradline_trainer.rows.blocks import check_names
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.decisions import PLAIN, Decision, added, asked_for
 from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
+from gradline_trainer.rows.encoding import check_levels
 from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.kinds import typed_kind
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.refusals import no_column
 from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.survey import differing, survey
-from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.rows.surveyed import Survey, Surveyed
 
 NESTED = "values that are neither numbers, times nor text"
 
@@ -48,7 +51,7 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
     chosen = [name for name in request.candidates if name not in left_out]
     if not chosen or not all(_seems_plain(table, name, request.one_hot) for name in chosen):
         return None
-    if table.has_leading_zeros([name for name in chosen if name not in request.one_hot]):
+    if have_leading_zeros(table.parts, [name for name in chosen if name not in request.one_hot]):
         return None
     if not all(table.kinds[name] == "number" for name in _read_as_numbers(request)):
         return None
@@ -172,9 +175,42 @@ def surveyed_columns(
     names = [name for name in request.candidates if name not in left_out]
     plain = Columns(Plan((), ()), request.targets, request.weight, [])
     roles, found, notes = survey(table, plain, names, request.asked, options, report, engine)
-    surveyed = {one.column.name: _as_asked(one, options.missing) for one in found}
-    mark_missing = options.missing == "auto"
-    defaults, decisions = _defaults(table, surveyed, request, mark_missing=mark_missing)
+    surveyed = {one.column.name: _as_asked(one, options.missing).column for one in found}
+    for column in (surveyed[name] for name in request.one_hot):
+        check_levels(
+            column.name,
+            list(column.levels),
+            request.asked.most,
+            table,
+            has_missing=column.missing,
+        )
+    columns, inputs = chosen_columns(table.names, found, left_out, request, options.missing)
+    reading = table.with_columns((*inputs, *roles.readings), "zero")
+    return reading, replace(columns, notes=(*roles.notes, *notes), readings=roles.readings)
+
+
+def chosen_columns(
+    names: Sequence[str],
+    found: Sequence[Surveyed],
+    left_out: Mapping[str, Decision],
+    request: Request,
+    missing: str,
+) -> tuple[Columns, list[Column]]:
+    """Choose the terms from a survey; return how each column in use is read, too.
+
+    Args:
+        names: The table's columns.
+        found: What the training rows show of those that may be used.
+        left_out: Columns that are not surveyed, and why.
+        request: What the caller asks for.
+        missing: The option of this name.
+
+    Raises:
+        InputError: For a table without a feature, and a term that does not fit its column.
+    """
+    surveyed = {one.column.name: _as_asked(one, missing) for one in found}
+    mark_missing = missing == "auto"
+    defaults, decisions = _defaults(names, surveyed, request, mark_missing=mark_missing)
     known = {one.column.name: one.column for one in surveyed.values()}
     if request.wanted is None:
         columns, terms = defaults
@@ -188,15 +224,14 @@ def surveyed_columns(
         )
     every = {**left_out, **{decision.column: decision for decision in decisions}}
     if not terms:
-        raise no_column(_in_table_order(every, request), table.names)
+        raise no_column(_in_table_order(every, request), names)
     used = {factor.column for term in terms for factor in term}
-    inputs = [columns.get(name, known[name]) for name in table.names if name in used]
+    inputs = [columns.get(name, known[name]) for name in names if name in used]
     plan = _plan(inputs, terms, request)
     every = {name: asked_for(surveyed[name]) for name in surveyed if name in used} | every
     if plan.format == 2:
         inputs = list(plan.columns)
-    reading = table.with_columns((*inputs, *roles.readings), "zero")
-    return reading, Columns(
+    chosen = Columns(
         plan,
         request.targets,
         request.weight,
@@ -204,10 +239,16 @@ def surveyed_columns(
         decisions=_in_table_order(every, request),
         optional=_optional(defaults[1], terms, request),
         combined=frozenset(name_of(term) for term in terms if _is_combination(term)),
-        notes=(*roles.notes, *notes),
         functions=request.functions,
-        readings=roles.readings,
+        survey=Survey(
+            request.wanted,
+            tuple(request.one_hot),
+            request.asked.most,
+            missing,
+            tuple(one for one in found if one.column.name in used),
+        ),
     )
+    return chosen, inputs
 
 
 def _as_asked(found: Surveyed, missing: str) -> Surveyed:
@@ -219,7 +260,7 @@ def _as_asked(found: Surveyed, missing: str) -> Surveyed:
 
 
 def _defaults(
-    table: FrameTable, surveyed: Mapping[str, Surveyed], request: Request, *, mark_missing: bool
+    names: Sequence[str], surveyed: Mapping[str, Surveyed], request: Request, *, mark_missing: bool
 ) -> tuple[tuple[dict[str, Column], list[Term]], list[Decision]]:
     """Choose the default terms, with those of --one-hot in their places."""
     if not request.has_defaults:
@@ -235,7 +276,9 @@ def _defaults(
     own: dict[str, list[Term]] = {name: [] for name in surveyed}
     for term in [*terms, *(term for _, some in forced.values() for term in some)]:
         own[term[0].column].append(term)
-    return (columns, [term for name in table.names for term in own.get(name, [])]), decisions
+    terms = [term for name in names for term in own.get(name, [])]
+    check_names(terms)
+    return (columns, terms), decisions
 
 
 def _one_hot(found: Surveyed, *, full: bool) -> tuple[Column, list[Term]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +16,10 @@ from gradline.columns.targets import LogFunction, learned_name
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
+from gradline.tables.text_columns import TextColumn
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 from gradline_trainer.rows.decisions import Decision
+from gradline_trainer.rows.surveyed import Survey
 
 TrainingTable = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None
@@ -40,6 +42,7 @@ class Columns:
     functions: tuple[LogFunction | None, ...] = ()  # of the k targets; () if none has one
     readings: tuple[Column, ...] = ()  # how targets and weight are read; empty: as plain numbers
     are_given: bool = False  # the terms are those of a package (--like)
+    survey: Survey | None = field(default=None, compare=False, repr=False)  # if terms were decided
 
     @property
     def inputs(self) -> list[Column]:
@@ -139,7 +142,10 @@ def split_targets(
 ) -> tuple[list[str], tuple[LogFunction | None, ...]]:
     """Split targets such as `log(price)` into columns and functions, () if there is none."""
     texts = [targets] if isinstance(targets, str) else list(targets or ())
-    found = [parse_target(text, known) for text in texts]
+    columns = set(known)
+    found = [
+        (text, None) if text in columns else parse_target(text, known, texts) for text in texts
+    ]
     functions = tuple(function for _, function in found)
     return [name for name, _ in found], functions if any(functions) else ()
 
@@ -156,12 +162,7 @@ def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Seq
             continue
         if name not in categories:
             raise table.not_numbers(name, role)
-        held = "dates" if kind == "date" else "values that are neither text nor integers"
-        raise InputError(
-            f"the column {name!r} holds {held}, expected categories",
-            code="not-a-category",
-            hint=f"store it as text or integers, or leave --one-hot {name!r} out",
-        )
+        raise no_category(name, kind)
     for name in categories:
         if name not in roles:
             raise InputError(
@@ -169,6 +170,16 @@ def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Seq
                 code="not-a-feature",
                 hint=f"--feature {name!r} too, or leave --one-hot {name!r} out",
             )
+
+
+def no_category(name: str, kind: str) -> InputError:
+    """Build the error for a column of --one-hot of a kind that has no categories of format 1."""
+    held = "dates" if kind == "date" else "values that are neither text nor integers"
+    return InputError(
+        f"the column {name!r} holds {held}, expected categories",
+        code="not-a-category",
+        hint=f"store it as text or integers, or leave --one-hot {name!r} out",
+    )
 
 
 def checked_names(
@@ -215,7 +226,7 @@ def _refuse_faulty(table: TrainingTable, name: str) -> None:
     """Raise if a text column is nearly all numbers, or its text has decimal commas."""
     if not isinstance(table, FrameTable) or table.kinds[name] != "text":
         return
-    found = table.survey(name)
+    found = TextColumn.of(name, table.parts, table.dialect)
     decimal_commas = bool(found.odd) and all(map(DECIMAL_COMMA.fullmatch, found.odd))
     if decimal_commas or 0 < NUMERIC_SHARE * found.present <= found.numbers:
         raise table.not_numbers(name)

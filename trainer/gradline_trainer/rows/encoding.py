@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -95,7 +95,9 @@ def learn_encoding(
     inputs = []
     for column in columns.inputs:
         if column.kind == "category":
-            column = _category(column.name, tallies[column.name].levels(), options, table)
+            found = tallies[column.name].levels()
+            check_levels(column.name, list(found), max_categories, table)
+            column = _category(column.name, found, options)
         elif options.missing == "mean":
             column = replace(column, fill=tallies[column.name].mean(column.name))
         inputs.append(column)
@@ -146,7 +148,7 @@ def _tally(
         report("rows", reader.counts.read)
         for name, tally in of_shard.items():
             tallies[name].merge(tally)
-            _check_few(name, tallies[name], max_categories, whole.table)
+            _check_few(name, tallies[name].levels(), max_categories, whole.table)
     return tallies
 
 
@@ -164,15 +166,16 @@ def _tally_reader(
         report("rows", seen.counts.read)
         for j, column in enumerate(inputs):
             tallies[column.name].add(rows, j, column.kind)
-            _check_few(column.name, tallies[column.name], max_categories, reader.table)
+            levels = tallies[column.name].levels()
+            _check_few(column.name, levels, max_categories, reader.table)
     reader.counts = seen.counts
     return tallies, seen.counts
 
 
-def _check_few(name: str, tally: Tally, most: int, table: TrainingTable) -> None:
-    if len(tally.levels()) <= most:
+def _check_few(name: str, levels: Collection[str], most: int, table: TrainingTable) -> None:
+    if len(levels) <= most:
         return
-    _check_whole(name, list(tally.levels()), table)
+    _check_whole(name, list(levels), table)
     raise InputError(
         f"the column {name!r} has more than {most} categories",
         code="too-many-categories",
@@ -186,20 +189,27 @@ def _finder(levels: tuple[str, ...]) -> PlaceOf:
     return lambda text: places.get(text, -1)
 
 
-def _category(name: str, counts: dict[str, int], options: Options, table: TrainingTable) -> Column:
-    _check_whole(name, list(counts), table)
-    if len(counts) < 2:
-        found = f"one category only, {next(iter(counts))!r}" if counts else "no category"
-        raise InputError(
-            f"the column {name!r} has {found}, in the training rows",
-            code="constant-category",
-            hint=f"leave --one-hot {name!r} out",
-        )
+def _category(name: str, counts: dict[str, int], options: Options) -> Column:
     levels = in_order(list(counts))
     # Without a bias, or with a penalty, the indicators of all levels are not redundant.
     dropped = options.bias and options.ridge == 0
     reference = min(levels, key=lambda level: (-counts[level], level)) if dropped else None
     return Column(name, "category", levels, reference)
+
+
+def check_levels(
+    name: str, levels: list[str], most: int, table: TrainingTable, *, has_missing: bool = False
+) -> None:
+    """Refuse fractions, less than two levels and more than `most` as a category of --one-hot."""
+    _check_few(name, levels, most, table)
+    _check_whole(name, levels, table)
+    if len(levels) + has_missing < 2:
+        found = f"one category only, {levels[0]!r}" if levels else "no category"
+        raise InputError(
+            f"the column {name!r} has {found}, in the training rows",
+            code="constant-category",
+            hint=f"leave --one-hot {name!r} out",
+        )
 
 
 def _check_whole(name: str, levels: list[str], table: TrainingTable) -> None:

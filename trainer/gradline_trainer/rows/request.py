@@ -14,6 +14,7 @@ from gradline_trainer.rows.columns import (
     Names,
     checked_names,
     listed,
+    no_category,
     refuse_duplicates,
     split_targets,
 )
@@ -97,6 +98,8 @@ def request_of(
     candidates = free if everything else [name for name in free if name in named]
     refuse_duplicates(known, candidates)
     for name in categories:
+        if name in candidates and table.kinds[name] not in ("number", "text"):
+            raise no_category(name, table.kinds[name])
         if name not in candidates:
             raise InputError(
                 f"the category {name!r} is not among the features",
@@ -135,7 +138,7 @@ def _wanted(features: Names, known: Sequence[str], taken: dict[str, str]) -> Ite
             raise InputError(
                 f"the feature {text!r} is named twice", code="repeated-column", hint="name it once"
             )
-        term = parse_feature(text, known)
+        term = parse_feature(text, known, {*taken, *texts})
         for factor in term.factors:
             if factor.column in taken:
                 raise InputError(

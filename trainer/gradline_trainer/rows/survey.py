@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.calendar import DAY, PARTS
-from gradline.columns.kinds import NUMBER_NULLS, Column, Kind
+from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column, Kind
 from gradline.errors import InputError
 from gradline.formatting import count
 from gradline.scoring.engine import Engine
@@ -34,7 +34,7 @@ from gradline_trainer.rows.passes import Progress, silent
 from gradline_trainer.rows.refusals import too_few
 from gradline_trainer.rows.rows import Counts, RowReader
 from gradline_trainer.rows.sharding import each_shard
-from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.rows.surveyed import Surveyed, fill_of, runs_of
 
 Array = NDArray[np.float64]
 SHOWN = {"number": "numbers", "time": "times", "nested": "nested values"}
@@ -130,20 +130,30 @@ class Counted:
         for name, counts in later.parts.items():
             self.parts.setdefault(name, Counter()).update(counts)
 
-    def mean(self, column: Column) -> float | None:
-        """Compute the (weighted) mean that fills missing values; a time's is a whole second."""
+    @property
+    def mean(self) -> float:
+        """The (weighted) mean of the values; NaN without any, infinite if they do not add up."""
         weight = math.fsum(self.weights)
         if not weight:
-            return None
+            return math.nan
         total = math.fsum(self.sums) if _is_finite(np.array(self.sums)) else math.inf
-        mean = total / weight
-        if not math.isfinite(mean):
+        return total / weight
+
+    def fill(self, column: Column) -> float | None:
+        """Compute the value that fills missing ones, if there are some; a time's is a whole second.
+
+        Raises:
+            InputError: For values that do not add up.
+        """
+        if not self.missing or math.isnan(self.mean):
+            return None
+        if not math.isfinite(self.mean):
             raise InputError(
                 f"the column {column.name!r} has infinite values, or values too large to add up",
                 code="out-of-range",
                 hint="correct or remove these rows, or divide the column first",
             )
-        return float(math.floor(mean)) if column.kind == "time" else mean
+        return fill_of(column, self.mean)
 
 
 def _is_finite(values: Array) -> bool:
@@ -232,6 +242,44 @@ def _refuse_rows(table: FrameTable, columns: Columns, options: Options) -> None:
     rows = sum(len(training) for _, training, _ in reader.blocks())
     reader.refuse_faults()
     raise too_few(rows, reader.counts)
+
+
+def survey_given(
+    table: FrameTable,
+    columns: Columns,
+    asked: Asked,
+    options: Options,
+    report: Progress,
+    engine: Engine | None,
+) -> list[Surveyed]:
+    """Count what a plan's columns hold; how to read them is known.
+
+    A category gets the levels of the plan and those of the table; see `survey` for the arguments.
+    """
+    run = _runner(table, columns, options, report, engine)
+    roles = find_roles(table, columns, asked, options, report, engine)
+    plan = columns.plan.columns
+    names = [column.name for column in plan if column.kind == "category"]
+    nulls = {text for column in plan if column.kind == "category" for text in column.null}
+    asked = Asked(tuple(sorted({*nulls, *asked.nulls} - {*NULLS})), most=asked.most)
+    kinds = _find_kinds(table, names, roles, asked, run)
+    by_function = {
+        f.column for term in columns.plan.terms for f in term if f.function == "category"
+    }
+    numeric = [column for column in plan if column.kind != "category"]
+    statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
+    found = []
+    for column in plan:
+        if column.kind != "category":
+            one = _surveyed(Found(column), column.kind, statistics, table)
+        else:
+            own = kinds.found[column.name].decide(column.name, as_category=True)
+            kind: Kind = "number" if column.name in by_function else "category"
+            one = _surveyed(own, kind, statistics, table)
+            levels = tuple(sorted({*column.levels, *one.counts}))
+            column = replace(column, levels=levels, reference=None, rare=())
+        found.append(replace(one, column=column))
+    return found
 
 
 def _note(found: Found) -> str:
@@ -432,8 +480,7 @@ def _surveyed(found: Found, own: Kind, statistics: Statistics, table: FrameTable
             reason=found.reason,
         )
     counted = statistics.found.get(column.name, Counted(missing=statistics.rows))
-    if counted.missing:
-        column = replace(column, fill=counted.mean(column))
+    column = replace(column, fill=counted.fill(column))
     empty = counted.missing == statistics.rows
     return Surveyed(
         column=column,
@@ -445,5 +492,7 @@ def _surveyed(found: Found, own: Kind, statistics: Statistics, table: FrameTable
         minimum=math.nan if empty else counted.minimum,
         maximum=math.nan if empty else counted.maximum,
         days=len(counted.days),
+        runs=runs_of(counted.days),
+        mean=counted.mean,
         reason=found.reason,
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gradline.columns.formula import Wanted
 from gradline.columns.kinds import Column, Kind
+from gradline.columns.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Surveyed:
         minimum: The least number or time; NaN if there is none.
         maximum: The greatest number or time; NaN if there is none.
         days: How many different days a time has.
+        runs: These days, since 1970-01-01, as the first and last of each run without a gap.
+        mean: The (weighted) mean of the values; NaN for a category, and if there is none.
         reason: Why the column is left out unless a term asks for it, such as "text that is all
             different"; None if it may be taken.
         flag: The option that would take it in despite the reason; empty for `-f '*' -f NAME`.
@@ -41,6 +45,8 @@ class Surveyed:
     minimum: float = math.nan
     maximum: float = math.nan
     days: int = 0
+    runs: tuple[tuple[int, int], ...] = ()
+    mean: float = math.nan
     reason: str | None = None
     flag: str = ""
 
@@ -48,3 +54,40 @@ class Surveyed:
     def present(self) -> int:
         """How many training rows have a value."""
         return self.rows - self.missing
+
+
+def fill_of(column: Column, mean: float) -> float:
+    """Turn a mean into the value that fills missing ones; a time's is a whole second."""
+    return float(math.floor(mean)) if column.kind == "time" else mean
+
+
+def runs_of(days: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Divide days into runs without a gap, as their first and last."""
+    runs: list[list[int]] = []
+    for day in sorted(days):
+        if runs and day == runs[-1][1] + 1:
+            runs[-1][1] = day
+        else:
+            runs.append([day, day])
+    return tuple((first, last) for first, last in runs)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was asked of a table's columns and what was found: the terms can be decided from it.
+
+    Attributes:
+        wanted: What each `-f` asks for; None for the default terms.
+        one_hot: Columns that are categories because the caller said so.
+        most: The most levels of a category.
+        missing: The option of this name.
+        found: What the training rows show of the columns in use, in table order.
+        fixed: The columns and terms of the model if they were not decided but given, as by --like.
+    """
+
+    wanted: tuple[Wanted, ...] | None
+    one_hot: tuple[str, ...]
+    most: int
+    missing: str
+    found: tuple[Surveyed, ...]
+    fixed: Plan | None = None

@@ -96,7 +96,7 @@ class Counted:
         """Count the values of more training rows."""
         series = values if isinstance(values, pl.Series) else pl.Series(values=values)
         self.tokens[""] += series.null_count()
-        series = series.drop_nulls()
+        series = series.alias("").drop_nulls()  # an expression takes ^b$ for a pattern
         if series.is_empty():  # its type may be Null
             return
         if series.dtype in (pl.Categorical, pl.Enum):

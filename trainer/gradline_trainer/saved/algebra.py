@@ -9,21 +9,24 @@ computed and recorded; if it is too large, the subtraction is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradline.columns.numpy_state import numpy_defaults
-from gradline.errors import InputError, nearest
+from gradline.errors import InputError
 from gradline_trainer.moments.moments import Moments, two_sum
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.passes import merge_all
 from gradline_trainer.saved.check import is_semidefinite
+from gradline_trainer.saved.combining import combined, mapped
+from gradline_trainer.saved.differences import aligned, all_with_terms, refuse_differences
+from gradline_trainer.saved.remaining import MOST, Indicators, refilled, remaining
 
 COUNTS = ("rows_read", "rows_dropped", "rows_held_out", "filled")
 SUMMED = 2.0**-50  # relative rounding of a variance that is summed from a table's blocks
-MOST = 2.0**-26  # the largest relative rounding of a difference: half of float64's digits
 
 
 @numpy_defaults()
@@ -31,10 +34,11 @@ def merge_moments(saved: Sequence[SavedMoments]) -> SavedMoments:
     """Merge the moments of several tables in a binary tree over their order.
 
     Features and targets keep the first one's order. Folds are kept if all have equally many.
+    Categories get the levels of all tables, and missing values the mean of all.
     """
     _refuse_twice(saved)
-    first = saved[0]
-    aligned = [first, *(_aligned(first, other) for other in saved[1:])]
+    aligned = _aligned_all(saved)
+    first = aligned[0]
     alike = len({len(one.folds) for one in aligned}) == 1
     folds = zip(*(one.folds for one in aligned), strict=True) if alike else ()
     counts = {name: sum(getattr(one, name) for one in aligned) for name in COUNTS}
@@ -45,6 +49,18 @@ def merge_moments(saved: Sequence[SavedMoments]) -> SavedMoments:
         file=None,
         **counts,
     )
+
+
+def _aligned_all(saved: Sequence[SavedMoments]) -> list[SavedMoments]:
+    """Bring all to the same columns and terms, or raise."""
+    first = saved[0]
+    if all(one.columns.survey is None for one in saved):
+        return [first, *(aligned(first, other) for other in saved[1:])]
+    first, *others = all_with_terms(saved)
+    for other in others:
+        refuse_differences(first, other)
+    columns = combined([first, *others])
+    return [mapped(one, columns)[0] for one in (first, *others)]
 
 
 def _merged(moments: Iterable[Moments]) -> Moments:
@@ -71,21 +87,57 @@ def _refuse_twice(saved: Sequence[SavedMoments]) -> None:
 def subtract_moments(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
     """Compute the moments of the whole's rows without those of the part.
 
-    Ranges and folds can't be subtracted and are left out.
+    Ranges and folds can't be subtracted and are left out. Levels that no row has any more go.
     """
-    part = _aligned(whole, part)
+    has_terms = whole.columns.survey is not None or part.columns.survey is not None
+    if has_terms:
+        whole, part = all_with_terms([whole, part])
+    refuse_differences(whole, part)
     counts = {name: getattr(whole, name) - getattr(part, name) for name in COUNTS}
-    for count, left in counts.items():
-        if left < 0:
+    for count, rest in counts.items():
+        if rest < 0:
             raise _not_a_part(f"it has more {count.replace('_', ' ')}")
-    names = [*whole.columns.features, *whole.columns.targets]
-    rest = _difference(whole.moments, part.moments, names)
-    if rest.rows > counts["rows_read"] - counts["rows_dropped"] - counts["rows_held_out"]:
+    found = _with_terms_left(whole, part) if has_terms else _plainly_left(whole, part)
+    if found.moments.rows > counts["rows_read"] - counts["rows_dropped"] - counts["rows_held_out"]:
         raise _not_a_part("other rows of it were dropped or held out")
-    return replace(whole, moments=rest, folds=[], file=None, **counts)
+    return replace(found, folds=[], file=None, **counts)
 
 
-def _difference(whole: Moments, part: Moments, names: list[str]) -> Moments:
+def _plainly_left(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
+    part = part.select(whole.columns)
+    names = [*whole.columns.features, *whole.columns.targets]
+    nowhere = Indicators.nowhere(len(names))
+    return replace(whole, moments=_difference(whole.moments, part.moments, names, nowhere))
+
+
+def _with_terms_left(whole: SavedMoments, part: SavedMoments) -> SavedMoments:
+    """Subtract the moments of the levels that are left, and fill with what is left."""
+    try:
+        columns = remaining(whole, part)
+    except ValueError as error:
+        raise _not_a_part(str(error)) from error
+    if not whole.moments.rows - part.moments.rows:
+        raise _none_left()
+    (ours, _), (theirs, by) = mapped(whole, columns), mapped(part, columns)
+    minimum, maximum = theirs.moments.minimum.copy(), theirs.moments.maximum.copy()
+    minimum[by.unranged] = maximum[by.unranged] = np.nan  # only bounds of them are known
+    names = [*columns.features, *columns.targets]
+    part_moments = replace(theirs.moments, minimum=minimum, maximum=maximum)
+    rest = _difference(ours.moments, part_moments, names, Indicators.of(columns))
+    return mapped(replace(ours, moments=rest, folds=[]), refilled(columns))[0]
+
+
+def _none_left() -> InputError:
+    return InputError("no row would be left", code="too-few-rows", hint="leave out fewer rows")
+
+
+def _difference(
+    whole: Moments,
+    part: Moments,
+    names: list[str],
+    indicators: Indicators,
+) -> Moments:
+    """Subtract a part; indicators that all or no rows have become exactly constant."""
     rows, weight = whole.rows - part.rows, whole.weight - part.weight
     if rows < 0 or (rows and weight <= 0):
         raise _not_a_part(
@@ -93,7 +145,7 @@ def _difference(whole: Moments, part: Moments, names: list[str]) -> Moments:
             f"{whole.rows} of {whole.weight:g}"
         )
     if not rows:
-        raise InputError("no row would be left", code="too-few-rows", hint="leave out fewer rows")
+        raise _none_left()
     beyond = (part.minimum < whole.minimum) | (part.maximum > whole.maximum)
     if beyond.any():
         raise _not_a_part(f"its range of {names[int(np.argmax(beyond))]!r} exceeds the whole's")
@@ -110,13 +162,23 @@ def _difference(whole: Moments, part: Moments, names: list[str]) -> Moments:
         whole.float32,
         whole.log_weights - part.log_weights,
     )
-    left = replace(left, rounding=_rounding(whole, part, left, names))
+    none, every = indicators.constant(left, whole)
+    for constant, value in ((none, 0.0), (every, 1.0)):
+        left.mean[constant], left.mean_rest[constant] = value, 0.0
+        comoment[constant], comoment[:, constant] = 0.0, 0.0
+    left = replace(left, rounding=_rounding(whole, part, left, names, none | every))
     if not is_semidefinite(left):
         raise _not_a_part("no table has the co-moments that would be left")
     return left
 
 
-def _rounding(whole: Moments, part: Moments, left: Moments, names: list[str]) -> float:
+def _rounding(
+    whole: Moments,
+    part: Moments,
+    left: Moments,
+    names: list[str],
+    constant: NDArray[np.bool_],
+) -> float:
     """Compute the largest relative rounding of a variance after the subtraction.
 
     It is the whole's rounding relative to a variance that is smaller now, plus the rounding of the
@@ -127,7 +189,7 @@ def _rounding(whole: Moments, part: Moments, left: Moments, names: list[str]) ->
     below = left.squares < -rounding
     if below.any():
         raise _not_a_part(f"{names[int(np.argmax(below))]!r} would have a negative variance")
-    lost = np.flatnonzero(rounding > MOST * left.squares)
+    lost = np.flatnonzero((rounding > MOST * left.squares) & ~constant)
     if len(lost):
         raise InputError(
             f"{names[lost[0]]!r} varies too little in the rows that would be left: their variance, "
@@ -137,63 +199,6 @@ def _rounding(whole: Moments, part: Moments, left: Moments, names: list[str]) ->
         )
     varies = left.squares > 0
     return float((rounding[varies] / left.squares[varies]).max(initial=0.0))
-
-
-def _aligned(first: SavedMoments, other: SavedMoments) -> SavedMoments:
-    """Reorder the other's columns like the first one's, or raise if they differ."""
-    for difference in _differences(first, other):
-        raise InputError(
-            f"{_label(other)} and {_label(first)} differ: {difference}",
-            code="mixed-schemas",
-            hint="save the moments of the same columns with the same encoding; --no-bias or "
-            "--ridge use no reference level, and --missing drop fills nothing",
-        )
-    return other.select(first.columns)
-
-
-def _differences(first: SavedMoments, other: SavedMoments) -> Iterator[str]:
-    """Describe the differences between two tables' columns."""
-    ours, theirs = first.columns, other.columns
-    for what, mine, its in (
-        ("target", ours.targets, theirs.targets),
-        ("feature", [c.name for c in ours.inputs], [c.name for c in theirs.inputs]),
-    ):
-        for name in (*(n for n in its if n not in mine), *(n for n in mine if n not in its)):
-            having, lacking, known = (other, first, mine) if name in its else (first, other, its)
-            yield (
-                f"{_label(having)} has the {what} {name!r}, {_label(lacking)} does not; "
-                f"{nearest(name, known)}"
-            )
-    for name in theirs.learned:
-        if name not in ours.learned:
-            yield f"{_label(other)} has the moments of {name!r}, {_label(first)} does not"
-    if ours.weight != theirs.weight:
-        yield f"the sample weights are {theirs.weight!r} and {ours.weight!r}"
-    columns = {column.name: column for column in ours.inputs}
-    for column in theirs.inputs:
-        own = columns[column.name]
-        for part, here, there in (
-            ("levels", own.levels, column.levels),
-            ("reference level", own.reference, column.reference),
-            ("fill value", own.fill, column.fill),
-            ("kind", own.kind, column.kind),
-            ("rare levels", own.rare, column.rare),
-            ("zone", own.zone, column.zone),
-        ):
-            if here != there:
-                yield f"the {part} of {column.name!r}, {_shown(there)} and {_shown(here)}"
-    for term in sorted({*ours.features} ^ {*theirs.features}):
-        having, lacking = (other, first) if term in theirs.features else (first, other)
-        yield f"{_label(having)} has the term {term}, {_label(lacking)} does not"
-
-
-def _shown(value: object) -> str:
-    shown = "none" if value is None or value == () else str(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}…"
-
-
-def _label(saved: SavedMoments) -> str:
-    return saved.file.name if saved.file else "the moments"
 
 
 def _not_a_part(why: str) -> InputError:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.calendar import PARTS
+from gradline.columns.terms import Factor, Term
 from gradline_trainer.descent.problem import cholesky
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.library_state import one_thread_each
+from gradline_trainer.rows.surveyed import Survey, Surveyed
+from gradline_trainer.saved.whole import level_function
 
 ROUNDING = 2.0**-40  # relative, of a co-moment: far more than any sum over blocks has
 
@@ -26,6 +32,72 @@ def check_moments(saved: SavedMoments) -> None:
         raise ValueError("the folds' rows do not add up")
     if len(saved.folds) == 1:
         raise ValueError("a single fold")
+    if saved.columns.survey is not None:
+        _check_indicators(saved, saved.columns.survey)
+
+
+def _check_indicators(saved: SavedMoments, survey: Survey) -> None:
+    """Raise ValueError unless indicators are those of columns that hold what was counted."""
+    blocks = _blocks(saved.columns.plan.terms)
+    names = saved.columns.features
+    for moments in (saved.moments, *saved.folds):
+        for places in blocks.values():
+            if (j := _no_indicators(moments, places)) is not None:
+                raise ValueError(f"{names[j]!r} is not 0 or 1, or not apart from its other levels")
+    if {found.rows for found in survey.found} != {survey.found[0].rows}:
+        raise ValueError("the columns have different numbers of rows")
+    whole, rows = saved.moments, survey.found[0].rows
+    if not whole.rows <= rows <= saved.rows_read - saved.rows_held_out:
+        raise ValueError(f"{rows} rows were counted, of {saved.rows_read}")
+    places = {factor: place for block in blocks.values() for factor, place in block.items()}
+    weighted = saved.columns.weight is not None
+    for factor, count in (pair for found in survey.found for pair in _counts(found)):
+        j = places.get(factor)
+        if j is not None and not _has_count(whole, j, count, weighted, whole.rows == rows):
+            raise ValueError(f"{names[j]!r} has {count} rows, but a mean of {whole.mean[j]:g}")
+
+
+def _has_count(moments: Moments, j: int, count: int, weighted: bool, every: bool) -> bool:
+    """Check an indicator's mean against its rows; `every` if none of these was dropped."""
+    has, off = moments.rows * float(moments.mean[j]), (ROUNDING + moments.rounding) * moments.rows
+    if weighted:
+        return bool(count) if moments.mean[j] > 0 else not (count and every)
+    return abs(has - count) <= off if every else has <= count + off
+
+
+def _blocks(terms: Sequence[Term]) -> dict[tuple[str, str | None], dict[Factor, int]]:
+    """Find the places of indicators that exclude each other, by column and part."""
+    blocks: dict[tuple[str, str | None], dict[Factor, int]] = {}
+    for place, term in enumerate(terms):
+        if len(term) == 1 and term[0].is_indicator:
+            (factor,) = term
+            part = factor.function if factor.function in PARTS else None
+            blocks.setdefault((factor.column, part), {})[factor] = place
+    return blocks
+
+
+def _no_indicators(moments: Moments, block: Mapping[Factor, int]) -> int | None:
+    """Find an indicator whose co-moments are not W·(m − m²) and −W·m·m' with the others."""
+    places = np.array(list(block.values()), np.intp)
+    mean = moments.mean[places] + moments.mean_rest[places]
+    expected = moments.weight * (np.diag(mean) - np.outer(mean, mean))
+    off = np.abs(moments.comoment[np.ix_(places, places)] - expected)
+    wrong = (off > (ROUNDING + moments.rounding) * moments.weight).any(axis=0)
+    wrong |= (mean < -ROUNDING) | (mean > 1 + ROUNDING)
+    wrong |= (moments.minimum[places] < 0) | (moments.maximum[places] > 1)
+    return int(places[np.argmax(wrong)]) if wrong.any() else None
+
+
+def _counts(found: Surveyed) -> Iterator[tuple[Factor, int]]:
+    """Yield indicators, and how many rows have them."""
+    name, function = found.column.name, level_function(found)
+    if found.column.kind == "category":
+        for level in found.column.levels:
+            yield Factor(name, function, level=level), found.counts.get(level, 0)
+    for part, counts in found.parts.items():
+        for value in PARTS[part].values:
+            yield Factor(name, part, level=value), counts.get(value, 0)
+    yield Factor(name, "missing"), found.missing
 
 
 def _fault(m: Moments, names: list[str], *, weighted: bool) -> str | None:

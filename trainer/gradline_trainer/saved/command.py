@@ -62,9 +62,9 @@ def merge(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
 def subtract(whole: Path, part: Path, output: Path, as_json: bool) -> None:
     """Write the moments of WHOLE's rows without those of PART, which must be some of them.
 
-    The columns' ranges and the folds can't be subtracted and are left out. If a variance would
-    lose more digits than it keeps, nothing is written: save the moments of the remaining rows
-    instead.
+    The columns' ranges and the folds can't be subtracted and are left out. Levels that no row has
+    any more go. If a variance would lose more digits than it keeps, nothing is written: save the
+    moments of the remaining rows instead.
 
     \b
       gradline moments subtract all.moments withdrawn.moments -o kept.moments
@@ -86,6 +86,7 @@ def _write(
     from gradline.formatting import count
     from gradline_trainer.moments.saved_moments import PRIVATE
     from gradline_trainer.saved.files import load_moments, save_moments
+    from gradline_trainer.saved.remaining import still_known
 
     check_output(output, [file for file in files if file.exists()])
     check_writable(output)
@@ -95,6 +96,7 @@ def _write(
     warnings = [f"{output}: {PRIVATE}"] * found.reconstructible
     if any(one.folds for one in saved) and not found.folds:
         warnings.append(f"{output} has no folds, so --ridge auto can't be used with it")
+    warnings += [f"{output}: {kept}" for kept in still_known(found)]
     rows, columns = found.moments.rows, found.columns
     if as_json:
         names = {"features": columns.features, "targets": columns.targets}

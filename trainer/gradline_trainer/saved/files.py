@@ -28,6 +28,7 @@ from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import MomentsFile, SavedMoments
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.saved.check import check_moments
+from gradline_trainer.saved.findings import dump_findings, load_findings
 
 if TYPE_CHECKING:
     from gradline_trainer.result import Fit
@@ -103,12 +104,11 @@ def dump(saved: SavedMoments) -> Iterator[bytes]:
 def _header(saved: SavedMoments) -> dict[str, Any]:
     columns, whole = saved.columns, saved.moments
     names = [*columns.features, *columns.targets]
-    by_terms = columns.plan.dump() if columns.plan.format == 2 else {}
+    found = None if columns.survey is None else dump_findings(columns)
     return {
         "features": columns.features,
         "targets": columns.targets,
-        "columns": dump_columns(columns.inputs),
-        **by_terms,
+        **(found or {"columns": dump_columns(columns.inputs)}),
         "sample_weight": columns.weight,
         **({"target_functions": list(columns.functions)} if columns.functions else {}),
         "rows": {
@@ -214,19 +214,20 @@ def _columns(header: dict[str, Any]) -> Columns:
     if len({*features, *targets}) < len(features) + len(targets):
         raise ValueError("a name occurs twice")
     functions = _functions(header, len(targets))
-    return Columns(_plan(header, features), targets, weight, [], functions=functions)
-
-
-def _plan(header: dict[str, Any], features: list[str]) -> Plan:
     if "terms" in header:
-        plan = Plan.load(header["columns"], header["terms"])
+        plan, survey, decisions = load_findings(header)
         if plan.features != features:
             raise ValueError("its terms are not its features")
-        return plan
+        return Columns(
+            *(plan, targets, weight, []),
+            decisions=decisions,
+            functions=functions,
+            survey=survey,
+        )
     inputs: Sequence[Column] = [Column(feature) for feature in features]
     if header["columns"] is not None:
         inputs = parse_columns(header["columns"], features)
-    return Plan.of_columns(inputs)
+    return Columns(Plan.of_columns(inputs), targets, weight, [], functions=functions)
 
 
 def _functions(header: dict[str, Any], targets: int) -> tuple[LogFunction | None, ...]:

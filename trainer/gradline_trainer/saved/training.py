@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gradline.columns.kinds import NUMBER_NULLS, Column
+from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.targets import LogFunction, learned_name
-from gradline.columns.terms import Factor
 from gradline.errors import InputError
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, Names, checked_names, split_targets
+from gradline_trainer.saved.deciding import decided_moments
 
 
 def chosen_moments(
@@ -33,8 +33,13 @@ def chosen_moments(
     _refuse_row_options(options, of_rows)
     if options.ridge == "auto":
         options = replace(options, folds=_folds(saved, folds))
-    columns = _choose(saved, targets, features, exclude)
-    return saved.select(columns), replace(options, arithmetic="fast", gradient="moments")
+    options = replace(options, arithmetic="fast", gradient="moments")
+    if saved.columns.survey is None:
+        columns = _choose(saved, targets, features, exclude)
+        return saved.select(columns), replace(options, missing="error")
+    names, excluded, functions = _roles(saved, targets, exclude)
+    found = decided_moments(saved, names, functions, features, excluded, options)
+    return found, options_as_saved(found, saved.columns.survey.missing, options)
 
 
 def _refuse_row_options(options: Options, of_rows: Mapping[str, Any]) -> None:
@@ -79,57 +84,55 @@ def _folds(saved: SavedMoments, asked: int | None) -> int:
     return found
 
 
-def _choose(saved: SavedMoments, targets: Names, features: Names, exclude: Names) -> Columns:
-    known = {column.name: column for column in saved.columns.inputs}
-    known |= {name: Column(name) for name in saved.columns.targets}
-    learned = dict(zip(saved.columns.targets, saved.columns.learned, strict=True))
-    names = list(known)
+def _roles(
+    saved: SavedMoments, targets: Names, exclude: Names
+) -> tuple[list[str], list[str], tuple[LogFunction | None, ...]]:
+    """Choose targets and columns to leave out; return the targets' functions, too."""
+    columns = saved.columns
+    known = {column.name: column for column in columns.inputs}
+    names = list(dict.fromkeys([*known, *columns.targets, *(d.column for d in columns.decisions)]))
     excluded = checked_names(names, "excluded column", exclude)
     asked, functions = split_targets(targets, names)
-    chosen_targets = checked_names(names, "target", asked or saved.columns.targets)
-    functions = _functions(saved.columns, chosen_targets, functions if asked else None)
+    chosen = checked_names(names, "target", asked or columns.targets)
+    functions = _functions(columns, chosen, functions if asked else None)
+    for name in chosen:
+        if name in columns.targets:
+            continue
+        column = known.get(name)
+        if column is None or column.fill is not None or name not in columns.features:
+            raise InputError(
+                f"{name!r} can't be a target: its categories or missing values were encoded as a "
+                "feature's, or it was left out",
+                code="not-numeric",
+                hint="choose another target",
+            )
+    return chosen, excluded, functions
+
+
+def options_as_saved(found: SavedMoments, missing: Any, options: Options) -> Options:
+    """Set the option `missing` to what it was when the moments were gathered."""
+    used = any(column.fill is not None or column.missing for column in found.columns.inputs)
+    if missing == "auto" and not used and not found.rows_dropped:
+        missing = "error"
+    return replace(options, missing=missing)
+
+
+def _choose(saved: SavedMoments, targets: Names, features: Names, exclude: Names) -> Columns:
+    chosen_targets, excluded, functions = _roles(saved, targets, exclude)
+    known = {column.name: column for column in saved.columns.inputs}
+    known |= {name: Column(name) for name in saved.columns.targets}
     taken = dict.fromkeys(excluded, "excluded column") | dict.fromkeys(chosen_targets, "target")
     if features is None:
         own = [column.name for column in saved.columns.inputs]
         chosen = [name for name in own if name not in taken]
     else:
-        chosen = checked_names(names, "feature", features, taken)
-    for name in chosen:
-        if name in saved.columns.targets and learned[name] != name:
-            raise InputError(
-                f"{name!r} can't be a feature: the moments hold {learned[name]} alone",
-                code="needs-rows",
-                hint="choose other features, or train from the table",
-            )
-    for name in chosen_targets:
-        is_number = known[name].kind == "number" and name in (*saved.columns.features, *learned)
-        if not is_number or known[name].fill is not None:
-            raise InputError(
-                f"{name!r} can't be a target: its categories or missing values were encoded as a "
-                "feature's",
-                code="not-numeric",
-                hint="choose another target",
-            )
+        chosen = checked_names(list(known), "feature", features, taken)
     if not chosen:
         raise InputError("no feature is left", code="no-feature", hint="exclude fewer columns")
-    plan = _selected(saved.columns, chosen, ordered=features is not None)
+    plan = Plan.of_columns([known[name] for name in chosen])
     return replace(
         saved.columns, plan=plan, targets=chosen_targets, left_out=[], functions=functions
     )
-
-
-def _selected(saved: Columns, chosen: Sequence[str], *, ordered: bool) -> Plan:
-    """Keep the terms that are made of the chosen columns alone, ordered by them if asked."""
-    if saved.plan.format == 1:
-        known = {column.name: column for column in saved.inputs}
-        return Plan.of_columns([known.get(name, Column(name)) for name in chosen])
-    added = [Column(name, null=NUMBER_NULLS) for name in saved.targets if name in chosen]
-    terms = (*saved.plan.terms, *((Factor(column.name),) for column in added))
-    whole = Plan((*saved.plan.columns, *added), terms)
-    places = [j for j, term in enumerate(terms) if {f.column for f in term} <= set(chosen)]
-    if ordered:
-        places.sort(key=lambda j: chosen.index(terms[j][0].column))
-    return whole.select(places)
 
 
 def _functions(
