@@ -14,9 +14,10 @@ from gradline_trainer.moments.grouped import moments_of
 from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.counts import Counts
 from gradline_trainer.rows.passes import Pass, Walk, silent
 from gradline_trainer.rows.refusals import too_few
-from gradline_trainer.rows.rows import Counts, RowReader, Rows
+from gradline_trainer.rows.rows import RowReader, Rows
 
 # The size of a thread's chunk depends only on the table, so the moments' bits do, too.
 CHUNK = 1 << 22  # numbers

@@ -10,7 +10,7 @@ import numpy as np
 from gradline.tables import TableFile
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.rows import Counts
+from gradline_trainer.rows.counts import Counts
 
 PRIVATE = (
     "the moments of so few rows that the rows can be computed from them; show the file only to "

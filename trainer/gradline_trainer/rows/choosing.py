@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from gradline.columns.encoding import in_order
 from gradline.columns.kinds import NUMBER_NULLS, Column
 from gradline.columns.plan import Plan
-from gradline.columns.terms import Factor, Term, name_of, quoted
-from gradline.errors import InputError
+from gradline.columns.terms import Factor, Term, name_of
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
-from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
-from gradline.tables.pandas_index import index_names
-from gradline.tables.parts import mixed_schemas
 from gradline.tables.zeros import have_leading_zeros
 from gradline_trainer.options import Options
 from gradline_trainer.rows.blocks import check_names
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.decisions import PLAIN, Decision, added, asked_for
-from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
+from gradline_trainer.rows.decisions import PLAIN, Decision, asked_for
+from gradline_trainer.rows.default_terms import decide
 from gradline_trainer.rows.encoding import check_levels
 from gradline_trainer.rows.expansion import chosen_terms
-from gradline_trainer.rows.kinds import typed_kind
+from gradline_trainer.rows.leaving_out import excluded, left_out_by_name, left_out_by_type
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.refusals import no_column
 from gradline_trainer.rows.request import Request
-from gradline_trainer.rows.survey import differing, survey
+from gradline_trainer.rows.survey import survey
 from gradline_trainer.rows.surveyed import Survey, Surveyed
-
-NESTED = "values that are neither numbers, times nor text"
 
 
 def plain_columns(table: FrameTable, request: Request) -> Columns | None:
@@ -47,7 +39,7 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
         for f in term.factors
     ):
         return None
-    left_out = _left_out_by_type(table, request) | _left_out_by_name(table, request)
+    left_out = left_out_by_type(table, request) | left_out_by_name(table, request)
     chosen = [name for name in request.candidates if name not in left_out]
     if not chosen or not all(_seems_plain(table, name, request.one_hot) for name in chosen):
         return None
@@ -81,7 +73,7 @@ def _in_table_order(decided: Mapping[str, Decision], request: Request) -> tuple[
 
 
 def _plain(name: str) -> Decision:
-    return Decision(name, PLAIN, _excluded(name), True)
+    return Decision(name, PLAIN, excluded(name), True)
 
 
 def _read_as_numbers(request: Request) -> list[str]:
@@ -105,60 +97,6 @@ def _in_order(request: Request, chosen: Sequence[str]) -> list[str]:
     return found
 
 
-def _left_out_by_name(table: FrameTable, request: Request) -> dict[str, Decision]:
-    """Find index columns and identifiers, which are left out unless they are named."""
-    found = {}
-    written = index_names(table.parts[0])
-    for name in request.candidates:
-        if name in request.named or name in request.one_hot or not request.has_defaults:
-            continue
-        what = None
-        counts_rows = is_index(name, table.names.index(name)) and table.kinds[name] == "number"
-        if counts_rows or (name in written and table.kinds[name] != "date"):
-            what = "left out: an index column"
-        elif is_identifier(name):
-            what = "left out: an identifier by its name"
-        if what:
-            found[name] = Decision(name, what, added(quoted(name)), False)
-    return found
-
-
-def _left_out_by_type(table: FrameTable, request: Request) -> dict[str, Decision]:
-    """Find columns that some file lacks, of two kinds in two files, or of a type without a kind.
-
-    Raises:
-        InputError: If one of the latter is named.
-    """
-    found = {}
-    for name in request.lacking:
-        what = f"left out: {table.agreement.lacking[name][1]} has no such column"
-        found[name] = Decision(name, what, _excluded(name), False)
-    for name in request.candidates:
-        is_category = name in request.asked.categories
-        if typed_kind(table.dtype(name)) == "nested":
-            if name in request.named or is_category:
-                raise _without_kind(name, table.dtype(name))
-            found[name] = Decision(name, f"left out: {NESTED}", _excluded(name), False)
-        elif not is_category and (told := differing(table, name)):
-            if name in request.named:
-                raise mixed_schemas(f"the column {name!r} has {told}", SAME_TYPES)
-            flag = added(f"category({quoted(name)})")
-            found[name] = Decision(name, f"left out: {told}", flag, False)
-    return found
-
-
-def _excluded(name: str) -> str:
-    return f"--exclude {shlex.quote(name)}"
-
-
-def _without_kind(name: str, dtype: Any) -> InputError:
-    return InputError(
-        f"the column {name!r} holds {dtype}, expected numbers, times or text",
-        code="not-numeric",
-        hint="convert the column first, or leave it out",
-    )
-
-
 def surveyed_columns(
     table: FrameTable,
     request: Request,
@@ -171,7 +109,7 @@ def surveyed_columns(
     Raises:
         InputError: For a table without a feature, and a term that does not fit its column.
     """
-    left_out = _left_out_by_type(table, request) | _left_out_by_name(table, request)
+    left_out = left_out_by_type(table, request) | left_out_by_name(table, request)
     names = [name for name in request.candidates if name not in left_out]
     plain = Columns(Plan((), ()), request.targets, request.weight, [])
     roles, found, notes = survey(table, plain, names, request.asked, options, report, engine)
@@ -324,35 +262,3 @@ def _optional(defaults: Sequence[Term], terms: Sequence[Term], request: Request)
 def _is_combination(term: Term) -> bool:
     """Check for a product of two levels, which no training row may have."""
     return sum(factor.is_indicator for factor in term) > 1
-
-
-def without(columns: Columns, reasons: Mapping[str, str]) -> Columns:
-    """Leave out superfluous terms, and say so in the decisions."""
-    plan = columns.plan
-    names = plan.features
-    if plan.format == 1:  # the levels of --one-hot may not be known yet, and are never left out
-        selected = Plan.of_columns([c for c in plan.columns if c.name not in reasons])
-    else:
-        selected = plan.select([j for j, name in enumerate(names) if name not in reasons])
-    left = {column.name for column in selected.columns}
-    decisions = []
-    for decision in columns.decisions:
-        gone = {
-            name: reasons[name]
-            for name, term in zip(names, plan.terms, strict=True)
-            if name in reasons and term[0].column == decision.column
-        }
-        decisions.append(_amended(decision, gone, taken=decision.column in left))
-    return replace(columns, plan=selected, decisions=tuple(decisions))
-
-
-def _amended(decision: Decision, gone: Mapping[str, str], *, taken: bool) -> Decision:
-    """Add to a decision the terms that turned out to add nothing."""
-    if not gone:
-        return decision
-    flag = added(quoted(decision.column))
-    if not taken:
-        why = next(iter(gone.values()))
-        return Decision(decision.column, f"left out: {why}", flag, False)
-    found = "; ".join(f"{name} left out: {why}" for name, why in gone.items())
-    return replace(decision, what=f"{decision.what}; {found}", flag=flag)

@@ -23,8 +23,9 @@ from gradline.errors import InputError
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import TrainingTable
+from gradline_trainer.rows.counts import Counts
 from gradline_trainer.rows.passes import Progress, silent
-from gradline_trainer.rows.rows import Counts, RowReader, Rows
+from gradline_trainer.rows.rows import RowReader, Rows
 from gradline_trainer.rows.sharding import each_shard
 
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)

@@ -21,8 +21,9 @@ from gradline.tables import BLOCK_ROWS, FrameTable, TableFile
 from gradline.tables.files import absolute
 from gradline.tables.shards import Shard
 from gradline_trainer.rows.columns import Columns
+from gradline_trainer.rows.counts import Counts
 from gradline_trainer.rows.library_state import in_threads, one_thread_each
-from gradline_trainer.rows.rows import Counts, RowReader, Rows
+from gradline_trainer.rows.rows import RowReader, Rows
 from gradline_trainer.rows.sharding import each_shard
 
 Progress = Callable[[str, int], None]  # see `fit`

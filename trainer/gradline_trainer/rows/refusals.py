@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from gradline.errors import InputError
 from gradline_trainer.rows.columns import listed
+from gradline_trainer.rows.counts import Counts
 from gradline_trainer.rows.decisions import CONSTANT, Decision
-from gradline_trainer.rows.rows import Counts
 
 SHOWN = 6  # columns
 

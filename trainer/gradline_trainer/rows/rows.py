@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.plan import Plan
-from gradline.columns.terms import Factor, name_of
+from gradline.columns.terms import name_of
 from gradline.errors import InputError
-from gradline.formatting import count
 from gradline.tables import Block
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, TrainingTable
+from gradline_trainer.rows.counts import Counts, Fault, fault_error
 from gradline_trainer.rows.dealing import dealt_folds, held_out_rows
-from gradline_trainer.rows.domains import limited_factors, outside, without_value
-from gradline_trainer.rows.logarithms import Functions, logarithms, no_logarithm, without_logarithm
+from gradline_trainer.rows.domains import limited_factors, outside
+from gradline_trainer.rows.logarithms import Functions, logarithms, without_logarithm
 
 Array = NDArray[np.float64]
 
@@ -110,36 +110,6 @@ class Rows:
 
 
 @dataclass
-class Fault:
-    """How often one kind of fault occurs in a column, and where first."""
-
-    count: int
-    first: str
-    term: Factor | None = None  # that has no value for these
-
-
-@dataclass
-class Counts:
-    """What a pass over the rows has counted."""
-
-    blocks: int = 0
-    read: int = 0  # rows
-    dropped: int = 0
-    held_out: int = 0
-    training: int = 0  # rows of positive weight
-    unknown: int = 0  # dropped too: held-out rows with a category that no training row has
-    filled: int = 0  # missing values, filled with a mean
-    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)  # by kind and column
-
-    def add(self, later: Counts) -> None:
-        """Add the counts of a pass over later rows."""
-        for name in ("blocks", "read", "dropped", "held_out", "training", "unknown", "filled"):
-            setattr(self, name, getattr(self, name) + getattr(later, name))
-        for key, fault in later.faults.items():
-            self.faults.setdefault(key, replace(fault, count=0)).count += fault.count
-
-
-@dataclass
 class RowReader:
     """Reads a table's rows, as often as needed, and counts what it finds."""
 
@@ -186,34 +156,8 @@ class RowReader:
 
     def refuse_faults(self) -> None:
         """Raise InputError for what the latest pass found: column, count and first row."""
-        faults = self.counts.faults
-        if faults:
-            what, column = next(iter(faults))
-            fault = faults[what, column]
-            if what == "no logarithm":
-                beyond = ("even of 1 + y", column) in faults
-                raise no_logarithm(self.columns, column, fault.count, fault.first, beyond=beyond)
-            if fault.term is not None:
-                raise without_value(what, fault.term, fault.count, fault.first)
-            others = sum(kind == what for kind, _ in faults) - 1
-            code, hint = {
-                "missing": ("missing-value", "--missing drop leaves such rows out"),
-                "no category": (
-                    "missing-value",
-                    "categories have no mean: use --missing drop, or write a word in its place",
-                ),
-                "infinite": ("infinite-value", "correct or remove these rows"),
-                "negative": ("bad-weight", "sample weights must be 0 or more"),
-            }[what]
-            raise InputError(
-                f"the column {column!r} has "
-                f"{count(fault.count, what.replace('no category', 'missing') + ' value')}, "
-                f"the first in {fault.first}"
-                + f"; {others} more column{'s have' if others > 1 else ' has'} some"
-                * (others > 0),
-                code=code,
-                hint=hint,
-            )
+        if self.counts.faults:
+            raise fault_error(self.counts.faults, self.columns)
         if self.columns.weight is not None and self.counts.read and not self.counts.training:
             raise InputError(
                 f"the sample weights in {self.columns.weight!r} are all zero",

@@ -14,7 +14,8 @@ from gradline.tables import BLOCK_ROWS, FrameTable
 from gradline.tables.shards import Shard, shards
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import TrainingTable
-from gradline_trainer.rows.rows import Counts, RowReader
+from gradline_trainer.rows.counts import Counts
+from gradline_trainer.rows.rows import RowReader
 
 
 def check_shareable(table: TrainingTable, options: Options) -> FrameTable:

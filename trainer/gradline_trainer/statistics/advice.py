@@ -11,7 +11,7 @@ from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.rows import Counts
+from gradline_trainer.rows.counts import Counts
 from gradline_trainer.wide.optimality import WideOptimality
 
 ROUNDED = 1e13  # from this condition number on, perhaps only rounding separates the features
