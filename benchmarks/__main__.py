@@ -26,6 +26,7 @@ BENCHES = (
     "training",
     "files",
     "scoring",
+    "categories",
     "serve",
     "cluster",
 )

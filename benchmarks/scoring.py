@@ -20,7 +20,7 @@ from benchmarks.synthetic import Array, draw
 from gradline_export import export_package
 from gradline_trainer import fit
 
-__all__ = ["run"]
+__all__ = ["GRADLINE", "run", "writes"]
 
 FEATURES, TARGETS = 20, 2
 FORMS = {"parquet": "Parquet", "csv": "CSV"}  # by the file's extension
@@ -71,14 +71,14 @@ def _commands(what: str, folder: Path, form: str, rows: int) -> Commands:
     pandas = [sys.executable, str(here / "pandas_predict.py"), str(folder / "model.npz"), str(data)]
     polars = [sys.executable, str(here / "polars_onnx_predict.py"), str(package / "model.onnx")]
     return {
-        what: _writes(ours, folder / f"ours.{form}", exact),
-        CHECKED: _writes([*ours[:-1], "--check", "-o"], folder / f"checked.{form}", exact),
-        PANDAS: _writes(pandas, folder / f"pandas.{form}", exact),
-        POLARS: _writes([*polars, str(data)], folder / f"polars.{form}", exact),
+        what: writes(ours, folder / f"ours.{form}", exact),
+        CHECKED: writes([*ours[:-1], "--check", "-o"], folder / f"checked.{form}", exact),
+        PANDAS: writes(pandas, folder / f"pandas.{form}", exact),
+        POLARS: writes([*polars, str(data)], folder / f"polars.{form}", exact),
     }
 
 
-def _writes(
+def writes(
     arguments: Sequence[str], out: Path, exact: Array
 ) -> tuple[Sequence[str], Callable[[str], None]]:
     """Make the command that writes to `out`, and the check of its output."""
@@ -86,7 +86,7 @@ def _writes(
 
     def check(stdout: str) -> None:
         read = pl.read_parquet if out.suffix == ".parquet" else pl.read_csv
-        off = np.abs(read(out)[:, :TARGETS].to_numpy() - exact).max()
+        off = np.abs(read(out)[:, : exact.shape[1]].to_numpy() - exact).max()
         assert off <= 1e-5 * np.abs(exact).max(), f"predictions are off by {off:.1e}"
         out.unlink()
 

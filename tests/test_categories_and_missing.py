@@ -24,8 +24,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 
 import gradline
-from gradline.columns.encoding import dump_columns, expand, in_order, parse_columns
+from gradline.columns.encoding import dump_columns, in_order, parse_columns
 from gradline.columns.kinds import Column
+from gradline.columns.plan import Plan
 from gradline.commands.group import cli
 from gradline.errors import GradlineError, InputError
 from gradline.package.manifest import dump_manifest
@@ -494,7 +495,7 @@ def test_columns_come_back_from_json_and_indicators_say_the_level(data: st.DataO
         document = json.loads(json.dumps(dump_columns(columns)))
         assert parse_columns(document, features) == columns
     place = data.draw(st.integers(0, len(levels) - 1))
-    (row,) = expand(np.array([[np.nan, place, 3.0]]), columns)
+    (row,) = Plan.of_columns(columns).compute(np.array([[np.nan, place, 3.0]]))
     assert row[0] == columns[0].fill
     named = dict(zip(category.features, row[1:-1], strict=True))
     assert sum(named.values()) == named.get(f"c={levels[place]}", 0.0)

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradline.errors import InputError
-from gradline_trainer import Fit, fit
+from gradline_export import export_package
+from gradline_trainer import Fit, fit, load_moments, save_moments
 
 ROWS = 60
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
@@ -438,3 +439,31 @@ def test_the_index_that_pandas_names_in_a_parquet_file_is_left_out(tmp_path: Pat
     dated = table.set_index(pd.date_range("2020-01-01", periods=60, name="day"))
     dated.to_parquet(tmp_path / "d.parquet")
     assert "weekday(day)=1" in fit(tmp_path / "d.parquet", "y").features
+
+
+# Terms of a package
+
+
+def test_a_category_that_the_package_does_not_know_is_said(tmp_path: Path) -> None:
+    package = export_package(fit(made(), "y", ["number", "level"]), tmp_path, "m", report=False)
+    table = made() | {"level": [*"abz"] * 40}
+    found = fit(table, like=package)
+    assert found.rows_dropped == 40
+    told = "40 of the dropped rows have a category that the package of --like does not know"
+    assert told in found.warnings
+    with pytest.raises(InputError, match="--like needs a table with names"):
+        fit((np.ones((5, 2)), np.arange(5.0)), like=package)
+
+
+def test_a_folder_that_lacks_a_column_of_the_package_is_named(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "t", {"g": LEVELS}, {"g": LEVELS})
+    package = export_package(fit(folder, "y"), tmp_path, "m", report=False)
+    lacking = folder_of(tmp_path / "u", {"g": LEVELS}, {})
+    with pytest.raises(InputError, match=r"0.parquet has the column 'g', 1.parquet does not"):
+        fit(lacking, like=package)
+
+
+def test_plain_saved_moments_record_that_no_value_was_missing(tmp_path: Path) -> None:
+    numbers = {"x": made()["number"], "y": made()["y"]}
+    save_moments(fit(numbers, "y", keep_moments=True), tmp_path / "m.moments")
+    assert fit(load_moments(tmp_path / "m.moments")).options.missing == "error"

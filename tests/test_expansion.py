@@ -20,9 +20,16 @@ from gradline.columns.kinds import Column, Kind
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Term, name_of
 from gradline.errors import InputError
-from gradline_trainer.rows.blocks import column_terms
+from gradline_trainer.rows.blocks import column_blocks, with_reference
 from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.surveyed import Surveyed
+
+
+def column_terms(found: Surveyed, *, full: bool, limited: bool) -> tuple[Column, list[Term]]:
+    """Expand a column's name: return the column as it is used, and its terms."""
+    column, blocks = column_blocks(found, limited=limited)
+    terms: list[Term] = [(factor,) for block in blocks for factor in block.chosen(full)]
+    return with_reference(column, terms), terms
 
 
 def number(name: str, values: Sequence[float], **more: Any) -> Surveyed:

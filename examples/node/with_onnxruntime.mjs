@@ -17,7 +17,8 @@ if (golden.inputs) {
   check("golden rows", golden, await answers("model.onnx", { x }));
 }
 if (golden.raw) {
-  const feeds = columns.map(({ name, kind }) => [name, column(kind, golden.raw.columns[name])]);
+  const named = columns.map(({ name, kind }) => [name || "Unnamed: 0", kind]); // a header may have no name
+  const feeds = named.map(([name, kind]) => [name, column(kind, golden.raw.columns[name])]);
   check("raw golden rows", golden.raw, await answers("pipeline.onnx", Object.fromEntries(feeds)));
 }
 

@@ -26,12 +26,13 @@ def check_raw(predict):
     """
     raw, columns = _read("golden.json")["raw"], {}
     for column in _read("manifest.json")["schema"]["columns"]:
-        values = raw["columns"][column["name"]]
+        name = column["name"] or "Unnamed: 0"  # a header may have no name
+        values = raw["columns"][name]
         if column["kind"] == "category":
             array = np.array([text or "" for text in values], object)
         else:
             array = np.array(values, np.float64)  # None becomes NaN
-        columns[column["name"]] = array[:, None]
+        columns[name] = array[:, None]
     _compare("raw golden rows", raw, predict(columns))
 
 

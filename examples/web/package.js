@@ -26,7 +26,10 @@ export async function openPackage(ort, address) {
   });
   const table = (rows) =>
     Object.fromEntries(
-      columns.map(({ name, kind }, place) => [name, column(kind, rows.map((row) => row[place]))]),
+      columns.map(({ name, kind }, place) => [
+        inputOf(name),
+        column(kind, rows.map((row) => row[place])),
+      ]),
     );
   const column = (kind, values) =>
     kind === "category"
@@ -41,8 +44,13 @@ export async function openPackage(ort, address) {
 
 /** Turns raw golden rows, which are stored by column, into rows. */
 function rowsOf({ columns: values, outputs, bounds }, columns) {
-  const inputs = outputs.map((_, row) => columns.map(({ name }) => values[name][row]));
+  const inputs = outputs.map((_, row) => columns.map(({ name }) => values[inputOf(name)][row]));
   return { inputs, outputs, bounds };
+}
+
+/** Names the graph's input of a column; a header may have no name. */
+function inputOf(name) {
+  return name || "Unnamed: 0";
 }
 
 async function fetched(address) {

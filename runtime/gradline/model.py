@@ -166,7 +166,7 @@ class Model:
 
         Args:
             values: As `Plan.compute` takes them; an unknown level is −1.
-            plan: The model's plan, or that of the graph's inputs.
+            plan: The model's plan, or a plan of the graph's inputs.
             unknown: What to do with an unknown level: "missing" or "zero".
 
         Raises:

@@ -115,6 +115,8 @@ def fit(
         saved, chosen = chosen_moments(
             table, targets, features, exclude, chosen, of_rows, options.get("folds")
         )
+        if chosen.missing == "auto" and not saved.columns.has_format_2:
+            chosen = replace(chosen, missing="error")  # nothing was decided
         fit = learn(saved, chosen, report)
         return fit if table.columns.survey is None else replace(fit, gathered=table)
     nulls = (null,) if isinstance(null, str) else tuple(null or ())
@@ -129,9 +131,10 @@ def fit(
             if note and (tell := getattr(progress, "note", None)):
                 tell(note)
         run = Run(source, chosen, report, workers, keep_moments, max_categories, nulls)
-        asked = Asked(nulls, time_formats(time_format, source.names), most=max_categories)
+        formats = time_formats(time_format, source.names) if time_format else {}
+        asked = Asked(nulls, formats, most=max_categories)
         if like is not None:
-            deciding = {"feature": features, "exclude": exclude, "one_hot": one_hot}
+            deciding = {"feature": names["features"], "exclude": exclude, "one_hot": one_hot}
             refuse_with_like(deciding | {"strict": strict, "time_format": time_format})
             return run.like(like, targets, sample_weight, asked)
         if strict or isinstance(source, ArrayTable):

@@ -68,12 +68,13 @@ def learn(
         moments, folds = gather(source)
         if refuse_trivial or isinstance(moments, ColumnMoments):
             refuse_unlearnable(moments, source.columns, source.counts)
-        if isinstance(source, Walk):
+        if isinstance(source, Walk) and (source.columns.optional or source.columns.combined):
             refuse_superfluous(source, moments)
         gathered = _keep(source, moments, folds if options.folds else []) if keep_moments else None
         # State the problem: penalty, rank, arithmetic, coordinates.
         options, ridge_path = _choose_penalty(moments, folds, len(features), options)
-        validated = validate(moments, folds, source.columns, options)
+        has_terms = source.columns.has_format_2
+        validated = validate(moments, folds, source.columns, options) if has_terms else {}
         loss, moments, arithmetic = _choose_loss(source, moments, options, report, refuse_trivial)
         # Descend: the tutorial's loop.
         weights, bias = loss.coordinates.start(len(features), options.seed, loss.dtype)
@@ -126,7 +127,7 @@ def learn(
             warnings=[
                 *(source.notes if isinstance(source, Walk) else ()),
                 *measured.warnings,
-                *overfitting(metrics, moments, source.columns, options),
+                *(overfitting(metrics, moments, source.columns, options) if has_terms else ()),
             ],
             robust=measured.robust,
             gathered=source if isinstance(source, SavedMoments) else gathered,

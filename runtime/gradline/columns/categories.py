@@ -14,18 +14,8 @@ from numpy.typing import NDArray
 
 from gradline.columns.carriers import Distinct, Times, carry, distinct_of, is_missing
 from gradline.columns.levels import level_of_format_1
-from gradline.columns.texts import WHOLE
-from gradline.columns.unreadable import UnknownCategoryError, Unreadable, unknown_category
+from gradline.columns.unreadable import Unreadable, unknown_category
 from gradline.errors import InputError
-
-__all__ = [
-    "WHOLE",
-    "PlaceOf",
-    "UnknownCategoryError",
-    "is_missing",
-    "places_of",
-    "texts_of",
-]
 
 #: Maps a category's text to its place; raises KeyError with the known texts for any other.
 PlaceOf = Callable[[str], float]

@@ -1,8 +1,8 @@
-"""Encoding of a table's columns as the graph's inputs: indicators and fill values.
+"""Columns of format 1: their JSON, and the order of levels.
 
-The graph stays y = x @ W.T + b. A number column is one input; its missing values are filled if
-the package records a fill value. A category column becomes 0/1 indicators named NAME=level, one
-for each level except the reference, if there is one.
+A number column is one of the graph's inputs; its missing values are filled if the package records
+a fill value. A category column becomes 0/1 indicators named NAME=level, one for each level except
+the reference, if there is one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gradline.columns.kinds import Column
-from gradline.columns.plan import Plan
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
@@ -26,28 +22,6 @@ def in_order(levels: Sequence[str]) -> tuple[str, ...]:
     """Sort levels by number if all are integers, else by code point."""
     # int() accepts at most 4,300 digits.
     return tuple(sorted(levels, key=Decimal if all(map(INTEGER.fullmatch, levels)) else None))
-
-
-def expand(values: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
-    """Encode numbers and categories' places, shape (n, columns), as inputs, shape (n, d)."""
-    plan = plan_of(columns)
-    return values if plan is None else plan.compute(values)
-
-
-def plan_of(columns: Sequence[Column]) -> Plan | None:
-    """Make the plan of format 1; None if the columns are the inputs themselves."""
-    if any(column.kind == "category" and not column.levels for column in columns):
-        return None  # its levels are being counted
-    plan = Plan.of_columns(columns)
-    return None if plan.is_plain and fill_values(columns) is None else plan
-
-
-def fill_values(columns: Sequence[Column]) -> NDArray[np.float64] | None:
-    """List each graph input's fill value, shape (d,), NaN for none; None if no column has one."""
-    if all(column.fill is None for column in columns):
-        return None
-    fills = [math.nan if c.fill is None else c.fill for c in columns for _ in c.features]
-    return np.array(fills, np.float64)
 
 
 def dump_columns(columns: Sequence[Column]) -> list[dict[str, Any]] | None:

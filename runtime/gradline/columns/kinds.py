@@ -20,7 +20,6 @@ BOOLEANS = frozenset({"true", "false"})
 NULLS = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "\\N")
 #: Further ones in a column that is otherwise numbers or times; in a category they are levels.
 NUMBER_NULLS = (*NULLS, "None", "-", "--", ".", "?")
-PARSE = ("brackets", "currency", "percent", "thousands")
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class Plan:
     @cached_property
     def features(self) -> list[str]:
         """The names of the graph's d inputs."""
+        if self.is_plain:
+            return [column.name for column in self.columns]
         if self.format == 1:
             return [name for column in self.columns for name in column.features]
         return list(map(name_of, self.terms))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gradline.errors import InputError
 from gradline.tables.files import Dialect
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import column_kind, guesses
 from gradline.tables.opening import readable
-from gradline.tables.parts import Part, mixed_schemas
+from gradline.tables.parts import SAMPLED_FILES, Part, mixed_schemas
 
-SAMPLED_FILES = 100  # of many, for an estimate
 HEAD_ROWS = 1_000  # for a first guess of a text file's column kinds
 SAME_COLUMNS = "give files with the same columns"
 SAME_TYPES = "give files whose columns have the same types"
@@ -116,3 +116,15 @@ def kinds_of(parts: Sequence[Part], dialect: Dialect) -> Iterator[dict[str, str]
         found = guesses(head, dialect)
         unknown -= found.keys()
         yield found
+
+
+def types_of(parts: Sequence[Part]) -> dict[str, dict[Any, str]]:
+    """Find each column's types, but for Null, and the first file of each."""
+    found: dict[str, dict[Any, str]] = {}
+    for part in parts:
+        with readable(part.path, part.separator):
+            schema = part.frame.collect_schema()
+        for name, dtype in schema.items():
+            if dtype != pl.Null:
+                found.setdefault(name, {}).setdefault(dtype, part.label)
+    return found

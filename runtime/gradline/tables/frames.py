@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import is_missing, texts_of
+from gradline.columns.carriers import is_missing
+from gradline.columns.categories import texts_of
 from gradline.columns.matrix import column_labels, from_tensor, refuse_masked, refuse_sparse
 from gradline.columns.python_numbers import as_float, digits, is_number
 from gradline.errors import InputError

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import Any
 
-from gradline.columns.categories import WHOLE, texts_of
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.categories import texts_of
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER, is_large_integer, large_integer
+from gradline.columns.texts import WHOLE
 from gradline.errors import InputError
 from gradline.tables.files import Dialect, is_number
 from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import Part
-
-THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
-DECIMAL_COMMA = re.compile(r"[+-]?([0-9]{1,3}(\.[0-9]{3})+|[0-9]*),[0-9]+")
 
 
 def column_kind(dtype: Any) -> str:
@@ -106,38 +105,21 @@ def category_texts(column: pl.Series, dialect: Dialect | None) -> pl.Series | No
     return texts.set(texts == "", None)
 
 
-@dataclass(frozen=True)
-class TextColumn:
-    """The content of a text column."""
+def numbers_at_once(frame: pl.DataFrame, dialect: Dialect | None) -> NDArray[Any] | None:
+    """Convert columns to a matrix; None if one is no plain numbers, or has large integers.
 
-    present: int  # values that are not missing
-    numbers: int
-    odd: list[str]  # some values that are not numbers
-    first: str  # the place of the first of them
-    large: InputError | None = None  # the error for the first integer that float64 can't hold
-
-    def not_numbers(self, name: str, dialect: Dialect, role: str) -> InputError:
-        """Build the error for the column, chosen as `role`, which should hold numbers."""
-        if self.numbers == self.present:
-            what = f"the column {name!r} is text, though all of its values are numbers"
-            cast = InputError(what, code="not-numeric", hint="cast it to numbers first")
-            return self.large or cast
-        examples = ", ".join(map(repr, self.odd)) or "text"
-        what = (
-            f"the column {name!r} is text: {self.present - self.numbers} of {self.present} values "
-            f"are not numbers, such as {examples}"
-        )
-        if self.first:
-            what += f"; the first is in {self.first}"
-        return InputError(what, code="not-numeric", hint=self._next_step(name, dialect, role))
-
-    def _next_step(self, name: str, dialect: Dialect, role: str) -> str:
-        if self.odd and all(map(THOUSANDS.fullmatch, self.odd)):
-            return "remove the thousands marks, or give --decimal-comma if 1,005 is about one"
-        if any(map(DECIMAL_COMMA.fullmatch, self.odd)) and not dialect.decimal_comma:
-            return "give --decimal-comma if 1,5 means one and a half"
-        correct = "correct them, give texts that mean missing with --null TOKEN"
-        if role != "feature":
-            return f"{correct}, or choose another {role}"
-        category = "" if self.numbers else f"take it for a category with --one-hot {name!r}, "
-        return f"{correct}, {category}or leave the column out: --exclude {name!r}, or no --feature"
+    Columns of a text file have a dialect, typed ones have None.
+    """
+    if all(dtype in (pl.Float32, pl.Float64) for dtype in frame.dtypes):
+        return frame.to_numpy(order="fortran")
+    if dialect is not None:
+        numbers = frame.cast(pl.Float64, strict=False)
+        missing = frame.null_count().rows()
+        if dialect.decimal_comma or numbers.null_count().rows() != missing:
+            return None
+    elif all(column_kind(dtype) == "number" for dtype in frame.dtypes):
+        numbers = frame.cast(pl.Float64)
+    else:
+        return None
+    values = numbers.to_numpy(order="fortran")
+    return None if (np.abs(values) >= LARGEST_INTEGER).any() else values

@@ -24,6 +24,7 @@ BLOCK_ROWS = 65_536
 COUNTED = (".parquet", ".pq", ".arrow", ".feather", ".ipc")  # formats that store a row count
 SAMPLE_BYTES = 1 << 16
 BATCH_ROWS = 16_384
+SAMPLED_FILES = 100  # of many, for an estimate
 CSV_CHUNK = 1_000_000  # bytes
 SLICEABLE = (".parquet", ".pq")
 
@@ -194,3 +195,17 @@ def _read_ahead(row_groups: int) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def expected_rows(parts: Sequence[Part]) -> int | None:
+    """Estimate the number of rows from a sample of files; None if that needs a full read.
+
+    Parquet and Arrow files store it; for other files a sample gives the length of a line. In an
+    object store, no number is estimated.
+    """
+    sample = parts[:: max(1, len(parts) // SAMPLED_FILES)]
+    rows = [part.expected_rows() for part in sample]
+    if None in rows:
+        return None
+    total, sampled = (sum(p.state[0] for p in s if p.state) for s in (parts, sample))
+    return round(sum(filter(None, rows)) * (total / sampled if sampled else 1))

@@ -11,7 +11,6 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -23,24 +22,24 @@ from gradline.columns.inputs import UNKNOWN_PLACE
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
-from gradline.tables.agreement import SAMPLED_FILES, Agreement, kinds_of
+from gradline.tables.agreement import Agreement, kinds_of, types_of
 from gradline.tables.faults import default_separator
-from gradline.tables.files import COMPRESSED, Dialect, TableFile
+from gradline.tables.files import Dialect, TableFile
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import (
-    TextColumn,
     category_texts,
     clean,
     column_kind,
     first_large,
     is_plain,
     needs_text,
+    numbers_at_once,
     parse_numbers,
 )
-from gradline.tables.opening import open_file, readable
-from gradline.tables.parts import BLOCK_ROWS, Block, Part, frames
+from gradline.tables.opening import open_file
+from gradline.tables.parts import BLOCK_ROWS, Block, Part, expected_rows, frames
+from gradline.tables.text_columns import TextColumn, of_another_kind
 from gradline.tables.values import series_values
-from gradline.tables.zeros import may_have_leading_zero
 
 _Read = tuple[NDArray[Any], "pl.DataFrame | None"]  # numbers, and kept columns
 
@@ -239,19 +238,7 @@ class FrameTable:
         own = [self.columns[name] for name in frame.columns if name in self.columns]
         if any(not is_plain(column, frame[column.name]) for column in own):
             return None
-        if all(dtype in (pl.Float32, pl.Float64) for dtype in frame.dtypes):
-            return frame.to_numpy(order="fortran")
-        if part.text:
-            numbers = frame.cast(pl.Float64, strict=False)
-            missing = frame.null_count().rows()
-            if self.dialect.decimal_comma or numbers.null_count().rows() != missing:
-                return None
-        elif all(column_kind(dtype) == "number" for dtype in frame.dtypes):
-            numbers = frame.cast(pl.Float64)
-        else:
-            return None
-        values = numbers.to_numpy(order="fortran")
-        return None if (np.abs(values) >= LARGEST_INTEGER).any() else values
+        return numbers_at_once(frame, self.dialect if part.text else None)
 
     def raw(
         self, columns: Sequence[str], rows: int | None = None
@@ -285,28 +272,7 @@ class FrameTable:
     @cached_property
     def dtypes(self) -> dict[str, dict[Any, str]]:
         """Each column's types, but for Null, and the first file of each; those of text are text."""
-        found: dict[str, dict[Any, str]] = {}
-        for part in self.parts:
-            with readable(part.path, part.separator):
-                schema = part.frame.collect_schema()
-            for name, dtype in schema.items():
-                if dtype != pl.Null:
-                    found.setdefault(name, {}).setdefault(dtype, part.label)
-        return found
-
-    def has_leading_zeros(self, names: Sequence[str]) -> bool:
-        """Check text files for a number such as 01067 in one of the columns."""
-        if not names:
-            return False
-        found = pl.selectors.by_name(names).str.contains(r"^\s*[+-]?0[0-9]").any()
-        for part in (part for part in self.parts if part.text):
-            path = part.path if isinstance(part.path, Path) else None
-            if path and path.suffix not in COMPRESSED and not may_have_leading_zero(path):
-                continue
-            with readable(part.path, part.separator):
-                if any(part.frame.select(found).collect(engine="streaming").row(0)):
-                    return True
-        return False
+        return types_of(self.parts)
 
     @property
     def separator(self) -> str | None:
@@ -321,47 +287,12 @@ class FrameTable:
         return self.dialect if self.parts[part - self.first_part].text else None
 
     def expected_rows(self) -> int | None:
-        """Estimate the number of rows from a sample of files; None if that needs a full read.
-
-        Parquet and Arrow files store it; for other files a sample gives the length of a line. In an
-        object store, no number is estimated.
-        """
-        sample = self.parts[:: max(1, len(self.parts) // SAMPLED_FILES)]
-        rows = [part.expected_rows() for part in sample]
-        if None in rows:
-            return None
-        total, sampled = (sum(p.state[0] for p in s if p.state) for s in (self.parts, sample))
-        return round(sum(filter(None, rows)) * (total / sampled if sampled else 1))
-
-    def survey(self, column: str) -> TextColumn:
-        """Count the values and numbers of a text column, over all the parts."""
-        present = odd_count = 0
-        first = ""
-        odd: list[str] = []
-        large: InputError | None = None
-        for part in self.parts:
-            frame = part.frame.select(pl.selectors.by_name(column).cast(pl.String))
-            rows = 0
-            with readable(part.path, part.separator):
-                for batch in frame.collect_batches(chunk_size=BLOCK_ROWS):
-                    text = clean(batch.to_series().alias(""), self.dialect)
-                    parsed = parse_numbers(text, self.dialect)
-                    large = large or first_large(part, column, text, parsed, rows)
-                    is_odd = text.is_not_null() & parsed.is_null()
-                    if is_odd.any():
-                        first = first or f"row {rows + is_odd.arg_true()[0] + 1} of {part.label}"
-                        odd += text.filter(is_odd).head(3).to_list()
-                    present += len(text) - text.null_count()
-                    odd_count += int(is_odd.sum())
-                    rows += len(text)
-        return TextColumn(present, present - odd_count, odd[:3], first, large)
+        """Estimate the number of rows; None if that needs a full read."""
+        return expected_rows(self.parts)
 
     def not_numbers(self, name: str, role: str = "feature") -> InputError:
         """Build the error for a column, chosen as `role`, that does not hold numbers."""
-        kind = self.kinds[name]
-        if kind in ("date", "other"):
-            what = "dates" if kind == "date" else "values that are not numbers"
-            found = f"the column {name!r} holds {what}, expected numbers"
-            hint = "convert it to numbers first, or choose other columns"
-            return InputError(found, code="not-numeric", hint=hint)
-        return self.survey(name).not_numbers(name, self.dialect, role)
+        if self.kinds[name] in ("date", "other"):
+            return of_another_kind(name, self.kinds[name])
+        found = TextColumn.of(name, self.parts, self.dialect)
+        return found.not_numbers(name, self.dialect, role)

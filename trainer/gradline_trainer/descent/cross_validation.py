@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from gradline_trainer.descent.problem import cholesky
+from gradline_trainer.descent.problem import FEW_FEATURES, cholesky
 from gradline_trainer.moments.folds import training_moments
 from gradline_trainer.moments.moments import Moments
 
@@ -69,6 +70,8 @@ def _divided(matrix: Array, right: Array) -> Array:
     """Solve for a semidefinite matrix with a unit diagonal; of least norm if it is singular."""
     factor = cholesky(matrix)
     if factor is not None and bool((factor.diagonal() ** 2 > len(matrix) * 2.0**-40).all()):
+        if len(matrix) > FEW_FEATURES:  # a second factorisation would take twice as long
+            return torch.cholesky_solve(torch.from_numpy(right), factor).numpy()
         return np.asarray(np.linalg.solve(matrix, right))
     values, vectors = np.linalg.eigh(matrix)
     kept = values > NEGLIGIBLE * values[-1]

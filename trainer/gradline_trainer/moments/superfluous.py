@@ -71,24 +71,29 @@ def _twins(
 
 def _alike(moments: Moments | ColumnMoments, places: Sequence[int]) -> list[list[int]]:
     """Group columns, in order, whose moments differ by no more than rounding."""
-    groups: dict[tuple[float, float], list[list[int]]] = {}
+    found: list[list[int]] = []
+    ranged: dict[tuple[float, float], list[int]] = {}  # the groups of columns with the same ends
     for j in places:
-        ends = float(moments.minimum[j]), float(moments.maximum[j])
-        ranged = groups.setdefault(ends, [])
-        group = next((g for g in ranged if _is_close(moments, g[0], j)), None)
-        if group is None:
-            ranged.append([j])
+        numbers = ranged.setdefault((float(moments.minimum[j]), float(moments.maximum[j])), [])
+        close = np.flatnonzero(_are_close(moments, [found[number][0] for number in numbers], j))
+        if len(close):
+            found[numbers[close[0]]].append(j)
         else:
-            group.append(j)
-    return [group for ranged in groups.values() for group in ranged]
+            numbers.append(len(found))
+            found.append([j])
+    return found
 
 
-def _is_close(moments: Moments | ColumnMoments, i: int, j: int) -> bool:
-    a, b = moments.squares[i], moments.squares[j]
-    difference = abs(a - b)
+def _are_close(
+    moments: Moments | ColumnMoments, earlier: Sequence[int], j: int
+) -> NDArray[np.bool_]:
+    """Compare a column with earlier ones."""
+    sums = moments.squares[earlier] + moments.squares[j]
+    differences = np.abs(moments.squares[earlier] - moments.squares[j])
     if isinstance(moments, Moments):
-        difference = abs(a + b - 2 * moments.comoment[i, j])
-    return bool(difference <= CLOSE * (a + b))
+        differences = np.abs(sums - 2 * moments.comoment[earlier, j])
+    close: NDArray[np.bool_] = differences <= CLOSE * sums
+    return close
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import PlaceOf, is_missing, places_of, texts_of
+from gradline.columns.carriers import is_missing
+from gradline.columns.categories import PlaceOf, places_of, texts_of
 from gradline.columns.matrix import (
     column_labels,
     describe,
@@ -149,7 +150,8 @@ def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
 
 def matrix_of(values: Any, what: str) -> Any:
     """Convert an array-like to a matrix, (n,) to (n, 1); a sparse X to CSR format."""
-    refuse_masked(values, what)
+    if type(values) is not np.ndarray or values.dtype.kind == "O":
+        refuse_masked(values, what)
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         matrix = np.asarray(values)  # not a subclass, such as np.matrix
     elif is_sparse(values) and what == "X":

@@ -50,22 +50,6 @@ class Block:
         return tuple(f for f in self.factors if full or f != self.reference)
 
 
-def column_terms(
-    found: Surveyed, *, full: bool, limited: bool, mark_missing: bool = True
-) -> tuple[Column, list[Term]]:
-    """Expand a column's name: return the column as it is used, and its terms.
-
-    Args:
-        found: What the training rows show.
-        full: Whether each level and part has an indicator, the reference, too.
-        limited: Whether a category's rare levels share an indicator, as in the default terms.
-        mark_missing: Whether a number or time may have a term `NAME is missing`.
-    """
-    column, blocks = column_blocks(found, limited=limited, mark_missing=mark_missing)
-    terms: list[Term] = [(factor,) for block in blocks for factor in block.chosen(full)]
-    return with_reference(column, terms), terms
-
-
 def column_blocks(
     found: Surveyed, *, limited: bool, mark_missing: bool = True
 ) -> tuple[Column, list[Block]]:

@@ -18,6 +18,7 @@ from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
 from gradline.tables.pandas_index import index_names
 from gradline.tables.parts import mixed_schemas
+from gradline.tables.zeros import have_leading_zeros
 from gradline_trainer.options import Options
 from gradline_trainer.rows.blocks import check_names
 from gradline_trainer.rows.columns import Columns
@@ -50,7 +51,7 @@ def plain_columns(table: FrameTable, request: Request) -> Columns | None:
     chosen = [name for name in request.candidates if name not in left_out]
     if not chosen or not all(_seems_plain(table, name, request.one_hot) for name in chosen):
         return None
-    if table.has_leading_zeros([name for name in chosen if name not in request.one_hot]):
+    if have_leading_zeros(table.parts, [name for name in chosen if name not in request.one_hot]):
         return None
     if not all(table.kinds[name] == "number" for name in _read_as_numbers(request)):
         return None

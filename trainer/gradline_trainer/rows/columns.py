@@ -16,6 +16,7 @@ from gradline.columns.targets import LogFunction, learned_name
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
+from gradline.tables.text_columns import TextColumn
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
 from gradline_trainer.rows.decisions import Decision
 from gradline_trainer.rows.surveyed import Survey
@@ -40,6 +41,7 @@ class Columns:
     notes: tuple[str, ...] = ()  # warnings about values that were read in an unusual way
     functions: tuple[LogFunction | None, ...] = ()  # of the k targets; () if none has one
     readings: tuple[Column, ...] = ()  # how targets and weight are read; empty: as plain numbers
+    are_given: bool = False  # the terms are those of a package (--like)
     survey: Survey | None = field(default=None, compare=False, repr=False)  # if terms were decided
 
     @property
@@ -140,7 +142,10 @@ def split_targets(
 ) -> tuple[list[str], tuple[LogFunction | None, ...]]:
     """Split targets such as `log(price)` into columns and functions, () if there is none."""
     texts = [targets] if isinstance(targets, str) else list(targets or ())
-    found = [parse_target(text, known, texts) for text in texts]
+    columns = set(known)
+    found = [
+        (text, None) if text in columns else parse_target(text, known, texts) for text in texts
+    ]
     functions = tuple(function for _, function in found)
     return [name for name, _ in found], functions if any(functions) else ()
 
@@ -221,7 +226,7 @@ def _refuse_faulty(table: TrainingTable, name: str) -> None:
     """Raise if a text column is nearly all numbers, or its text has decimal commas."""
     if not isinstance(table, FrameTable) or table.kinds[name] != "text":
         return
-    found = table.survey(name)
+    found = TextColumn.of(name, table.parts, table.dialect)
     decimal_commas = bool(found.odd) and all(map(DECIMAL_COMMA.fullmatch, found.odd))
     if decimal_commas or 0 < NUMERIC_SHARE * found.present <= found.numbers:
         raise table.not_numbers(name)

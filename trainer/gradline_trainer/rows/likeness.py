@@ -90,7 +90,7 @@ def columns_like(
     plan = graph.plan
     if functions and plan.format == 1:
         plan = in_format_2(plan, asked.nulls)
-    columns = Columns(plan, chosen, weight, [])
+    columns = Columns(plan, chosen, weight, [], are_given=True)
     roles = find_roles(table, columns, asked, options, report, engine)
     reading = table.with_columns((*_readings(plan, asked), *roles.readings), "zero")
     return reading, replace(

@@ -71,7 +71,12 @@ def _on_columns(
         found.append(f"not used, since they are not numeric: {names} (--one-hot adds text columns)")
     if counts.filled:
         found.append(f"{count(counts.filled, 'missing value')} filled with the training mean")
-    if counts.unknown:
+    if counts.unknown and columns.are_given:
+        found.append(
+            f"{counts.unknown} of the dropped rows have a category that the package of --like "
+            "does not know"
+        )
+    elif counts.unknown:
         found.append(
             f"{counts.unknown} of the dropped rows belong to the holdout but have a category that "
             "no training row has"

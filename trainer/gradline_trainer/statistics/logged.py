@@ -97,9 +97,7 @@ def measure_logged(
     """
     columns = source.columns
     functions = columns.functions
-    nothing = Logged([None] * len(columns.targets), [None] * len(columns.targets))
-    if not functions:
-        return nothing
+    logged = Logged([None] * len(functions), [None] * len(functions))
     W, b = solution.weights.numpy(), solution.bias.numpy()
     if isinstance(source, SavedMoments):
         assert isinstance(moments, Moments)  # noqa: S101 - saved moments are co-moments
@@ -120,9 +118,9 @@ def measure_logged(
     for j, function in enumerate(functions):
         if function is not None:
             scale = _checked(float(scales[j]), learned_name(columns.targets[j], function))
-            nothing.functions[j] = TargetFunction(function, scale, origin)
-            nothing.figures[j] = figures[j]
-    return nothing
+            logged.functions[j] = TargetFunction(function, scale, origin)
+            logged.figures[j] = figures[j]
+    return logged
 
 
 def _in_units(sums: UnitSums, scales: Array, centre: Array) -> list[Figures]:

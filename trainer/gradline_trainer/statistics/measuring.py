@@ -57,7 +57,10 @@ def measure(
 ) -> Measured:
     """Measure a solution on the training and held-out rows, and list the warnings."""
     columns, counts = source.columns, source.counts
-    logged = measure_logged(source, moments, problem, solution)
+    nothing = [None] * len(columns.targets)
+    logged = Logged([*nothing], [*nothing])
+    if columns.functions:
+        logged = measure_logged(source, moments, problem, solution)
     metrics, residuals = _measure_errors(source, moments, problem, solution, options, logged)
     if isinstance(moments, ColumnMoments):
         assert isinstance(source, Walk)  # noqa: S101 - saved moments are co-moments
@@ -68,7 +71,8 @@ def measure(
         return Measured(metrics, residuals, warnings, functions, partial_sums=partial_sums)
     assert isinstance(problem, Problem)  # noqa: S101 - co-moments state one
     warnings = advise(columns, counts, moments, problem, solution, options)
-    warnings += scale_warnings(columns.targets, logged.functions)
+    if columns.functions:
+        warnings += scale_warnings(columns.targets, logged.functions)
     if ridge_path:
         warnings += path_warnings(ridge_path, moments, columns.features)
     rows, robust = None, None

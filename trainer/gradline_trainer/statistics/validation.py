@@ -24,7 +24,7 @@ def overfitting(
     options: Options,
 ) -> list[str]:
     """Warn if rows that the model has not seen are, or may be, predicted much worse."""
-    if options.ridge or not columns.has_format_2:
+    if options.ridge:
         return []
     training, validated = metrics["training"] or {}, metrics.get("cross_validated") or {}
     coefficients = len(columns.features) + options.bias
@@ -51,7 +51,7 @@ def validate(
 
     Those of a logged target are about its logarithm alone.
     """
-    if isinstance(moments, ColumnMoments) or not folds or not columns.has_format_2:
+    if isinstance(moments, ColumnMoments) or not folds:
         return {}
     d = len(columns.features)
     penalty = float(options.ridge)

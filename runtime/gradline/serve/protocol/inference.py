@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.categories import UnknownCategoryError
+from gradline.columns.unreadable import UnknownCategoryError
 from gradline.errors import InputError, nearest
 from gradline.serve.protocol.errors import Headers, RequestError, excerpt
 from gradline.serve.protocol.requests import decode_request
