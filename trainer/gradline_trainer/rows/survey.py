@@ -310,7 +310,8 @@ def _runner(
     report: Progress,
     engine: Engine | None,
 ) -> Any:
-    reader = RowReader(table, columns, options)
+    # A pass reads the weight by its role, and counts no training row for the reader to check.
+    reader = RowReader(table, replace(columns, weight=None), options)
     return partial(_run, reader=reader, report=report, engine=engine)
 
 
