@@ -75,14 +75,14 @@ def test_one_rule_reads_the_whole_column(values: list[str], rule: dict[str, Any]
     assert (found.kind, found.parse) == ("number", rule)
 
 
-def test_a_comma_is_a_thousands_mark_only_where_it_separates_the_fields() -> None:
+def test_a_comma_is_no_thousands_mark_in_a_file_with_another_separator() -> None:
     values = ["1,234", "5,678,901", "12"]
     assert decide(values, separator=",").column.parse == {"thousands": ","}
     for separator in (";", "\t"):
         found = decide(["1,234", "5,678", "12"], separator=separator)
         assert found.column.kind == "category"
         assert found.reason == "would be numbers with --decimal-comma"
-    assert decide(values).column.kind == "category"  # a frame
+    assert decide(values).column.parse == {"thousands": ","}  # a frame, as from that file
     assert decide(["12,34", "1"], separator=",").reason == "would be numbers with --decimal-comma"
 
 

@@ -129,6 +129,36 @@ def test_the_package_is_the_local_one_byte_for_byte(
 @pytest.mark.usefixtures("cut_small", "cluster")
 @pytest.mark.parametrize(
     "options",
+    [{}, {"features": ["*", "log(rank):g"], "holdout": 0.2, "sample_weight": "w"}],
+)
+def test_so_are_the_decisions_about_columns(options: dict[str, Any], tmp_path: Path) -> None:
+    generator = np.random.default_rng(6)
+    (tmp_path / "t").mkdir()
+    for place, n in enumerate((9_000, 3, 4_000, 20_000)):
+        at = np.datetime64("2020-01-01") + generator.integers(0, 1000, n).astype("m8[D]")
+        frame = pl.DataFrame(
+            {
+                "x": generator.normal(size=n).round(3),
+                "rank": generator.integers(1, 5, n),
+                "w": generator.integers(0, 3, n),
+                "g": generator.choice(["a", "b", "c"], n).tolist() if place else [None] * n,
+                "price": [f"${k % 97}" if k % 50 else "?" for k in range(n)],
+                "at": np.datetime_as_string(at).tolist(),
+                "odd": [("<1", ">9", "T")[k % 3] if k % 40 == place else str(k) for k in range(n)],
+                "one": ["same"] * n,
+                "name": [f"{place}-{k}" for k in range(n)],
+                "y": generator.normal(size=n).round(3),
+            }
+        )
+        frame.write_parquet(tmp_path / "t" / f"{place}.parquet", row_group_size=1000)
+    here = published(tmp_path / "t", tmp_path / "here", **options)
+    assert published(tmp_path / "t", tmp_path / "there", engine="ray", **options) == here
+    assert b"month(at)=" in here["manifest.json"]
+
+
+@pytest.mark.usefixtures("cut_small", "cluster")
+@pytest.mark.parametrize(
+    "options",
     [{"holdout": 0.3, "sample_weight": "w"}, {"missing": "drop"}, {"target": "log1p(w)"}],
 )
 def test_so_is_that_of_a_table_too_wide_for_co_moments(

@@ -300,7 +300,7 @@ def test_signs_are_spelled_where_an_encoding_lacks_them(
     assert "  -----" in shown
     assert "?" not in shown
     if encoding == "ascii":
-        assert "= -0.388*temperature + 0.848*rainfall" in shown
+        assert "= -0.38757*temperature + 0.84776*rainfall" in shown
         assert "R2" in shown
 
 

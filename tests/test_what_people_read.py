@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gradline.formatting import (
     chance,
@@ -18,7 +21,10 @@ from gradline.formatting import (
     scientific,
     to_error,
 )
+from gradline.presentation.selection import tolerances
 from gradline.terminal.layout import aligned
+from gradline_export.freeze.manifest import column_record
+from gradline_trainer import fit
 
 
 def equations(*arguments: Any) -> list[str]:
@@ -68,7 +74,7 @@ def test_equations_are_in_the_columns_own_names() -> None:
 def test_a_long_equation_counts_the_rest() -> None:
     names = [f"x{j}" for j in range(300)]
     (line,) = equations(np.ones((1, 300)), np.ones(1), names, ["y"])
-    assert line.endswith("1·x7 + 1 + … (292 more features)")
+    assert line.endswith("1·x19 + 1 + … (280 more features)")
 
 
 def test_names_are_shown_short_and_without_control_characters() -> None:
@@ -124,12 +130,35 @@ def test_a_probability_of_nearly_0_is_no_0() -> None:
 
 
 def test_a_long_equation_keeps_the_most_telling_features_in_order() -> None:
-    weights = np.array([np.arange(1.0, 10), np.arange(9.0, 0, -1)])
-    telling = weights * [1, *[10] * 7, np.nan]
-    lines = equations(weights, np.zeros(2), [f"x{j}" for j in range(9)], ["y", "z"], telling)
-    assert "x8" not in lines[0]
+    names = [f"x{j}" for j in range(21)]
+    weights = np.array([np.arange(1.0, 22), np.arange(21.0, 0, -1)])
+    telling = weights * [1, *[10] * 19, np.nan]
+    lines = equations(weights, np.zeros(2), names, ["y", "z"], telling)
+    assert "x20" not in lines[0]
     assert lines[0].startswith("y = 1·x0 + 2·x1 + ")
-    assert lines[0].endswith("8·x7 + … (1 more feature)")
-    swapped = equations(weights[:1], np.zeros(1), [f"x{j}" for j in range(9)], ["y"], weights[:1])
+    assert lines[0].endswith("20·x19 + … (1 more feature)")
+    swapped = equations(weights[:1], np.zeros(1), names, ["y"], weights[:1])
     assert swapped[0].startswith("y = 2·x1 + 3·x2 + ")
-    assert "9·x8 + …" in swapped[0]
+    assert "21·x20 + …" in swapped[0]
+
+
+@given(st.integers(0, 2**32))
+def test_a_printed_equation_answers_within_a_hundredth_of_the_residual(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    d = int(generator.integers(1, 9))
+    x = generator.normal(size=(40, d)) * 10.0 ** generator.integers(-3, 4, d)
+    x += 10.0 ** generator.integers(-2, 4, d)
+    weights = generator.normal(size=d) / x.std(axis=0)
+    y = x @ weights + generator.normal(size=40) * 10.0 ** generator.integers(-3, 1) + 5
+    found = fit((x, y), arithmetic="fast")
+    columns = column_record(found)
+    deviation = found.metrics["training"]["y0"].rmse
+    manifest = {"columns": columns, "metrics": {"training": {"y0": {"rmse": deviation}}}}
+    allowed = tolerances(manifest, found.features, ["y0"])
+    W, b = found.weights.numpy(), found.bias.numpy()
+    ((_, right),) = equation_sides(W, b, found.features, ["y0"], tolerances=allowed)
+    answers = np.zeros(40)
+    for sign, number_, name in re.findall(r"(^|- |\+ |-)([0-9.,e-]+[0-9])(?:·x(\d))?", right):
+        value = float(number_.replace(",", "")) * (-1 if "-" in sign else 1)
+        answers += value * (x[:, int(name)] if name else 1)
+    assert np.abs(answers - (x @ W[0] + b[0])).max() <= 0.01 * deviation * (1 + 1e-6)

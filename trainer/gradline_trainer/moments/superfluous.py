@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -56,7 +56,7 @@ def _twins(
     walk: Walk, moments: Moments | ColumnMoments, places: Sequence[int]
 ) -> list[tuple[int, int]]:
     """Pair each term with the earlier one that it equals in every row."""
-    groups = [group for group in alike(moments, places) if len(group) > 1]
+    groups = [group for group in _alike(moments, places) if len(group) > 1]
     found: list[tuple[int, int]] = []
     while groups:
         pairs = [(group[0], later) for group in groups for later in group[1:]]
@@ -69,7 +69,7 @@ def _twins(
     return found
 
 
-def alike(moments: Moments | ColumnMoments, places: Sequence[int]) -> list[list[int]]:
+def _alike(moments: Moments | ColumnMoments, places: Sequence[int]) -> list[list[int]]:
     """Group columns, in order, whose moments differ by no more than rounding."""
     found: list[list[int]] = []
     ranged: dict[tuple[float, float], list[int]] = {}  # the groups of columns with the same ends
@@ -111,3 +111,40 @@ class _Equal:
     def merge(self, other: _Equal) -> _Equal:
         """Compare in two sets of rows."""
         return _Equal(self.equal & other.equal)
+
+
+def superfluous_terms(columns: Columns, moments: Moments) -> dict[str, str]:
+    """Find default terms that are constant or equal an earlier one, from moments alone.
+
+    Numbers with the same moments may still differ in a row. Those that do not were left out when
+    the moments were saved.
+    """
+    reasons = constant_terms(columns, moments)
+    features = columns.features
+    binary = [all(factor.is_indicator for factor in term) for term in columns.plan.terms]
+    places = [j for j, n in enumerate(features) if n in columns.optional and n not in reasons]
+    for group in _alike(_ranged(moments), places):
+        rest = group
+        while rest:
+            (first, *others), rest = rest, []
+            for j in others:
+                if (binary[first] or binary[j]) and _same_mean(moments, first, j):
+                    reasons[features[j]] = f"the same as {features[first]}"
+                else:
+                    rest.append(j)
+    return reasons
+
+
+def _ranged(moments: Moments) -> Moments:
+    """Make unknown ranges equal, so that columns are compared without them."""
+    unknown = np.isnan(moments.minimum)
+    return replace(
+        moments,
+        minimum=np.where(unknown, 0.0, moments.minimum),
+        maximum=np.where(unknown, 0.0, moments.maximum),
+    )
+
+
+def _same_mean(moments: Moments, i: int, j: int) -> bool:
+    size = np.sqrt(moments.squares[i] / moments.weight) + abs(moments.mean[i])
+    return bool(abs(moments.mean[i] - moments.mean[j]) <= CLOSE * size)

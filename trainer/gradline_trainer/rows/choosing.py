@@ -166,7 +166,9 @@ def chosen_columns(
     used = {factor.column for term in terms for factor in term}
     inputs = [columns.get(name, known[name]) for name in names if name in used]
     plan = _plan(inputs, terms, request)
-    every = {name: asked_for(surveyed[name]) for name in surveyed if name in used} | every
+    asking = _asking(request)
+    by_hand = {name: asked_for(surveyed[name], asking[name]) for name in asking if name in used}
+    every = by_hand | every
     if plan.format == 2:
         inputs = list(plan.columns)
     chosen = Columns(
@@ -187,6 +189,15 @@ def chosen_columns(
         ),
     )
     return chosen, inputs
+
+
+def _asking(request: Request) -> dict[str, str]:
+    """Look up the first term that asks for each column, as it was typed."""
+    found: dict[str, str] = {}
+    for term in request.wanted or ():
+        for factor in term.factors:
+            found.setdefault(factor.column, term.text)
+    return found
 
 
 def _as_asked(found: Surveyed, missing: str) -> Surveyed:

@@ -61,13 +61,13 @@ def added(term: str) -> str:
     return f"-f '*' -f {shlex.quote(term)}"
 
 
-def asked_for(found: Surveyed) -> Decision:
-    """Say what a column is that a term asks for."""
+def asked_for(found: Surveyed, text: str) -> Decision:
+    """Say what a column is that the term `text` asks for."""
     parts: list[str] = [found.column.kind]
     if found.column.kind == "category":
         parts.append(count(len(found.counts), "level"))
     parts += _filled(Draft(found, found.column)) if found.column.kind != "category" else []
-    return Decision(found.column.name, ", ".join(parts), "-f TERM", True)
+    return Decision(found.column.name, ", ".join(parts), f"-f {shlex.quote(text)}", True)
 
 
 def decision(draft: Draft) -> Decision:
@@ -144,7 +144,9 @@ def _category(draft: Draft) -> list[str]:
     rare = len(found.counts) - own
     parts = [f"category, {count(len(found.counts), 'level')}"]
     if rare:
-        parts.append(f"{rare} rare ones " + ("share a term" if column.rare else "without a term"))
+        parts.append(
+            f"{count(rare, 'rare one')} {'share a term' if column.rare else 'without a term'}"
+        )
     if has_missing:
         parts.append("1 more for missing values")
     elif found.missing:

@@ -107,7 +107,7 @@ class TextSurvey(Counted):
         marks = [dict(each) for each in self.rules]
         signs = sorted({m["currency"] for m in marks if "currency" in m})
         thousands = sorted({m["thousands"] for m in marks if "thousands" in m})
-        if self.separator != ",":
+        if self.separator not in (",", None):
             thousands = [mark for mark in thousands if mark != ","]
         rules: Iterable[dict[str, Any]] = (
             {"currency": sign, "thousands": mark, "percent": True, "brackets": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 
@@ -93,7 +93,8 @@ def runner(
     engine: Engine | None,
 ) -> Any:
     """Make the function that runs a pass: it takes a class to merge by, and the work."""
-    reader = RowReader(table, columns, options)
+    # A pass reads the weight by its role, and counts no training row for the reader to check.
+    reader = RowReader(table, replace(columns, weight=None), options)
     return partial(_run_pass, reader=reader, report=report, engine=engine)
 
 

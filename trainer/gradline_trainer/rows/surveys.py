@@ -60,8 +60,8 @@ class Counted:
 
     Args:
         nulls: Text that also means a missing value (`--null`).
-        separator: Of the text file; None for any other table. Only where it is a comma can a
-            comma be a thousands mark.
+        separator: Of the text file; None for any other table. In a file with another separator
+            than the comma, a comma is no thousands mark, since it may be the decimal sign.
         decimal_comma: Whether 1,5 means one and a half.
         time_format: How times are written (`--time-format`), in the letters of strptime.
         most: How many levels a category may have by default.

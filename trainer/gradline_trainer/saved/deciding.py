@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from gradline.columns.formula import Wanted, parse_feature
 from gradline.columns.kinds import NUMBER_NULLS, Column
 from gradline.columns.plan import Plan
 from gradline.columns.targets import LogFunction
 from gradline.columns.terms import Factor, Term, name_of
 from gradline.errors import InputError
-from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import SavedMoments
-from gradline_trainer.moments.superfluous import CLOSE, alike, constant_terms
+from gradline_trainer.moments.superfluous import superfluous_terms
 from gradline_trainer.options import Options
 from gradline_trainer.rows.choosing import chosen_columns
 from gradline_trainer.rows.columns import Columns, Names, checked_names
@@ -50,7 +47,7 @@ def decided_moments(
     columns = _without_unsaved(saved, columns)
     while True:
         found = select_terms(saved, columns)
-        if not (reasons := _superfluous(found)):
+        if not (reasons := superfluous_terms(found.columns, found.moments)):
             return found
         columns = without(columns, reasons)
         if not columns.plan.columns:
@@ -118,7 +115,12 @@ def _chosen(
     named = {factor.column for one in wanted or () for factor in one.factors}
     for name in named.intersection(more):
         if name not in columns.learned:
-            raise needs_rows(f"{name!r} was a target, learned as its logarithm")
+            learned = columns.learned[columns.targets.index(name)]
+            raise InputError(
+                f"{name!r} can't be a feature: the moments hold {learned} alone",
+                code="needs-rows",
+                hint="choose other features, or train from the table",
+            )
     as_features = [found_of_number(saved, name) for name in more if name in named]
     every = map(_with_counted_levels, (*survey.found, *as_features))
     found = [one for one in every if one.column.name not in taken]
@@ -258,41 +260,3 @@ def _without_unsaved(saved: SavedMoments, columns: Columns) -> Columns:
     if not found.plan.columns:
         raise _not_saved(unknown[0])
     return found
-
-
-def _superfluous(found: SavedMoments) -> dict[str, str]:
-    """Find default terms that are constant, or equal an earlier one in every row.
-
-    Numbers with the same moments may still differ in a row. Those that do not were left out when
-    the moments were saved.
-    """
-    columns, moments = found.columns, found.moments
-    reasons = constant_terms(columns, moments)
-    features = columns.features
-    binary = [all(factor.is_indicator for factor in term) for term in columns.plan.terms]
-    places = [j for j, n in enumerate(features) if n in columns.optional and n not in reasons]
-    for group in alike(_ranged(moments), places):
-        rest = group
-        while rest:
-            (first, *others), rest = rest, []
-            for j in others:
-                if (binary[first] or binary[j]) and _same_mean(moments, first, j):
-                    reasons[features[j]] = f"the same as {features[first]}"
-                else:
-                    rest.append(j)
-    return reasons
-
-
-def _ranged(moments: Moments) -> Moments:
-    """Make unknown ranges equal, so that columns are compared without them."""
-    unknown = np.isnan(moments.minimum)
-    return replace(
-        moments,
-        minimum=np.where(unknown, 0.0, moments.minimum),
-        maximum=np.where(unknown, 0.0, moments.maximum),
-    )
-
-
-def _same_mean(moments: Moments, i: int, j: int) -> bool:
-    size = np.sqrt(moments.squares[i] / moments.weight) + abs(moments.mean[i])
-    return bool(abs(moments.mean[i] - moments.mean[j]) <= CLOSE * size)

@@ -37,6 +37,8 @@ Array = NDArray[np.float64]
 FORMATS = (1, 2)  # the second has terms, and targets learned as logarithms
 MAGIC = b"gradline moments "
 NUMBERS = np.dtype("<f8")
+#: What parsing raises for JSON of another form.
+UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 DIGEST = hashlib.sha256().digest_size
 
 
@@ -141,7 +143,7 @@ def parse_moments(data: bytes, name: str) -> SavedMoments:
     try:
         found = parse_strict(header.decode())
         return _parse(found, memoryview(body)[:-DIGEST])
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
+    except UNFIT as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

@@ -14,6 +14,7 @@ from gradline.columns.formula import Wanted
 from gradline.columns.kinds import KINDS, Column, dump_column
 from gradline.columns.plan import Plan
 from gradline.columns.terms import dump_term, load_term, name_of
+from gradline.errors import InputError
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.decisions import Decision
 from gradline_trainer.rows.surveyed import Survey, Surveyed
@@ -135,7 +136,10 @@ def _check_terms(plan: Plan, survey: Survey) -> None:
             raise ValueError(f"{column.name!r} is not as it was found")
     patterns = patterns_of(plan.terms, columns)
     functions = {found.column.name: level_function(found) for found in survey.found}
-    expected = expanded(patterns, columns, functions)
+    try:
+        expected = expanded(patterns, columns, functions)
+    except InputError as error:
+        raise ValueError(str(error)) from error
     if set(map(frozenset, expected)) != set(map(frozenset, plan.terms)):
         raise ValueError("a term is without some of its levels")
 
