@@ -89,6 +89,8 @@ def load_findings(header: Mapping[str, Any]) -> tuple[Plan, Survey, tuple[Decisi
     entries = header["columns"]
     if not isinstance(entries, list) or not entries:
         raise ValueError("it has no columns")
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("a column is not described")
     bare = [{key: value for key, value in entry.items() if key != "found"} for entry in entries]
     plan = Plan.load(bare, header["terms"])
     asked = header["asked"]
