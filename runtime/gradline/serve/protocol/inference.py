@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.inputs import unknown_levels, values_by_name
 from gradline.columns.unreadable import UnknownCategoryError
 from gradline.errors import InputError, nearest
 from gradline.serve.protocol.errors import Headers, RequestError, excerpt
@@ -63,6 +64,8 @@ def infer(served: ServedModel, body: bytes, json_length: int | None) -> Answer:
     if not request.with_output:
         return Answer(JSON, _start(served, request.id) + b"]}", len(predictions))
     if not request.binary:
+        if np.isnan(predictions).any() and served.model.plan.format == 2:
+            raise _no_answer(served, request.rows, predictions)
         return _json_answer(served, request.id, predictions)
     head = _start(served, request.id) + _describe(served, predictions)
     head += b'"parameters":{"binary_data_size":%d}}]}' % predictions.nbytes
@@ -110,6 +113,27 @@ def _json_answer(served: ServedModel, id: str | None, predictions: NDArray[Any])
         )
     head = _start(served, id) + _describe(served, predictions)
     return Answer(JSON, head + b'"data":' + msgspec.json.encode(data) + b"}]}", len(predictions))
+
+
+def _no_answer(served: ServedModel, rows: Any, predictions: NDArray[Any]) -> RequestError:
+    """Say which value leaves the first row without an answer, which JSON has no number for."""
+    plan = served.model.plan
+    row = int(np.argwhere(np.isnan(predictions))[0][0])
+    values = values_by_name(rows, plan, "missing")
+    why = "a term cannot be computed"
+    if values is not None:
+        unknown = unknown_levels(values, plan)[row]
+        for column, is_unknown, value in zip(plan.columns, unknown, values[row], strict=True):
+            if is_unknown:
+                text = excerpt(str(np.asarray(rows[column.name]).ravel()[row]))
+                why = f"no training row has {text} in {column.name!r}"
+                break
+            if np.isnan(value) and column.fill is None:
+                why = f"{column.name!r} is missing, and no training row missed it"
+                break
+    return RequestError(
+        f"row {row} has no answer: {why}; ask for binary output to get NaN in its place", 422
+    )
 
 
 def _request_error(error: InputError) -> RequestError:
