@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from gradline.columns.calendar import DAY
 from gradline.columns.formula import parse_feature
 from gradline.columns.terms import name_of
-from gradline_trainer.rows.decisions import Decision
-from gradline_trainer.rows.default_terms import decide, is_identifier, is_index
-from gradline_trainer.rows.expansion import chosen_terms
-from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.rows.surveyed import Decision, Surveyed
+from gradline_trainer.terms.default_terms import decide, is_identifier, is_index
+from gradline_trainer.terms.expansion import chosen_terms
 from test_expansion import category, number, time
 
 

@@ -35,8 +35,8 @@ from gradline.commands.group import run
 from gradline.package.manifest import dump_manifest, parse_manifest
 from gradline_export.freeze.formats import to_torchscript
 from gradline_trainer import fit, load_moments, save_moments
-from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.terms.expansion import chosen_terms
 
 ROOTS = [Path(p) for m in (gradline, gradline_trainer, gradline_export) for p in m.__path__]
 export_package = partial(gradline_export.export_package, report=False)

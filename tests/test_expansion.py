@@ -20,9 +20,9 @@ from gradline.columns.kinds import Column, Kind
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Term, name_of
 from gradline.errors import InputError
-from gradline_trainer.rows.blocks import column_blocks, with_reference
-from gradline_trainer.rows.expansion import chosen_terms
 from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.terms.blocks import column_blocks, with_reference
+from gradline_trainer.terms.expansion import chosen_terms
 
 
 def column_terms(found: Surveyed, *, full: bool, limited: bool) -> tuple[Column, list[Term]]:

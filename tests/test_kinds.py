@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gradline.columns.kinds import NULLS, NUMBER_NULLS, dump_column, load_column
 from gradline.columns.parsing import clean, values_of
 from gradline.errors import InputError
-from gradline_trainer.rows.kinds import Found, TextSurvey, typed_kind
+from gradline_trainer.terms.kinds import Found, TextSurvey, typed_kind
 
 Values = Sequence[Any] | pl.Series
 

@@ -19,14 +19,14 @@ from gradline_trainer.options import MAX_CATEGORIES, Options, check_arguments
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.arrays import ArrayTable
 from gradline_trainer.rows.columns import open_table
-from gradline_trainer.rows.deciding import Asked
 from gradline_trainer.rows.library_state import known_state
-from gradline_trainer.rows.likeness import refuse_with_like
 from gradline_trainer.rows.passes import Progress, expect, silent
-from gradline_trainer.rows.request import request_of, time_formats
 from gradline_trainer.rows.sharding import check_shareable
 from gradline_trainer.run import Run
 from gradline_trainer.saved.training import chosen_moments
+from gradline_trainer.terms.deciding import Asked
+from gradline_trainer.terms.likeness import refuse_with_like
+from gradline_trainer.terms.request import request_of, time_formats
 
 
 @known_state()

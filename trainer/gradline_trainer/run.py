@@ -13,18 +13,18 @@ from gradline_trainer.learning import WIDE, learn
 from gradline_trainer.moments.superfluous import SuperfluousError
 from gradline_trainer.options import FOLDS, Options
 from gradline_trainer.result import Fit
-from gradline_trainer.rows.choosing import plain_columns, surveyed_columns
 from gradline_trainer.rows.columns import Columns, Names, TrainingTable, choose_columns
-from gradline_trainer.rows.deciding import Asked
 from gradline_trainer.rows.encoding import learn_encoding, read_in_format_2
-from gradline_trainer.rows.leaving_out import without
-from gradline_trainer.rows.likeness import columns_like
 from gradline_trainer.rows.passes import Progress, Walk
-from gradline_trainer.rows.refusals import no_column
-from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.saved.differences import with_terms
 from gradline_trainer.saved.gathering import gather_to_save, to_save, with_given_terms
+from gradline_trainer.terms.choosing import plain_columns, surveyed_columns
+from gradline_trainer.terms.deciding import Asked
+from gradline_trainer.terms.decisions import no_column
+from gradline_trainer.terms.leaving_out import without
+from gradline_trainer.terms.likeness import columns_like
+from gradline_trainer.terms.request import Request
 
 #: Errors that say that a column does not hold plain numbers, all of them there.
 SURPRISES = ("not-numeric", "missing-value")

@@ -18,8 +18,7 @@ from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline.tables.text_columns import TextColumn
 from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
-from gradline_trainer.rows.decisions import Decision
-from gradline_trainer.rows.surveyed import Survey
+from gradline_trainer.rows.surveyed import Decision, Survey
 
 TrainingTable = FrameTable | ArrayTable  # what a training run reads
 Names = Sequence[str] | str | None

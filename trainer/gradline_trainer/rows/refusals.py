@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gradline.errors import InputError
-from gradline_trainer.rows.columns import listed
 from gradline_trainer.rows.counts import Counts
-from gradline_trainer.rows.decisions import CONSTANT, Decision
 
 SHOWN = 6  # columns
 
@@ -31,25 +27,4 @@ def nothing_varies() -> InputError:
         "learn from",
         code="constant-features",
         hint="choose other features",
-    )
-
-
-def no_column(decisions: Sequence[Decision], names: Sequence[str]) -> InputError:
-    """Build the error for a table whose columns `names` give no default term."""
-    if not decisions:
-        return InputError(
-            "no feature: the table has no other column",
-            code="no-feature",
-            hint=f"its columns are {listed(names)}",
-        )
-    others = [decision for decision in decisions if decision.what != CONSTANT]
-    if not others:
-        return nothing_varies()
-    reasons = [f"{d.column!r} is {d.what}" for d in decisions[:SHOWN]]
-    more = f"; {len(decisions) - SHOWN} more" if len(decisions) > SHOWN else ""
-    flags = [d.flag for d in others if not d.flag.startswith("--exclude")]
-    return InputError(
-        "no feature: " + "; ".join(reasons) + more,
-        code="no-feature",
-        hint=f"{flags[0]} takes one of them in" if flags else "give a table with other columns",
     )

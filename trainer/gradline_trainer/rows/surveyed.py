@@ -91,3 +91,20 @@ class Survey:
     missing: str
     found: tuple[Surveyed, ...]
     fixed: Plan | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about a column, for people.
+
+    Attributes:
+        column: The column's name.
+        what: The decision in a few words.
+        flag: The option that would change it.
+        taken: Whether the column has a term.
+    """
+
+    column: str
+    what: str
+    flag: str
+    taken: bool

@@ -14,14 +14,14 @@ from gradline.errors import InputError
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.moments.superfluous import superfluous_terms
 from gradline_trainer.options import Options
-from gradline_trainer.rows.choosing import chosen_columns
 from gradline_trainer.rows.columns import Columns, Names, checked_names
-from gradline_trainer.rows.deciding import Asked
-from gradline_trainer.rows.leaving_out import without
 from gradline_trainer.rows.refusals import nothing_varies
-from gradline_trainer.rows.request import Request
 from gradline_trainer.rows.surveyed import Survey, Surveyed
 from gradline_trainer.saved.mapping import Combination, LinearMap, linear_map
+from gradline_trainer.terms.choosing import chosen_columns
+from gradline_trainer.terms.deciding import Asked
+from gradline_trainer.terms.leaving_out import without
+from gradline_trainer.terms.request import Request
 
 NOT_SAVED = "it is not among the saved terms"
 WITH_ROWS = (

@@ -16,8 +16,7 @@ from gradline.columns.plan import Plan
 from gradline.columns.terms import dump_term, load_term, name_of
 from gradline.errors import InputError
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.decisions import Decision
-from gradline_trainer.rows.surveyed import Survey, Surveyed
+from gradline_trainer.rows.surveyed import Decision, Survey, Surveyed
 from gradline_trainer.saved.whole import expanded, level_function, patterns_of, whole_column
 
 MISSING = ("auto", "drop", "mean", "error")

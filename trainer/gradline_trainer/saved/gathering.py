@@ -10,13 +10,13 @@ from gradline_trainer.moments.gathering import gather_moments
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.deciding import Asked
 from gradline_trainer.rows.encoding import in_format_2
 from gradline_trainer.rows.passes import Progress, Walk
 from gradline_trainer.rows.rows import RowReader
-from gradline_trainer.rows.survey import survey_given
 from gradline_trainer.rows.surveyed import Survey
 from gradline_trainer.saved.whole import whole_plan
+from gradline_trainer.terms.deciding import Asked
+from gradline_trainer.terms.survey import survey_given
 
 
 def to_save(columns: Columns) -> Columns:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gradline.columns.kinds import NUMBER_NULLS, Column, Kind
 from gradline.tables import FrameTable
-from gradline_trainer.rows.kinds import Found, TextSurvey, typed_kind
+from gradline_trainer.terms.kinds import Found, TextSurvey, typed_kind
 
 SHOWN = {"number": "numbers", "time": "times", "nested": "nested values"}
 SHOWN |= {"text": "text", "category": "categories"}

@@ -12,14 +12,14 @@ from gradline.columns.formula import Wanted
 from gradline.columns.kinds import RARE, Column
 from gradline.columns.terms import Factor, Term, name_of, quoted
 from gradline.errors import InputError, nearest
-from gradline_trainer.rows.blocks import (
+from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.terms.blocks import (
     Block,
     check_names,
     column_blocks,
     part_block,
     with_reference,
 )
-from gradline_trainer.rows.surveyed import Surveyed
 
 Key = frozenset[object]
 SHOWN = {"power": "a power", "hinge": "hinge", None: "a level"}

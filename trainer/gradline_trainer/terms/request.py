@@ -18,7 +18,7 @@ from gradline_trainer.rows.columns import (
     refuse_duplicates,
     split_targets,
 )
-from gradline_trainer.rows.deciding import Asked
+from gradline_trainer.terms.deciding import Asked
 
 
 @dataclass(frozen=True)

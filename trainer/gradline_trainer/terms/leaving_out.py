@@ -15,11 +15,12 @@ from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.pandas_index import index_names
 from gradline.tables.parts import mixed_schemas
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.deciding import differing
-from gradline_trainer.rows.decisions import Decision, added
-from gradline_trainer.rows.default_terms import is_identifier, is_index
-from gradline_trainer.rows.kinds import typed_kind
-from gradline_trainer.rows.request import Request
+from gradline_trainer.rows.surveyed import Decision
+from gradline_trainer.terms.deciding import differing
+from gradline_trainer.terms.decisions import added
+from gradline_trainer.terms.default_terms import is_identifier, is_index
+from gradline_trainer.terms.kinds import typed_kind
+from gradline_trainer.terms.request import Request
 
 NESTED = "values that are neither numbers, times nor text"
 

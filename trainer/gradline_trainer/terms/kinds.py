@@ -17,7 +17,7 @@ from gradline.columns.texts import BOOLEAN_TEXTS, marks_of, read_level, with_poi
 from gradline.columns.times import read_time
 from gradline.errors import InputError
 from gradline.tables.lazy_polars import pl
-from gradline_trainer.rows.surveys import Counted
+from gradline_trainer.terms.surveys import Counted
 
 TypedKind = Literal["number", "time", "category", "text", "nested"]
 SHOWN = 3  # odd values

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from gradline.columns.kinds import Column
 from gradline.columns.terms import Term
-from gradline_trainer.rows.blocks import (
+from gradline_trainer.rows.surveyed import Decision, Surveyed
+from gradline_trainer.terms.blocks import (
     RARELY,
     Block,
     check_names,
@@ -20,8 +21,7 @@ from gradline_trainer.rows.blocks import (
     has_rows,
     with_reference,
 )
-from gradline_trainer.rows.decisions import Decision, Draft, added, decision
-from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.terms.decisions import Draft, added, decision
 
 INDEX = re.compile(r"__index_level_[0-9]+__|Unnamed: [0-9]+|rownames")
 IDENTIFIER = re.compile(r"(?:.*[_.\s/:-])?(?:id|uuid|guid)", re.IGNORECASE | re.DOTALL)

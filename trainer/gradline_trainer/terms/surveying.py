@@ -19,11 +19,11 @@ from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.counts import Counts
 from gradline_trainer.rows.dealing import held_out_rows
-from gradline_trainer.rows.deciding import Asked, text_survey
-from gradline_trainer.rows.kinds import TextSurvey
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.sharding import each_shard
+from gradline_trainer.terms.deciding import Asked, text_survey
+from gradline_trainer.terms.kinds import TextSurvey
 
 Array = NDArray[np.float64]
 S = TypeVar("S", bound="Merging")

@@ -14,18 +14,17 @@ from gradline.tables import FrameTable
 from gradline.tables.lazy_polars import pl
 from gradline.tables.zeros import have_leading_zeros
 from gradline_trainer.options import Options
-from gradline_trainer.rows.blocks import check_names
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.decisions import PLAIN, Decision, asked_for
-from gradline_trainer.rows.default_terms import decide
 from gradline_trainer.rows.encoding import check_levels
-from gradline_trainer.rows.expansion import chosen_terms
-from gradline_trainer.rows.leaving_out import excluded, left_out_by_name, left_out_by_type
 from gradline_trainer.rows.passes import Progress
-from gradline_trainer.rows.refusals import no_column
-from gradline_trainer.rows.request import Request
-from gradline_trainer.rows.survey import survey
-from gradline_trainer.rows.surveyed import Survey, Surveyed
+from gradline_trainer.rows.surveyed import Decision, Survey, Surveyed
+from gradline_trainer.terms.blocks import check_names
+from gradline_trainer.terms.decisions import PLAIN, asked_for, no_column
+from gradline_trainer.terms.default_terms import decide
+from gradline_trainer.terms.expansion import chosen_terms
+from gradline_trainer.terms.leaving_out import excluded, left_out_by_name, left_out_by_type
+from gradline_trainer.terms.request import Request
+from gradline_trainer.terms.survey import survey
 
 
 def plain_columns(table: FrameTable, request: Request) -> Columns | None:

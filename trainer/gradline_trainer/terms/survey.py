@@ -25,15 +25,15 @@ from gradline.tables.parts import mixed_schemas
 from gradline.tables.values import series_values
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
-from gradline_trainer.rows.counted import Counted, Statistics
 from gradline_trainer.rows.counts import Counts
-from gradline_trainer.rows.deciding import Asked, decide, differing, needs_counts, own_kind
-from gradline_trainer.rows.kinds import Found
 from gradline_trainer.rows.passes import Progress, silent
 from gradline_trainer.rows.refusals import too_few
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.surveyed import Surveyed, runs_of
-from gradline_trainer.rows.surveying import Roles, find_kinds, frames_of, runner
+from gradline_trainer.terms.counted import Counted, Statistics
+from gradline_trainer.terms.deciding import Asked, decide, differing, needs_counts, own_kind
+from gradline_trainer.terms.kinds import Found
+from gradline_trainer.terms.surveying import Roles, find_kinds, frames_of, runner
 
 Array = NDArray[np.float64]
 

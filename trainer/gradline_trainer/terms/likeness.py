@@ -23,10 +23,10 @@ from gradline_trainer.rows.columns import (
     checked_names,
     split_targets,
 )
-from gradline_trainer.rows.deciding import Asked
 from gradline_trainer.rows.encoding import in_format_2
 from gradline_trainer.rows.passes import Progress
-from gradline_trainer.rows.survey import find_roles
+from gradline_trainer.terms.deciding import Asked
+from gradline_trainer.terms.survey import find_roles
 
 
 def refuse_with_like(given: Mapping[str, Any]) -> None:

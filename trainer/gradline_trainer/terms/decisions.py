@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gradline.columns.calendar import PARTS
 from gradline.columns.kinds import Column
 from gradline.columns.terms import Factor, name_of, quoted
+from gradline.errors import InputError
 from gradline.formatting import count
-from gradline_trainer.rows.blocks import Block, has_rows, part_block, part_occurs
-from gradline_trainer.rows.surveyed import Surveyed
+from gradline_trainer.rows.columns import listed
+from gradline_trainer.rows.refusals import SHOWN, nothing_varies
+from gradline_trainer.rows.surveyed import Decision, Surveyed
+from gradline_trainer.terms.blocks import Block, has_rows, part_block, part_occurs
 
 PLAIN = "number"  # what is decided about a column of plain numbers
 CONSTANT = "left out: constant"
 MARKS = {"percent": "%", "thousands": "thousands marks", "brackets": "brackets"}
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What was decided about a column, for people.
-
-    Attributes:
-        column: The column's name.
-        what: The decision in a few words.
-        flag: The option that would change it.
-        taken: Whether the column has a term.
-    """
-
-    column: str
-    what: str
-    flag: str
-    taken: bool
 
 
 @dataclass
@@ -160,3 +147,24 @@ def _shown(block: Block) -> str:
     if block.reference is None:
         return name_of((first,))
     return f"{first.function}({quoted(first.column)})"
+
+
+def no_column(decisions: Sequence[Decision], names: Sequence[str]) -> InputError:
+    """Build the error for a table whose columns `names` give no default term."""
+    if not decisions:
+        return InputError(
+            "no feature: the table has no other column",
+            code="no-feature",
+            hint=f"its columns are {listed(names)}",
+        )
+    others = [decision for decision in decisions if decision.what != CONSTANT]
+    if not others:
+        return nothing_varies()
+    reasons = [f"{d.column!r} is {d.what}" for d in decisions[:SHOWN]]
+    more = f"; {len(decisions) - SHOWN} more" if len(decisions) > SHOWN else ""
+    flags = [d.flag for d in others if not d.flag.startswith("--exclude")]
+    return InputError(
+        "no feature: " + "; ".join(reasons) + more,
+        code="no-feature",
+        hint=f"{flags[0]} takes one of them in" if flags else "give a table with other columns",
+    )
