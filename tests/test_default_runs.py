@@ -234,6 +234,29 @@ def test_the_reason_is_the_same_with_and_without_a_survey(as_text: bool) -> None
     assert decision_on(found, "one") == ("left out: constant", "-f '*' -f one")
 
 
+def test_a_column_that_a_term_takes_in_is_not_said_to_be_left_out() -> None:
+    table = {
+        "x": np.arange(40.0) ** 2,
+        "code": [f"c{k // 3}" for k in range(40)],
+        "note": [f"t{k}" for k in range(40)],
+        "one": [7] * 40,
+        "user id": range(40),
+        "flag": list("ab" * 20),
+        "y": np.arange(40.0),
+    }
+    before = {d.column: d for d in fit(table, "y").columns.decisions}
+    for name in ("code", "note", "one", "user id"):
+        assert before[name].what.startswith("left out: ")
+        _, default, _, term = shlex.split(before[name].flag)
+        found = fit(table, "y", features=[default, term])
+        assert any(name in feature for feature in found.features)
+        (chosen,) = [d for d in found.columns.decisions if d.column == name]
+        assert chosen.taken
+        assert not chosen.what.startswith("left out")
+        others = {d.column: d for d in found.columns.decisions if d.column != name}
+        assert others == {other: before[other] for other in others}
+
+
 @pytest.mark.parametrize("dtype", [pl.Null, pl.String, pl.Float64, pl.Date, pl.Boolean])
 def test_a_column_without_values_is_left_out_whatever_its_type(dtype: Any) -> None:
     table = {"x": np.arange(40.0), "y": [k % 7 / 2 for k in range(40)]}

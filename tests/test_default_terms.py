@@ -83,6 +83,8 @@ X = [float(k) for k in range(100)]
          "--exclude s"),
         (category("s", [*AB[:98], "u", "v"]), "category, 5 levels, 2 rare ones without a term",
          "--exclude s"),
+        (category("s", [*AB[:99], "u"]), "category, 4 levels, 1 rare one without a term",
+         "--exclude s"),
         (time("d", np.arange(400) * DAY), "time, as month(d) and weekday(d)", "--exclude d"),
         (time("d", np.arange(800) * DAY), "time, as time(d), month(d) and weekday(d)",
          "--exclude d"),
@@ -107,6 +109,13 @@ X = [float(k) for k in range(100)]
 )  # fmt: skip
 def test_each_decision_is_said(found: Surveyed, what: str, flag: str) -> None:
     assert said(found) == (what, flag)
+
+
+def test_the_order_of_day_and_month_is_said() -> None:
+    found = time("d", np.arange(400) * DAY)
+    found = replace(found, column=replace(found.column, format="%d/%m/%Y"))
+    what = "time written as %d/%m/%Y, as month(d) and weekday(d)"
+    assert said(found) == (what, "--exclude d")
 
 
 def test_a_time_may_be_the_index() -> None:

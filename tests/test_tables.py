@@ -200,7 +200,7 @@ def test_a_text_column_that_is_nearly_all_numbers_is_refused(tmp_path: Path, lat
     )
     assert "--exclude 'a'" in error.hint
     warned = fit(path, "y").warnings
-    assert "1 value of 'a' cannot be read as a number and count as missing: '4o'" in warned
+    assert "1 value of 'a' cannot be read as a number and counts as missing: '4o'" in warned
 
 
 @pytest.mark.parametrize("missing", ["error", "drop"])

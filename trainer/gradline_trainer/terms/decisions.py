@@ -103,10 +103,11 @@ def _number(draft: Draft) -> list[str]:
 
 def _time(draft: Draft) -> list[str]:
     shown = [_shown(b) for b in draft.taken if b.factors[0].function != "missing"]
+    form = f" written as {draft.column.format}" if draft.column.format else ""
     zone = f" by the clock of {draft.column.zone}" if draft.column.zone else ""
     listed = " and ".join([", ".join(shown[:-1]), *shown[-1:]] if shown[1:] else shown)
     as_terms = f", as {listed}" if shown else ""
-    return [f"time{zone}{as_terms}", *_filled(draft)]
+    return [f"time{form}{zone}{as_terms}", *_filled(draft)]
 
 
 def _filled(draft: Draft) -> list[str]:

@@ -127,9 +127,10 @@ def survey_given(
 def _note(found: Found) -> str:
     """Write the warning about values that are no numbers in a column of numbers."""
     examples = ", ".join(map(repr, found.odd[:3]))
+    verb = "counts" if found.odd_count == 1 else "count"
     return (
         f"{count(found.odd_count, 'value')} of {found.column.name!r} cannot be read as a number "
-        f"and count as missing: {examples}"
+        f"and {verb} as missing: {examples}"
     )
 
 
