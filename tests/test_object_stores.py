@@ -206,7 +206,7 @@ def test_what_is_wrong_is_named_within_seconds(
     run: Run, bucket: str, data: str, said: str, code: str
 ) -> None:
     start = time.monotonic()
-    options = ("-t", "y", "-f", "a", "--missing", "drop", "--json")
+    options = ("-t", "y", "-f", "a", "--missing", "drop", "--strict", "--json")
     status, out, told = run("train-and-export", data, *options)
     assert time.monotonic() - start < 15
     assert (status, out) == (2, ""), told

@@ -172,7 +172,7 @@ def page(cases: dict[str, object], tmp_path: Path) -> Iterator[tuple[Page, str]]
 def test_a_browser(page: tuple[Page, str], cases: dict[str, tuple[Graph, dict[str, Any]]]) -> None:
     opened, address = page
     opened.open(address)
-    opened.wait_for("document.getElementById('verdict').textContent")
+    opened.wait_for("document.getElementById('verdict')?.textContent")
     for path, (graph, rows) in cases.items():
         found = opened.evaluate(f"window.answer('{Path(path).name}')")
         check(of_script(found), rows, graph)

@@ -325,7 +325,7 @@ def test_faults_are_counted_and_named_as_they_are_here(files: Path) -> None:
     told = []
     for engine in ("local", "ray"):
         with pytest.raises(InputError) as caught:
-            fit(files, "y", [*FEATURES, "z"], engine=engine)
+            fit(files, "y", [*FEATURES, "z"], engine=engine, strict=True)
         told.append((str(caught.value), caught.value.code, caught.value.hint))
     assert told[0] == told[1]
     assert "in row 8 of 0.parquet" in told[0][0]

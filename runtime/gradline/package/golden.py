@@ -69,6 +69,7 @@ class Golden:
             raise PackageError("golden.json does not hold rows of this graph", code="bad-golden")
         return cls(inputs, outputs, bounds, raw)
 
+    @np.errstate(all="ignore")
     def check(
         self,
         predict: Callable[[NDArray[Any]], NDArray[Any]],
@@ -83,6 +84,7 @@ class Golden:
         return share
 
 
+@np.errstate(all="ignore")  # a hostile file may hold any number
 def check_raw_rows(
     rows: RawRows, answers: NDArray[Any], graph: Graph, host: str = "this machine"
 ) -> float:
