@@ -166,8 +166,8 @@ def chosen_columns(
     inputs = [columns.get(name, known[name]) for name in names if name in used]
     plan = _plan(inputs, terms, request)
     asking = _asking(request)
-    used -= {name for name, decision in every.items() if decision.taken}
-    every |= {name: asked_for(surveyed[name], asking[name]) for name in asking if name in used}
+    by_hand = used - {name for name, decision in every.items() if decision.taken}
+    every |= {name: asked_for(surveyed[name], asking[name]) for name in asking if name in by_hand}
     if plan.format == 2:
         inputs = list(plan.columns)
     chosen = Columns(
