@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the commands' help needs no NumPy
 
 TERMS = 8  # of a list that are shown; the rest are counted
 EQUATION_TERMS = 20  # of an equation
+PLAIN = "number"  # what is decided about a column of plain numbers
 LETTERS = 40  # of a name that are shown
 LEAST = 1e-300  # smaller probabilities, and those that float64 rounds to 0, are only called smaller
 

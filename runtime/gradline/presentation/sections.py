@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.plan import Plan
 from gradline.columns.targets import Functions, learned_name, learned_names
-from gradline.formatting import and_more, count, equation_sides, label, number, reached
+from gradline.formatting import PLAIN, and_more, count, equation_sides, label, number, reached
 from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown
 from gradline.presentation.statistics import of_target, r_squared
@@ -22,7 +22,6 @@ Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
 HEADS = ("RMSE", "MAE", "R²")
 FIGURES = ("minimum", "mean", "maximum", "deviation")
-PLAIN = "number"  # what is decided about a column of plain numbers
 MOST_INPUTS = 8  # in the example of a row
 
 

@@ -9,6 +9,7 @@ from gradline.columns.encoding import in_order
 from gradline.columns.kinds import NUMBER_NULLS, Column
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor, Term, name_of
+from gradline.formatting import PLAIN
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
 from gradline.tables.lazy_polars import pl
@@ -19,7 +20,7 @@ from gradline_trainer.rows.encoding import check_levels
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.surveyed import Decision, Survey, Surveyed
 from gradline_trainer.terms.blocks import check_names
-from gradline_trainer.terms.decisions import PLAIN, asked_for, no_column
+from gradline_trainer.terms.decisions import asked_for, no_column
 from gradline_trainer.terms.default_terms import decide
 from gradline_trainer.terms.expansion import chosen_terms
 from gradline_trainer.terms.leaving_out import excluded, left_out_by_name, left_out_by_type

@@ -16,7 +16,6 @@ from gradline_trainer.rows.refusals import SHOWN, nothing_varies
 from gradline_trainer.rows.surveyed import Decision, Surveyed
 from gradline_trainer.terms.blocks import Block, has_rows, part_block, part_occurs
 
-PLAIN = "number"  # what is decided about a column of plain numbers
 CONSTANT = "left out: constant"
 MARKS = {"percent": "%", "thousands": "thousands marks", "brackets": "brackets"}
 

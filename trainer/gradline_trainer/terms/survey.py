@@ -1,7 +1,7 @@
 """Survey a table's columns: what kind each is, and what the training rows hold.
 
-Training rows are those that have their targets and weight and are not held out. The first pass
-finds the kinds of text, the second one counts; a table of moderate size is read from disk once.
+Training rows are those that have their targets and weight and are not held out. One pass finds the
+kinds of text, another counts. Targets and weights that are text take a pass of their own before.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def survey(
     if statistics.rows < 2:
         _refuse_rows(table.with_columns(roles.readings, "zero"), columns, options)
     notes = [_note(one) for one in found.values() if one.odd and one.column.kind == "number"]
-    own = {name: own_kind(table, name, kinds.found, asked) for name in names}
+    own = {name: one.column.kind for name, one in found.items()}
+    own |= {n: own_kind(table, n, kinds.found, asked) for n in names if n in asked.categories}
     return roles, [_surveyed(found[name], own[name], statistics, table) for name in names], notes
 
 
@@ -99,7 +100,7 @@ def survey_given(
     A category gets the levels of the plan and those of the table; see `survey` for the arguments.
     """
     run = runner(table, columns, options, report, engine)
-    roles = find_roles(table, columns, asked, options, report, engine)
+    roles = _roles(table, columns, asked, run)
     plan = columns.plan.columns
     names = [column.name for column in plan if column.kind == "category"]
     nulls = {text for column in plan if column.kind == "category" for text in column.null}
