@@ -490,3 +490,23 @@ def test_plain_saved_moments_record_that_no_value_was_missing(tmp_path: Path) ->
     numbers = {"x": made()["number"], "y": made()["y"]}
     save_moments(fit(numbers, "y", keep_moments=True), tmp_path / "m.moments")
     assert fit(load_moments(tmp_path / "m.moments")).options.missing == "error"
+
+
+def test_exact_weights_that_float64_cannot_hold_are_learned_fast() -> None:
+    # The three columns add up to 1 but for rounding: exactly, they are independent.
+    generator = np.random.default_rng(2)
+    group = generator.integers(0, 3, 111)
+    shares = np.eye(3)[group]
+    shares[:11] = 0.1, 0.2, 0.7
+    table = dict(zip("abc", shares.T, strict=True))
+    table["y"] = group + generator.standard_normal(111)
+    found = fit(table, "y")
+    assert found.arithmetic.used == "fast"
+    assert "too large for float64" in found.arithmetic.reason
+    assert float(found.weights.abs().max()) < 10
+    training = found.metrics["training"]
+    expected = fit(table, "y", arithmetic="fast").metrics["training"]
+    assert training is not None
+    assert expected is not None
+    assert training["y"].r2 == expected["y"].r2
+    assert fit(table, "y", arithmetic="exact").arithmetic.used == "exact"
