@@ -55,7 +55,7 @@ class Column:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """The place of each level; rare levels share the one behind a missing value's place."""
+        """The place of each level; rare levels share one, next after the missing value's."""
         rare = set(self.rare)
         shared = len(self.levels) + 1
         return {

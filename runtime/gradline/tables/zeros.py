@@ -1,4 +1,4 @@
-"""A look for numbers with leading zeros, such as 01067: first a fast one at a file's bytes."""
+"""Find numbers with leading zeros, such as 01067; a file's bytes rule most files out fast."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def have_leading_zeros(parts: Sequence[Part], names: Sequence[str]) -> bool:
 
 
 def may_have_leading_zero(path: Path) -> bool:
-    """Check whether some digit follows a zero that follows no digit and no point.
+    """Check for a zero that has a digit after it, and neither digit nor point before it.
 
     Exponents such as 1e-05 do not count. If the answer is no, no field has a leading zero.
     """
