@@ -15,10 +15,12 @@ from hypothesis import settings
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of as many processes as there are cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from gradline.cli import main
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
 from gradline_trainer.orchard import TARGETS, orchard
 from hosts import lock
+from outcomes import Outcome, Run
 
 # On a developer's machine hypothesis looks elsewhere each time; CI must say the same twice. How
 # long an example takes depends on what else the machine does.
@@ -75,3 +77,17 @@ def package_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         return package
 
     return make
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Calls a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Outcome:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call

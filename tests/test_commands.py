@@ -11,8 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,43 +19,14 @@ import polars as pl
 import pytest
 
 from gradline import load
-from gradline.cli import main, train_and_export
+from gradline.cli import train_and_export
 from gradline.commands.group import COMMANDS
 from gradline_trainer import Fit
+from outcomes import Run
 
 REPOSITORY = Path(__file__).parent.parent
 ORCHARD = REPOSITORY / "examples" / "orchard.csv"
 TARGETS = ("-t", "apples", "-t", "oranges")
-
-
-@dataclass
-class Outcome:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
-    """Calls a command in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> Outcome:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-Run = Callable[..., Outcome]
 
 
 def test_without_data_the_orchard_is_trained_and_published(run: Run) -> None:

@@ -12,9 +12,10 @@ import click
 from gradline.commands import HELP
 from gradline.commands.suggestions import describe_misuse
 from gradline.errors import GradlineError, needs_extra
-from gradline.terminal.output import fail, prepare, silence, tell, unwritten
+from gradline.terminal.output import fail, prepare, say, silence, tell, unwritten
 
 COMMANDS = {
+    "demo": "gradline_export.demo",
     "train-and-export": "gradline_export.command",
     "moments": "gradline_trainer.saved.command",
     "predict": "gradline.commands.predict",
@@ -51,9 +52,22 @@ def import_command(name: str) -> click.Command:
     return command
 
 
-@click.group(cls=LazyGroup, context_settings=HELP)
+WELCOME = """\
+gradline learns a linear model from a table and ships it as a package.
+
+  gradline demo                               try it on a small messy table
+  gradline train sales.csv -t revenue         learn a model: artifacts/sales
+  gradline predict artifacts/sales new.csv    predict other rows
+  gradline serve artifacts                    serve it, with a page to try it
+
+gradline --help lists all commands, gradline COMMAND --help the options of one.
+"""
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings=HELP)
 @click.version_option(package_name="gradline", message="gradline %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Learn a linear model by gradient descent, ship it, and predict with it.
 
     \b
@@ -63,6 +77,8 @@ def cli() -> None:
 
     `gradline COMMAND --help` shows a command's options and more examples.
     """
+    if context.invoked_subcommand is None:
+        say(WELCOME)
 
 
 def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
