@@ -31,6 +31,7 @@ from gradline import GradlineError
 from gradline.columns.formula import parse_feature, parse_target
 from gradline.columns.kinds import NULLS, Column
 from gradline.columns.parsing import values_of
+from gradline.columns.records import columns_of
 from gradline.commands.group import run
 from gradline.package.manifest import dump_manifest, parse_manifest
 from gradline_export.freeze.formats import to_torchscript
@@ -157,6 +158,7 @@ CALLS |= {
     "no-target": lambda w: fit(TABLE),
     "not-a-category": lambda w: fit({**TABLE, "t": [1.5, 2.5, 1.5, 2]}, "y", one_hot="t"),
     "not-a-time": lambda w: values_of(Column("c", "time", null=NULLS), ["9 March"]),
+    "not-a-record": lambda w: columns_of([{"x": 1}, 2], ["x"]),
     "not-a-feature": lambda w: fit(TOWN, "y", "x", one_hot="town"),
     "not-numeric": lambda w: fit(TOWN, "town"),
     "out-of-range": lambda w: fit({**TABLE, "x": [1e200, 2.0, 3, 4]}, "y"),
@@ -196,14 +198,11 @@ class Twice:
         return [1.0]
 
 
-@raises("not-at-once")
+@raises("file-exists")
 def _(w: World) -> None:
-    from gradline.tables import open_files
-    from gradline.tables.parts import frames
+    from gradline_export.demo import write_table
 
-    part = open_files(w.file("t.csv", "x,y\n1,2\nz,4\n")).parts[0]
-    frame = part.frame.with_columns(pl.lit(None).alias("x"))
-    list(frames(replace(part, frame=frame, numbers=("x",)), ["x"], 10))
+    write_table(w.file("cafes.csv", "x,y\n1,2\n"))
 
 
 @raises("forked")

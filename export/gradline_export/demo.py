@@ -32,7 +32,7 @@ def command(folder: Path) -> None:
     from gradline.terminal.output import show, tell
 
     table, packages = folder / TABLE, folder / "artifacts"
-    if _write(table):
+    if write_table(table):
         tell(f"{table}: written, 60 rows as people keep them")
     training = shlex.join(["gradline", "train", str(table), "-t", TARGET, "-o", str(packages)])
     tell(f"$ {training}")
@@ -55,7 +55,7 @@ def command(folder: Path) -> None:
     )
 
 
-def _write(table: Path) -> bool:
+def write_table(table: Path) -> bool:
     """Write the table, unless it is there already; return whether it was written.
 
     Raises:

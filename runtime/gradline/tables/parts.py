@@ -29,6 +29,14 @@ CSV_CHUNK = 1_000_000  # bytes
 SLICEABLE = (".parquet", ".pq")
 
 
+class OddColumnsError(Exception):
+    """Columns of a text file that have to be read as text."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        super().__init__(*columns)
+        self.columns = columns
+
+
 @dataclass(frozen=True)
 class Block:
     """Consecutive rows of one part; a missing value is NaN."""
@@ -141,8 +149,8 @@ def _batches(
     frame = part.frame.select(wanted)
     rest = frame.slice(start) if start else frame
     for batch in _raw_batches(part, rest, size, row_groups_ahead):
-        if any(batch[name].has_nulls() for name in part.numbers):
-            raise InputError(f"{part.label} is to be read as text", code="not-at-once")
+        if odd := [name for name in part.numbers if batch[name].has_nulls()]:
+            raise OddColumnsError(odd)
         if last and blank is None and batch[last[0]].has_nulls():
             ragged, lines = odd_rows(part.path, part.separator)
             if ragged:

@@ -7,7 +7,6 @@ before any row is dropped. A block is an aligned range of BLOCK_ROWS rows of one
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -37,7 +36,14 @@ from gradline.tables.numbers import (
     parse_numbers,
 )
 from gradline.tables.opening import open_file
-from gradline.tables.parts import BLOCK_ROWS, Block, Part, expected_rows, frames
+from gradline.tables.parts import (
+    BLOCK_ROWS,
+    Block,
+    OddColumnsError,
+    Part,
+    expected_rows,
+    frames,
+)
 from gradline.tables.text_columns import TextColumn, of_another_kind
 from gradline.tables.values import series_values
 
@@ -63,7 +69,8 @@ class FrameTable:
         self.names = self.agreement.names  # of the columns that every part has
         self.kinds = self.agreement.kinds  # "number", "text", "date" or "other" by name
         self.strange: dict[str, str] = {}
-        self._odd: set[TableFile] = set()  # text files that Polars cannot parse as numbers
+        #: A text file's columns that Polars cannot parse as numbers, or that miss some.
+        self._odd: dict[TableFile | None, set[str]] = {}
 
     @property
     def paths(self) -> list[TableFile]:
@@ -129,27 +136,42 @@ class FrameTable:
         done = 0
         if keep and part.text:  # keep a missing value's text, too
             part = self._reopened(part, replace(self.dialect, nulls=()))
-        if fast := self._parsed_by_polars(part, columns, keep):
-            # After a missing or odd value the rest is read as text, which gives the full error.
-            with suppress(InputError):
-                for values, kept in self._read(fast, columns, size, keep):
-                    if (values >= LARGEST_INTEGER).any() or (values <= -LARGEST_INTEGER).any():
-                        break
+        while fast := self._parsed_by_polars(part, columns, keep):
+            # A column with a missing or odd value is read as text, which gives the full error.
+            try:
+                for values, kept in self._read(fast, columns, size, keep, done):
+                    self._refuse_large(fast, columns, values)
                     yield values, kept
                     done += len(values)
-                else:
-                    return
-            self._odd.add(part.path)  # type: ignore[arg-type] # a text part is a file
+            except OddColumnsError as found:
+                self._note_odd(part, found.columns)
+            except InputError:
+                self._note_odd(part, fast.numbers)
+            else:
+                return
         yield from self._read(part, columns, size, keep, done)
+
+    def _note_odd(self, part: Part, columns: Iterable[str]) -> None:
+        self._odd.setdefault(part.path, set()).update(columns)
+
+    @staticmethod
+    def _refuse_large(part: Part, columns: Sequence[str], values: NDArray[Any]) -> None:
+        """Raise for parsed integers that float64 may not hold: their text tells."""
+        if (values >= LARGEST_INTEGER).any() or (values <= -LARGEST_INTEGER).any():
+            large = (np.abs(values) >= LARGEST_INTEGER).any(axis=0)
+            odd = {columns[j] for j in np.flatnonzero(large).tolist()}.intersection(part.numbers)
+            if odd:
+                raise OddColumnsError(sorted(odd))
 
     def _parsed_by_polars(
         self, part: Part, columns: Sequence[str], keep: Sequence[str]
     ) -> Part | None:
         """Let Polars parse a text file's numbers, in about two thirds of the time, if it can."""
-        if not part.text or part.path in self._odd or self.dialect.decimal_comma:
+        if not part.text or self.dialect.decimal_comma:
             return None
         as_text = filter(needs_text, self.columns.values())
         as_text_names = {*self.place_of, *(column.name for column in as_text)}
+        as_text_names |= self._odd.get(part.path, set())
         numbers = set(columns) - as_text_names - {*keep, *part.partitions}
         if not numbers or (keep and self.dialect.numeric_nulls):
             return None

@@ -22,7 +22,6 @@ from gradline.tables import FrameTable
 from gradline.tables.agreement import SAME_TYPES
 from gradline.tables.lazy_polars import pl
 from gradline.tables.parts import mixed_schemas
-from gradline.tables.values import series_values
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.counts import Counts
@@ -33,7 +32,7 @@ from gradline_trainer.rows.surveyed import Surveyed, runs_of
 from gradline_trainer.terms.counted import Counted, Statistics
 from gradline_trainer.terms.deciding import Asked, decide, differing, needs_counts, own_kind
 from gradline_trainer.terms.kinds import Found
-from gradline_trainer.terms.surveying import Roles, find_kinds, frames_of, runner
+from gradline_trainer.terms.surveying import Roles, find_kinds, runner
 
 Array = NDArray[np.float64]
 
@@ -176,19 +175,18 @@ def _roles(table: FrameTable, columns: Columns, asked: Asked, run: Any) -> Roles
 
 def _count(reader: RowReader, columns: Sequence[Column], roles: Roles) -> tuple[Statistics, Counts]:
     found, counts = Statistics(0, {column.name: Counted() for column in columns}), Counts()
-    names = [column.name for column in columns]
-    for block, frame, training, weights in frames_of(reader, names, roles, counts):
-        table = reader.table
-        assert isinstance(table, FrameTable)  # noqa: S101 - see `frames_of`
-        label, dialect = table.label(block.part), table.dialect_of(block.part)
+    assert isinstance(reader.table, FrameTable)  # noqa: S101 - arrays are not surveyed
+    every = (*roles.readings, *columns)
+    names = [column.name for column in every]
+    for block in reader.table.with_columns(every, "missing").blocks(names):
+        values = dict(zip(names, block.values.T, strict=True))
+        read = {column.name: values[column.name] for column in roles.readings}
+        training, weights = roles.training(read, block, reader.options)
+        counts.read += len(block)
         found.rows += int(training.sum())
+        w = None if weights is None else weights[training]
         for column in columns:
-            series = frame.get_column(column.name)
-            values = series_values(
-                column, series, "missing", label=label, start=block.start, dialect=dialect
-            )
-            w = None if weights is None else weights[training]
-            found.found[column.name].add(column, values[training], w)
+            found.found[column.name].add(column, values[column.name][training], w)
     return found, counts
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
@@ -19,6 +20,7 @@ from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.counts import Counts
 from gradline_trainer.rows.dealing import held_out_rows
+from gradline_trainer.rows.library_state import in_threads
 from gradline_trainer.rows.passes import Progress
 from gradline_trainer.rows.rows import RowReader
 from gradline_trainer.rows.sharding import each_shard
@@ -63,26 +65,14 @@ class Roles:
         return (*self.targets, *([self.weight] if self.weight else []))
 
     def training(
-        self, frame: pl.DataFrame, block: Block, options: Options, table: FrameTable
+        self, values: Mapping[str, Array], block: Block, options: Options
     ) -> tuple[NDArray[np.bool_], Array | None]:
         """Find a block's training rows, shape (n,), and the weights of all rows."""
-        label, dialect = table.label(block.part), table.dialect_of(block.part)
         chosen = ~held_out_rows(block, options)
-        weights = None
-        for column in self.readings:
-            values = series_values(
-                column,
-                frame.get_column(column.name),
-                "missing",
-                label=label,
-                start=block.start,
-                dialect=dialect,
-            )
-            chosen &= ~np.isnan(values)
-            if column is self.weight:
-                weights = values
-                chosen &= values > 0
-        return chosen, weights
+        for name in values:
+            chosen &= ~np.isnan(values[name])
+        weights = None if self.weight is None else values[self.weight.name]
+        return chosen if weights is None else chosen & (weights > 0), weights
 
 
 def runner(
@@ -115,17 +105,30 @@ def _run_pass(
     return merged
 
 
-def frames_of(
+def training_frames(
     reader: RowReader, names: Sequence[str], roles: Roles, counts: Counts
-) -> Iterator[tuple[Block, pl.DataFrame, NDArray[np.bool_], Array | None]]:
-    """Yield each block's columns as they are, and which of its rows train."""
+) -> Iterator[pl.DataFrame]:
+    """Yield the training rows of each block, with the columns as they are."""
     table = reader.table
     assert isinstance(table, FrameTable)  # noqa: S101 - arrays are not surveyed
     every = list(dict.fromkeys([*(column.name for column in roles.readings), *names]))
     for part, start, frame in table.raw(every):
         block = Block(part, start, (np.empty((len(frame), 0)),))
         counts.read += len(frame)
-        yield block, frame, *roles.training(frame, block, reader.options, table)
+        label, dialect = table.label(part), table.dialect_of(part)
+        values = {
+            column.name: series_values(
+                column,
+                frame.get_column(column.name),
+                "missing",
+                label=label,
+                start=start,
+                dialect=dialect,
+            )
+            for column in roles.readings
+        }
+        training, _ = roles.training(values, block, reader.options)
+        yield frame if training.all() else frame.filter(pl.Series(training))
 
 
 def find_kinds(
@@ -146,9 +149,11 @@ def _kinds(
     table = reader.table
     assert isinstance(table, FrameTable)  # noqa: S101 - see `frames_of`
     found, counts = {name: text_survey(table, name, asked) for name in names}, Counts()
-    for _, frame, training, _ in frames_of(reader, names, roles, counts):
-        chosen = frame if training.all() else frame.filter(pl.Series(training))
-        for name in names:
-            values = chosen.get_column(name)
+    for frame in training_frames(reader, names, roles, counts):
+
+        def add(name: str, frame: pl.DataFrame = frame) -> None:
+            values = frame.get_column(name)
             found[name].add(values.cast(pl.String) if as_text else values)
+
+        deque(in_threads(add, names), maxlen=0)
     return Kinds(found), counts

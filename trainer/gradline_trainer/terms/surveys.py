@@ -109,6 +109,8 @@ class Counted:
             self._add_typed(distinct)
             return
         distinct = self._take(distinct, self._is_plain(distinct["text"]), self._add_plain)
+        if distinct.is_empty():  # the usual case: each further look takes a millisecond
+            return
         if not self._has_odd_tokens:
             distinct = self._take(distinct, self._is_word(distinct["text"]), self._add_words)
             distinct = self._take(distinct, iso_days(distinct["text"]).is_not_null(), self._add_iso)
