@@ -110,7 +110,7 @@ class Scoring:
         place = f"row {block.start + row + 1} of {self.table.label(block.part)}"
         found = f"the column {self.model.features[column]!r} holds {inputs[row, column]:g}"
         what = f"{found} in {place}, outside the range of {self.model.dtype}"
-        return InputError(what, code=error.code, hint=error.hint)
+        return InputError(what, code=error.code, hint=error.command_hint)
 
     def _further(self, terms: NDArray[np.float64], gaps: Gaps) -> list[pl.Series]:
         """Compute the columns of `explain` and `check`."""
