@@ -25,6 +25,8 @@ from gradline.package.files import Package
 from random_plans import graph_of, random_columns, random_plan
 from test_raw_columns import model_of, onnx_of
 
+# Rows without an answer are told of, too: tests/test_rows_of_any_form.py.
+pytestmark = pytest.mark.filterwarnings("ignore::gradline.GradlineWarning")
 Array = NDArray[np.float64]
 SEEDS = st.integers(0, 2**32 - 1)
 

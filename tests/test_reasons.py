@@ -23,6 +23,8 @@ from gradline_export import export_package
 from gradline_export.freeze.manifest import leverage_record
 from gradline_trainer import fit
 
+# Rows without an answer are told of, too: tests/test_rows_of_any_form.py.
+pytestmark = pytest.mark.filterwarnings("ignore::gradline.GradlineWarning")
 Array = NDArray[np.float64]
 NUMBERS = st.floats(-1e6, 1e6, width=32)
 
@@ -297,8 +299,8 @@ def test_no_row_beyond_the_limit_is_passed_over(
     spread = (rows[:100] - centre).astype(np.float64) / unit
     normal = spread.T @ spread + 1e-12 * np.eye(d)
     factor = np.linalg.inv(np.linalg.cholesky(normal)).T / unit / np.sqrt(weight)
-    leverage = LeverageLimit(np.inf, 0.01 / weight, centre, factor)
+    leverage = LeverageLimit(0.01 / weight, centre, factor, np.inf)
     limit = float(np.quantile(leverage(rows), random.choice([0.5, 0.99])))
-    leverage = LeverageLimit(limit, 0.01 / weight, centre, factor)
+    leverage = LeverageLimit(0.01 / weight, centre, factor, limit)
     rows[7, 0] = np.nan
     np.testing.assert_array_equal(leverage.beyond(rows), leverage(rows) > limit)

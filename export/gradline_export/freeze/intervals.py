@@ -22,7 +22,7 @@ from onnx import helper, numpy_helper
 
 from gradline.columns.targets import Functions, dump_functions
 from gradline.errors import RefusedError, needs_extra
-from gradline.model import open_session
+from gradline.package.onnx_runtime import open_session
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import serialize
 from gradline_trainer.moments.moments import Moments
@@ -135,7 +135,9 @@ def interval_terms(fit: Fit) -> Intervals:
     if not fit.converged:
         if fit.optimality.gap is None:
             raise _refused("rounding hides the optimum", "use --arithmetic exact")
-        raise _refused("the run stopped before the optimum", "--epochs, or another preconditioning")
+        raise _refused(
+            "the run stopped before the optimum", "give more --epochs, or another --preconditioning"
+        )
     found = whitening_of(fit)
     rows, total, d = fit.moments.rows, fit.moments.weight, len(fit.features)
     coefficients = len(found.active) + int(found.bias)

@@ -22,7 +22,7 @@ from gradline.columns.inputs import (
 from gradline.columns.matrix import match_names, to_matrix
 from gradline.columns.plan import Plan
 from gradline.errors import InputError, nearest_column
-from gradline.scoring.counts import Counts
+from gradline.explain.counts import Counts
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import column_kind
 from gradline.tables.parts import Part, mixed_schemas
@@ -110,7 +110,7 @@ class Scoring:
         place = f"row {block.start + row + 1} of {self.table.label(block.part)}"
         found = f"the column {self.model.features[column]!r} holds {inputs[row, column]:g}"
         what = f"{found} in {place}, outside the range of {self.model.dtype}"
-        return InputError(what, code=error.code, hint=error.hint)
+        return InputError(what, code=error.code, hint=error.command_hint)
 
     def _further(self, terms: NDArray[np.float64], gaps: Gaps) -> list[pl.Series]:
         """Compute the columns of `explain` and `check`."""
