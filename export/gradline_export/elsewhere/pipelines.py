@@ -57,6 +57,7 @@ def fold(steps: Sequence[tuple[str, Any]], model: Any, names: Sequence[str] | No
             not fitted ("not-fitted").
         RefusedError: If the folded model and the pipeline differ by more than rounding.
     """
+    _check_model(model)
     table = Table(_names(steps, model, names))
     refuse_duplicates(table.names, table.names)
     last = Step(*steps[-1]) if steps else Step("model", model)
@@ -87,6 +88,20 @@ def fold(steps: Sequence[tuple[str, Any]], model: Any, names: Sequence[str] | No
     ignoring = not table.ignoring.isdisjoint(categories)
     unknown: Literal["error", "zero"] = "zero" if ignoring else "error"
     return Folded(plan, weights, bias, unknown if categories else None)
+
+
+def _check_model(model: Any) -> None:
+    """Refuse an estimator of ours that makes terms of the steps' outputs, or fills them."""
+    fit = getattr(model, "fit_", None)
+    plan = None if fit is None else fit.columns.plan
+    if plan is None or (plan.is_plain and all(column.fill is None for column in plan.columns)):
+        return
+    raise InputError(
+        "the LinearRegression behind the steps makes terms of their outputs, or fills them",
+        code="pipeline-steps",
+        hint="fit it with terms=None and missing='auto' behind steps that encode and fill; or "
+        "without steps, on the table itself: it encodes and fills by terms='*'",
+    )
 
 
 def _total(weights: Array, bias: Any, sums: Sequence[Sum]) -> Sum:
