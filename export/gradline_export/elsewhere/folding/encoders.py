@@ -8,6 +8,7 @@ from typing import Any
 from gradline.columns.categories import texts_of
 from gradline.columns.kinds import RARE, Column
 from gradline.columns.terms import Factor
+from gradline.errors import InputError
 from gradline_export.elsewhere.folding.sums import Output, Raw, Sum, indicator, plus
 from gradline_export.elsewhere.folding.table import Step, Table
 
@@ -58,7 +59,7 @@ def _encode_column(
     )
     if table.categories.setdefault(name, kept) != kept:
         raise step.refused(f"the column {name!r} is encoded in two ways")
-    table.add_samples(name, (value for value in categories if value == value and value is not None))
+    table.add_samples(name, categories)
     if ignores:
         table.ignoring.add(name)
     return (_sum(name, group, absent) for group in groups if group is not dropped)
@@ -66,7 +67,10 @@ def _encode_column(
 
 def _levels(step: Step, categories: Any, name: str) -> list[Level]:
     """Write an encoder's categories as levels."""
-    levels = texts_of(categories, name)
+    try:
+        levels = texts_of(categories, name)
+    except InputError as error:
+        raise step.refused(str(error)) from None
     if len(set(levels)) < len(levels):
         twice = next(level for level in levels if levels.count(level) > 1)
         raise step.refused(f"two of its categories of {name!r} are the level {twice or ''!r}")

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.carriers import is_missing
+from gradline.columns.kinds import Column
 from gradline.columns.parsing import values_of
 from gradline.columns.plan import Plan
 from gradline.errors import RefusedError
@@ -18,13 +20,15 @@ from gradline_export.elsewhere.folding.table import Table
 Array = NDArray[np.float64]
 U = 2.0**-53
 DRAWN = 16  # rows beside those that show each value once
+AT_ONCE = 1 << 22  # terms that are computed at a time
 TYPICAL = (-1.5, 0.0, 1.0, 2.75)  # numbers of a column of which no step knows any
 
 
 def sample(plan: Plan, table: Table) -> dict[str, NDArray[Any]]:
     """Make rows with each known value, missing and unknown ones where the pipeline takes them."""
     generator = np.random.default_rng(0)
-    values = {name: _values(name, plan, table) for name in table.names}
+    columns = {column.name: column for column in plan.columns}
+    values = {name: _values(name, columns.get(name), table) for name in table.names}
     n = max(map(len, values.values())) + DRAWN
     rows = {}
     for name, known in values.items():
@@ -34,21 +38,21 @@ def sample(plan: Plan, table: Table) -> dict[str, NDArray[Any]]:
     return rows
 
 
-def _values(name: str, plan: Plan, table: Table) -> list[Any]:
-    column = next((column for column in plan.columns if column.name == name), None)
+def _values(name: str, column: Column | None, table: Table) -> list[Any]:
     known = list(table.samples.get(name, ())) or list(TYPICAL)
     is_text = any(isinstance(value, str) for value in known)
     if name in table.ignoring and is_text:
         known.append("".join(map(str, known)) + "?")
     elif name in table.ignoring:
-        known.append(max(known) + 1)
-    if column is not None and (column.missing or column.fill is not None):
+        known.append(max(value for value in known if not is_missing(value)) + 1)
+    may_miss = column is not None and (column.missing or column.fill is not None)
+    if may_miss and not any(map(is_missing, known)):
         known.append(np.nan)
     return known
 
 
 def _array(values: list[Any]) -> NDArray[Any]:
-    if any(isinstance(value, str | bool) for value in values):
+    if any(value is None or isinstance(value, str | bool) for value in values):
         return np.array(values, dtype=object)
     return np.array(values, dtype=np.float64)
 
@@ -105,6 +109,23 @@ def prove(
         RefusedError: If an answer differs by more.
     """
     rows = sample(plan, table)
+    size = max(1, AT_ONCE // weights.shape[1])
+    for start in range(0, len(rows[table.names[0]]), size):
+        block = {name: values[start : start + size] for name, values in rows.items()}
+        _compare(block, plan, weights, bias, sizes, steps, model, table)
+
+
+def _compare(
+    rows: dict[str, NDArray[Any]],
+    plan: Plan,
+    weights: Array,
+    bias: Array,
+    sizes: Array,
+    steps: Sequence[tuple[str, Any]],
+    model: Any,
+    table: Table,
+) -> None:
+    """Compare the answers for some rows; see `prove`."""
     unknown = "zero" if table.ignoring else "missing"
     columns = [values_of(column, rows[column.name], unknown) for column in plan.columns]
     terms = plan.compute(np.column_stack(columns))

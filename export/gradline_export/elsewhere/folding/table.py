@@ -40,9 +40,8 @@ class Table:
 
     def add_samples(self, name: str, values: Iterable[Any]) -> None:
         """Add values of a column that it has had in training, or near them."""
-        known = self.samples.setdefault(name, [])
-        plain = [value.item() if isinstance(value, np.generic) else value for value in values]
-        known += [value for value in plain if value not in known]
+        plain = (value.item() if isinstance(value, np.generic) else value for value in values)
+        self.samples[name] = list(dict.fromkeys([*self.samples.get(name, ()), *plain]))
 
 
 @dataclass(frozen=True)
