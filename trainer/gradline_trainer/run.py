@@ -41,6 +41,7 @@ class Run:
     keep_moments: bool
     max_categories: int
     nulls: Sequence[str]
+    refuse_trivial: bool = True  # see `learn`
 
     def as_given(
         self,
@@ -147,7 +148,14 @@ class Run:
             reader = read_in_format_2(reader, self.nulls)
         reader = replace(reader, folds=_folds(reader.columns, options))
         walk = Walk(reader, self.report, self.engine)
-        return _recorded(learn(walk, options, self.report, keep_moments=self.keep_moments))
+        fit = learn(
+            walk,
+            options,
+            self.report,
+            refuse_trivial=self.refuse_trivial,
+            keep_moments=self.keep_moments,
+        )
+        return _recorded(fit)
 
 
 def _folds(columns: Columns, options: Options) -> int | None:

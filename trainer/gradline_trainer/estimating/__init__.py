@@ -1,0 +1,1 @@
+"""What scikit-learn's estimator takes: frames with names, and the pipeline that it is fitted in."""

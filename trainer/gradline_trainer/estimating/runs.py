@@ -1,0 +1,75 @@
+"""One run of the estimator: over a matrix, or over a frame whose columns become terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gradline.columns.matrix import column_labels
+from gradline_trainer.estimating.frames import constant_categories, table_of_frame
+from gradline_trainer.options import MAX_CATEGORIES, Options
+from gradline_trainer.result import Fit
+from gradline_trainer.rows.arrays import table_of_arrays
+from gradline_trainer.rows.columns import TrainingTable
+from gradline_trainer.rows.passes import silent
+from gradline_trainer.run import Run
+from gradline_trainer.terms.deciding import Asked
+from gradline_trainer.terms.request import request_of
+
+
+def target_names(given: Any, y: NDArray[Any], names: Sequence[str]) -> list[str]:
+    """Name the targets y (n,) or (n, k): as given, else y0, y1, …; differently from X's columns."""
+    labels = column_labels(given) or [getattr(given, "name", None)]
+    usable = all(isinstance(label, str) and label for label in labels)
+    if not usable or len(set(labels)) < len(labels):
+        labels = [f"y{j}" for j in range(y.size // len(y))]
+    while not set(names).isdisjoint(labels):
+        labels = [f"{label}_" for label in labels]
+    return labels
+
+
+def fit_matrix(
+    X: Any,
+    y: NDArray[Any],
+    names: Sequence[str],
+    targets: Sequence[str],
+    sample_weight: Any,
+    options: Options,
+) -> Fit:
+    """Learn one weight per column of X (n, d) for y (n,) or (n, k); decide nothing."""
+    table, own, features, weight = table_of_arrays((X, y), targets, names, sample_weight)
+    return _run(table, options).as_given(own, features, (), weight, ())
+
+
+def fit_frame(
+    X: Any,
+    y: NDArray[Any],
+    names: Sequence[str],
+    targets: Sequence[str],
+    sample_weight: Any,
+    terms: Sequence[str] | str | None,
+    options: Options,
+) -> Fit:
+    """Learn the terms of a frame's columns; None takes each column by its kind.
+
+    A category with one value gives no term, which is a warning.
+    """
+    table, weight = table_of_frame(X, names, y, targets, sample_weight)
+    constant = constant_categories(table, names) if terms is None else []
+    if terms is None:
+        terms = [name for name in names if name not in constant]
+    wanted = None if terms == "*" else terms
+    request = request_of(table, targets, wanted, (), weight, (), Asked(), options)
+    fit = _run(table, options).by_default(request)
+    if not constant:
+        return fit
+    told = f"left out, since it has one value only: {', '.join(map(repr, constant))}"
+    return replace(fit, warnings=[told, *fit.warnings])
+
+
+def _run(table: TrainingTable, options: Options) -> Run:
+    """Set up a run that answers with the mean where nothing can be learned, as scikit-learn."""
+    return Run(table, options, silent, None, False, MAX_CATEGORIES, (), refuse_trivial=False)

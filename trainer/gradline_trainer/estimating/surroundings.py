@@ -1,0 +1,69 @@
+"""The pipeline that an estimator is fitted in."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from gradline.errors import InputError
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What stands before an estimator and around it.
+
+    Attributes:
+        steps: The names and transformers of the pipelines that end in it, the first step first.
+        target: What transforms the target; None if nothing does.
+    """
+
+    steps: tuple[tuple[str, Any], ...] = ()
+    target: Any = None
+
+    def pipeline(self, estimator: Any) -> Any:
+        """Build a pipeline of the steps and the fitted estimator; None without a step.
+
+        Raises:
+            InputError: If the target is transformed ("pipeline-steps").
+        """
+        if self.target is not None:
+            raise InputError(
+                f"the target is transformed by {type(self.target).__name__} (in a "
+                "TransformedTargetRegressor), so the package would not answer in its units",
+                code="pipeline-steps",
+                hint="fit the estimator to y itself, or learn a logarithm of it with "
+                "gradline_trainer.fit(table, 'log(NAME)')",
+            )
+        if not self.steps:
+            return None
+        from sklearn.pipeline import Pipeline
+
+        return Pipeline([*self.steps, ("model", estimator)])
+
+
+def surroundings_of(estimator: Any) -> Surroundings:
+    """Find the pipelines that are being fitted now and end in `estimator`.
+
+    scikit-learn tells a final step neither that it is one nor what stands before it, so we look for
+    the pipeline among the callers. Its steps are fitted by now. The transformers are kept, not the
+    pipeline: it holds the estimator, and would be saved with it.
+    """
+    steps: list[tuple[str, Any]] = []
+    target, inner, frame = None, estimator, sys._getframe(1)
+    # A caller has imported them; an import here would take a tenth of a second.
+    pipeline = _class("sklearn.pipeline", "Pipeline")
+    on_target = _class("sklearn.compose", "TransformedTargetRegressor")
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, pipeline) and caller.steps[-1][1] is inner:
+            steps, inner = [*caller.steps[:-1], *steps], caller
+        elif isinstance(caller, on_target) and getattr(caller, "regressor_", None) is inner:
+            target, inner = caller.transformer_, caller
+        frame = frame.f_back  # type: ignore[assignment]
+    return Surroundings(tuple(steps), target)
+
+
+def _class(module: str, name: str) -> Any:
+    """Look up a class; nothing is an instance of () if its module was never imported."""
+    return getattr(sys.modules.get(module), name, ())
