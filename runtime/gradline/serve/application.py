@@ -28,12 +28,13 @@ from gradline.serve.protocol.metadata import model_metadata, server_metadata
 from gradline.serve.protocol.openapi import document
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.replies import PROMETHEUS, Reply, error_reply, json_reply, page_reply
+from gradline.serve.report import report_reply
 from gradline.serve.repository import Repository
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
+MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer|report))?/?")
 REFRESH_EVERY = 1.0  # seconds
 SLOW_HEADERS = (b"content-encoding", b"transfer-encoding", b"inference-header-content-length")
 MAX_LENGTH_DIGITS = 5  # of the Content-Length of a request that is answered at once
@@ -188,6 +189,8 @@ class Application:
         _allow(scope["method"], "GET", "HEAD")
         if verb == "ready":
             return json_reply({"name": name, "ready": True})
+        if verb == "report":
+            return await asyncio.to_thread(report_reply, served.model.package)
         versions = await asyncio.to_thread(self.repository.versions, name)
         return json_reply(model_metadata(served, versions))
 
