@@ -1,4 +1,4 @@
-"""The ASGI application: the Open Inference Protocol (KServe V2) over HTTP.
+"""The ASGI application: the Open Inference Protocol (KServe V2) over HTTP, and rows by name (V1).
 
 https://github.com/kserve/open-inference-protocol, with Triton's binary tensor extension. Every
 error is {"error": "…"}. A path's names are looked up among the served models and never become
@@ -22,10 +22,12 @@ from gradline.serve.limits import CHALLENGE, Limits, check_access
 from gradline.serve.metrics import ServerMetrics
 from gradline.serve.protocol.bodies import CONTENT_TYPES, Message, Receive, decompress, read_body
 from gradline.serve.protocol.errors import Headers, RequestError
-from gradline.serve.protocol.inference import JSON, LARGE, Answer, infer
+from gradline.serve.protocol.inference import LARGE, infer
+from gradline.serve.protocol.instances import predict_instances
 from gradline.serve.protocol.messages import IndexEntry
-from gradline.serve.protocol.metadata import model_metadata, server_metadata
+from gradline.serve.protocol.metadata import model_metadata, model_status, server_metadata
 from gradline.serve.protocol.openapi import document
+from gradline.serve.protocol.outputs import JSON, Answer
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.replies import PROMETHEUS, Reply, error_reply, json_reply, page_reply
 from gradline.serve.report import report_reply
@@ -35,6 +37,12 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer|report))?/?")
+MODEL_V1 = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?(?::(predict))?/?")
+AnswerTo = Callable[[ServedModel, bytes, int | None], Answer]  # a body, and its JSON's length
+ANSWERS: dict[str | None, AnswerTo] = {
+    "infer": infer,
+    "predict": lambda served, body, _: predict_instances(served, body),
+}
 REFRESH_EVERY = 1.0  # seconds
 SLOW_HEADERS = (b"content-encoding", b"transfer-encoding", b"inference-header-content-length")
 MAX_LENGTH_DIGITS = 5  # of the Content-Length of a request that is answered at once
@@ -64,7 +72,7 @@ class Application:
 
         Usual requests are such: a small, uncompressed JSON body for the current version.
         """
-        name = _usual_model(url)
+        name, _ = _usual(url)
         if name not in self.repository.models:
             return None
         for key, value in headers:
@@ -76,18 +84,19 @@ class Application:
                 return None
         return name
 
-    def answer_at_once(self, name: str, headers: Headers, body: bytes) -> Reply:
+    def answer_at_once(self, url: bytes, headers: Headers, body: bytes) -> Reply:
         """Answer a request for which `at_once` returned a model."""
         started = time.perf_counter()
+        name, answer_to = _usual(url)
         try:
             check_access(self.limits, "", dict(headers))
             served = self.repository.models[name].current
-            answer = infer(served, body, None)
-            self.metrics.predicted(name, served.version, answer.rows)
+            answer = answer_to(served, body, None)
+            self.metrics.predicted(served, answer)
             reply: Reply = 200, answer.headers, answer.body
         except Exception as error:
             reply = error_reply(error)
-        self._note(name, "POST", f"/v2/models/{name}/infer", reply[0], started)
+        self._note(name, "POST", url.decode("latin-1"), reply[0], started)
         return reply
 
     def note_refusal(self, model: str, method: bytes, path: bytes, status: int) -> None:
@@ -147,7 +156,7 @@ class Application:
 
     async def _route(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply:
         path, method = scope["path"], scope["method"]
-        if found := MODEL.fullmatch(path):
+        if found := MODEL.fullmatch(path) or MODEL_V1.fullmatch(path):
             return await self._answer_about_model(found, scope, headers, receive)
         if path == "/v2/repository/index":
             _allow(method, "POST")
@@ -155,6 +164,7 @@ class Application:
             return json_reply(self._index())
         documents: dict[str, Callable[[], Reply]] = {
             "/v2": lambda: json_reply(server_metadata()),
+            "/v1/models": lambda: json_reply({"models": sorted(self.repository.models)}),
             "/v2/health/live": lambda: (200, JSON, b'{"live":true}'),
             "/v2/health/ready": lambda: (200, JSON, b'{"ready":true}'),
             "/metrics": lambda: (200, PROMETHEUS, self.metrics.text()),
@@ -163,7 +173,8 @@ class Application:
         }
         answer = documents.get(path.rstrip("/") or "/")
         if answer is None:
-            raise RequestError(f"nothing at {path}; the models are at /v2/models/NAME", 404)
+            places = "/v2/models/NAME/infer and /v1/models/NAME:predict"
+            raise RequestError(f"nothing at {path}; the models are at {places}", 404)
         _allow(method, "GET", "HEAD")
         if answer == self._openapi:  # it looks for versions on disk
             return await asyncio.to_thread(answer)
@@ -183,10 +194,12 @@ class Application:
         if served is None:
             raise RequestError(f"no version {version!r} of the model {name!r}", 404)
         scope["gradline.model"] = name
-        if verb == "infer":
+        if verb in ANSWERS:
             _allow(scope["method"], "POST")
-            return await self._infer(served, headers, receive)
+            return await self._predict(served, ANSWERS[verb], headers, receive)
         _allow(scope["method"], "GET", "HEAD")
+        if path.re is MODEL_V1:
+            return json_reply(model_status(served))
         if verb == "ready":
             return json_reply({"name": name, "ready": True})
         if verb == "report":
@@ -194,19 +207,23 @@ class Application:
         versions = await asyncio.to_thread(self.repository.versions, name)
         return json_reply(model_metadata(served, versions))
 
-    async def _infer(
-        self, served: ServedModel, headers: dict[bytes, bytes], receive: Receive
+    async def _predict(
+        self,
+        served: ServedModel,
+        answer_to: AnswerTo,
+        headers: dict[bytes, bytes],
+        receive: Receive,
     ) -> Reply:
         json_length = _json_length(headers)
         body = await read_body(headers, receive, self.limits.body)
         coding = headers.get(b"content-encoding", b"identity")
 
         def answer() -> Answer:
-            return infer(served, decompress(body, coding, self.limits.body), json_length)
+            return answer_to(served, decompress(body, coding, self.limits.body), json_length)
 
         is_quick = len(body) < LARGE and b"content-encoding" not in headers
         found = answer() if is_quick else await asyncio.to_thread(answer)
-        self.metrics.predicted(served.model.name, served.version, found.rows)
+        self.metrics.predicted(served, found)
         return 200, found.headers, found.body
 
     def _openapi(self) -> Reply:
@@ -224,10 +241,15 @@ class Application:
 
 
 @lru_cache(maxsize=64)
-def _usual_model(url: bytes) -> str | None:
-    """Return the model whose current version a URL asks for predictions."""
-    found = MODEL.fullmatch(url.decode("latin-1"))
-    return found[1] if found and not found[2] and found[3] == "infer" else None
+def _usual(url: bytes) -> tuple[str, AnswerTo]:
+    """Return the model whose current version a URL asks for predictions, and what answers.
+
+    The name is empty for other URLs.
+    """
+    path = url.decode("latin-1")
+    found = MODEL.fullmatch(path) or MODEL_V1.fullmatch(path)
+    usual = found is not None and found[2] is None and found[3] in ANSWERS
+    return (found[1], ANSWERS[found[3]]) if found and usual else ("", infer)
 
 
 def _allow(method: str, *methods: str) -> None:

@@ -157,7 +157,7 @@ class Connection(HttpToolsProtocol):
         self.unparsed = 0
         self.deadline = math.inf
         if self.quick_model is not None:
-            self._answer_quickly(self.quick_model)
+            self._answer_quickly()
             self.quick_model = None
         elif self.cycle is not None:
             super().on_message_complete()
@@ -177,8 +177,8 @@ class Connection(HttpToolsProtocol):
             return None
         return self.app.at_once(self.url, self.headers)
 
-    def _answer_quickly(self, model: str) -> None:
-        status, headers, body = self.app.answer_at_once(model, self.headers, self.body)
+    def _answer_quickly(self) -> None:
+        status, headers, body = self.app.answer_at_once(self.url, self.headers, self.body)
         keep = self.parser.should_keep_alive() and not self.draining and CLOSE not in headers
         if not keep and CLOSE not in headers:
             headers = [*headers, CLOSE]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -15,8 +19,24 @@ from prometheus_client import (
     multiprocess,
 )
 
+if TYPE_CHECKING:
+    from gradline.serve.protocol.outputs import Answer
+    from gradline.serve.protocol.served_model import ServedModel
+
+LARGEST_BATCH = 1 << 16  # numbers, compared within a millisecond
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)  # seconds
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: workers count in there
+
+
+@dataclass
+class Batch:
+    """Rows to compare with the training ranges together.
+
+    Alone, the comparison of a row would cost as much as its answer.
+    """
+
+    rows: list[NDArray[Any]] = field(default_factory=list)
+    size: int = 0  # numbers
 
 
 class ServerMetrics:
@@ -30,6 +50,11 @@ class ServerMetrics:
             "gradline_requests_total", "Requests, by answer.", ("model", "code")
         )
         self._rows = counter("gradline_rows_total", "Rows predicted.", ("model", "version"))
+        self._outside = counter(
+            "gradline_rows_outside_total",
+            "Rows predicted outside the training ranges.",
+            ("model", "version"),
+        )
         self._seconds = Histogram(
             "gradline_request_seconds",
             "From a request's headers to its answer.",
@@ -48,6 +73,7 @@ class ServerMetrics:
         )
         self._new_answers: dict[tuple[str, int], list[float]] = defaultdict(list)
         self._new_rows: dict[tuple[str, str], int] = defaultdict(int)
+        self._batches: dict[tuple[ServedModel, bool], Batch] = defaultdict(Batch)
 
     def answered(self, model: str, code: int, seconds: float) -> None:
         """Note a request; `model` is "" if it was not about a served model.
@@ -60,9 +86,28 @@ class ServerMetrics:
         """Count a request that was refused before it was read completely."""
         self._requests.labels(model, str(status)).inc()
 
-    def predicted(self, model: str, version: str, rows: int) -> None:
+    def predicted(self, served: ServedModel, answer: Answer) -> None:
         """Note predicted rows."""
-        self._new_rows[model, version] += rows
+        name, version = served.model.name, served.version
+        self._new_rows[name, version] += answer.rows
+        if not served.has_ranges:
+            return
+        if answer.beyond:
+            self._outside.labels(name, version).inc(answer.beyond)
+        if answer.values is not None:
+            values, plan = answer.values
+            batch = self._batches[served, plan is served.model.plan]
+            batch.rows.append(values)
+            batch.size += values.size
+            if batch.size > LARGEST_BATCH:
+                self._compare(served, plan is served.model.plan)
+
+    def _compare(self, served: ServedModel, is_own: bool) -> None:
+        """Count the rows of a batch that are outside the training ranges."""
+        rows = np.concatenate(self._batches.pop((served, is_own)).rows)
+        plan = served.model.plan if is_own else served.plan_of_matrix
+        found = served.count_outside(rows, plan)
+        self._outside.labels(served.model.name, served.version).inc(found)
 
     def flush(self) -> None:
         """Count what was noted since the last call."""
@@ -75,6 +120,8 @@ class ServerMetrics:
                 seconds.observe(elapsed)
         for (model, version), rows in predicted.items():
             self._rows.labels(model, version).inc(rows)
+        for key in list(self._batches):
+            self._compare(*key)
 
     def serving(self, model: str, version: str) -> None:
         """Set the served version."""

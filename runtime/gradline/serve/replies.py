@@ -12,7 +12,7 @@ from importlib.resources import files
 
 from gradline.presentation.component import component
 from gradline.serve.protocol.errors import Headers, RequestError
-from gradline.serve.protocol.inference import JSON
+from gradline.serve.protocol.outputs import JSON
 
 Reply = tuple[int, Headers, bytes]
 

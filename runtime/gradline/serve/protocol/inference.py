@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.inputs import unknown_levels, values_by_name
 from gradline.columns.unreadable import UnknownCategoryError
-from gradline.errors import InputError, nearest
-from gradline.serve.protocol.errors import Headers, RequestError, excerpt
+from gradline.errors import GradlineError, InputError
+from gradline.serve.protocol.errors import RequestError, excerpt, of_model, unknown_category
+from gradline.serve.protocol.outputs import Answer, answer_in_json, answer_with
+from gradline.serve.protocol.predicting import predict, predict_matrix
 from gradline.serve.protocol.requests import decode_request
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.protocol.tensors import RANGES
 
-JSON: Headers = [(b"content-type", b"application/json")]
 LARGEST_FLOAT32 = RANGES["FP32"][1]
 LARGE = 1 << 18  # bytes: a larger body is decoded in steps and in a thread, beside other requests
 
@@ -42,36 +40,17 @@ class UsualRequest(msgspec.Struct, forbid_unknown_fields=True):
 _usual_request = msgspec.json.Decoder(UsualRequest)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The answer to an inference request."""
-
-    headers: Headers
-    body: bytes  # JSON, perhaps followed by binary tensors
-    rows: int  # predicted
-
-
 def infer(served: ServedModel, body: bytes, json_length: int | None) -> Answer:
     """Answer a request: its arguments are `decode_request`'s."""
     usual = _decode_usual(served, body) if json_length is None and len(body) < LARGE else None
     if usual is not None:
-        return _json_answer(served, usual[0], served.model.predict(usual[1]))
+        return answer_in_json(served, usual[0], predict_matrix(served, usual[1]))
     request = decode_request(served, body, json_length)
     try:
-        predictions = served.model.predict(request.rows)
-    except InputError as error:
+        found = predict(served, request.rows, request.asked)
+    except GradlineError as error:
         raise _request_error(error) from error
-    if not request.with_output:
-        return Answer(JSON, _start(served, request.id) + b"]}", len(predictions))
-    if not request.binary:
-        if np.isnan(predictions).any() and served.model.plan.format == 2:
-            raise _no_answer(served, request.rows, predictions)
-        return _json_answer(served, request.id, predictions)
-    head = _start(served, request.id) + _describe(served, predictions)
-    head += b'"parameters":{"binary_data_size":%d}}]}' % predictions.nbytes
-    kind = (b"content-type", b"application/octet-stream")
-    length = (b"inference-header-content-length", b"%d" % len(head))
-    return Answer([kind, length], head + predictions.tobytes(), len(predictions))
+    return answer_with(served, request.id, found, request.outputs)
 
 
 def _decode_usual(served: ServedModel, body: bytes) -> tuple[str | None, NDArray[Any]] | None:
@@ -91,58 +70,9 @@ def _decode_usual(served: ServedModel, body: bytes) -> tuple[str | None, NDArray
     return request.id, np.array(values, served.model.dtype).reshape(n, d)
 
 
-def _start(served: ServedModel, id: str | None) -> bytes:
-    """Encode an answer up to its outputs."""
-    id_member = b"" if id is None else b',"id":' + msgspec.json.encode(id)
-    return served.start + id_member + b',"outputs":['
-
-
-def _describe(served: ServedModel, predictions: NDArray[Any]) -> bytes:
-    start = b'{"name":"y","datatype":"%b","shape":[%d,%d],'
-    return start % (served.datatype.encode(), *predictions.shape)
-
-
-def _json_answer(served: ServedModel, id: str | None, predictions: NDArray[Any]) -> Answer:
-    data = predictions.ravel().tolist()
-    if not all(map(isfinite, data)):
-        row, target = (int(i) for i in np.argwhere(~np.isfinite(predictions))[0])
-        raise RequestError(
-            f"the prediction of row {row}, target {served.model.targets[target]!r}, is "
-            f"{predictions[row, target]}, which JSON cannot represent; ask for binary output",
-            422,
-        )
-    head = _start(served, id) + _describe(served, predictions)
-    return Answer(JSON, head + b'"data":' + msgspec.json.encode(data) + b"}]}", len(predictions))
-
-
-def _no_answer(served: ServedModel, rows: Any, predictions: NDArray[Any]) -> RequestError:
-    """Say which value leaves the first row without an answer, which JSON has no number for."""
-    plan = served.model.plan
-    row = int(np.argwhere(np.isnan(predictions))[0][0])
-    values = values_by_name(rows, plan, "missing")
-    why = "a term cannot be computed"
-    if values is not None:
-        unknown = unknown_levels(values, plan)[row]
-        for column, is_unknown, value in zip(plan.columns, unknown, values[row], strict=True):
-            if is_unknown:
-                text = excerpt(str(np.asarray(rows[column.name]).ravel()[row]))
-                why = f"no training row has {text} in {column.name!r}"
-                break
-            if np.isnan(value) and column.fill is None:
-                why = f"{column.name!r} is missing, and no training row missed it"
-                break
-    return RequestError(
-        f"row {row} has no answer: {why}; ask for binary output to get NaN in its place", 422
-    )
-
-
-def _request_error(error: InputError) -> RequestError:
+def _request_error(error: GradlineError) -> RequestError:
     """Turn the model's error about its rows into an HTTP error."""
     if isinstance(error, UnknownCategoryError):
-        return RequestError(
-            f"input {error.column!r}: the unknown category {excerpt(error.text)} in row {error.row}"
-            f" ({nearest(error.text, error.known)}; the model's metadata list all of them in "
-            "properties.encoding)",
-        )
-    hint = f" ({error.hint})" if error.hint else ""
-    return RequestError(f"inputs: {error}{hint}"[:2000])
+        place = f"input {error.column!r}: the unknown category {excerpt(error.text)}"
+        return unknown_category(f"{place} in row {error.row}", error)
+    return of_model("inputs" if isinstance(error, InputError) else "parameters", error)

@@ -22,10 +22,12 @@ DTYPE_OF = {
     "FP64": np.dtype("<f8"),
     "BYTES": np.dtype(object),
 }  # fmt: skip
-ELEMENTS = {"oneOf": [{"type": kind} for kind in ("number", "boolean", "string", "array")]}
+KINDS = ("number", "boolean", "string", "array", "null")
+ELEMENTS = {"oneOf": [{"type": kind} for kind in KINDS]}
 
 # These constraints are in the schema only. `tensors` checks them with errors that name the tensor.
 Shape = Annotated[list[int], Meta(extra_json_schema={"minItems": 1, "maxItems": 2})]
+OutputShape = Annotated[list[int], Meta(extra_json_schema={"minItems": 1, "maxItems": 3})]
 Datatype = Annotated[str, Meta(extra_json_schema={"enum": [*DTYPE_OF]})]
 
 # Raw JSON is decoded later, because it may be long.
@@ -65,8 +67,22 @@ class RequestedOutput(Struct):
     parameters: OutputParameters = OutputParameters()
 
 
-class RequestParameters(Struct, frozen=True):
-    """The parameters of a request."""
+class Asked(Struct, frozen=True):
+    """What a request asks for beside the predictions.
+
+    Attributes:
+        intervals: The level of prediction intervals.
+        explain: Whether to split each prediction into the parts of the columns.
+        check: Whether to describe what of each row is outside the training ranges.
+    """
+
+    intervals: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    explain: bool = False
+    check: bool = False
+
+
+class RequestParameters(Asked, frozen=True):
+    """The parameters of an inference request; unknown ones, which clients add, are ignored."""
 
     binary_data_output: bool = False
     feature_names: list[str] | None = None
@@ -82,12 +98,15 @@ class InferenceRequest(Struct):
 
 
 class OutputTensor(TypedDict):
-    """Predictions. Their values are `data`, or binary data behind the JSON."""
+    """Predictions, or what else was asked for. Values are `data`, or binary data behind the JSON.
+
+    null is a missing value.
+    """
 
     name: str
     datatype: Datatype
-    shape: Shape
-    data: NotRequired[list[float]]
+    shape: OutputShape
+    data: NotRequired[list[float | str | None]]
     parameters: NotRequired[dict[str, Any]]
 
 
@@ -98,6 +117,68 @@ class InferenceResponse(TypedDict):
     model_version: str
     id: NotRequired[str]
     outputs: list[OutputTensor]
+
+
+# Raw JSON is decoded row by row.
+Scalar = str | int | float | bool | None
+RawInstance = Annotated[
+    Raw,
+    Meta(
+        extra_json_schema={
+            "oneOf": [
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+                },
+                {"type": "array", "items": {"type": ["number", "null"]}},
+            ]
+        }
+    ),
+]
+
+
+class PredictParameters(Asked, frozen=True, forbid_unknown_fields=True):
+    """The parameters of a request with rows by name."""
+
+
+class PredictRequest(Struct, forbid_unknown_fields=True):
+    """Rows to predict: a value for each column by name, or numbers in the columns' order."""
+
+    instances: Annotated[list[RawInstance], Meta(extra_json_schema={"minItems": 1})]
+    parameters: PredictParameters = PredictParameters()
+
+
+class PredictResponse(TypedDict):
+    """The answer to a request with rows by name: each list has an entry for each row.
+
+    Predictions and explanations have the targets' names as keys. null is a missing answer.
+    """
+
+    predictions: list[dict[str, float | None]]
+    explanations: NotRequired[list[dict[str, dict[str, float | None]]]]
+    outside: NotRequired[list[str]]
+
+
+class ModelNames(TypedDict):
+    """The names of the served models."""
+
+    models: list[str]
+
+
+class VersionStatus(TypedDict):
+    """A version that answers."""
+
+    version: str
+    state: str
+    status: dict[str, str]
+
+
+class ModelStatus(TypedDict):
+    """Whether a model answers, as KServe and as TensorFlow Serving put it."""
+
+    name: str
+    ready: bool
+    model_version_status: list[VersionStatus]
 
 
 class TensorMetadata(TypedDict):

@@ -7,12 +7,19 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from gradline.columns.encoding import dump_columns
 from gradline.columns.targets import dump_functions
-from gradline.errors import PackageError
+from gradline.errors import PackageError, RefusedError
 from gradline.formatting import float32_error, in_doubt, number, reached
 from gradline.serve.protocol.facts import facts
-from gradline.serve.protocol.messages import ModelMetadata, ServerMetadata
+from gradline.serve.protocol.messages import (
+    ModelMetadata,
+    ModelStatus,
+    ServerMetadata,
+    VersionStatus,
+)
 from gradline.serve.protocol.served_model import INPUT, OUTPUT, ServedModel
 
 
@@ -48,6 +55,8 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
         properties["order"] = model.by_effect()
     if proofs := _proofs(model.manifest):
         properties["proofs"] = proofs
+    if optional := optional_outputs(served):
+        properties["optional_outputs"] = optional
     width, targets = len(model.features), len(model.targets)
     return {
         "name": model.name,
@@ -59,6 +68,34 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
             name: json.dumps(value, ensure_ascii=False) for name, value in properties.items()
         },
     }
+
+
+def optional_outputs(served: ServedModel) -> list[dict[str, Any]]:
+    """Describe the outputs that a request's parameters add, as far as the package has them."""
+    model, k = served.model, len(served.model.targets)
+    found: list[dict[str, Any]] = []
+    with suppress(RefusedError, PackageError):
+        _ = model.intervals
+        found += [_optional("intervals", name, "FP64", [-1, k]) for name in ("lower", "upper")]
+    with suppress(PackageError):
+        parts = model.explain(np.zeros((1, len(model.features)), model.dtype))
+        about = {"columns": list(parts.columns), "baseline": parts.baseline.tolist()}
+        shape = [-1, k, len(parts.columns)]
+        found.append(_optional("explain", "contributions", "FP64", shape) | about)
+    if served.has_ranges:
+        found.append(_optional("check", "outside", "BYTES", [-1]))
+    return found
+
+
+def _optional(parameter: str, name: str, datatype: str, shape: list[int]) -> dict[str, Any]:
+    return {"parameter": parameter, "name": name, "datatype": datatype, "shape": shape}
+
+
+def model_status(served: ServedModel) -> ModelStatus:
+    """Tell that a version answers, in the form of KServe V1 and that of TensorFlow Serving."""
+    status = {"error_code": "OK", "error_message": ""}
+    version: VersionStatus = {"version": served.version, "state": "AVAILABLE", "status": status}
+    return {"name": served.model.name, "ready": True, "model_version_status": [version]}
 
 
 def _proofs(manifest: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -17,7 +17,8 @@ Models = Mapping[str, tuple[ServedModel, Sequence[str]]]  # each model with its 
 MESSAGES = (
     messages.Error, messages.Live, messages.Ready, messages.ServerMetadata, messages.ModelMetadata,
     messages.IndexEntry, messages.InferenceRequest, messages.InputTensor, messages.RequestedOutput,
-    messages.InferenceResponse,
+    messages.InferenceResponse, messages.PredictRequest, messages.PredictResponse,
+    messages.ModelNames, messages.ModelStatus,
 )  # fmt: skip
 SCHEMA = "#/components/schemas/{name}"
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -36,6 +37,7 @@ def document(models: Models, *, protected: bool = False) -> dict[str, Any]:
     """
     public: dict[str, Any] = {"security": []}  # needs no token
     paths: dict[str, Any] = {
+        "/v1/models": _read("The names of the models.", _message("ModelNames")),
         "/v2": _read("Server metadata.", _message("ServerMetadata")),
         "/v2/health/live": _read("Whether the server runs.", _message("Live"), **public),
         "/v2/health/ready": _read("Whether the server is ready.", _message("Ready"), **public),
@@ -55,6 +57,13 @@ def document(models: Models, *, protected: bool = False) -> dict[str, Any]:
         ready = _read("Whether the model is ready.", _message("Ready"), parameters=parameters)
         paths[f"{path}/ready"] = ready
         paths[f"{path}/infer"] = {"post": _infer(parameters, models)}
+    for path, parameters in (
+        ("/v1/models/{model}", [name]),
+        ("/v1/models/{model}/versions/{version}", [name, number]),
+    ):
+        status = _read("Whether the model answers.", _message("ModelStatus"), parameters=parameters)
+        paths[path] = status
+        paths[f"{path}:predict"] = {"post": _predict(parameters, models)}
     _, schemas = msgspec.json.schema_components(MESSAGES, ref_template=SCHEMA)
     found: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -71,6 +80,11 @@ def document(models: Models, *, protected: bool = False) -> dict[str, Any]:
 def _parameter(name: str, place: str, kind: str = "string", **schema: Any) -> dict[str, Any]:
     required = place == "path"
     return {"name": name, "in": place, "required": required, "schema": {"type": kind, **schema}}
+
+
+CODING = _parameter(
+    "Content-Encoding", "header", enum=["identity", *map(bytes.decode, WINDOW_BITS)]
+)
 
 
 def _reference(name: str) -> dict[str, str]:
@@ -107,13 +121,10 @@ def _index() -> dict[str, Any]:
 def _infer(parameters: Sequence[dict[str, Any]], models: Models) -> dict[str, Any]:
     length = _parameter(LENGTH, "header", "integer", minimum=0)
     length["description"] = LENGTH_DESCRIPTION
-    codings = ["identity", *map(bytes.decode, WINDOW_BITS)]
     rows = _message("InferenceRequest")
-    rows["application/json"]["examples"] = {
-        name: {"summary": f"One row of {name}.", "value": {"inputs": _example_inputs(served)}}
-        for name, (served, _) in models.items()
-        if len(served.columns) <= MAX_EXAMPLE_COLUMNS
-    }
+    rows["application/json"]["examples"] = _examples(
+        models, lambda served: {"inputs": _example_inputs(served)}
+    )
     answer = {
         "description": "The predictions, in binary if the request asks for it.",
         "headers": {LENGTH: {key: length[key] for key in ("description", "schema")}},
@@ -121,10 +132,42 @@ def _infer(parameters: Sequence[dict[str, Any]], models: Models) -> dict[str, An
     }
     return {
         "summary": "Predict rows.",
-        "parameters": [*parameters, length, _parameter("Content-Encoding", "header", enum=codings)],
+        "parameters": [*parameters, length, CODING],
         "requestBody": {"required": True, "content": {**rows, **BINARY}},
         "responses": {"200": answer, **_errors(404, 415, 422)},
     }
+
+
+def _predict(parameters: Sequence[dict[str, Any]], models: Models) -> dict[str, Any]:
+    rows = _message("PredictRequest")
+    rows["application/json"]["examples"] = _examples(
+        models, lambda served: {"instances": [_example_instance(served)]}
+    )
+    answer = {"description": "The predictions.", "content": _message("PredictResponse")}
+    return {
+        "summary": "Predict rows by name.",
+        "parameters": [*parameters, CODING],
+        "requestBody": {"required": True, "content": rows},
+        "responses": {"200": answer, **_errors(404, 415, 422)},
+    }
+
+
+def _examples(models: Models, value: Callable[[ServedModel], Any]) -> dict[str, Any]:
+    return {
+        name: {"summary": f"One row of {name}.", "value": value(served)}
+        for name, (served, _) in models.items()
+        if len(served.columns) <= MAX_EXAMPLE_COLUMNS
+    }
+
+
+def _example_instance(served: ServedModel) -> dict[str, Any]:
+    found: dict[str, Any] = dict.fromkeys(served.columns, 0.0)
+    for column in served.model.columns:
+        if column.kind == "category":
+            found[column.name] = column.levels[0]
+        if column.kind == "time":
+            found[column.name] = "1970-01-01T00:00Z" if column.zone else "1970-01-01"
+    return found
 
 
 def _example_inputs(served: ServedModel) -> list[dict[str, Any]]:

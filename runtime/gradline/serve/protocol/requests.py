@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.inputs import WallClock
-from gradline.serve.protocol.errors import RequestError, excerpt
+from gradline.serve.protocol.errors import RequestError, decode, excerpt
 from gradline.serve.protocol.messages import (
+    Asked,
     InferenceRequest,
     InputTensor,
     RequestedOutput,
@@ -22,8 +23,14 @@ from gradline.serve.protocol.messages import (
 from gradline.serve.protocol.served_model import INPUT, OUTPUT, ServedModel
 from gradline.serve.protocol.tensors import bad_input, from_binary, from_json
 
-OUTPUTS_LIMIT = 1 << 16  # bytes of JSON about the one output
-ONLY_OUTPUT = f"the only output is {OUTPUT!r}"
+OUTPUTS_LIMIT = 1 << 16  # bytes of JSON about the outputs
+WHAT = "an inference request"
+#: The outputs that each parameter of a request adds.
+OPTIONAL = {
+    "intervals": ("lower", "upper"),
+    "explain": ("contributions",),
+    "check": ("outside",),
+}
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,8 @@ class Decoded:
 
     id: str | None
     rows: Any  # for `Model.predict`: a matrix (n, d), or columns by name
-    with_output: bool  # whether the answer contains the output
-    binary: bool  # whether the output is binary
+    outputs: list[tuple[str, bool]]  # of the answer: name, and whether it is binary
+    asked: Asked
 
 
 _request = msgspec.json.Decoder(InferenceRequest)
@@ -57,16 +64,23 @@ def decode_request(served: ServedModel, body: bytes, json_length: int | None) ->
         raise RequestError(
             f"Inference-Header-Content-Length is {end}, the body has {len(body)} bytes"
         )
-    with_output, binary = _output_form(request)
-    return Decoded(request.id, _rows(served, request, tensors, whole[end:]), with_output, binary)
+    asked = request.parameters
+    outputs = _outputs_of(request, output_names(asked))
+    return Decoded(request.id, _rows(served, request, tensors, whole[end:]), outputs, asked)
+
+
+def output_names(asked: Asked) -> list[str]:
+    """List the outputs of an answer."""
+    return [OUTPUT, *(n for key, names in OPTIONAL.items() if getattr(asked, key) for n in names)]
 
 
 def _parse(served: ServedModel, json: memoryview) -> tuple[InferenceRequest, list[InputTensor]]:
-    request = _decode(_request, json)
+    request = decode(_request, json, WHAT)
     most = max(len(served.columns), len(served.model.features))
     if len(request.inputs) > most:
         raise RequestError(f"inputs: {len(request.inputs)}, the model has at most {most}")
-    return request, [_decode(_tensor, raw, f".inputs[{i}]") for i, raw in enumerate(request.inputs)]
+    tensors = enumerate(request.inputs)
+    return request, [decode(_tensor, raw, WHAT, f".inputs[{i}]") for i, raw in tensors]
 
 
 def _raw_request(served: ServedModel, size: int) -> tuple[InferenceRequest, list[InputTensor]]:
@@ -79,34 +93,35 @@ def _raw_request(served: ServedModel, size: int) -> tuple[InferenceRequest, list
     return InferenceRequest([], parameters=RequestParameters(binary_data_output=True)), [tensor]
 
 
-def _decode(decoder: Any, data: Any, place: str = "") -> Any:
-    """Decode JSON that stands at a place in a request."""
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError as error:
-        reason, _, at = str(error).partition(" - at `$")
-        reason += f" - at `${place}{at or '`'}" if place or at else ""
-        raise RequestError(f"not an inference request: {reason}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(f"the body is not JSON: {error}") from error
-
-
-def _output_form(request: InferenceRequest) -> tuple[bool, bool]:
-    """Return whether the answer contains the output, and whether in binary."""
+def _outputs_of(request: InferenceRequest, names: Sequence[str]) -> list[tuple[str, bool]]:
+    """List the outputs of the answer, and whether each is binary; `names`: what there is."""
     if len(request.outputs) > OUTPUTS_LIMIT:
-        raise RequestError(f"outputs: more than {OUTPUTS_LIMIT} bytes; {ONLY_OUTPUT}")
-    outputs = _decode(_outputs, request.outputs, ".outputs")
+        raise RequestError(f"outputs: more than {OUTPUTS_LIMIT} bytes; there are {_listed(names)}")
+    wanted = decode(_outputs, request.outputs, WHAT, ".outputs")
     binary = request.parameters.binary_data_output
-    if outputs is None:
-        return True, binary
-    for output in outputs:
-        if output.name != OUTPUT:
-            raise RequestError(f"outputs: no output {excerpt(output.name)}; {ONLY_OUTPUT}")
-        if output.parameters.binary_data is not msgspec.UNSET:
-            binary = output.parameters.binary_data
-    if len(outputs) > 1:
-        raise RequestError(f"outputs: {OUTPUT!r} appears twice")
-    return bool(outputs), binary
+    if wanted is None:
+        return [(name, binary) for name in names]
+    found: dict[str, bool] = {}
+    for output in wanted:
+        if output.name not in names:
+            raise RequestError(_no_output(output.name, names))
+        if output.name in found:
+            raise RequestError(f"outputs: {output.name!r} appears twice")
+        own = output.parameters.binary_data
+        found[output.name] = binary if own is msgspec.UNSET else own
+    return list(found.items())
+
+
+def _no_output(name: str, names: Sequence[str]) -> str:
+    parameter = next((key for key, outputs in OPTIONAL.items() if name in outputs), None)
+    if parameter is None:
+        return f"outputs: no output {excerpt(name)}; there are {_listed(names)}"
+    value = "0.95" if parameter == "intervals" else "true"
+    return f'outputs: for {name!r}, add "parameters": {{"{parameter}": {value}}}'
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _rows(
@@ -138,7 +153,7 @@ def _rows(
         return _narrow(served, arrays[INPUT] if order is None else arrays[INPUT][:, order])
     for given in (request.parameters.feature_names, *(t.parameters.feature_names for t in tensors)):
         feature_order(given, names)
-    return {name: _column(array, name in served.times) for name, array in arrays.items()}
+    return {t.name: _column(served, t, arrays[t.name]) for t in tensors}
 
 
 def _check_fits_model(served: ServedModel, tensor: InputTensor, as_matrix: bool) -> None:
@@ -169,6 +184,8 @@ def _narrow(served: ServedModel, rows: NDArray[Any]) -> NDArray[Any]:
     dtype = served.model.dtype
     if rows.dtype == dtype:
         return np.ascontiguousarray(rows)
+    if rows.dtype == object:  # integers or booleans beside null
+        rows = rows.astype(np.float64)
     with np.errstate(over="ignore"):
         narrow = rows.astype(dtype, order="C")
     overflowed = np.isinf(narrow) & np.isfinite(rows)
@@ -179,9 +196,9 @@ def _narrow(served: ServedModel, rows: NDArray[Any]) -> NDArray[Any]:
     return narrow
 
 
-def _column(values: NDArray[Any], is_time: bool) -> Any:
+def _column(served: ServedModel, tensor: InputTensor, values: NDArray[Any]) -> Any:
     """Prepare a column's values for the model: text, numbers, or a time's seconds."""
     flat = values.reshape(-1)
-    if flat.dtype == object:
-        return flat.tolist()
-    return WallClock(flat.astype(np.float64)) if is_time else flat
+    if tensor.name in served.times and tensor.datatype != "BYTES":
+        return WallClock(flat.astype(np.float64))
+    return flat.tolist() if flat.dtype == object else flat

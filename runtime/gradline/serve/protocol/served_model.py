@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
 
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.inputs import blocks_of_inputs, checked_unknown
+from gradline.columns.plan import Plan
+from gradline.errors import PackageError
 from gradline.model import Model
 
 INPUT, OUTPUT = "x", "y"
@@ -28,3 +35,28 @@ class ServedModel:
             texts = [column for column in model.columns if column.kind == "category"]
         self.texts = {column.name for column in texts}
         self.times = {column.name for column in model.columns if column.kind == "time"}
+        self.is_plain = model.plan.is_plain  # a row may be a list of numbers
+        self.plan_of_matrix = model.read(np.zeros((1, len(model.features)), model.dtype)).plan
+        self.has_ranges = _has_ranges(model)
+
+    def count_outside(self, values: NDArray[Any], plan: Plan) -> int:
+        """Count the rows outside the training ranges, as `Outside.is_beyond` tells them.
+
+        Args:
+            values: The rows' values of the plan's columns, shape (n, m).
+            plan: The model's plan, or that of a matrix.
+        """
+        unknown = checked_unknown(None, plan)
+        return sum(
+            int(self.model.outside(inputs).is_beyond.sum())
+            for _, inputs in blocks_of_inputs(values, plan, unknown, self.model.dtype)
+        )
+
+
+def _has_ranges(model: Model) -> bool:
+    """Check whether a package has a record of the training ranges."""
+    try:
+        model.outside(np.zeros((1, len(model.features)), model.dtype))
+    except PackageError:
+        return False
+    return True

@@ -26,20 +26,23 @@ VALUE_END, ROW_END = re.compile(rb","), re.compile(rb"\][^,]*,")
 JSON_CHUNK = 1 << 16  # bytes of JSON numbers per decoding step: other requests run in between
 MAX_SIZE = 2**40  # per dimension: far beyond any body, and products of two stay small integers
 
+#: For each kind of dtype: decoders of a flat and of a nested list. A null is a missing value.
 DECODERS = {
     kind: (msgspec.json.Decoder(flat), msgspec.json.Decoder(nested))
     for kind, flat, nested in (
-        ("b", list[bool], list[list[bool]]),
-        ("i", list[int], list[list[int]]),
-        ("u", list[int], list[list[int]]),
-        ("f", list[float], list[list[float]]),
-        ("O", list[str], list[tuple[str]]),  # a column of text
+        ("b", list[bool | None], list[list[bool | None]]),
+        ("i", list[int | None], list[list[int | None]]),
+        ("u", list[int | None], list[list[int | None]]),
+        ("f", list[float | None], list[list[float | None]]),
+        ("O", list[str | None], list[tuple[str | None]]),  # a column of text
     )
 }
 
 
 def from_json(tensor: InputTensor) -> NDArray[Any]:
     """Decode the values in a tensor's JSON, flat or nested, into an array of its shape.
+
+    A null becomes NaN, beside text, integers and booleans None in an array of objects.
 
     Decoding blocks all other requests. So the values are counted first, and numbers are decoded in
     chunks.
@@ -61,7 +64,7 @@ def from_json(tensor: InputTensor) -> NDArray[Any]:
             if set(map(len, values)) != {tensor.shape[-1]}:
                 raise _misshaped(tensor, "rows of other widths")
             values = [value for row in values for value in row]
-        parts.append(_array(tensor, dtype, values))
+        parts.append(_array(tensor, dtype, values, has_null=b"null" in chunk))
     array = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if len(array) != count:
         raise _misshaped(tensor, f"{len(array)} values")
@@ -116,13 +119,16 @@ def _chunks(data: bytes, nested: bool) -> Iterator[bytes]:
         start = end + 1
 
 
-def _decode_texts(tensor: InputTensor, data: bytes, nested: bool) -> list[str]:
+def _decode_texts(tensor: InputTensor, data: bytes, nested: bool) -> list[str | None]:
     if nested and tensor.shape[1:] != [1]:
         raise _misshaped(tensor, "rows of text")
     quotes = data.replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"')
-    if quotes != 2 * prod(tensor.shape):
+    count = prod(tensor.shape)
+    if not count - data.count(b"null") <= quotes // 2 <= count:
         raise _misshaped(tensor, f"{quotes // 2} texts")
     values = _decode(tensor, DECODERS["O"][nested], data)
+    if len(values) != count:
+        raise _misshaped(tensor, f"{len(values)} texts and nulls")
     return [text for (text,) in values] if nested else values
 
 
@@ -135,11 +141,14 @@ def _decode(tensor: InputTensor, decoder: Any, data: bytes, start: int = 0) -> l
         raise bad_input(tensor, f"data are not {tensor.datatype} values ({reason})") from error
 
 
-def _array(tensor: InputTensor, dtype: np.dtype[Any], values: list[Any]) -> NDArray[Any]:
+def _array(
+    tensor: InputTensor, dtype: np.dtype[Any], values: list[Any], *, has_null: bool
+) -> NDArray[Any]:
     least, most = RANGES.get(tensor.datatype, (None, None))
-    if values and least is not None and not (least <= min(values) and max(values) <= most):
+    known = [value for value in values if value is not None] if has_null else values
+    if known and least is not None and not (least <= min(known) and max(known) <= most):
         raise bad_input(tensor, f"a value is outside the range of {tensor.datatype}")
-    return np.array(values, dtype)
+    return np.array(values, object if has_null and dtype.kind != "f" else dtype)
 
 
 def _binary_texts(tensor: InputTensor, data: memoryview, count: int) -> NDArray[Any]:

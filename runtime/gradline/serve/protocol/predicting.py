@@ -1,0 +1,70 @@
+"""Predict a request's rows, and compute what it asks for beside the predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradline.columns.plan import Plan
+from gradline.explain.contributions import Explanation
+from gradline.explain.ranges import Outside
+from gradline.serve.protocol.messages import Asked
+from gradline.serve.protocol.served_model import ServedModel
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a model says about n rows.
+
+    Attributes:
+        answers: The predictions, shape (n, k), in the model's dtype.
+        values: The rows that are still to be compared with the training ranges: their values,
+            shape (n, m), and the plan of these columns.
+        beyond: The number of rows outside the training ranges, if they were compared.
+        ends: The lower and the upper ends of the intervals, each (n, k), if asked for.
+        explanation: The parts of the predictions, if asked for.
+        outside: For each row what is outside the training ranges, if asked for.
+    """
+
+    answers: NDArray[Any]
+    values: tuple[NDArray[Any], Plan] | None = None
+    beyond: int = 0
+    ends: tuple[Array, Array] | None = None
+    explanation: Explanation | None = None
+    outside: list[str] | None = None
+
+
+def predict(served: ServedModel, rows: Any, asked: Asked) -> Found:
+    """Predict rows: a matrix (n, d) of the graph's inputs, or columns by name.
+
+    Raises:
+        InputError: Naming the wrong column and row.
+        RefusedError: If intervals are asked for and the model has none.
+        PackageError: If the package has no record of the training columns that is needed.
+    """
+    model = served.model
+    read = model.read(rows)
+    answers, ends, outside = model.answer(read, intervals=asked.intervals, check=asked.check)
+    explanation = model.explain(rows) if asked.explain else None
+    if outside is None:
+        return Found(answers, (read.values, read.plan), 0, ends, explanation)
+    beyond = int(outside.is_beyond.sum())
+    return Found(answers, None, beyond, ends, explanation, _texts(outside, len(answers)))
+
+
+def predict_matrix(served: ServedModel, rows: NDArray[Any]) -> Found:
+    """Predict a matrix (n, d) that the graph takes as it is, the fastest way."""
+    return Found(served.model.predict(rows), (rows, served.plan_of_matrix))
+
+
+def _texts(outside: Outside, n: int) -> list[str]:
+    """Describe what is outside in each of n rows; empty if nothing is."""
+    texts = [""] * n
+    for place, row in enumerate(outside.rows.tolist()):
+        texts[row] = outside.told(place)
+    return texts
