@@ -54,7 +54,7 @@ check: venv ## lint, format, types, and the direction of imports
 docs: venv ## regenerate docs/commands.md from the commands' help
 	$(BIN)/python docs/commands.py
 
-picture: venv ## draw docs/report.png again; needs Chromium
+picture: venv ## draw docs/report.png and docs/page.png again; needs Chromium
 	$(BIN)/python docs/picture.py
 
 bench: venv ## measure speed beside the peers

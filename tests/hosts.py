@@ -114,9 +114,9 @@ def virtual_environment(name: str, *requirements: str) -> Path:
     return installed(name, " ".join(requirements), install) / "bin"
 
 
-def npm(name: str) -> Path:
-    """Return a folder with the node_modules of this example's lock file."""
-    example = EXAMPLES / name
+def npm(name: str, root: Path = EXAMPLES) -> Path:
+    """Return a folder with the node_modules of the lock file in `root/name`."""
+    example = root / name
     lock = (example / "package-lock.json").read_text()
 
     def install(folder: Path) -> None:

@@ -21,6 +21,8 @@ from gradline_export import export_package
 from gradline_export.report.examples import examples_of_use
 from gradline_trainer import fit
 from hosts import need, npm
+from public_tables import penguins
+from serving import serving
 
 ODD = 'a "b",\n\u202ec \U000e0001'
 
@@ -40,13 +42,33 @@ def test_columns_come_with_their_own_values() -> None:
     assert found["Command line"] == "gradline predict artifacts/cafes new.csv"
     row = re.fullmatch(r"(?s).*model\.predict\((.*)\)", found["Python"])
     assert row is not None
-    assert json.loads(row[1]) == {"size": [71.5], "region": ["north"], "opened": ["2024-03-09"]}
+    assert json.loads(row[1]) == {"size": 71.5, "region": "north", "opened": "2024-03-09"}
     body = json.loads(shlex.split(found["HTTP"])[-1])
-    assert body["inputs"] == [
-        {"name": "size", "shape": [1], "datatype": "FP64", "data": [71.5]},
-        {"name": "region", "shape": [1], "datatype": "BYTES", "data": ["north"]},
-        {"name": "opened", "shape": [1], "datatype": "BYTES", "data": ["2024-03-09"]},
-    ]
+    assert body == {"instances": [json.loads(row[1])]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strict", [True, False])
+def test_python_and_http_run_as_they_are_printed(
+    strict: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    learned = fit(penguins(tmp_path), "body_mass_g", missing="drop", strict=strict)
+    export_package(learned, tmp_path / "artifacts", "penguins")
+    model = gradline.load("artifacts/penguins")
+    assert model.plan.format == 1 + (not strict)
+    code = examples_of_use(model.manifest, learned.columns.inputs)
+    assert '"year": 2008' in code["Python"]
+    values: dict[str, Any] = {}
+    exec(code["Python"].replace("model.predict(", "answer = model.predict("), values)  # noqa: S102 - what people are told to copy
+    serve, curl = code["HTTP"].split("\n")
+    assert serve == "gradline serve artifacts/penguins"
+    with serving("artifacts/penguins") as server:
+        command = curl.replace("http://127.0.0.1:8080", server.address)
+        done = subprocess.run(["sh", "-c", f"{command} --silent"], capture_output=True, check=True)
+    assert json.loads(done.stdout) == {
+        "predictions": [{"body_mass_g": float(values["answer"][0, 0])}]
+    }
 
 
 @pytest.mark.slow
@@ -87,7 +109,7 @@ def test_values_are_written_as_the_table_has_them(
 ) -> None:
     plan = Plan((column,), ((factor,),))
     found = examples_of_use(manifest(plan, **{plan.features[0]: mean}), [])
-    assert json.dumps({"a": [written]}) in found["Python"]
+    assert json.dumps({"a": written}) in found["Python"]
 
 
 def test_odd_names_are_escaped_in_each_language() -> None:
@@ -95,9 +117,9 @@ def test_odd_names_are_escaped_in_each_language() -> None:
     found = examples_of_use(manifest(plan, **{ODD: 1.0}), [])
     assert all(code.replace("\n", "").isprintable() for code in found.values())
     body = json.loads(shlex.split(found["HTTP"])[-1])
-    assert body["inputs"][0]["name"] == ODD
+    assert body["instances"] == [{ODD: 1.0}]
     mapping = found["Python"].partition("model.predict(")[2].removesuffix(")")
-    assert eval(mapping) == {ODD: [1.0]}  # noqa: S307 - what people are told to copy
+    assert eval(mapping) == {ODD: 1.0}  # noqa: S307 - what people are told to copy
 
 
 def test_every_column_is_written_however_many_there_are(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -171,7 +172,9 @@ def test_the_ends_of_an_interval_are_said(
 ) -> None:
     open_report(orchard_fit)
     lower, upper = shown(browser, "lower", "upper")[0]
-    assert f"95 % interval {lower:.6g} to {upper:.6g}" in browser.evaluate(ANSWER)
+    decimals = max(0, 2 - math.floor(math.log10(upper - lower)))
+    said = f"95 % interval {lower:.{decimals}f} to {upper:.{decimals}f}"
+    assert said in browser.evaluate(ANSWER)
 
 
 @pytest.mark.slow

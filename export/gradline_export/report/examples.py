@@ -31,18 +31,17 @@ def examples_of_use(manifest: Mapping[str, Any], columns: Sequence[Column]) -> d
     inputs = plan.compute(np.array([values], np.float64))[0].tolist()
     shape, dtype = [1, len(inputs)], schema["dtype"]
     array = {"float32": "Float32Array", "float64": "Float64Array"}[dtype]
-    tensor = {"name": "x", "shape": shape, "datatype": dtype.replace("float", "FP")}
     numbers = ", ".join(map(repr, inputs))
     return {
         **_command_line(name),
-        **_python(name, {column: [value] for column, value in row.items()}),
+        **_python(name, row),
         "JavaScript": (
             'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
             'const session = await InferenceSession.create("model.onnx");\n'
             f'const x = new Tensor("{dtype}", {array}.of({numbers}), {shape});\n'
             "const { y } = await session.run({ x });"
         ),
-        **_http(name, [{**tensor, "data": inputs}]),
+        **_http(name, row),
     }
 
 
@@ -57,14 +56,9 @@ def _of_terms(manifest: Mapping[str, Any], plan: Plan) -> dict[str, str]:
         f"  {_visible_json(column.name)}: {_tensor(column, value)},\n"
         for column, value in typical.items()
     ]
-    kinds = {"number": "FP64", "time": "BYTES", "category": "BYTES"}
-    tensors = [
-        {"name": column.name, "shape": [1], "datatype": kinds[column.kind], "data": [value]}
-        for column, value in zip(plan.columns, row.values(), strict=True)
-    ]
     return {
         **_command_line(name),
-        **_python(name, {column: [value] for column, value in row.items()}),
+        **_python(name, row),
         "JavaScript": (
             'import { InferenceSession, Tensor } from "onnxruntime-web";\n'
             'const session = await InferenceSession.create("pipeline.onnx");\n'
@@ -72,7 +66,7 @@ def _of_terms(manifest: Mapping[str, Any], plan: Plan) -> dict[str, str]:
             'const text = (value) => new Tensor("string", [value], [1, 1]);\n'
             f"const [y] = Object.values(await session.run({{\n{''.join(lines)}}}));"
         ),
-        **_http(name, tensors),
+        **_http(name, row),
     }
 
 
@@ -86,9 +80,9 @@ def _python(name: str, row: Mapping[str, Any]) -> dict[str, str]:
     return {"Python": code}
 
 
-def _http(name: str, tensors: list[dict[str, Any]]) -> dict[str, str]:
-    body = shlex.quote(_visible_json({"inputs": tensors}))
-    command = f"curl http://127.0.0.1:8080/v2/models/{name}/infer -d {body}"
+def _http(name: str, row: Mapping[str, Any]) -> dict[str, str]:
+    body = shlex.quote(_visible_json({"instances": [row]}))
+    command = f"curl http://127.0.0.1:8080/v1/models/{name}:predict -d {body}"
     return {"HTTP": f"gradline serve {shlex.quote(f'artifacts/{name}')}\n{command}"}
 
 

@@ -6,9 +6,8 @@ from importlib.resources import files
 
 
 def component() -> str:
-    """Write the element `gradline-panel`, behind the functions that it calls."""
+    """Write the element `gradline-panel`, behind what it calls."""
     folder = files("gradline.presentation")
-    terms, panel = (
-        folder.joinpath(name).read_text(encoding="utf-8") for name in ("terms.js", "panel.html")
-    )
-    return f"<script>\n{terms}</script>\n{panel}"
+    names = ("terms.js", "effects.html", "panel.html")
+    terms, effects, panel = (folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+    return f"<script>\n{terms}</script>\n{effects}{panel}"

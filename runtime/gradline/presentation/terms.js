@@ -1,5 +1,6 @@
 // From a table's row to a model's answer: the terms of `gradline/columns/terms.py` in JavaScript.
-// Loaded as a script or as a module, it defines `gradline.inputs` and `gradline.inUnits`.
+// Loaded as a script or as a module, it defines `gradline.inputs`, `gradline.inUnits` and
+// `gradline.effects`.
 {
   const DAY = 86400; // seconds
   const FUNCTIONS = {
@@ -80,5 +81,40 @@
       return Math.exp(z) * (scaled ? found.scale : 1) - (found.function === "log1p" ? 1 : 0);
     });
 
-  globalThis.gradline = { inputs, inUnits };
+  // Terms by the columns that they are made of, as gradline/explain/groups.py groups them.
+  const groupsOf = (columns, terms) => {
+    const order = new Map(columns.map(({ name }, place) => [name, place]));
+    const found = new Map();
+    terms.forEach((term, place) => {
+      const used = [...new Set(term.map(({ column }) => order.get(column)))].sort((a, b) => a - b);
+      const key = used.join();
+      if (!found.has(key)) found.set(key, { used, name: used.map((at) => columns[at].name).join(":"), places: [] });
+      found.get(key).places.push(place);
+    });
+    const first = (a, b) => a.length - b.length || a.map((at, i) => at - b[i]).find(Boolean) || 0;
+    return [...found.values()].sort((a, b) => first(a.used, b.used));
+  };
+
+  /**
+   * Splits each target's answer into a baseline, at the training means, and each column's effect.
+   *
+   * @param {object} schema - `columns`, `terms` and `target_functions` of manifest.json.
+   * @param {number[][]} weights - W of the graph, a row for each target.
+   * @param {number[]} baselines - The graph's answers at the means.
+   * @param {number[]} steps - The inputs less their means.
+   * @returns {object[]} {baseline, parts: [[name, effect]], isFactor}: effects are added to the
+   *   baseline, or multiply that of a logged target.
+   */
+  const effects = ({ columns, terms, target_functions: functions }, weights, baselines, steps) => {
+    const groups = groupsOf(columns, terms);
+    return weights.map((of, k) => {
+      const found = functions?.[k];
+      const turn = (z) => (found ? Math.exp(z) : z);
+      const sum = ({ places }) => places.reduce((total, j) => total + of[j] * steps[j], 0);
+      const baseline = turn(baselines[k]) * (found ? found.scale : 1);
+      return { baseline, parts: groups.map((group) => [group.name, turn(sum(group))]), isFactor: Boolean(found) };
+    });
+  };
+
+  globalThis.gradline = { inputs, inUnits, effects };
 }

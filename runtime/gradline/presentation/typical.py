@@ -40,7 +40,10 @@ def typical_value(column: Column, figures: Mapping[str, Any], plan: Plan) -> flo
     if found is None:
         found = column.fill
     if column.kind == "number":
-        return 1.0 if found is None else float(f"{found:.4g}")
+        if found is None:
+            return 1.0
+        whole = is_whole(figures.get(column.name, {}))
+        return round(found) if whole else float(f"{found:.4g}")
     found = YEAR_2000 if found is None else found
     step = 60 if _has_hours(column, plan) else DAY
     return found // step * step
@@ -51,6 +54,21 @@ def _mean(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | Non
         if factor.column == column.name and not others and factor.function in BACK:
             return BACK[factor.function](figures[feature]["mean"])
     return None
+
+
+def is_whole(figures: Mapping[str, Any]) -> bool:
+    """Judge whether a column holds whole numbers, from its figures over the training rows.
+
+    Its ends tell, unless it might be a share of 0 to 1. If all values are at the ends, as of a
+    flag, the deviation is the largest possible (Bhatia and Davis, 2000). panel.html does the same.
+    """
+    low, high = figures.get("minimum"), figures.get("maximum")
+    if low is None or high is None or not (float(low).is_integer() and float(high).is_integer()):
+        return False
+    if high - low > 1:
+        return True
+    most = (high - figures["mean"]) * (figures["mean"] - low)
+    return bool(abs(figures.get("deviation", math.inf) ** 2 - most) <= 1e-9 * most)
 
 
 def _has_hours(column: Column, plan: Plan) -> bool:

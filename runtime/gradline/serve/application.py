@@ -30,12 +30,13 @@ from gradline.serve.protocol.openapi import document
 from gradline.serve.protocol.outputs import JSON, Answer
 from gradline.serve.protocol.served_model import ServedModel
 from gradline.serve.replies import PROMETHEUS, Reply, error_reply, json_reply, page_reply
+from gradline.serve.report import report_reply
 from gradline.serve.repository import Repository
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
+MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer|report))?/?")
 MODEL_V1 = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?(?::(predict))?/?")
 AnswerTo = Callable[[ServedModel, bytes, int | None], Answer]  # a body, and its JSON's length
 ANSWERS: dict[str | None, AnswerTo] = {
@@ -201,6 +202,8 @@ class Application:
             return json_reply(model_status(served))
         if verb == "ready":
             return json_reply({"name": name, "ready": True})
+        if verb == "report":
+            return await asyncio.to_thread(report_reply, served.model.package)
         versions = await asyncio.to_thread(self.repository.versions, name)
         return json_reply(model_metadata(served, versions))
 

@@ -38,8 +38,10 @@ def page_reply() -> Reply:
     Its Content-Security-Policy allows nothing from other hosts. It names each inline script and
     style by its hash, so no other one runs (https://www.w3.org/TR/CSP3/).
     """
-    page = files("gradline.serve").joinpath("page.html").read_bytes()
+    folder = files("gradline.serve")
+    page, rows = (folder.joinpath(name).read_bytes() for name in ("page.html", "rows.js"))
     page = page.replace(b"<!--panel-->", component().encode())
+    page = page.replace(b"<!--rows-->", b"<script>\n%b</script>" % rows)
     policy = [
         b"default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'",
         b"frame-ancestors 'none'",

@@ -13,6 +13,7 @@ from gradline.columns.encoding import dump_columns
 from gradline.columns.targets import dump_functions
 from gradline.errors import PackageError, RefusedError
 from gradline.formatting import float32_error, in_doubt, number, reached
+from gradline.serve.protocol.facts import facts
 from gradline.serve.protocol.messages import (
     ModelMetadata,
     ModelStatus,
@@ -35,6 +36,7 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
         "features": model.features,
         "targets": model.targets,
         "served_version": int(served.version),
+        **facts(model),
     }
     if columns := model.manifest.get("columns"):
         properties["columns"] = {
