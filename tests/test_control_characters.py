@@ -10,11 +10,11 @@ import pty
 from pathlib import Path
 
 import pytest
+from gradline_export.report.svg import plot_as_svg
 
 from gradline.commands.group import run
 from gradline.terminal.printable import as_json, for_page, for_terminal
 from gradline_export import export_package
-from gradline_export.report.svg import plot_as_svg
 from gradline_trainer import fit
 from odd import BODY
 
