@@ -1,17 +1,22 @@
-"""Keep tracebacks short: an error of ours shows the call and the line that raised it."""
+"""What a caller sees of our errors and warnings: the call itself, and few of our frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import ParamSpec, TypeVar
 
-from gradline.errors import OURS, GradlineError
+from gradline.errors import OURS, GradlineError, GradlineWarning
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 PACKAGES = {"gradline", *OURS}
+_printing = ContextVar("printing", default=False)
 
 
 def short_tracebacks(door: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -50,11 +55,40 @@ def _shorten(error: GradlineError) -> None:
 def _of_others(trace: TracebackType | None) -> TracebackType | None:
     frames = []
     while trace is not None:
-        package = str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
-        if package not in PACKAGES:
+        if _package(trace.tb_frame) not in PACKAGES:
             frames.append(trace)
         trace = trace.tb_next
     kept = None
     for entry in reversed(frames):
         kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return kept
+
+
+def warn_caller(texts: Iterable[str]) -> None:
+    """Issue GradlineWarnings at the line that called us from outside, unless a command runs."""
+    if _printing.get():
+        return
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_inside(frame):
+        level, frame = level + 1, frame.f_back
+    for text in texts:
+        warnings.warn(text, GradlineWarning, stacklevel=level)
+
+
+@contextmanager
+def printed_by_command() -> Iterator[None]:
+    """Leave warnings to a command, which prints them."""
+    token = _printing.set(True)
+    try:
+        yield
+    finally:
+        _printing.reset(token)
+
+
+def _is_inside(frame: FrameType) -> bool:
+    """Check for a frame of ours, or of a decorator between two of ours."""
+    return _package(frame) in (*PACKAGES, "contextlib")
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
