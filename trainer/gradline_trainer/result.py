@@ -34,9 +34,8 @@ from gradline_trainer.statistics.whitening import Leverage
 from gradline_trainer.wide.optimality import WideOptimality
 
 if TYPE_CHECKING:
-    from gradline.explain.intervals import Prediction
-
     from gradline.explain.contributions import Explanation
+    from gradline.explain.intervals import Prediction
     from gradline.explain.ranges import Outside
     from gradline.model import Model
     from gradline_trainer.statistics.summary import Summary
