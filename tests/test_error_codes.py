@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -165,6 +166,10 @@ CALLS |= {
     "outside-domain": lambda w: fit({**TABLE, "y": [0.0, 1, 2, 3]}, "log(y)"),
     "ragged": lambda w: fit(w.file("t.csv", "x,y\n1,2\n3,4,5\n"), "y"),
     "repeated-column": lambda w: fit(TABLE, ["y", "y"]),
+    "different-index": lambda w: fit(
+        pd.DataFrame({"x": [1.0, 2, 4]}), pd.Series([1.0, 3, 2], index=[2, 1, 0])
+    ),
+    "not-a-record": lambda w: columns_of([{"x": 1.0}, 2.0], ["x"]),
     "sparse-matrix": lambda w: gradline.load(w.package).predict(csr_array([[1.0, 2, 3]])),
     "too-few-rows": lambda w: fit({"x": [1.0], "y": [1.0]}, "y"),
     "too-many-categories": lambda w: fit(

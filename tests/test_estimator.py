@@ -221,6 +221,7 @@ def test_intercepts_are_numpys() -> None:
         assert several.intercept_.shape == (2,)
 
 
+@pytest.mark.filterwarnings("error::gradline.GradlineWarning")
 def test_what_its_fit_warns_of_is_a_warning_at_the_callers_line() -> None:
     X, Y = random_table(12)
     X[:, 1] = 4.0

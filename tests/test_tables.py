@@ -404,7 +404,7 @@ def test_in_memory_faults_are_refused_by_name() -> None:
     assert "the table has the column 'a' twice" in str(refusal(twice))
     assert "masked" in str(refusal((np.ma.array(np.ones((3, 1))), [1, 2, 3]), None))
     assert "X has the shape (3,)" in str(refusal((np.ones(3), [1, 2, 3]), None))
-    assert "3, 2 rows" in str(refusal((np.ones((3, 1)), [1, 2]), None))
+    assert "X has 3, Y has 2" in str(refusal((np.ones((3, 1)), [1, 2]), None))
     assert "text" in str(refusal((np.array([["a"], ["b"]]), [1, 2]), None))
     assert "2^53" in str(refusal((np.array([[1], [2**53 + 1]]), [1, 2]), None))
     assert "a table of type int" in str(refusal(3))

@@ -23,8 +23,8 @@ from gradline.formatting import (
 )
 from gradline.presentation.selection import tolerances
 from gradline.terminal.layout import aligned
-from gradline_export.freeze.manifest import column_record
 from gradline_trainer import fit
+from gradline_trainer.statistics.figures import column_record
 
 
 def equations(*arguments: Any) -> list[str]:

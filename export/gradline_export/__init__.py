@@ -13,10 +13,14 @@ __all__ = ["export_package"]
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("gradline")
     # PyTorch takes a second to import, so it is imported with the first use of a name.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -150,18 +150,19 @@ def equation_sides(
     importance: NDArray[Any] | None = None,
     written: Callable[[str], str] = label,
     tolerances: NDArray[Any] | None = None,
+    most: int = EQUATION_TERMS,
 ) -> list[tuple[str, str]]:
     """Write both sides of each target's equation from W (k, d) and b (k,).
 
-    Of many features, those with the largest `importance` (k, d) are shown, or the first. A number
-    has three digits, or as many as its tolerance asks for; `tolerances` (k, d + 1) ends with the
-    biases'.
+    Of more than `most` features, those with the largest `importance` (k, d) are shown, or the
+    first. A number has three digits, or as many as its tolerance asks for; `tolerances` (k, d + 1)
+    ends with the biases'.
     """
     import numpy as np
 
     if tolerances is None:
         tolerances = np.full((len(weights), len(features) + 1), np.inf)
-    rows = zip(targets, weights, bias, _terms(weights, importance), tolerances, strict=True)
+    rows = zip(targets, weights, bias, _terms(weights, importance, most), tolerances, strict=True)
     return [
         (written(target), _right_side([*row, offset], features, chosen, written, limits))
         for target, row, offset, chosen, limits in rows
@@ -174,16 +175,16 @@ def equation_lines(sides: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{left:<{width}} = {right}" for left, right in sides]
 
 
-def _terms(weights: NDArray[Any], importance: NDArray[Any] | None) -> list[list[int]]:
+def _terms(weights: NDArray[Any], importance: NDArray[Any] | None, most: int) -> list[list[int]]:
     """Choose for each target the indices of the features in its equation, in order."""
     import numpy as np
 
     k, d = weights.shape
-    if importance is None or d <= EQUATION_TERMS:
-        return [list(range(min(d, EQUATION_TERMS)))] * k
+    if importance is None or d <= most:
+        return [list(range(min(d, most)))] * k
     sizes = np.nan_to_num(np.abs(importance), posinf=0.0)
     order = np.argsort(-sizes, axis=1, kind="stable")
-    return [sorted(chosen.tolist()) for chosen in order[:, :EQUATION_TERMS]]
+    return [sorted(chosen.tolist()) for chosen in order[:, :most]]
 
 
 def _right_side(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Unpack
 
 import torch
 
@@ -13,12 +13,13 @@ from gradline.errors import InputError
 from gradline.scoring.open_engine import open_engine, path_for
 from gradline.tables import Dialect, open_files
 from gradline.tables.shards import uncut
+from gradline.tracebacks import short_tracebacks, warn_caller
 from gradline_trainer.learning import learn
 from gradline_trainer.moments.saved_moments import SavedMoments
-from gradline_trainer.options import MAX_CATEGORIES, Options, check_arguments
+from gradline_trainer.options import MAX_CATEGORIES, Options, TrainingOptions
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.arrays import ArrayTable
-from gradline_trainer.rows.columns import open_table
+from gradline_trainer.rows.given import Given, check_arguments
 from gradline_trainer.rows.library_state import known_state
 from gradline_trainer.rows.passes import Progress, expect, silent
 from gradline_trainer.rows.sharding import check_shareable
@@ -29,10 +30,11 @@ from gradline_trainer.terms.likeness import refuse_with_like
 from gradline_trainer.terms.request import request_of, time_formats
 
 
+@short_tracebacks
 @known_state()
 def fit(
     table: Any,
-    targets: Sequence[str] | str | None = None,
+    targets: Any = None,
     features: Sequence[str] | str | None = None,
     *,
     exclude: Sequence[str] | str = (),
@@ -47,22 +49,32 @@ def fit(
     null: Sequence[str] = (),
     keep_moments: bool = False,
     progress: Progress | None = None,
-    engine: str = "local",
+    engine: Literal["local", "ray"] = "local",
     address: str | None = None,
-    **options: Any,
+    **options: Unpack[TrainingOptions],
 ) -> Fit:
     """Learn a linear model from a table by gradient descent.
 
+    `fit("sales.csv", "revenue")` learns from a file, `fit(frame, "revenue")` from a data frame,
+    `fit(X, y)` from features and targets. What kind of table X is decides how it is read. A path,
+    a frame or a mapping of columns gets the default terms: categories, times and missing values
+    are encoded, and constants are left out. An array, a tensor, a list of lists or a sparse matrix
+    is taken as it is: d columns, d weights, and no missing value.
+
+    Each of `Fit.warnings` is also issued as a `gradline.GradlineWarning`.
+
     Args:
         table: A path, a glob or a folder; a polars, pandas or pyarrow table; a mapping of
-            columns; a pair (X, Y) of arrays or tensors, shapes (n, d) and (n, k) or (n,); or
-            saved moments, from `gradline_trainer.load_moments`.
-        targets: The columns to predict, or `log(NAME)` or `log1p(NAME)` to learn the logarithm of
-            one, or of 1 + it; predictions stay in its units. For a pair (X, Y) their names,
-            by default y0…; for saved moments by default the saved targets.
+            columns; X alone, shape (n, d); a pair (X, y); or saved moments, from
+            `gradline_trainer.load_moments`.
+        targets: A text or a list of texts: the columns to predict, or `log(NAME)` or `log1p(NAME)`
+            to learn the logarithm of one, or of 1 + it; predictions stay in its units. Anything
+            else is y, shape (n,) or (n, k): an array, a tensor, a series, a frame. Its names become
+            the targets', by default y0…; a name that X has too is an error. For a pair (X, y) its
+            names; for saved moments by default the saved targets.
         features: The terms to predict from, such as "price", "log(price)", "store",
             "month(date)" or "size:promo", in the graph's order; "*" stands for the default terms
-            (see docs/training.md), which are taken if there is no other. For a pair (X, Y) the
+            (see docs/training.md), which are taken if there is no other. For an array X the
             names x0…; for saved moments the saved features.
         exclude: Columns not to use as features.
         one_hot: Features that are categories (text, integers or booleans), with an indicator
@@ -75,7 +87,7 @@ def fit(
             month's table gives a model of the same terms. By default its targets, too.
         time_format: How the times of a column are written, as NAME=FORMAT in the letters of
             strptime, such as "date=%d/%m/%Y".
-        sample_weight: The column of sample weights; for a pair (X, Y) an array of shape (n,).
+        sample_weight: The column of sample weights; for data in memory also an array, shape (n,).
         separator: The separator of CSV files; by default the one of the file's extension.
         decimal_comma: Whether 1,5 means one and a half.
         null: More texts that mean a missing value.
@@ -96,9 +108,9 @@ def fit(
         RefusedError: If the run diverged, or if workers were lost again and again.
         MissingExtraError: If Ray is asked for and not installed.
     """
-    names = {"targets": targets, "features": features, "exclude": exclude, "one_hot": one_hot}
-    names["time_format"] = time_format
-    check_arguments(table, sample_weight, separator, max_categories, null=null, **names)
+    names = {"features": features, "exclude": exclude, "one_hot": one_hot}
+    check_arguments(separator, max_categories, null=null, time_format=time_format, **names)
+    given = Given.of(table, targets, features, sample_weight)
     chosen = Options.of(**options)
     if chosen.device == "cuda" and not torch.cuda.is_available():
         raise InputError(
@@ -107,23 +119,17 @@ def fit(
             hint="use --device cpu, or install a PyTorch with CUDA on a machine that has one",
         )
     report = progress or silent
-    if isinstance(table, SavedMoments):
+    nulls = (null,) if isinstance(null, str) else tuple(null or ())
+    if isinstance(given.X, SavedMoments):
         of_rows = {"sample_weight": sample_weight, "one_hot": one_hot, "null": null}
         of_rows |= {"separator": separator, "decimal_comma": decimal_comma}
         of_rows |= {"engine": engine != "local" and engine, "address": address}
         of_rows["max_categories"] = max_categories != MAX_CATEGORIES and max_categories
-        saved, chosen = chosen_moments(
-            table, targets, features, exclude, chosen, of_rows, options.get("folds")
-        )
-        if chosen.missing == "auto" and not saved.columns.has_format_2:
-            chosen = replace(chosen, missing="error")  # nothing was decided
-        fit = learn(saved, chosen, report)
-        return fit if table.columns.survey is None else replace(fit, gathered=table)
-    nulls = (null,) if isinstance(null, str) else tuple(null or ())
-    if isinstance(table, str | Path):
+        return _warned(_of_moments(given, exclude, chosen, of_rows, options.get("folds"), report))
+    if isinstance(given.X, str | Path):
         dialect = Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls))
-        table = open_files(path_for(engine, table), dialect)
-    source, targets, features, sample_weight = open_table(table, targets, features, sample_weight)
+        given = replace(given, X=open_files(path_for(engine, given.X), dialect))
+    source, targets, features, weight = given.open()
     expect(report, "rows", source.expected_rows() or 0)
     with open_engine(engine, address) as workers:
         if workers is not None:
@@ -134,12 +140,37 @@ def fit(
         formats = time_formats(time_format, source.names) if time_format else {}
         asked = Asked(nulls, formats, most=max_categories)
         if like is not None:
-            deciding = {"feature": names["features"], "exclude": exclude, "one_hot": one_hot}
+            deciding = {"feature": given.features, "exclude": exclude, "one_hot": one_hot}
             refuse_with_like(deciding | {"strict": strict, "time_format": time_format})
-            return run.like(like, targets, sample_weight, asked)
+            return _warned(run.like(like, targets, weight, asked))
         if strict or isinstance(source, ArrayTable):
-            return run.as_given(targets, features, exclude or (), sample_weight, one_hot)
+            return _warned(run.as_given(targets, features, exclude or (), weight, one_hot))
         request = request_of(
-            source, targets, features, exclude or (), sample_weight, one_hot, asked, chosen
+            source, targets, features, exclude or (), weight, one_hot, asked, chosen
         )
-        return run.by_default(request)
+        return _warned(run.by_default(request))
+
+
+def _of_moments(
+    given: Given,
+    exclude: Sequence[str] | str,
+    options: Options,
+    of_rows: dict[str, Any],
+    folds: int | None,
+    report: Progress,
+) -> Fit:
+    """Learn from saved moments; `of_rows` are the arguments that need rows."""
+    saved, options = chosen_moments(
+        given.X, given.targets, given.features, exclude, options, of_rows, folds
+    )
+    if options.missing == "auto" and not saved.columns.has_format_2:
+        options = replace(options, missing="error")  # nothing was decided
+    found = learn(saved, options, report)
+    return found if given.X.columns.survey is None else replace(found, gathered=given.X)
+
+
+def _warned(found: Fit) -> Fit:
+    """Issue the warnings of a fit."""
+    if found.warnings:
+        warn_caller(found.warnings)
+    return found

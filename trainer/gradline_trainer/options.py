@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from gradline.errors import InputError, nearest
 
@@ -41,7 +40,7 @@ class Accepted:
                 number = math.inf
             if self.least <= number < self.below:
                 return number
-        raise _bad(name, value, self.expected)
+        raise bad_option(name, value, self.expected)
 
 
 def _option(default: Any, help: str, **values: Any) -> Any:
@@ -61,6 +60,28 @@ def _whole(default: int | None, help: str, least: int, most: int = 2**63 - 1) ->
 def _real(default: float | str, help: str, expected: str, **values: Any) -> Any:
     words = ("auto",) if "'auto'" in expected else ()
     return _option(default, help, expected=expected, words=words, number=float, **values)
+
+
+class TrainingOptions(TypedDict, total=False):
+    """The types of `Options`, for an editor: `fit` takes them as keywords."""
+
+    epochs: int
+    learning_rate: float | Literal["auto"]
+    momentum: float | Literal["auto"]
+    tolerance: float
+    seed: int
+    preconditioning: Literal["none", "standardize", "whiten"]
+    gradient: Literal["auto", "rows", "moments"]
+    arithmetic: Literal["auto", "fast", "exact"]
+    ridge: float | Literal["auto"]
+    folds: int | None
+    bias: bool
+    dtype: Literal["auto", "float32", "float64"]
+    missing: Literal["auto", "drop", "mean", "error"]
+    holdout: float
+    robust: Literal["HC0", "HC1", "HC2", "HC3", True] | None
+    device: Literal["cpu", "cuda", "auto"]
+    dependent: Literal["minimum-norm", "drop"]
 
 
 @dataclass(frozen=True)
@@ -150,7 +171,7 @@ class Options:
                 self._set(option.name, option.metadata["accepted"].checked(option.name, value))
         self._check_folds()
         if type(self.bias) is not bool:
-            raise _bad("bias", self.bias, "True or False")
+            raise bad_option("bias", self.bias, "True or False")
         if self.arithmetic == "exact":
             self._check_exact()
         if self.robust is not None:
@@ -183,7 +204,7 @@ class Options:
         given: object = self.robust
         kind = "HC3" if given is True else given
         if kind not in ROBUST_KINDS:
-            raise _bad("robust", kind, f"None, True or one of {', '.join(ROBUST_KINDS)}")
+            raise bad_option("robust", kind, f"None, True or one of {', '.join(ROBUST_KINDS)}")
         self._set("robust", kind)
         if self.ridge:
             raise InputError(
@@ -240,32 +261,7 @@ def accepted() -> dict[str, Accepted]:
     return {f.name: f.metadata["accepted"] for f in fields(Options) if f.metadata}
 
 
-def check_arguments(
-    table: Any, sample_weight: Any, separator: Any, max_categories: Any, **names: Any
-) -> None:
-    """Check the arguments of `fit` that are not options; `names` holds those that name columns."""
-    for role, given in names.items():
-        if not (given is None or isinstance(given, str) or _all_text(given)):
-            hint = "a column labelled 0 is called '0'"
-            raise _bad(role, given, "text, or a list of texts", hint)
-    if type(max_categories) is not int or max_categories < 2:
-        raise _bad("max_categories", max_categories, "2 or more")
-    if not (separator is None or isinstance(separator, str)):
-        raise _bad("separator", separator, "one character", "such as ';'")
-    if isinstance(table, tuple):
-        if isinstance(sample_weight, str):
-            hint = "a pair (X, Y) has no named columns"
-            raise _bad("sample_weight", sample_weight, "an array of shape (n,)", hint)
-    elif not (sample_weight is None or isinstance(sample_weight, str)):
-        hint = "put the weights into the table, or give arrays: fit((X, Y), sample_weight=w)"
-        raise _bad("sample_weight", sample_weight, "the name of a column of the table", hint)
-
-
-def _all_text(names: object) -> bool:
-    several = isinstance(names, Iterable) and not isinstance(names, Iterator | bytes)
-    return several and all(isinstance(name, str) for name in names)  # type: ignore[attr-defined]
-
-
-def _bad(name: str, value: object, expected: str, hint: str = "") -> InputError:
+def bad_option(name: str, value: object, expected: str, hint: str = "") -> InputError:
+    """Build the error for a value that an option does not take."""
     shown = repr(value) if len(repr(value)) <= 60 else f"a {type(value).__name__}"
     return InputError(f"{name} = {shown}, expected {expected}", code="bad-option", hint=hint)

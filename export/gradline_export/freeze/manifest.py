@@ -20,6 +20,7 @@ from gradline_export.freeze.float32 import Float32Certificate
 from gradline_export.freeze.parity import HostParity
 from gradline_export.publish.fingerprints import sha256
 from gradline_trainer.result import Fit
+from gradline_trainer.statistics.figures import column_record
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
 MOST_FEATURES = 300  # with statistics; a person would not look at more
@@ -142,22 +143,6 @@ def _input_record(path: TableFile, fingerprint: bool) -> dict[str, Any]:
             f"{path.name} can no longer be read: {error.strerror}", code="unreadable-data"
         ) from error
     return record
-
-
-def column_record(fit: Fit) -> dict[str, Any]:
-    """Record each column's mean, deviation, minimum and maximum over the training rows."""
-    moments = fit.moments
-    deviation = np.sqrt(np.maximum(moments.squares / moments.weight, 0))
-    known = not np.isnan(moments.minimum).any()
-    return {
-        name: {
-            "mean": float(moments.mean[j]),
-            "deviation": float(deviation[j]),
-            "minimum": float(moments.minimum[j]) if known else None,
-            "maximum": float(moments.maximum[j]) if known else None,
-        }
-        for j, name in enumerate([*fit.features, *fit.targets])
-    }
 
 
 def _statistics_record(fit: Fit) -> dict[str, Any]:

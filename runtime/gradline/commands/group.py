@@ -13,6 +13,7 @@ from gradline.commands import HELP
 from gradline.commands.suggestions import describe_misuse
 from gradline.errors import GradlineError, needs_extra
 from gradline.terminal.output import fail, prepare, say, silence, tell, unwritten
+from gradline.tracebacks import printed_by_command
 
 COMMANDS = {
     "demo": "gradline_export.demo",
@@ -85,7 +86,7 @@ def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
     """Run `gradline`, or one of its commands on its own, and return the exit status."""
     prepare()
     try:
-        with needs_extra():
+        with needs_extra(), printed_by_command():
             program = import_command(prog_name) if prog_name in COMMANDS else cli
             status = program.main(list(arguments), prog_name=prog_name, standalone_mode=False)
         return status if isinstance(status, int) else 0

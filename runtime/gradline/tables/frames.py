@@ -22,8 +22,7 @@ from gradline.tables.parts import Part
 from gradline.tables.table import FrameTable
 
 KNOWN = (
-    "give a path, a polars, pandas or pyarrow table, a mapping of columns, or a pair (X, Y) of "
-    "arrays"
+    "give a path, a polars, pandas or pyarrow table, a mapping of columns, or X and y: fit(X, y)"
 )
 WIDEST = 2**127  # Polars has no larger integers
 

@@ -46,7 +46,7 @@ def check_polars() -> None:
         what = "this process was forked from one in which Polars had read a table: Polars' threads "
         what += "are not in it, and reading one here would never end"
         hint = 'start processes with multiprocessing.get_context("spawn") or "forkserver", or '
-        hint += "give arrays: fit((X, Y))"
+        hint += "give arrays: fit(X, y)"
         raise InputError(what, code="forked", hint=hint)
     _worked = True
 

@@ -107,12 +107,6 @@ def table_of_arrays(
     pair: Any, targets: Any, features: Any, weights: Any
 ) -> tuple[ArrayTable, list[str], list[str], str | None]:
     """Join (X, Y) and sample weights to a table; return it and its columns' names."""
-    if len(pair) != 2:
-        raise InputError(
-            f"expected a pair (X, Y), got a tuple of {len(pair)}",
-            code="unknown-table",
-            hint="give (X, Y)",
-        )
     parts = [matrix_of(pair[0], "X"), matrix_of(pair[1], "Y")]
     features = _names(features, pair[0], "x", parts[0])
     targets = _names(targets, pair[1], "y", parts[1])
@@ -131,8 +125,9 @@ def table_of_arrays(
                 hint="give one name per column",
             )
     if len({part.shape[0] for part in parts}) > 1:
+        counts = zip(("X", "Y", "sample_weight"), parts, strict=False)
         raise InputError(
-            f"X, Y and weights have {', '.join(str(part.shape[0]) for part in parts)} rows",
+            f"rows differ: {', '.join(f'{what} has {part.shape[0]}' for what, part in counts)}",
             code="wrong-shape",
             hint="give one row of each per observation",
         )
@@ -141,15 +136,33 @@ def table_of_arrays(
 
 
 def _names(given: Any, array: Any, letter: str, matrix: Any) -> list[str]:
-    """Name a matrix's columns: as given, else by the data frame's labels, else x0, x1, …."""
+    """Name a matrix's columns: as given, else by its own labels, else x0, x1, …."""
     if given is not None:
         return [given] if isinstance(given, str) else list(given)
-    labels = None if isinstance(array, np.ndarray) else column_labels(array)
-    return list(map(str, labels or [f"{letter}{j}" for j in range(matrix.shape[1])]))
+    return names_of(array) or [f"{letter}{j}" for j in range(matrix.shape[1])]
+
+
+def names_of(values: Any) -> list[str] | None:
+    """List the names of a frame's or a mapping's columns, or the one of a series, if any."""
+    if isinstance(values, np.ndarray):
+        return None
+    labels = list(values) if isinstance(values, Mapping) else column_labels(values)
+    if labels is None and getattr(values, "name", None) not in (None, ""):
+        labels = [values.name]
+    return None if labels is None else [str(label) for label in labels]
 
 
 def matrix_of(values: Any, what: str) -> Any:
-    """Convert an array-like to a matrix, (n,) to (n, 1); a sparse X to CSR format."""
+    """Convert an array-like to a matrix, (n,) to (n, 1); a sparse X to CSR format.
+
+    A mapping of columns becomes a matrix of them.
+    """
+    if isinstance(values, Mapping):
+        columns = [matrix_of(column, what) for column in values.values()]
+        if len({len(column) for column in columns}) != 1:
+            found = f"the columns of {what} have different numbers of rows"
+            raise InputError(found, code="wrong-shape", hint="give each the same number")
+        return np.concatenate(columns, axis=1)
     if type(values) is not np.ndarray or values.dtype.kind == "O":
         refuse_masked(values, what)
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
@@ -165,12 +178,15 @@ def matrix_of(values: Any, what: str) -> Any:
         raise InputError(
             f"{what} has the shape {matrix.shape}, expected one row per observation",
             code="wrong-shape",
-            hint="X is (n, d), Y is (n, k) or (n,)",
+            hint="one feature: X.reshape(-1, 1)"
+            if what == "X" and matrix.ndim == 1
+            else "X is (n, d), Y is (n, k) or (n,)",
         )
     numbers = matrix if isinstance(matrix, np.ndarray) else matrix.data
     kind = numbers.dtype.kind
     if kind not in "fiub" and matrix.shape[0]:
-        raise InputError(f"{what} holds {describe(numbers)}, expected numbers", code="not-numeric")
+        found = f"{what} holds {describe(numbers)}, expected numbers"
+        raise InputError(found, code="not-numeric", hint="convert to numbers first")
     if kind in "iu" and numbers.size and numbers.dtype.itemsize == 8:
         largest = int(np.argmax(np.abs(numbers.astype(np.float64))))
         _check_integer(numbers.flat[largest], _place(matrix, largest), what)

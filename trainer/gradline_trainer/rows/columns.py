@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from gradline.columns.formula import parse_target
 from gradline.columns.kinds import Column
@@ -15,9 +14,8 @@ from gradline.columns.plan import Plan
 from gradline.columns.targets import LogFunction, learned_name
 from gradline.errors import InputError, nearest_column
 from gradline.tables import FrameTable
-from gradline.tables.frames import open_frame
 from gradline.tables.text_columns import TextColumn
-from gradline_trainer.rows.arrays import ArrayTable, table_of_arrays
+from gradline_trainer.rows.arrays import ArrayTable
 from gradline_trainer.rows.surveyed import Decision, Survey
 
 TrainingTable = FrameTable | ArrayTable  # what a training run reads
@@ -75,20 +73,6 @@ class Columns:
         """The inputs, targets and weight, in the order of a block's columns."""
         names = [column.name for column in self.inputs]
         return names + self.targets + ([self.weight] if self.weight else [])
-
-
-def open_table(
-    table: Any, targets: Names, features: Names, sample_weight: Any
-) -> tuple[TrainingTable, Names, Names, Any]:
-    """Open a table that is not a file; return it with the names of its columns' roles."""
-    if isinstance(table, tuple):
-        return table_of_arrays(table, targets, features, sample_weight)
-    source = table if isinstance(table, ArrayTable | FrameTable) else open_frame(table)
-    if isinstance(source, FrameTable):
-        weight = sample_weight if isinstance(sample_weight, str) else None
-        for names in (targets, features, weight):
-            source.check_names([names] if isinstance(names, str) else names or ())
-    return source, targets, features, sample_weight
 
 
 def choose_columns(

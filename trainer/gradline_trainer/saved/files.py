@@ -24,8 +24,9 @@ from gradline.columns.plan import Plan
 from gradline.columns.targets import LogFunction
 from gradline.errors import InputError
 from gradline.package.strict_json import parse_strict
+from gradline.tracebacks import warn_caller
 from gradline_trainer.moments.moments import Moments
-from gradline_trainer.moments.saved_moments import MomentsFile, SavedMoments
+from gradline_trainer.moments.saved_moments import PRIVATE, MomentsFile, SavedMoments
 from gradline_trainer.rows.columns import Columns
 from gradline_trainer.saved.check import check_moments
 from gradline_trainer.saved.findings import dump_findings, load_findings
@@ -79,6 +80,9 @@ def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
     Raises:
         InputError: For a fit that did not keep its moments.
         OutputError: If the file can't be written.
+
+    Warns:
+        GradlineWarning: If single rows can be computed from the moments.
     """
     saved = found if isinstance(found, SavedMoments) else found.gathered
     if saved is None:
@@ -89,6 +93,8 @@ def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
         )
     parts = dump(saved)
     write_named(Path(path), lambda file: file.writelines(parts))
+    if saved.reconstructible:
+        warn_caller([f"{path}: {PRIVATE}"])
 
 
 def dump(saved: SavedMoments) -> Iterator[bytes]:

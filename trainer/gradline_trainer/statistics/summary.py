@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError, nearest, needs_extra
+from gradline.presentation.notebook import as_html
 from gradline.presentation.statistics import statistics_lines
+from gradline.terminal.layout import as_text
 from gradline_trainer.rows.library_state import known_state
 
 if TYPE_CHECKING:
@@ -61,9 +63,9 @@ class TargetStatistics:
     bic: float | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Summary:
-    """The statistics of a fit; `str` formats them as a table.
+    """The statistics of a fit; `str` formats all of them as a table, `repr` the main ones.
 
     Attributes:
         level: The confidence level of the intervals.
@@ -164,3 +166,13 @@ class Summary:
 
     def __str__(self) -> str:
         return "\n".join(statistics_lines(self.to_dict()))
+
+    def __repr__(self) -> str:
+        from gradline_trainer.statistics.showing import summary_elements
+
+        return as_text(summary_elements(self))
+
+    def _repr_html_(self) -> str:
+        from gradline_trainer.statistics.showing import summary_elements
+
+        return as_html(summary_elements(self))

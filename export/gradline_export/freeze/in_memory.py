@@ -1,0 +1,48 @@
+"""Freeze a fit in memory, for its own predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gradline.errors import RefusedError
+from gradline.explain.intervals import MOST_FEATURES
+from gradline.model import Model
+from gradline.package.files import Package
+from gradline.package.golden import Golden
+from gradline.package.graph import parse_graph
+from gradline_export.freeze.freezing import Frozen, freeze
+from gradline_trainer.result import Fit
+
+
+def model_of(fit: Fit) -> Model:
+    """Make the model that a package of the fit would give, with the same answers.
+
+    Raises:
+        RefusedError: As `export_package` does.
+    """
+    frozen = _frozen(fit)
+    files = frozen.files
+    graph = parse_graph(files["model.onnx"])
+    planned = graph.plan if graph.format == 2 else None
+    package = Package(
+        Path("fit"),
+        None,
+        files["model.onnx"],
+        graph,
+        frozen.manifest,
+        Golden.parse(files["golden.json"], graph.weights.shape, graph.dtype, planned),
+        files.get("pipeline.onnx"),
+        files.get("intervals.onnx"),
+    )
+    return Model(package)
+
+
+def _frozen(fit: Fit) -> Frozen:
+    """Freeze a fit; with many features, its intervals need a graph of their own."""
+    if len(fit.features) > MOST_FEATURES:
+        try:
+            return freeze(fit, "fit", intervals=True, report=False, fingerprint=False)
+        except RefusedError as error:
+            if error.code != "no-intervals":
+                raise
+    return freeze(fit, "fit", report=False, fingerprint=False)
