@@ -123,7 +123,7 @@ def command(
             check_writable(to_file)
     model = load(package, public_key=public_key, name=name)
     with ExitStack() as stack:
-        stack.enter_context(_own_hints())
+        stack.enter_context(own_hints(command))
         if data == STREAM:
             from gradline.tables.stdin import table_from_stdin
 
@@ -191,7 +191,7 @@ def _kept(keep: tuple[str, ...], table: FrameTable, made: list[str]) -> list[str
 
 
 @contextmanager
-def _own_hints() -> Iterator[None]:
+def own_hints(command: click.Command) -> Iterator[None]:
     """Remove from an error's hint the options that only training has."""
     try:
         yield

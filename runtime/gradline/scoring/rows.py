@@ -87,10 +87,7 @@ class Scoring:
         predicted = {target: schema[target] for target in model.targets}
         read = table_inputs(self.table, model.plan, str(self.unknown_category), self.keep)
         for found in read:
-            try:
-                answers = model.answers_of(found.values, found.plan, found.unknown)
-            except InputError as error:
-                raise self._located(error, found.inputs, found.block) from None
+            answers = answers_of(model, found, self.table)
             self.counts.note(found.values, found.lack_inputs, answers, found.gaps, found.examples)
             frame = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
             if self.explain or self.check:
@@ -99,18 +96,6 @@ class Scoring:
                 label = self.table.label(found.block.part)
                 frame = _as_kept(found.block.kept, self.kept or {}, label).hstack(frame)
             yield frame
-
-    def _located(self, error: InputError, inputs: NDArray[np.float64], block: Block) -> InputError:
-        """Add the value's place to an out-of-range error."""
-        if error.code != "out-of-range":
-            return error
-        with np.errstate(over="ignore"):
-            beyond = np.isinf(inputs.astype(self.model.dtype)) & np.isfinite(inputs)
-        row, column = np.argwhere(beyond)[0].tolist()
-        place = f"row {block.start + row + 1} of {self.table.label(block.part)}"
-        found = f"the column {self.model.features[column]!r} holds {inputs[row, column]:g}"
-        what = f"{found} in {place}, outside the range of {self.model.dtype}"
-        return InputError(what, code=error.code, hint=error.hint)
 
     def _further(self, terms: NDArray[np.float64], gaps: Gaps) -> list[pl.Series]:
         """Compute the columns of `explain` and `check`."""
@@ -234,3 +219,25 @@ def table_inputs(
     for block in coded.blocks(names, keep=keep):
         values = block.pieces[0]
         yield ReadRows(block, values, read, unknown, Gaps.of(values, read), coded.strange)
+
+
+def answers_of(model: Model, found: ReadRows, table: FrameTable) -> NDArray[Any]:
+    """Predict a block's rows, shape (n, k); an error names the row of the table."""
+    try:
+        return model.answers_of(found.values, found.plan, found.unknown)
+    except InputError as error:
+        raise _located(error, found, model, table) from None
+
+
+def _located(error: InputError, found: ReadRows, model: Model, table: FrameTable) -> InputError:
+    """Add the value's place to an out-of-range error."""
+    if error.code != "out-of-range":
+        return error
+    inputs, block = found.inputs, found.block
+    with np.errstate(over="ignore"):
+        beyond = np.isinf(inputs.astype(model.dtype)) & np.isfinite(inputs)
+    row, column = np.argwhere(beyond)[0].tolist()
+    place = f"row {block.start + row + 1} of {table.label(block.part)}"
+    holds = f"the column {model.features[column]!r} holds {inputs[row, column]:g}"
+    what = f"{holds} in {place}, outside the range of {model.dtype}"
+    return InputError(what, code=error.code, hint=error.hint)
