@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +11,17 @@ import click
 
 from gradline.commands import HELP, as_json, expect_name, public_key
 from gradline.commands.predict import STREAM, own_hints
+from gradline.commands.scores import Named, Scores, parts_of, record, skipped_rows
 from gradline.errors import InputError, RefusedError, nearest
-from gradline.formatting import count, label, number
-from gradline.terminal.layout import Element, Grid
+from gradline.formatting import count, number
 from gradline.terminal.output import say_json, show, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradline.model import Model
-    from gradline.scoring.evaluation import Score
 
-Scores = dict[str, "Score"]
 MOMENTS = ".moments"
-FIGURES = ("rows", "rmse", "mae", "r2", "bias", "skipped", "scale")
 
 
 @click.command("evaluate", context_settings=HELP)
@@ -86,15 +82,14 @@ def command(
 
     models = [load(package, public_key=public_key, name=name) for package in packages]
     named = [
-        _Named(path, model.name, model.version)
-        for path, model in zip(packages, models, strict=True)
+        Named(path, model.name, model.version) for path, model in zip(packages, models, strict=True)
     ]
     targets = common_targets(models)
     _check_targets(named, models, targets)
     limits = _limits(gates, targets)
     if data.endswith(MOMENTS):
-        given = (weight, separator, decimal_comma, nulls, unknown_category)
-        scores, notes = _from_moments(models, data, targets, given)
+        given = (separator, decimal_comma, nulls, unknown_category)
+        scores, notes = _from_moments(models, data, targets, weight, given)
     else:
         from gradline.tables import Dialect
 
@@ -103,32 +98,21 @@ def command(
         scores, notes = _from_rows(
             named, models, data, targets, dialect, weight, unknown_category, quiet=is_quiet
         )
-    _refuse_scales(named, scores, limits)
+    _refuse_logarithms(scores[0], limits)
     failed = _failed(named, scores, limits)
     if as_json:
-        say_json({"models": list(map(_record, named, scores)), "passed": not failed})
+        say_json({"models": list(map(record, named, scores)), "passed": not failed})
     else:
-        show(_parts(named, scores))
+        show(parts_of(named, scores))
     for note in notes:
         warn(note)
     if failed:
         more = f", and {count(len(failed) - 1, 'more gate')} failed" if len(failed) > 1 else ""
-        raise RefusedError(failed[0] + more, code="large-error", hint="keep the model in use")
+        hint = "see which rows: gradline predict PACKAGE DATA --keep all"
+        raise RefusedError(failed[0] + more, code="large-error", hint=hint)
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A package, for messages."""
-
-    path: str
-    name: str
-    version: int | None
-
-    def __str__(self) -> str:
-        return self.path if self.version is None else f"{self.name} version {self.version}"
-
-
-def _check_targets(named: Sequence[_Named], models: Sequence[Model], targets: list[str]) -> None:
+def _check_targets(named: Sequence[Named], models: Sequence[Model], targets: list[str]) -> None:
     """Refuse models without a common target; warn of targets that not all have."""
     if not targets:
         other = next(m for m in models if not set(m.targets) & set(models[0].targets))
@@ -170,7 +154,7 @@ def _limits(texts: tuple[str, ...], targets: Sequence[str]) -> dict[str, float]:
 
 
 def _from_rows(
-    named: Sequence[_Named],
+    named: Sequence[Named],
     models: Sequence[Model],
     data: str,
     targets: list[str],
@@ -205,7 +189,7 @@ def _from_rows(
     return scores, list(dict.fromkeys(notes))
 
 
-def _refuse_empty(scores: Scores, rows: int, named: Sequence[_Named]) -> None:
+def _refuse_empty(scores: Scores, rows: int, named: Sequence[Named]) -> None:
     """Refuse a table without a row, or with a target that no row can score."""
     if not rows:
         what, hint = "the table has no rows", "give a table with rows"
@@ -213,53 +197,46 @@ def _refuse_empty(scores: Scores, rows: int, named: Sequence[_Named]) -> None:
     for target, score in scores.items():
         if score.rows:
             continue
-        reasons = _skipped(target, score, several=len(named) > 1)
+        reasons = skipped_rows(target, score, several=len(named) > 1)
         hint = f"fill in the column {target!r}" if score.without_truth == rows else ""
         hint = hint or "give a table with complete rows"
         raise InputError(f"no row can be scored: {reasons}", code="no-data", hint=hint)
 
 
 def _from_moments(
-    models: Sequence[Model], data: str, targets: list[str], given: tuple[Any, ...]
+    models: Sequence[Model],
+    data: str,
+    targets: list[str],
+    weight: str | None,
+    given: tuple[object, ...],
 ) -> tuple[list[Scores], list[str]]:
-    """Score the models on saved moments."""
+    """Score the models on saved moments; return warnings, too."""
     from importlib.metadata import entry_points
 
     if any(given):
-        what = "saved moments have no rows to read or to weight in another way"
+        what = "saved moments have no values that could be read in another way"
         hint = "leave out the options on how DATA is read, or give the table"
         raise InputError(what, code="bad-option", hint=hint)
     for wing in entry_points(group="gradline", name="evaluate-moments"):
-        scores: list[Scores] = wing.load()(models, Path(data), targets)
-        return scores, []
+        found: tuple[list[Scores], list[str]] = wing.load()(models, Path(data), targets, weight)
+        return found
     raise ModuleNotFoundError("saved moments need the trainer", name="gradline_trainer")
 
 
-def _refuse_scales(
-    named: Sequence[_Named], scores: Sequence[Scores], limits: dict[str, float]
-) -> None:
-    """Refuse a gate on logarithms, and to compare figures of different scales."""
-    for target in scores[0]:
-        scales = [one[target].scale for one in scores]
-        if len(set(scales)) > 1:
-            other = next(place for place, scale in enumerate(scales) if scale != scales[0])
-            raise InputError(
-                f"{target!r} is scored in {scales[0]} for {named[0]} and in {scales[other]} for "
-                f"{named[other]}: moments know the logarithms alone",
-                code="other-scales",
-                hint="give a table of rows, on which both are scored in units",
-            )
-        if target in limits and scales[0] != "units":
+def _refuse_logarithms(scores: Scores, limits: dict[str, float]) -> None:
+    """Refuse a gate in units on the error of a logarithm."""
+    for target in limits:
+        if scores[target].scale != "units":
             raise InputError(
                 f"--max-rmse is in the units of {target!r}, and moments give the errors of its "
                 "logarithm",
-                code="other-scales",
-                hint="give a table of rows, on which it is scored in units",
+                code="needs-rows",
+                hint="give the table, on which it is scored in units",
             )
 
 
 def _failed(
-    named: Sequence[_Named], scores: Sequence[Scores], limits: dict[str, float]
+    named: Sequence[Named], scores: Sequence[Scores], limits: dict[str, float]
 ) -> list[str]:
     """Describe each gate that fails."""
     found = []
@@ -273,53 +250,3 @@ def _failed(
                     f"{one}: the RMSE of {target!r} {at_most} {number(rmse)}, more than {limit:g}"
                 )
     return found
-
-
-def _record(one: _Named, scores: Scores) -> dict[str, Any]:
-    targets = {}
-    for target, score in scores.items():
-        figures = asdict(score)
-        targets[target] = {key: figures[key] for key in FIGURES}
-        if score.below_resolution is not None:
-            targets[target]["below_resolution"] = score.below_resolution
-    return {"package": one.name, "version": one.version, "targets": targets}
-
-
-def _parts(named: Sequence[_Named], scores: Sequence[Scores]) -> list[Element]:
-    """Tabulate the scores, and say which rows were skipped."""
-    rows = [["package", "version", "target", "rows", "RMSE", "MAE", "R²", "bias"]]
-    for one, of_targets in zip(named, scores, strict=True):
-        version = "–" if one.version is None else str(one.version)
-        first = label(one.name if one.version is not None else one.path)
-        rows += [[first, version, *_cells(*item)] for item in of_targets.items()]
-    parts: list[Element] = [Grid(rows, indent=0)]
-    parts += [
-        f"{label(target)}: {_skipped(label(target), score, several=len(named) > 1)}"
-        for target, score in scores[0].items()
-        if score.skipped
-    ]
-    return parts
-
-
-def _cells(target: str, score: Score) -> list[str]:
-    learned = label(target) if score.scale == "units" else f"{score.scale}({label(target)})"
-    limit = score.below_resolution
-    rmse = number(score.rmse) if limit is None else f"< {number(limit)}"
-    r2 = "–" if score.r2 is None else f"{score.r2:.4f}"
-    return [learned, f"{score.rows:,}", rmse, number(score.mae), r2, number(score.bias)]
-
-
-def _skipped(target: str, score: Score, *, several: bool) -> str:
-    """Say how many rows of a target were skipped, and why."""
-    of = f"{score.skipped:,} of {count(score.skipped + score.rows, 'row')} skipped"
-    without = score.skipped - score.without_truth
-    from_all = " from every model" if several else ""
-    reasons = [
-        f"{rows:,} without {what}"
-        for rows, what in (
-            (score.without_truth, f"a value of {target}"),
-            (without, f"a prediction{from_all}"),
-        )
-        if rows
-    ]
-    return f"{of}: {', '.join(reasons)}"

@@ -1,15 +1,12 @@
-"""Scores of models on labelled rows, in one pass over the table.
+"""Score models on labelled rows, in one pass over the table.
 
-Truth and predictions are compared in float64, in the targets' units. The sum of squares about the
-mean is centred on each block's own mean, and blocks are merged by the update of Chan, Golub and
-LeVeque (1983), so a large offset costs no digits.
+Truth and predictions are compared in float64, in the targets' units.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,38 +19,12 @@ from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.model import Model
 from gradline.scoring.counts import Counts
+from gradline.scoring.errors import Score, Sums
 from gradline.scoring.rows import ReadRows, answers_of
 from gradline.scoring.truth import check_truth, plain_readings, surveyed_readings
 from gradline.tables import Block, FrameTable
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a model predicts one target.
-
-    Attributes:
-        rows: The rows that were scored.
-        rmse: The root of the mean squared error; None below resolution or without a row.
-        mae: The mean absolute error; None from moments or without a row.
-        r2: 1 − Σe²/Σ(y − ȳ)², about the mean of the scored rows; None if they are all the same.
-        bias: The mean of prediction − truth; None without a row.
-        skipped: The rows that were not scored, of which `without_truth` have no true value (or no
-            weight), and the others no prediction.
-        scale: "units", or "log" or "log1p" if the logarithms were compared.
-        below_resolution: The least RMSE that moments can tell from 0, if this one is smaller.
-    """
-
-    rows: int
-    rmse: float | None
-    mae: float | None
-    r2: float | None
-    bias: float | None
-    skipped: int
-    scale: str = "units"
-    below_resolution: float | None = None
-    without_truth: int = 0
 
 
 def evaluate(
@@ -122,7 +93,7 @@ class Evaluation:
         report: Callable[[str, int], object],
     ) -> list[dict[str, Score]]:
         self.counts = [Counts() for _ in self.models]
-        sums = [_Sums(len(self.models)) for _ in targets]
+        sums = [Sums(len(self.models)) for _ in targets]
         for read, truth in self._read(readings):
             answers = self._answers(read, targets)
             self._check(read[0].block, readings, truth)
@@ -212,11 +183,9 @@ class _Pass:
 
 def _join(passes: list[_Pass], columns: Sequence[Column], unknown: str) -> int:
     """Add columns to the first pass that reads them in the same way; return its place."""
-    for place, one in enumerate(passes):
-        if one.unknown == unknown and one.fits(columns):
-            break
-    else:
-        place = len(passes)
+    fitting = (j for j, one in enumerate(passes) if one.unknown == unknown and one.fits(columns))
+    place = next(fitting, len(passes))
+    if place == len(passes):
         passes.append(_Pass(unknown))
     passes[place].columns |= {column.name: column for column in columns}
     return place
@@ -229,73 +198,3 @@ def _plan_for(model: Model, table: FrameTable) -> Plan:
     table.check_names(names)
     match_names(table.names, names, extra="ignore")
     return plan
-
-
-class _Sums:
-    """Weighted sums over the scored rows of one target."""
-
-    def __init__(self, models: int) -> None:
-        self.rows = self.skipped = self.without_truth = 0
-        self.weight = 0.0
-        self.origin: float | None = None  # of the centred sums: the first true value
-        self.mean = self.squares = 0.0  # of the truth − origin: mean, and sum about the mean
-        self.errors, self.sizes, self.error_squares = np.zeros((3, models))
-
-    def add(self, truth: Array, answers: Array, weights: Array | None) -> None:
-        """Add rows: the truth (n,), each model's answers (models, n) and the weights (n,)."""
-        known = ~np.isnan(truth)
-        if weights is not None:
-            known &= ~np.isnan(weights)
-        chosen = known & np.isfinite(answers).all(axis=0)
-        self.skipped += int((~chosen).sum())
-        self.without_truth += int((~known).sum())
-        if not chosen.any():
-            return
-        y, w = truth[chosen], np.ones(int(chosen.sum())) if weights is None else weights[chosen]
-        with np.errstate(over="ignore", invalid="ignore"):  # `scores` refuses what is not finite
-            errors = answers[:, chosen] - y
-            self.errors += errors @ w
-            self.sizes += np.abs(errors) @ w
-            self.error_squares += np.square(errors) @ w
-            self._add_truth(y, w)
-        self.rows += len(y)
-
-    def _add_truth(self, y: Array, w: Array) -> None:
-        if self.origin is None:
-            self.origin = float(y[0])
-        weight = float(w.sum())
-        if not weight:
-            return
-        steps = y - self.origin  # exact where the values are close to each other
-        mean = float(steps @ w) / weight
-        centred = steps - mean
-        rest = float(centred @ w) / weight  # the mean's own rounding
-        mean += rest
-        squares = max(float(np.square(centred) @ w) - weight * rest**2, 0.0)
-        total = self.weight + weight
-        step = mean - self.mean
-        self.squares += squares + self.weight * (weight / total) * step**2
-        self.mean += step * (weight / total)
-        self.weight = total
-
-    def scores(self, target: str) -> list[Score]:
-        """Compute each model's score."""
-        empty = Score(0, None, None, None, None, self.skipped, without_truth=self.without_truth)
-        if not self.rows:
-            return [empty] * len(self.errors)
-        figures = (self.errors, self.sizes, self.error_squares)
-        if not all(np.isfinite(one).all() for one in figures) or not math.isfinite(self.squares):
-            what = f"the errors of {target!r} are too large to add up their squares"
-            hint = "correct or remove the rows with the largest values"
-            raise InputError(what, code="out-of-range", hint=hint)
-        return [
-            replace(
-                empty,
-                rows=self.rows,
-                rmse=math.sqrt(squares / self.weight),
-                mae=size / self.weight,
-                r2=1 - squares / self.squares if self.squares else None,
-                bias=error / self.weight,
-            )
-            for error, size, squares in zip(*(one.tolist() for one in figures), strict=True)
-        ]
