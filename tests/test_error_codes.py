@@ -479,6 +479,18 @@ def diff(w: World, *words: str, bare: str = "") -> None:
     w.command("diff", *(path / bare for path in paths), *words)
 
 
+# evaluate
+
+CALLS |= {
+    "missing-target": lambda w: w.command("evaluate", w.package, w.file("t.csv", WEATHER)),
+    "large-error": lambda w: w.command(
+        "evaluate", w.package, w.file("t.csv", LABELLED), "--max-rmse", "1"
+    ),
+}
+WEATHER = "temperature,rainfall,humidity\n73,67,43\n"
+LABELLED = "temperature,rainfall,humidity,apples,oranges\n73,67,43,0,0\n"
+
+
 # Serving
 
 CALLS |= {

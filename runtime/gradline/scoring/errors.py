@@ -85,10 +85,10 @@ class Sums:
         centred = steps - mean
         rest = float(centred @ w) / weight  # the mean's own rounding
         mean += rest
-        squares = max(float(np.square(centred) @ w) - weight * rest**2, 0.0)
+        squares = max(float(np.square(centred) @ w) - weight * rest * rest, 0.0)
         total = self.weight + weight
         step = mean - self.mean
-        self.squares += squares + self.weight * (weight / total) * step**2
+        self.squares += squares + self.weight * (weight / total) * step * step
         self.mean += step * (weight / total)
         self.weight = total
 
