@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from gradline.columns.targets import in_units
 from gradline.errors import InputError
+from gradline.explain.counts import Counts
 from gradline.package.files import Package
 from gradline.package.graph import Graph
-from gradline.scoring.counts import Counts
 from gradline.scoring.rows import table_inputs
 from gradline.tables import FrameTable
 

@@ -17,8 +17,8 @@ from gradline.columns.kinds import Column
 from gradline.columns.matrix import match_names
 from gradline.columns.plan import Plan
 from gradline.errors import InputError
+from gradline.explain.counts import Counts
 from gradline.model import Model
-from gradline.scoring.counts import Counts
 from gradline.scoring.errors import Score, Sums
 from gradline.scoring.rows import ReadRows, answers_of
 from gradline.scoring.truth import check_truth, plain_readings, surveyed_readings
