@@ -433,7 +433,7 @@ CALLS |= {
     "cannot-write": lambda w: w.predict(ROW, "-o", w.tmp_path / "absent" / "out.csv"),
     "same-file": lambda w: w.predict(ROW, "-o", w.tmp_path / "new.csv"),
     "same-name": lambda w: w.predict(
-        "temperature,rainfall,humidity,apples\n73,67,43,1\n", "--keep", "apples"
+        "temperature,rainfall,humidity,outside\n73,67,43,1\n", "--keep", "outside", "--check"
     ),
 }
 

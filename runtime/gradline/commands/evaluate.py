@@ -66,10 +66,10 @@ def command(
 ) -> None:
     """Score models on labelled rows: RMSE, MAE, R² and bias of each target.
 
-    DATA is a table as for `predict`, with a column for each target, or a file that
-    train-and-export --save-moments wrote, which needs no rows but has no MAE. Rows without a true
-    value or without a prediction are skipped and counted. Several models are scored on the rows
-    that all of them answer. The bias is the mean of prediction − truth.
+    DATA is a table as for `predict`, with a column for each target. Or it is a file of saved
+    moments (--save-moments of train-and-export), which needs no rows but gives no MAE. Rows without
+    a true value or without a prediction are skipped and counted. Several models are scored on the
+    rows that all of them answer. The bias is the mean of prediction − truth.
 
     \b
       gradline evaluate artifacts/sales labelled.csv
