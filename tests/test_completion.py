@@ -81,6 +81,7 @@ def completed(folder: Path, words: str) -> list[str]:
         ("gradline train-and-export --preconditioning ''", ["none", "standardize", "whiten"]),
         ("gradline train-and-export --learning-rate a", ["auto"]),
         ("gradline predict p new.csv --format p", ["parquet"]),
+        ("gradline evaluate p new.csv --max", ["--max-rmse"]),
         ("gradline predict p new.csv --unknown-category ''", ["error", "zero", "missing"]),
         ("train-and-export --arithmetic e", ["exact"]),
         ("train-and-export --no-f", ["--no-fingerprint"]),
@@ -99,6 +100,7 @@ def test_bash_completes_every_subcommand(folder: Path) -> None:
     [
         "gradline inspect ''",
         "gradline predict p ''",
+        "gradline evaluate p q ''",
         "gradline diff a b --data ''",
         "train-and-export ''",
         "train-and-export --output ''",

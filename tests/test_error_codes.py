@@ -437,7 +437,7 @@ CALLS |= {
     "cannot-write": lambda w: w.predict(ROW, "-o", w.tmp_path / "absent" / "out.csv"),
     "same-file": lambda w: w.predict(ROW, "-o", w.tmp_path / "new.csv"),
     "same-name": lambda w: w.predict(
-        "temperature,rainfall,humidity,apples\n73,67,43,1\n", "--keep", "apples"
+        "temperature,rainfall,humidity,outside\n73,67,43,1\n", "--keep", "outside", "--check"
     ),
 }
 
@@ -481,6 +481,18 @@ def diff(w: World, *words: str, bare: str = "") -> None:
     tables = (TABLE, {**TABLE, "y": TABLE["x"]})
     paths = [export_package(fit(table, "y"), w.tmp_path, "m") for table in tables]
     w.command("diff", *(path / bare for path in paths), *words)
+
+
+# evaluate
+
+CALLS |= {
+    "missing-target": lambda w: w.command("evaluate", w.package, w.file("t.csv", WEATHER)),
+    "large-error": lambda w: w.command(
+        "evaluate", w.package, w.file("t.csv", LABELLED), "--max-rmse", "1"
+    ),
+}
+WEATHER = "temperature,rainfall,humidity\n73,67,43\n"
+LABELLED = "temperature,rainfall,humidity,apples,oranges\n73,67,43,0,0\n"
 
 
 # Serving

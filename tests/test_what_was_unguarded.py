@@ -49,7 +49,7 @@ def test_diff_pairs_targets_by_name(shared: list[Path], tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.bias[0], found.bias[1])
     assert found.weights[0, 0] == pytest.approx(2)
     measured = measure(first, second, open_files(str(tmp_path / "rows.csv")), found.targets)
-    assert all(change["largest"] == 0 for change in measured.values())
+    assert all(change["largest"] == 0 for change in measured.figures.values())
 
 
 def test_a_change_in_one_of_the_paired_targets_is_told_of_that_one(shared: list[Path]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradline.commands import HELP, as_json
+from gradline.commands.scores import figures_of
 from gradline.errors import InputError, RefusedError, nearest
 from gradline.formatting import count, label, number
 from gradline.terminal.layout import Element, Grid, Heading
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
 
     from gradline.package.comparison import Difference
     from gradline.package.files import Package
+    from gradline.scoring.changes import Change
+    from gradline.scoring.errors import Score
+    from gradline.tables import FrameTable
 
 SHOWN = 12  # coefficients of each target, those that change predictions most
-Measured = dict[str, dict[str, float]]  # by target: rows, rms and largest change
 
 
 @click.command("diff", context_settings=HELP)
@@ -45,7 +50,8 @@ def command(
 
     SECOND would take the place of FIRST. Without data, a bound on the root-mean-square change of
     each target follows from the features' means and deviations in both manifests. With --data, the
-    change is measured on those rows, and --max-change judges the measured one.
+    change is measured on those rows, and --max-change judges the measured one. If TABLE has a
+    target's column, the models' RMSE and R² are compared, too.
 
     \b
       gradline diff artifacts/orchard/1 artifacts/orchard/2
@@ -60,18 +66,58 @@ def command(
     allowed = _limits(limits, found.targets)
     measured: Measured | None = None
     if data is not None:
-        from gradline.scoring.changes import measure
         from gradline.tables import open_files
 
         table = open_files(data)
         for note in table.notes:
             warn(note)
-        measured = measure(*packages, table, found.targets)
+        measured = _measure(packages, table, found.targets)
     if as_json:
         say_json(_record(packages, found, measured))
     else:
         show(_parts(packages, found, measured))
     _judge(found, measured, allowed)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the rows of --data tell."""
+
+    change: Change
+    scores: Sequence[Mapping[str, Score]]  # of both models, by target; empty without the truth
+
+
+def _measure(
+    packages: tuple[Package, Package], table: FrameTable, targets: Sequence[str]
+) -> Measured:
+    """Measure the change of the predictions; score both models if the table has targets."""
+    from gradline.scoring.changes import measure
+
+    change = measure(*packages, table, targets)
+    for package, counts in zip(packages, change.counts, strict=True):
+        for note in counts.warnings("zero"):
+            warn(f"{package.path}: {note}")
+    return Measured(change, _scores(packages, table, [t for t in targets if t in table.names]))
+
+
+def _scores(
+    packages: tuple[Package, Package], table: FrameTable, targets: Sequence[str]
+) -> Sequence[Mapping[str, Score]]:
+    if not targets:
+        return [{}, {}]
+    from gradline.model import Model
+    from gradline.scoring.evaluation import Evaluation
+
+    models = list(map(Model, packages))
+    found = Evaluation(models, table, targets=targets, unknown_category="zero")
+    try:
+        scores = found.scores()
+    except InputError as error:
+        warn(f"RMSE and R² are not compared: {error}")
+        return [{}, {}]
+    for note in found.notes:
+        warn(note)
+    return scores
 
 
 def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
@@ -108,7 +154,7 @@ def _judge(found: Difference, measured: Measured | None, allowed: dict[str, floa
             hint="compare versions of one model",
         )
     if measured is not None:
-        changes = {target: figures["rms"] for target, figures in measured.items()}
+        changes = {target: figures["rms"] for target, figures in measured.change.figures.items()}
         verb, hint = "changes by", ""
     elif found.bound is not None:
         changes = dict(zip(found.targets, found.bound.tolist(), strict=True))
@@ -156,12 +202,27 @@ def _parts(
             of = "" if found.learned[j][1] == target else f" of {label(found.learned[j][1])}"
             parts.append(f"  predictions{of} change by at most {bound} (root mean square){most}")
         if measured is not None:
-            change = measured[target]
-            parts.append(
-                f"  on {change['rows']:,.0f} rows by {number(change['rms'])} (root mean square), "
-                f"at most {number(change['largest'])}"
-            )
+            parts += _on_rows(measured, target)
     return parts
+
+
+def _on_rows(measured: Measured, target: str) -> list[Element]:
+    """Tell what the rows say of one target."""
+    change, skipped = measured.change.figures[target], measured.change.skipped
+    parts: list[Element] = [
+        f"  on {change['rows']:,.0f} rows by {number(change['rms'])} (root mean square), "
+        f"at most {number(change['largest'])}"
+    ]
+    if skipped:
+        parts.append(f"  {count(skipped, 'row')} skipped, without a prediction from both models")
+    first, second = (scores.get(target) for scores in measured.scores)
+    if first is None or second is None:
+        return parts
+    rmse = " → ".join(number(score.rmse) for score in (first, second))
+    r2 = " → ".join("–" if s.r2 is None else f"{s.r2:.4f}" for s in (first, second))
+    without = first.without_truth
+    rest = f", {count(without, 'row')} without a true value skipped" if without else ""
+    return [*parts, f"  RMSE {rmse}, R² {r2} on {count(first.rows, 'row')}{rest}"]
 
 
 def _largest(shares: NDArray[np.float64], features: list[str]) -> str:
@@ -200,7 +261,7 @@ def _record(
             },
             "bias": {"first": float(found.bias[0, j]), "second": float(found.bias[1, j])},
             "bound": None if bound is None or math.isnan(bound) else bound,
-            "measured": None if measured is None else measured[target],
+            "measured": _measured(measured, target),
         }
     return {
         "first": str(packages[0].path),
@@ -209,3 +270,14 @@ def _record(
         "only_second": found.only_second,
         "targets": targets,
     }
+
+
+def _measured(measured: Measured | None, target: str) -> dict[str, Any] | None:
+    if measured is None:
+        return None
+    first, second = (scores.get(target) for scores in measured.scores)
+    scores = None
+    if first is not None and second is not None:
+        scores = {"first": figures_of(first), "second": figures_of(second)}
+    change = measured.change
+    return {**change.figures[target], "skipped": change.skipped, "scores": scores}

@@ -20,6 +20,7 @@ COMMANDS = {
     "train-and-export": "gradline_export.command",
     "moments": "gradline_trainer.saved.command",
     "predict": "gradline.commands.predict",
+    "evaluate": "gradline.commands.evaluate",
     "inspect": "gradline.commands.inspect",
     "verify": "gradline.commands.verify",
     "sign": "gradline.commands.sign",

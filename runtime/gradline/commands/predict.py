@@ -12,7 +12,6 @@ import click
 
 from gradline.commands import HELP, as_json, expect_name, package_argument, public_key
 from gradline.errors import InputError
-from gradline.terminal.output import warn
 
 if TYPE_CHECKING:
     from gradline.tables import FrameTable
@@ -39,10 +38,17 @@ STREAM = "-"  # stdin, stdout
     metavar="COLUMN",
     help="Copy this column of DATA to the output, or every one with 'all'; repeat.",
 )
+@click.option("--intervals", is_flag=True, help="Add the ends of each prediction's interval.")
+@click.option(
+    "--level",
+    type=float,
+    metavar="P",
+    help="Probability that an interval contains the true value.  [default: 0.95]",
+)
 @click.option(
     "--explain",
     is_flag=True,
-    help="Add each feature's part of each prediction (of log(NAME): its factor).",
+    help="Add each column's part of each prediction (of log(NAME): its factor).",
 )
 @click.option("--check", is_flag=True, help="Add what lies outside the training ranges.")
 @click.option("--separator", metavar="C", help="Separator of CSV files. Default: by extension.")
@@ -78,6 +84,8 @@ def command(
     output: Path | None,
     kind: str | None,
     keep: tuple[str, ...],
+    intervals: bool,
+    level: float | None,
     explain: bool,
     check: bool,
     separator: str | None,
@@ -96,11 +104,13 @@ def command(
     DATA is a CSV, TSV, Parquet, Arrow or NDJSON file, a glob, a folder, or - for stdin. Its columns
     are matched by name, in any order; others are ignored unless kept. A row with a missing value
     gets missing predictions, unless PACKAGE fills that column. Memory use does not grow with the
-    number of rows. The output file appears once it is complete, or not at all.
+    number of rows. The output file appears once it is complete, or not at all. Beside a kept column
+    named like a target, its prediction is called TARGET_predicted.
 
     \b
       gradline predict artifacts/orchard weather.csv
       gradline predict artifacts/orchard/1 'weather/*.parquet' -o fruit.parquet --keep region
+      gradline predict artifacts/sales labelled.csv --keep all --intervals --level 0.9
       cat weather.csv | gradline predict artifacts/orchard - --format ndjson
       gradline predict artifacts/orchard weather.csv --json
       gradline predict artifacts/orchard 'years/*.parquet' --engine ray -o predicted/
@@ -109,7 +119,7 @@ def command(
     from gradline.commands.predictions import answer, answer_in_files
     from gradline.model import load
     from gradline.scoring.open_engine import open_engine, path_for
-    from gradline.scoring.rows import Scoring, made_names
+    from gradline.scoring.rows import Scoring
     from gradline.tables import Dialect, open_files
     from gradline.tables.writing import check_types
 
@@ -123,7 +133,7 @@ def command(
             check_writable(to_file)
     model = load(package, public_key=public_key, name=name)
     with ExitStack() as stack:
-        stack.enter_context(_own_hints())
+        stack.enter_context(own_hints(command))
         if data == STREAM:
             from gradline.tables.stdin import table_from_stdin
 
@@ -132,8 +142,10 @@ def command(
         table = open_files(path_for(engine, data), dialect)
         if to_file is not None and engine == "local":
             check_output(to_file, table.paths)
-        kept = _kept(keep, table, made_names(model, explain=explain, check=check))
-        scoring = Scoring(model, table, kept, unknown_category, explain, check)
+        kept = _kept(keep, table)
+        scoring = Scoring(
+            model, table, kept, unknown_category, explain, check, _level(level, intervals=intervals)
+        )
         check_types(scoring.schema(), "ndjson" if as_json and to_file is None else kind)
         with open_engine(engine, address) as lent:
             if lent is None or to_file is None:
@@ -179,19 +191,22 @@ def _kind(given: str | None, output: Path | None) -> str:
     return kind
 
 
-def _kept(keep: tuple[str, ...], table: FrameTable, made: list[str]) -> list[str]:
-    """List the columns to copy; "all" leaves out those named like a column of predictions."""
-    if "all" not in keep or "all" in table.names:
-        return list(dict.fromkeys(keep))
-    hidden = [name for name in table.names if name in made]
-    if hidden:
-        names = ", ".join(map(repr, hidden))
-        warn(f"not kept: {names}, because the output has columns of the same name")
-    return [name for name in table.names if name not in hidden]
+def _kept(keep: tuple[str, ...], table: FrameTable) -> list[str]:
+    """List the columns to copy, each once."""
+    is_all = "all" in keep and "all" not in table.names
+    return list(table.names if is_all else dict.fromkeys(keep))
+
+
+def _level(level: float | None, *, intervals: bool) -> float | None:
+    """Choose the level of the intervals; None without any."""
+    if level is not None and not intervals:
+        what = f"--level {level:g} without --intervals: there is nothing to choose it for"
+        raise InputError(what, code="bad-option", hint="add --intervals, or leave --level out")
+    return (0.95 if level is None else level) if intervals else None
 
 
 @contextmanager
-def _own_hints() -> Iterator[None]:
+def own_hints(command: click.Command) -> Iterator[None]:
     """Remove from an error's hint the options that only training has."""
     try:
         yield

@@ -31,7 +31,7 @@ from gradline.tables.shards import shards
 from gradline.tables.writing import FORMATS, write_table
 
 Pieces = list[tuple[str, FrameTable]]
-OPTIONS = ("keep", "unknown_category", "explain", "check")
+OPTIONS = ("keep", "unknown_category", "explain", "check", "level")
 JOB = "gradline-job.json"  # describes the job that a folder's files belong to
 
 

@@ -23,6 +23,7 @@ from gradline.columns.matrix import match_names, to_matrix
 from gradline.columns.plan import Plan
 from gradline.errors import InputError, nearest_column
 from gradline.explain.counts import Counts
+from gradline.explain.groups import groups_of
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import column_kind
 from gradline.tables.parts import Part, mixed_schemas
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from gradline.tables import Block, FrameTable
 
 OUTSIDE = "outside"
+ENDS = ["_lower", "_upper"]  # of an interval, after the prediction's name
 ONE_TYPE = "store it as one type in every file, or leave it out of --keep"
 
 
@@ -43,25 +45,36 @@ class Scoring:
     table: FrameTable
     keep: Sequence[str] = ()  # columns of the table to put before the predictions
     unknown_category: str | None = None  # see `Model.predict`
-    explain: bool = False  # adds each feature's contribution to each prediction
+    explain: bool = False  # adds each column's part of each prediction
     check: bool = False  # adds a column that names values outside the training ranges
+    level: float | None = None  # of the prediction intervals to add
     kept: dict[str, pl.DataType] | None = None  # types of `keep`; None: hold all of its values
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
         self.unknown_category = checked_unknown(self.unknown_category, self.model.plan)
-        made = Counter(made_names(self.model, explain=self.explain, check=self.check))
+        if self.level is not None:  # refuses the level, or a model without intervals
+            none = (np.empty((0, len(self.model.features))), np.empty((0, len(self.model.targets))))
+            self.model.intervals.around(*none, self.level)
+        self._check_names()
+        if self.kept is None:
+            self.kept = _kept_types(self.table.parts, self.keep) if self.keep else {}
+
+    def _check_names(self) -> None:
+        """Refuse columns to keep that are not there, and two columns of one name."""
+        made = self._made()
         there = Counter(self.table.names)
-        for name, times in made.items():
+        for name, times in Counter(name for name, _ in made).items():
             if times > 1:
                 what = f"two columns of the answer would be named {name!r}"
-                hint = f"leave out --{'check' if name == OUTSIDE else 'explain'}"
-                raise InputError(what, code="same-name", hint=hint)
+                option = max(option for other, option in made if other == name) or "--keep"
+                raise InputError(what, code="same-name", hint=f"leave out {option}")
+        names = {name for name, _ in made}
         for name in self.keep:
             if name not in there:
                 hint = nearest_column(name, self.table.names)
                 raise InputError(f"no column {name!r} to keep", code="unknown-column", hint=hint)
-            if name in made:
+            if name in names:
                 what = f"the column {name!r} can't be kept: the answer has one of that name"
                 hint = "leave it out of --keep, or rename it"
                 raise InputError(what, code="same-name", hint=hint)
@@ -69,14 +82,43 @@ class Scoring:
                 what = f"the table has {there[name]} columns named {name!r}: which is to be kept?"
                 hint = "rename them in the table, or keep others by name"
                 raise InputError(what, code="duplicate-column", hint=hint)
-        if self.kept is None:
-            self.kept = _kept_types(self.table.parts, self.keep) if self.keep else {}
+
+    def _predicted(self) -> list[list[str]]:
+        """Name each target's columns: the prediction, and with intervals both ends.
+
+        Beside a kept column of such a name, the prediction is called TARGET_predicted.
+        """
+        found = []
+        for target in self.model.targets:
+            names = [target] + [f"{target}{end}" for end in ENDS * (self.level is not None)]
+            if not set(names).isdisjoint(self.keep):
+                names = [f"{target}_predicted{name.removeprefix(target)}" for name in names]
+            found.append(names)
+        return found
+
+    def _made(self) -> list[tuple[str, str]]:
+        """List the columns that prediction computes, each with the option that asks for it."""
+        found = []
+        for value, *ends in self._predicted():
+            found += [(value, ""), *((end, "--intervals") for end in ends)]
+        found += [(name, "--explain") for name in self._parts * self.explain]
+        return found + [(OUTSIDE, "--check")] * self.check
+
+    @cached_property
+    def _parts(self) -> list[str]:
+        """The names of what --explain adds: for each target the baseline and each column."""
+        columns = [group.name for group in groups_of(self.model.plan)]
+        return [
+            f"{target}: {name}" for target in self.model.targets for name in ("baseline", *columns)
+        ]
 
     def schema(self) -> dict[str, pl.DataType]:
         """List the result's columns with their types, kept ones first."""
         number = pl.Float32() if self.model.dtype.itemsize == 4 else pl.Float64()
-        made = dict.fromkeys(self.model.targets, number)
-        explained = dict.fromkeys(_contributions(self.model) * self.explain, pl.Float64())
+        made: dict[str, pl.DataType] = {}
+        for value, *ends in self._predicted():
+            made |= {value: number, **dict.fromkeys(ends, pl.Float64())}
+        explained = dict.fromkeys(self._parts * self.explain, pl.Float64())
         flags = {OUTSIDE: pl.String()} if self.check else {}
         return {**(self.kept or {}), **made, **explained, **flags}
 
@@ -84,46 +126,36 @@ class Scoring:
         """Yield kept columns and predictions; a NaN prediction becomes null."""
         schema = self.schema()
         model = self.model
-        predicted = {target: schema[target] for target in model.targets}
+        predicted = {names[0]: schema[names[0]] for names in self._predicted()}
         read = table_inputs(self.table, model.plan, str(self.unknown_category), self.keep)
         for found in read:
-            try:
-                answers = model.answers_of(found.values, found.plan, found.unknown)
-            except InputError as error:
-                raise self._located(error, found.inputs, found.block) from None
+            answers = answers_of(model, found, self.table)
             self.counts.note(found.values, found.lack_inputs, answers, found.gaps, found.examples)
             frame = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
-            if self.explain or self.check:
-                frame = frame.hstack(self._further(found.inputs, found.gaps))
+            if self.explain or self.check or self.level is not None:
+                inputs = to_matrix(found.inputs, model.features, model.dtype)
+                further = self._further(inputs, found.gaps)
+                frame = frame.hstack(further).select([name for name, _ in self._made()])
             if found.block.kept is not None:
                 label = self.table.label(found.block.part)
                 frame = _as_kept(found.block.kept, self.kept or {}, label).hstack(frame)
             yield frame
 
-    def _located(self, error: InputError, inputs: NDArray[np.float64], block: Block) -> InputError:
-        """Add the value's place to an out-of-range error."""
-        if error.code != "out-of-range":
-            return error
-        with np.errstate(over="ignore"):
-            beyond = np.isinf(inputs.astype(self.model.dtype)) & np.isfinite(inputs)
-        row, column = np.argwhere(beyond)[0].tolist()
-        place = f"row {block.start + row + 1} of {self.table.label(block.part)}"
-        found = f"the column {self.model.features[column]!r} holds {inputs[row, column]:g}"
-        what = f"{found} in {place}, outside the range of {self.model.dtype}"
-        return InputError(what, code=error.code, hint=error.command_hint)
-
-    def _further(self, terms: NDArray[np.float64], gaps: Gaps) -> list[pl.Series]:
-        """Compute the columns of `explain` and `check`."""
-        inputs = to_matrix(terms, self.model.features, self.model.dtype)
+    def _further(self, inputs: NDArray[Any], gaps: Gaps) -> list[pl.Series]:
+        """Compute the columns of `level`, `explain` and `check`."""
         columns = []
+        if self.level is not None:
+            ends = self.model.intervals.around(inputs, self.model.graph_answers(inputs), self.level)
+            for (_, *names), *values in zip(self._predicted(), *(e.T for e in ends), strict=True):
+                columns += [
+                    pl.Series(name, value).fill_nan(None)
+                    for name, value in zip(names, values, strict=True)
+                ]
         if self.explain:
-            found = self.model.explain(inputs)
-            n, k, d = found.contributions.shape
-            baseline = np.broadcast_to(found.baseline[None, :, None], (n, k, 1))
-            parts = np.concatenate([baseline, found.contributions], axis=2).reshape(n, k * (d + 1))
+            parts = self._explained(inputs)
             columns += [
                 pl.Series(name, part).fill_nan(None)
-                for name, part in zip(_contributions(self.model), parts.T, strict=True)
+                for name, part in zip(self._parts, parts.T, strict=True)
             ]
         if self.check:
             outside = self.model.outside(inputs, gaps)
@@ -134,16 +166,12 @@ class Scoring:
             columns.append(flags)
         return columns
 
-
-def made_names(model: Model, *, explain: bool, check: bool) -> list[str]:
-    """List the names of the columns that prediction computes."""
-    return [*model.targets, *(_contributions(model) * explain), *([OUTSIDE] * check)]
-
-
-def _contributions(model: Model) -> list[str]:
-    return [
-        f"{target}: {name}" for target in model.targets for name in ("baseline", *model.features)
-    ]
+    def _explained(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Compute each target's baseline and the part of each column, side by side."""
+        found = self.model.explain(inputs)
+        n, k, g = found.by_column.shape
+        baseline = np.broadcast_to(found.baseline[None, :, None], (n, k, 1))
+        return np.concatenate([baseline, found.by_column], axis=2).reshape(n, k * (g + 1))
 
 
 def _kept_types(parts: Sequence[Part], names: Sequence[str]) -> dict[str, pl.DataType]:
@@ -234,3 +262,25 @@ def table_inputs(
     for block in coded.blocks(names, keep=keep):
         values = block.pieces[0]
         yield ReadRows(block, values, read, unknown, Gaps.of(values, read), coded.strange)
+
+
+def answers_of(model: Model, found: ReadRows, table: FrameTable) -> NDArray[Any]:
+    """Predict a block's rows, shape (n, k); an error names the row of the table."""
+    try:
+        return model.answers_of(found.values, found.plan, found.unknown)
+    except InputError as error:
+        raise _located(error, found, model, table) from None
+
+
+def _located(error: InputError, found: ReadRows, model: Model, table: FrameTable) -> InputError:
+    """Add the value's place to an out-of-range error."""
+    if error.code != "out-of-range":
+        return error
+    inputs, block = found.inputs, found.block
+    with np.errstate(over="ignore"):
+        beyond = np.isinf(inputs.astype(model.dtype)) & np.isfinite(inputs)
+    row, column = np.argwhere(beyond)[0].tolist()
+    place = f"row {block.start + row + 1} of {table.label(block.part)}"
+    holds = f"the column {model.features[column]!r} holds {inputs[row, column]:g}"
+    what = f"{holds} in {place}, outside the range of {model.dtype}"
+    return InputError(what, code=error.code, hint=error.hint)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.kinds import NULLS, Column, Kind
-from gradline.formatting import count
 from gradline.scoring.engine import Engine
 from gradline.tables import FrameTable
 from gradline.tables.agreement import SAME_TYPES
@@ -32,6 +31,7 @@ from gradline_trainer.rows.surveyed import Surveyed, runs_of
 from gradline_trainer.terms.counted import Counted, Statistics
 from gradline_trainer.terms.deciding import Asked, decide, differing, needs_counts, own_kind
 from gradline_trainer.terms.kinds import Found
+from gradline_trainer.terms.reading import odd_note
 from gradline_trainer.terms.surveying import Roles, find_kinds, runner
 
 Array = NDArray[np.float64]
@@ -72,7 +72,7 @@ def survey(
     statistics = run(Statistics, partial(_count, columns=numeric, roles=roles))
     if statistics.rows < 2:
         _refuse_rows(table.with_columns(roles.readings, "zero"), columns, options)
-    notes = [_note(one) for one in found.values() if one.odd and one.column.kind == "number"]
+    notes = [odd_note(one) for one in found.values() if one.odd and one.column.kind == "number"]
     own = {name: one.column.kind for name, one in found.items()}
     own |= {n: own_kind(table, n, kinds.found, asked) for n in names if n in asked.categories}
     return roles, [_surveyed(found[name], own[name], statistics, table) for name in names], notes
@@ -124,16 +124,6 @@ def survey_given(
     return found
 
 
-def _note(found: Found) -> str:
-    """Write the warning about values that are no numbers in a column of numbers."""
-    examples = ", ".join(map(repr, found.odd[:3]))
-    verb = "counts" if found.odd_count == 1 else "count"
-    return (
-        f"{count(found.odd_count, 'value')} of {found.column.name!r} cannot be read as a number "
-        f"and {verb} as missing: {examples}"
-    )
-
-
 def find_roles(
     table: FrameTable,
     columns: Columns,
@@ -167,7 +157,7 @@ def _roles(table: FrameTable, columns: Columns, asked: Asked, run: Any) -> Roles
         if found.column.kind != "number":
             raise table.not_numbers(name, role)
         if found.odd:
-            notes.append(_note(found))
+            notes.append(odd_note(found))
         read[name] = found.column
     weight = read[columns.weight] if columns.weight else None
     return Roles(tuple(read[name] for name in columns.targets), weight, tuple(notes))

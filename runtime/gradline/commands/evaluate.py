@@ -1,0 +1,252 @@
+"""`gradline evaluate`: score models on labelled rows, or on their moments."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradline.commands import HELP, as_json, expect_name, public_key
+from gradline.commands.predict import STREAM, own_hints
+from gradline.commands.scores import Named, Scores, parts_of, record, skipped_rows
+from gradline.errors import InputError, RefusedError, nearest
+from gradline.formatting import count, number
+from gradline.terminal.output import say_json, show, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradline.model import Model
+
+MOMENTS = ".moments"
+
+
+@click.command("evaluate", context_settings=HELP)
+@click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True, type=click.Path())
+@click.argument("data", type=click.Path())
+@click.option(
+    "--max-rmse",
+    "gates",
+    multiple=True,
+    metavar="[TARGET=]X",
+    help="Exit with 1 if a model's RMSE exceeds X, in the target's units; repeat per target.",
+)
+@click.option("--sample-weight", "weight", metavar="NAME", help="Weight the rows by this column.")
+@click.option("--separator", metavar="C", help="Separator of CSV files. Default: by extension.")
+@click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
+@click.option(
+    "--null", "nulls", multiple=True, metavar="TOKEN", help="Text that also means missing; repeat."
+)
+@click.option(
+    "--unknown-category",
+    type=click.Choice(("error", "zero", "missing")),
+    help="For a category that no training row had: stop, set all its indicators to 0, or give no "
+    "prediction. Default: missing, and error for a package of format 1.",
+)
+@public_key
+@expect_name
+@as_json
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+def command(
+    packages: tuple[str, ...],
+    data: str,
+    gates: tuple[str, ...],
+    weight: str | None,
+    separator: str | None,
+    decimal_comma: bool,
+    nulls: tuple[str, ...],
+    unknown_category: str | None,
+    public_key: Path | None,
+    name: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Score models on labelled rows: RMSE, MAE, R² and bias of each target.
+
+    DATA is a table as for `predict`, with a column for each target. Or it is a file of saved
+    moments (--save-moments of train-and-export), which needs no rows but gives no MAE. Rows without
+    a true value or without a prediction are skipped and counted. Several models are scored on the
+    rows that all of them answer. The bias is the mean of prediction − truth.
+
+    \b
+      gradline evaluate artifacts/sales labelled.csv
+      gradline evaluate artifacts/sales labelled.csv --max-rmse revenue=25
+      gradline evaluate artifacts/sales/3 artifacts/sales/4 'labelled/*.parquet' --json
+      gradline evaluate artifacts/sales may.moments
+    """
+    from gradline.model import load
+    from gradline.scoring.evaluation import common_targets
+
+    models = [load(package, public_key=public_key, name=name) for package in packages]
+    named = [
+        Named(path, model.name, model.version) for path, model in zip(packages, models, strict=True)
+    ]
+    targets = common_targets(models)
+    _check_targets(named, models, targets)
+    limits = _limits(gates, targets)
+    if data.endswith(MOMENTS):
+        given = (separator, decimal_comma, nulls, unknown_category)
+        scores, notes = _from_moments(models, data, targets, weight, given)
+    else:
+        from gradline.tables import Dialect
+
+        dialect = Dialect(separator, decimal_comma, (*Dialect.nulls, *nulls))
+        is_quiet = quiet or as_json
+        scores, notes = _from_rows(
+            named, models, data, targets, dialect, weight, unknown_category, quiet=is_quiet
+        )
+    _refuse_logarithms(scores[0], limits)
+    failed = _failed(named, scores, limits)
+    if as_json:
+        say_json({"models": list(map(record, named, scores)), "passed": not failed})
+    else:
+        show(parts_of(named, scores))
+    for note in notes:
+        warn(note)
+    if failed:
+        more = f", and {count(len(failed) - 1, 'more gate')} failed" if len(failed) > 1 else ""
+        hint = "see which rows: gradline predict PACKAGE DATA --keep all"
+        raise RefusedError(failed[0] + more, code="large-error", hint=hint)
+
+
+def _check_targets(named: Sequence[Named], models: Sequence[Model], targets: list[str]) -> None:
+    """Refuse models without a common target; warn of targets that not all have."""
+    if not targets:
+        other = next(m for m in models if not set(m.targets) & set(models[0].targets))
+        what = f"{', '.join(models[0].targets[:8])} and {', '.join(other.targets[:8])}"
+        raise InputError(
+            f"the models have no target in common: {what}",
+            code="other-targets",
+            hint="evaluate models of the same target",
+        )
+    for one, model in zip(named, models, strict=True):
+        if rest := [name for name in model.targets if name not in targets]:
+            which = ", ".join(map(repr, rest))
+            warn(f"not scored, because another model lacks it: {which} of {one}")
+
+
+def _limits(texts: tuple[str, ...], targets: Sequence[str]) -> dict[str, float]:
+    """Parse --max-rmse: the limit of each target that has one."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, sign, figure = text.rpartition("=")
+        try:
+            limit = float(figure)
+        except ValueError:
+            limit = math.nan
+        if not limit >= 0:
+            raise InputError(
+                f"--max-rmse {text!r}: expected a number that is not negative",
+                code="bad-option",
+                hint="such as --max-rmse 0.5, or --max-rmse TARGET=0.5",
+            )
+        if sign and name not in targets:
+            raise InputError(
+                f"--max-rmse names {name!r}, which is not a target of the models",
+                code="bad-option",
+                hint=nearest(name, targets),
+            )
+        found.update({name: limit} if sign else dict.fromkeys(targets, limit))
+    return found
+
+
+def _from_rows(
+    named: Sequence[Named],
+    models: Sequence[Model],
+    data: str,
+    targets: list[str],
+    dialect: Any,
+    weight: str | None,
+    unknown_category: str | None,
+    *,
+    quiet: bool,
+) -> tuple[list[Scores], list[str]]:
+    """Score the models on a table's rows; return warnings, too."""
+    from gradline.scoring.evaluation import Evaluation
+    from gradline.tables import open_files
+    from gradline.terminal.progress import ProgressDisplay
+
+    with ExitStack() as stack:
+        stack.enter_context(own_hints(command))
+        if data == STREAM:
+            from gradline.tables.stdin import table_from_stdin
+
+            data = str(stack.enter_context(table_from_stdin()))
+        table = open_files(data, dialect)
+        found = Evaluation(models, table, weight, targets, unknown_category)
+        with ProgressDisplay(quiet=quiet) as progress:
+            progress.expect("rows", table.expected_rows() or 0)
+            scores = found.scores(progress)
+    _refuse_empty(scores[0], found.counts[0].rows, named)
+    notes = [*table.notes, *found.notes]
+    for one, model, counts in zip(named, models, found.counts, strict=True):
+        unknown = unknown_category or ("error" if model.plan.format == 1 else "missing")
+        whose = f"{one}: " if len(models) > 1 else ""
+        notes += [whose + note for note in counts.warnings(unknown)]
+    return scores, list(dict.fromkeys(notes))
+
+
+def _refuse_empty(scores: Scores, rows: int, named: Sequence[Named]) -> None:
+    """Refuse a table without a row, or with a target that no row can score."""
+    if not rows:
+        what, hint = "the table has no rows", "give a table with rows"
+        raise InputError(what, code="no-data", hint=hint)
+    for target, score in scores.items():
+        if score.rows:
+            continue
+        reasons = skipped_rows(target, score, several=len(named) > 1)
+        hint = f"fill in the column {target!r}" if score.without_truth == rows else ""
+        hint = hint or "give a table with complete rows"
+        raise InputError(f"no row can be scored: {reasons}", code="no-data", hint=hint)
+
+
+def _from_moments(
+    models: Sequence[Model],
+    data: str,
+    targets: list[str],
+    weight: str | None,
+    given: tuple[object, ...],
+) -> tuple[list[Scores], list[str]]:
+    """Score the models on saved moments; return warnings, too."""
+    from importlib.metadata import entry_points
+
+    if any(given):
+        what = "saved moments have no values that could be read in another way"
+        hint = "leave out the options on how DATA is read, or give the table"
+        raise InputError(what, code="bad-option", hint=hint)
+    for wing in entry_points(group="gradline", name="evaluate-moments"):
+        found: tuple[list[Scores], list[str]] = wing.load()(models, Path(data), targets, weight)
+        return found
+    raise ModuleNotFoundError("saved moments need the trainer", name="gradline_trainer")
+
+
+def _refuse_logarithms(scores: Scores, limits: dict[str, float]) -> None:
+    """Refuse a gate in units on the error of a logarithm."""
+    for target in limits:
+        if scores[target].scale != "units":
+            raise InputError(
+                f"--max-rmse is in the units of {target!r}, and moments give the errors of its "
+                "logarithm",
+                code="needs-rows",
+                hint="give the table, on which it is scored in units",
+            )
+
+
+def _failed(
+    named: Sequence[Named], scores: Sequence[Scores], limits: dict[str, float]
+) -> list[str]:
+    """Describe each gate that fails."""
+    found = []
+    for one, of_targets in zip(named, scores, strict=True):
+        for target, limit in limits.items():
+            score = of_targets[target]
+            rmse = score.below_resolution if score.rmse is None else score.rmse
+            if rmse is None or not rmse <= limit:
+                at_most = "may be as large as" if score.rmse is None else "is"
+                found.append(
+                    f"{one}: the RMSE of {target!r} {at_most} {number(rmse)}, more than {limit:g}"
+                )
+    return found
