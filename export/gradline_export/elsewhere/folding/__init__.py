@@ -1,0 +1,1 @@
+"""The steps of a scikit-learn pipeline as sums of terms."""
