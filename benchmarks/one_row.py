@@ -16,8 +16,8 @@ import gradline
 from benchmarks.comparison import Comparison, compare
 from benchmarks.measure import time_calls
 from benchmarks.orchard import TARGET_VALUES, X, published
-from gradline.model import open_session
 from gradline.package.files import Package
+from gradline.package.onnx_runtime import open_session
 from gradline.package.reading import read_package
 from gradline.package.rounding_bound import rounding_bound
 

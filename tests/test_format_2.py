@@ -24,6 +24,7 @@ from gradline.commands.group import run
 from gradline.package.files import file_limit
 from gradline.package.graph import parse_graph
 from gradline.package.manifest import dump_manifest, file_record, parse_manifest
+from gradline.package.onnx_runtime import open_session
 from gradline.package.pipeline_file import pipeline_bytes
 from gradline.package.raw_rows import RawRows
 from gradline.package.reading import read_package
@@ -270,7 +271,7 @@ def test_a_logged_target_of_plain_numbers_has_columns_and_a_pipeline(tmp_path: P
     schema = parse_manifest((made / "manifest.json").read_bytes())["schema"]
     assert [column["name"] for column in schema["columns"]] == ["a", "b"]
     model = gradline.load(made)
-    session = gradline.model.open_session((made / "pipeline.onnx").read_bytes())
+    session = open_session((made / "pipeline.onnx").read_bytes())
     (y,) = session.run(None, {"a": np.array([[0.5]]), "b": np.array([[0.25]])})
     z = model.graph_answers(np.array([[0.5, 0.25]], model.dtype))
     scale = schema["target_functions"][0]["scale"]
@@ -282,7 +283,7 @@ def test_a_column_without_a_name_has_the_name_of_pandas_as_an_input(tmp_path: Pa
     plan = Plan((Column("", null=("NA",)),), ((Factor(""),),))
     values = np.random.default_rng(0).random((30, 1))
     made = export_package(fit_of(plan, values, values), tmp_path, "nameless", report=False)
-    session = gradline.model.open_session((made / "pipeline.onnx").read_bytes())
+    session = open_session((made / "pipeline.onnx").read_bytes())
     assert [given.name for given in session.get_inputs()] == ["Unnamed: 0"]
     model = gradline.load(made)
     answers = model.predict({"": [0.5]})

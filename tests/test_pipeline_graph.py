@@ -19,7 +19,7 @@ from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor
 from gradline.errors import PackageError
-from gradline.model import open_session
+from gradline.package.onnx_runtime import open_session
 from gradline.package.pipeline_file import check_pipeline, pipeline_bytes
 from random_plans import check, graph_of, random_columns, random_graph, rows_of
 

@@ -44,7 +44,7 @@ def test_a_value_below_the_minimum_is_outside_a_float32_model(tmp_path: Path) ->
 
 def beyond(centre: float, steps: list[float], distance: float, rows: int) -> list[bool]:
     """Whether rows, `steps` from 1e6, are farther than `distance` from the centre, in float32."""
-    leverage = LeverageLimit(0.5 + distance**2, 0.5, np.array([centre]), np.array([[1.0]]))
+    leverage = LeverageLimit(0.5, np.array([centre]), np.array([[1.0]]), 0.5 + distance**2)
     block = np.full((rows, 1), centre, np.float32)
     block[: len(steps), 0] = 1e6 + np.array(steps)
     found = leverage.beyond(block)

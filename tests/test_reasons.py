@@ -297,8 +297,8 @@ def test_no_row_beyond_the_limit_is_passed_over(
     spread = (rows[:100] - centre).astype(np.float64) / unit
     normal = spread.T @ spread + 1e-12 * np.eye(d)
     factor = np.linalg.inv(np.linalg.cholesky(normal)).T / unit / np.sqrt(weight)
-    leverage = LeverageLimit(np.inf, 0.01 / weight, centre, factor)
+    leverage = LeverageLimit(0.01 / weight, centre, factor, np.inf)
     limit = float(np.quantile(leverage(rows), random.choice([0.5, 0.99])))
-    leverage = LeverageLimit(limit, 0.01 / weight, centre, factor)
+    leverage = LeverageLimit(0.01 / weight, centre, factor, limit)
     rows[7, 0] = np.nan
     np.testing.assert_array_equal(leverage.beyond(rows), leverage(rows) > limit)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from gradline.presentation.t_quantile import half_width
+from gradline.explain.t_quantile import t_quantile
 from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim, as_text
 from gradline.terminal.live import GRAPH, sparkline
 from gradline.terminal.styled import as_styled
@@ -370,7 +370,7 @@ def test_a_large_model_shows_what_matters_most(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dof", [1, 2, 3, 4, 7, 30, 199, 200, 201, 10_000, 10**9])
 def test_the_intervals_are_students(dof: int) -> None:
-    assert half_width(dof) == pytest.approx(scipy.stats.t.ppf(0.975, dof), rel=1e-11)
+    assert t_quantile(0.95, dof) == pytest.approx(scipy.stats.t.ppf(0.975, dof), rel=1e-11)
 
 
 # The layout

@@ -12,9 +12,9 @@ from scipy.special import stdtrit
 
 import gradline
 from gradline.commands.group import run
+from gradline.explain.t_quantile import t_quantile
 from gradline.package.comparison import compare
 from gradline.package.reading import read_package
-from gradline.presentation.t_quantile import half_width
 from gradline.scoring.changes import measure
 from gradline.tables import Dialect, open_files
 from gradline.tables.numbers import clean
@@ -157,4 +157,4 @@ def test_code_to_copy_shows_every_character_that_it_has() -> None:
 @pytest.mark.parametrize("dof", [201, 205, 250, 1000])
 def test_the_expansion_of_students_quantile_has_all_its_terms(dof: int) -> None:
     """At 201 degrees of freedom the term in 1/dof⁴ still shows in the eleventh digit."""
-    assert half_width(dof) == pytest.approx(float(stdtrit(dof, 0.975)), rel=2e-12)
+    assert t_quantile(0.95, dof) == pytest.approx(float(stdtrit(dof, 0.975)), rel=2e-12)

@@ -16,6 +16,7 @@ from gradline.errors import (
 )
 
 if TYPE_CHECKING:
+    from gradline.explain.intervals import Prediction
     from gradline.model import Model, load
     from gradline.serve import app
 
@@ -27,19 +28,29 @@ __all__ = [
     "Model",
     "OutputError",
     "PackageError",
+    "Prediction",
     "RefusedError",
     "app",
     "load",
 ]
 
-MODULES = {"Model": "model", "app": "serve", "load": "model"}
+MODULES = {
+    "Model": "model",
+    "Prediction": "explain.intervals",
+    "app": "serve",
+    "load": "model",
+}
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("gradline")
     # NumPy takes a tenth of a second to import, so it is imported with the first use of a model.
     if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

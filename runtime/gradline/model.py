@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +13,24 @@ from numpy.typing import NDArray
 from gradline.columns.inputs import (
     Gaps,
     blocks_of_inputs,
-    checked_unknown,
     compute_inputs,
     plan_of_inputs,
-    values_by_name,
 )
-from gradline.columns.matrix import to_matrix
 from gradline.columns.numpy_state import numpy_defaults
+from gradline.columns.rows import Rows, read_rows
 from gradline.columns.targets import in_units
-from gradline.errors import InputError, PackageError
+from gradline.errors import GradlineWarning, InputError
+from gradline.explain.counts import told
+from gradline.explain.intervals import Prediction
 from gradline.package.files import Package
-from gradline.package.onnx_runtime import import_onnxruntime
+from gradline.package.onnx_runtime import open_session
 from gradline.package.proof import prove
 from gradline.package.reading import read_package
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
     from gradline.columns.plan import Plan
     from gradline.explain.contributions import Explanation
+    from gradline.explain.intervals import Intervals
     from gradline.explain.ranges import Outside, Ranges
 
 
@@ -101,36 +101,75 @@ class Model:
         self._session = open_session(package.onnx, threads)
         self._width = len(graph.features)
         self._logged = any(graph.functions)
-        self._own = plan_of_inputs(graph.plan)
-        fills = np.array([c.fill for c in self._own.columns], np.float64)  # NaN for None
-        self._fills = None if np.isnan(fills).all() else fills.astype(graph.dtype)
+        self._own = plan_of_inputs(graph.plan) if self.columns else graph.plan
+        has_fills = any(column.fill is not None for column in self._own.columns)
+        self._is_bare = not (has_fills or self._logged)  # the graph's answers are the model's
         if self_test:
             prove(package, self._session)
 
     @overload
     def predict(
-        self, rows: object, *, unknown_category: str | None = ..., check: Literal[False] = ...
+        self,
+        rows: object,
+        *,
+        intervals: None = ...,
+        unknown_category: str | None = ...,
+        check: Literal[False] = ...,
     ) -> NDArray[Any]: ...
 
     @overload
     def predict(
-        self, rows: object, *, unknown_category: str | None = ..., check: Literal[True]
+        self,
+        rows: object,
+        *,
+        intervals: float,
+        unknown_category: str | None = ...,
+        check: Literal[False] = ...,
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self,
+        rows: object,
+        *,
+        intervals: None = ...,
+        unknown_category: str | None = ...,
+        check: Literal[True],
     ) -> tuple[NDArray[Any], Outside]: ...
 
+    @overload
     def predict(
-        self, rows: object, *, unknown_category: str | None = None, check: bool = False
-    ) -> NDArray[Any] | tuple[NDArray[Any], Outside]:
+        self,
+        rows: object,
+        *,
+        intervals: float,
+        unknown_category: str | None = ...,
+        check: Literal[True],
+    ) -> tuple[Prediction, Outside]: ...
+
+    def predict(
+        self,
+        rows: object,
+        *,
+        intervals: float | None = None,
+        unknown_category: str | None = None,
+        check: bool = False,
+    ) -> NDArray[Any] | Prediction | tuple[NDArray[Any] | Prediction, Outside]:
         """Predict rows in the targets' units; return shape (n, k) in the graph's dtype.
 
         A logged target is exp(z)·s (log1p: exp(z)·s − 1) of the graph's answer z, in float64.
 
         Args:
-            rows: An array-like of shape (n, d) in feature order; a mapping from feature name to
-                n values; or a dataframe (pandas, polars, pyarrow). Names are matched; a
-                dataframe's other columns are ignored. If the features are made of the table's
-                columns, give these, or all of the features by name; an array has the features.
-                NaN, None and the texts that mean missing take the column's fill value; without one
-                the answer is NaN, unless a missing value is a level of its own.
+            rows: An array-like of shape (n, d) in feature order; or rows by name: a dataframe
+                (pandas, polars, pyarrow), a mapping from each column to n values, a list of
+                records, one record (a mapping to single values), or a row of a pandas frame.
+                Names are matched in any order; further columns of a dataframe are ignored. If the
+                features are made of the table's columns, give these, or all of the features by
+                name; an array has the features. NaN, None and the texts that mean missing take
+                the column's fill value; without one the answer is NaN, unless a missing value is a
+                level of its own.
+            intervals: A level between 0 and 1, such as 0.95: return a `Prediction` with the ends
+                of the intervals in which a new row's target lies with that probability.
             unknown_category: What to do with a category that no training row had: "error",
                 "missing" (the answer is NaN), or "zero" to set all indicators of its column to 0.
                 By default "error" for a package of format 1, else "missing".
@@ -139,22 +178,61 @@ class Model:
 
         Raises:
             InputError: Naming the wrong column, row, shape or dtype.
+            RefusedError: If `intervals` is given and the model has none, with the reason.
             PackageError: If `check` is set and the package has no record of the ranges.
+
+        Warns:
+            GradlineWarning: Rows, other than those of an array, with an unknown category, with a
+                missing value, or without a finite answer: how many.
         """
-        if self.columns and not check and type(rows) is not np.ndarray:
-            values = self._values(rows, unknown_category)
-            if values is not None:
-                unknown = checked_unknown(unknown_category, self.plan)
-                return self.answers_of(values, self.plan, unknown)
-        gaps: list[Gaps] | None = [] if check else None
-        inputs = self._inputs(rows, unknown_category, gaps)
-        answers = self.graph_answers(inputs)
-        if self._logged:
-            answers = in_units(answers, self.functions)
-        if gaps is None:
-            return answers
+        # For one row the checks below would cost as much as the prediction.
+        if intervals is None and not check and self._is_bare and _fits(rows, self):
+            return self.graph_answers(rows)
+        read = self.read(rows, unknown_category)
+        answers, ends, outside = self.answer(read, intervals=intervals, check=check)
+        if not isinstance(rows, np.ndarray):
+            for text in told(read, answers):
+                warnings.warn(text, GradlineWarning, stacklevel=2)
+        found: NDArray[Any] | Prediction = answers
+        if intervals is not None and ends is not None:
+            found = Prediction(answers, *ends, float(intervals), self.targets)
+        return found if outside is None else (found, outside)
+
+    def read(self, rows: object, unknown_category: str | None = None) -> Rows:
+        """Read rows of any form that `predict` takes, once for several questions.
+
+        Raises:
+            InputError: Naming the wrong column, row, shape or dtype.
+        """
+        return read_rows(rows, self.plan, self._own, unknown_category, self.dtype)
+
+    def answer(
+        self, rows: Rows, *, intervals: float | None = None, check: bool = False
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any]] | None, Outside | None]:
+        """Predict rows that were read, without warnings.
+
+        Returns:
+            The answers; the ends of intervals, if a level is given; and an `Outside`, if asked for.
+            See `predict` for each, and for the errors.
+        """
+        if intervals is None and not check:
+            return self.answers_of(rows.values, rows.plan, rows.unknown), None, None
         with numpy_defaults():
-            return answers, self.outside(inputs, *gaps)
+            z = self.graph_answers(rows.inputs)
+            ends = None if intervals is None else self.intervals.around(rows.inputs, z, intervals)
+            outside = self.outside(rows.inputs, rows.gaps) if check else None
+        return in_units(z, self.functions), ends, outside
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        """What prediction intervals are computed from.
+
+        Raises:
+            RefusedError: If the model has none, with the reason.
+        """
+        from gradline.explain.intervals import Intervals
+
+        return Intervals.of(self.package)
 
     def graph_answers(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Compute x @ W.T + b of the graph's inputs (n, d): the logarithm of a logged target."""
@@ -172,6 +250,9 @@ class Model:
         Raises:
             InputError: For a term outside the range of the graph's dtype.
         """
+        if plan.is_plain:
+            answers = self.graph_answers(compute_inputs(values, plan, unknown, self.dtype))
+            return in_units(answers, self.functions)
         answers = np.empty((len(values), len(self.targets)), self.dtype)
         for start, inputs in blocks_of_inputs(values, plan, unknown, self.dtype):
             answers[start : start + len(inputs)] = self.graph_answers(inputs)
@@ -188,37 +269,6 @@ class Model:
             PackageError: If the package has no record of the ranges.
         """
         return self._ranges.outside(inputs, gaps)
-
-    def _inputs(
-        self, rows: Any, unknown: str | None, gaps: list[Gaps] | None = None
-    ) -> NDArray[Any]:
-        """Make the graph's inputs of rows, shape (n, d), missing values filled; add their gaps."""
-        # A matrix that already fits skips the checks: for one row they would cost as much as
-        # the prediction.
-        if not (
-            type(rows) is np.ndarray
-            and rows.dtype == self.dtype
-            and rows.ndim == 2
-            and rows.shape[1] == self._width
-            and rows.flags.c_contiguous
-        ):
-            values = self._values(rows, unknown) if self.columns else None
-            if values is not None:
-                if gaps is not None:
-                    gaps.append(Gaps.of(values, self.plan))
-                unknown = checked_unknown(unknown, self.plan)
-                return compute_inputs(values, self.plan, unknown, self.dtype)
-            rows = to_matrix(rows, self.features, self.dtype)
-        inputs: NDArray[Any] = rows
-        if self._fills is None:
-            return inputs
-        if gaps is not None:
-            gaps.append(Gaps.of(inputs, self._own))
-        return np.where(np.isnan(inputs), self._fills, inputs)
-
-    def _values(self, rows: Any, unknown: str | None) -> NDArray[np.float64] | None:
-        """Read the table's columns, shape (n, m); None for rows that hold the features."""
-        return values_by_name(rows, self.plan, checked_unknown(unknown, self.plan))
 
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
@@ -240,8 +290,9 @@ class Model:
         means = column_figures(self.manifest, self.features, "mean")
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
-        steps = self._inputs(rows, unknown_category).astype(np.float64) - means
-        found = Explanation(weights @ means + bias, steps[:, None, :] * weights)
+        steps = self.read(rows, unknown_category).inputs.astype(np.float64) - means
+        parts = steps[:, None, :] * weights
+        found = Explanation.of(weights @ means + bias, parts, self.plan, self.targets)
         return found.in_factors(self.functions) if self._logged else found
 
     def by_effect(self) -> list[int]:
@@ -268,19 +319,12 @@ class Model:
         return partial(Model, threads=self._threads), (self.package,)
 
 
-def open_session(onnx: bytes, threads: int = 1) -> InferenceSession:
-    """Open an ONNX Runtime session on the CPU for a graph that was already checked."""
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except MemoryError:
-        raise
-    except Exception as error:  # ONNX Runtime's own errors have no other base
-        raise PackageError(
-            f"ONNX Runtime cannot load model.onnx: {' '.join(str(error).split())}",
-            code="not-the-graph",
-        ) from error
+def _fits(rows: object, model: Model) -> TypeGuard[NDArray[Any]]:
+    """Check whether rows are a matrix as the graph takes it."""
+    return (
+        type(rows) is np.ndarray
+        and rows.dtype == model.dtype
+        and rows.ndim == 2
+        and rows.shape[1] == model._width
+        and rows.flags.c_contiguous
+    )

@@ -22,7 +22,7 @@ from onnx import helper, numpy_helper
 
 from gradline.columns.targets import Functions, dump_functions
 from gradline.errors import RefusedError, needs_extra
-from gradline.model import open_session
+from gradline.package.onnx_runtime import open_session
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.formats import serialize
 from gradline_trainer.moments.moments import Moments

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from gradline.errors import RefusedError
-from gradline.model import open_session
+from gradline.package.onnx_runtime import open_session
 from gradline.package.rounding_bound import rounding_bound, row_count
 from gradline_export.freeze.formats import without_deprecation_notices
 from gradline_export.linear import LinearModel

@@ -11,9 +11,9 @@ from gradline.columns.encoding import dump_columns
 from gradline.columns.plan import Plan
 from gradline.columns.targets import Functions, dump_functions
 from gradline.errors import PackageError, RefusedError
-from gradline.model import open_session
 from gradline.package.golden import check_raw_rows
 from gradline.package.graph import Graph
+from gradline.package.onnx_runtime import open_session
 from gradline.package.pipeline_file import pipeline_bytes
 from gradline.package.raw_rows import RawRows
 from gradline_export.freeze.parity import BATCHES, HostParity

@@ -53,11 +53,10 @@ def has_columns(names: Sequence[str], plan: Plan) -> bool:
     return columns == set(plan.features) or not given.issuperset(plan.features)
 
 
-def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] | None:
-    """Read the training table's columns from rows by name, shape (n, m).
+def columns_by_name(rows: Any, plan: Plan) -> dict[str, Any] | None:
+    """Find the training table's columns among rows by name, in the plan's order.
 
-    A level that no training row had is UNKNOWN_PLACE, unless `unknown` is "error". Returns None for
-    rows without names, and for those with the names of the graph's inputs.
+    Returns None for rows without names, and for those with the names of the graph's inputs.
     """
     labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
     names = None if labels is None else _names(labels, plan)
@@ -66,9 +65,23 @@ def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] |
     extra = "refuse" if isinstance(rows, Mapping) else "ignore"
     match_names(names, [column.name for column in plan.columns], extra=extra)
     by_text = dict(zip(names, labels, strict=True))
+    return {column.name: rows[by_text[column.name]] for column in plan.columns}
+
+
+def values_of_columns(columns: Mapping[str, Any], plan: Plan, unknown: str) -> NDArray[np.float64]:
+    """Read the training table's columns, shape (n, m).
+
+    A level that no training row had is UNKNOWN_PLACE, unless `unknown` is "error".
+    """
     asked = "error" if unknown == "error" else "zero"
-    columns = {c.name: _values(c, rows[by_text[c.name]], asked) for c in plan.columns}
-    return stack(columns, FLOAT64, order="F")  # the plan takes column by column
+    values = {column.name: _values(column, columns[column.name], asked) for column in plan.columns}
+    return stack(values, FLOAT64, order="F")  # the plan takes column by column
+
+
+def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] | None:
+    """Read the training table's columns from rows by name; see the two functions above."""
+    columns = columns_by_name(rows, plan)
+    return None if columns is None else values_of_columns(columns, plan, unknown)
 
 
 def _names(labels: Sequence[Any], plan: Plan) -> list[str]:
@@ -84,6 +97,9 @@ class WallClock:
     """Times in whole seconds of the column's wall clock, shape (n,), as `pipeline.onnx` takes."""
 
     seconds: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.seconds)
 
 
 def _values(column: Column, values: Any, unknown: str) -> Any:

@@ -53,6 +53,11 @@ class Plan:
         own = [(Factor(column.name),) for column in self.columns]
         return list(self.terms) == own and all(c.kind == "number" for c in self.columns)
 
+    @cached_property
+    def has_gaps(self) -> bool:
+        """Whether an answer can be given although a value is missing or an unknown level."""
+        return any(c.fill is not None or c.kind == "category" for c in self.columns)
+
     def compute(self, values: Array) -> Array:
         """Compute the terms, shape (n, d), of rows of the columns, shape (n, m).
 

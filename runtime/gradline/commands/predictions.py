@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradline.explain.counts import Counts
 from gradline.formatting import count
-from gradline.scoring.counts import Counts
 from gradline.scoring.folder import score_files
 from gradline.tables.shards import uncut
 from gradline.tables.writing import COPIED, table_bytes, write_table

@@ -33,8 +33,8 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
       gradline verify artifacts/orchard/1 --json
       gradline verify artifacts/orchard --public-key key.pub
     """
-    from gradline.model import open_session
     from gradline.package.golden import host_versions
+    from gradline.package.onnx_runtime import open_session
     from gradline.package.proof import prove
     from gradline.package.reading import check_files, read_package
 
@@ -76,7 +76,7 @@ def command(package: str, public_key: Path | None, name: str | None, as_json: bo
 
 def _run_pipeline(package: Package) -> dict[str, float | str]:
     """Run pipeline.onnx on the raw golden rows."""
-    from gradline.model import open_session
+    from gradline.package.onnx_runtime import open_session
     from gradline.package.proof import prove_pipeline
 
     if package.pipeline is None:

@@ -6,17 +6,21 @@ they are its Shapley values (Štrumbelj and Kononenko, 2014).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.plan import Plan
 from gradline.columns.targets import Functions
-from gradline.errors import PackageError
+from gradline.errors import PackageError, needs_extra
+from gradline.explain.groups import groups_of
 from gradline.package.manifest import learned_elsewhere
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array = NDArray[np.float64]
 
@@ -30,20 +34,74 @@ class Explanation:
         contributions: The part of each feature, shape (n, k, d). Together with the baseline they
             add up to the prediction, except for rounding. For a logged target, the baseline times
             all of them is the prediction, or 1 more than it for log1p.
+        by_column: The part of each of the table's columns, shape (n, k, g), which all of its
+            features have together; a product of columns has a part of its own.
+        columns: The g names.
+        targets: The k names.
     """
 
     baseline: Array
     contributions: Array
+    by_column: Array
+    columns: list[str]
+    targets: list[str]
+
+    @classmethod
+    def of(
+        cls, baseline: Array, contributions: Array, plan: Plan, targets: list[str]
+    ) -> Explanation:
+        """Add up the contributions of d features by the plan's columns."""
+        groups = groups_of(plan)
+        names = [group.name for group in groups]
+        if [group.terms for group in groups] == [(j,) for j in range(len(plan.terms))]:
+            by_column = contributions
+        else:
+            by_column = np.empty((*contributions.shape[:2], len(groups)))
+            for j, group in enumerate(groups):
+                by_column[:, :, j] = contributions[:, :, group.terms].sum(axis=2)
+        return cls(baseline, contributions, by_column, names, targets)
 
     def in_factors(self, functions: Functions) -> Explanation:
         """Turn the contributions to the logarithms of logged targets into factors."""
-        baseline, contributions = self.baseline.copy(), self.contributions.copy()
+        baseline = self.baseline.copy()
+        parts, sums = self.contributions.copy(), self.by_column.copy()
         with np.errstate(over="ignore"):
             for j, function in enumerate(functions):
                 if function is not None:
                     baseline[j] = np.exp(baseline[j]) * function.scale
-                    contributions[:, j] = np.exp(contributions[:, j])
-        return Explanation(baseline, contributions)
+                    parts[:, j], sums[:, j] = np.exp(parts[:, j]), np.exp(sums[:, j])
+        return Explanation(baseline, parts, sums, self.columns, self.targets)
+
+    def frame(self) -> pl.DataFrame:
+        """Lay out the parts as a Polars frame, with one line for each row and target.
+
+        Its columns are `row` (from 0), `target`, `baseline`, and one for each of the table's
+        columns; a name of ours that a column has gets an underscore.
+
+        Raises:
+            MissingExtraError: If Polars is not installed.
+        """
+        with needs_extra():
+            import polars
+        n, k, g = self.by_column.shape
+        own = {
+            "row": np.repeat(np.arange(n), k),
+            "target": self.targets * n,
+            "baseline": np.tile(self.baseline, n),
+        }
+        parts = zip(self.columns, self.by_column.reshape(n * k, g).T, strict=True)
+        return polars.DataFrame(
+            [
+                *(polars.Series(_free(name, self.columns), values) for name, values in own.items()),
+                *(polars.Series(name, values) for name, values in parts),
+            ]
+        )
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def by_effect(weights: NDArray[Any], manifest: Mapping[str, Any], plan: Plan) -> list[int]:

@@ -30,13 +30,32 @@ ONE_THREAD = 1 << 18  # multiplications in a product for which OpenBLAS starts n
 
 
 @dataclass(frozen=True)
-class LeverageLimit:
-    """Computes the leverage of rows and compares it with a limit."""
+class Leverage:
+    """Computes the leverage of rows."""
 
-    limit: float  # a row with a larger leverage is an extrapolation
     least: float  # the leverage at the centre
     centre: Array  # μ (d,); 0 without a bias
-    factor: Array  # Rᵀ (d, d), lower triangular; 0 for features without their own weight
+    factor: Array  # Rᵀ (d, r), r ≤ d; 0 for features without their own weight
+
+    def __call__(self, rows: NDArray[Any]) -> Array:
+        """Compute the leverage of rows of shape (n, d); NaN for rows with a NaN."""
+        found = np.empty(len(rows))
+        size = max(1, ONE_THREAD // len(self.centre) ** 2)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(rows), size):
+                block = rows[start : start + size].astype(np.float64)
+                block -= self.centre
+                white = block @ self.factor
+                np.einsum("ij,ij->i", white, white, out=found[start : start + size])
+            found += self.least
+        return found
+
+
+@dataclass(frozen=True)
+class LeverageLimit(Leverage):
+    """Compares the leverage of rows with a limit."""
+
+    limit: float  # a row with a larger leverage is an extrapolation
 
     @classmethod
     def of(cls, manifest: dict[str, Any], features: list[str]) -> Self | None:
@@ -54,7 +73,7 @@ class LeverageLimit:
                 f"the leverage in manifest.json cannot be used ({error!r})", code="bad-manifest"
             ) from error
         centre = column_figures(manifest, features, "mean") if least else np.zeros(d)
-        return cls(limit, least, centre, factor)
+        return cls(least, centre, factor, limit)
 
     @cached_property
     def _bound(self) -> tuple[Array, float]:
@@ -88,16 +107,3 @@ class LeverageLimit:
         out = np.zeros(len(rows), np.bool_)
         out[far] = self(rows[far]) > self.limit
         return out
-
-    def __call__(self, rows: NDArray[Any]) -> Array:
-        """Compute the leverage of rows of shape (n, d); NaN for rows with a NaN."""
-        found = np.empty(len(rows))
-        size = max(1, ONE_THREAD // len(self.centre) ** 2)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(rows), size):
-                block = rows[start : start + size].astype(np.float64)
-                block -= self.centre
-                white = block @ self.factor
-                np.einsum("ij,ij->i", white, white, out=found[start : start + size])
-            found += self.least
-        return found

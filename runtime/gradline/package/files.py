@@ -33,6 +33,7 @@ class Package:
     manifest: dict[str, Any]  # empty for a bare ONNX file
     golden: Golden | None  # None for a bare ONNX file
     pipeline: bytes | None = None  # of pipeline.onnx, checked against the graph
+    intervals: bytes | None = None  # of intervals.onnx
 
 
 def read_file(path: Path, limit: int, hint: str = GET_AGAIN) -> bytes:

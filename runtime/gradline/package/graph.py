@@ -131,7 +131,7 @@ def _graph(data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
         raise UnexpectedFieldError("a node other than y = Gemm(x, W, b)")
     if dict(fields(one(node, 5, "attribute"), "attribute", {1, 3, 20})) != GEMM_TRANS_B:
         raise UnexpectedFieldError("a Gemm with attributes other than transB = 1")
-    tensors = dict(_tensor(entry) for entry in graph[5])
+    tensors = dict(read_tensor(entry) for entry in graph[5])
     if len(graph[5]) != 2 or set(tensors) != {"W", "b"}:
         raise UnexpectedFieldError("initializers other than W and b")
     weights, bias = tensors["W"], tensors["b"]
@@ -147,7 +147,8 @@ def _graph(data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
     return weights, bias
 
 
-def _tensor(data: bytes) -> tuple[str, NDArray[Any]]:
+def read_tensor(data: bytes) -> tuple[str, NDArray[Any]]:
+    """Read a constant of float32 or float64 out of a TensorProto: its name and its values."""
     # TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data; 13 and 14, external data, are refused
     tensor = fields(data, "initializer", {2, 8, 9}, frozenset({1}))
     shape = [n for part in tensor[1] for n in ([part] if isinstance(part, int) else varints(part))]

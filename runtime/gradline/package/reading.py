@@ -82,7 +82,10 @@ def _read_version(place: Location, public_key: str | Path | None) -> Package:
     planned = graph.plan if graph.format == 2 else None
     rows = Golden.parse(golden, graph.weights.shape, graph.dtype, planned)
     pipeline = _read_pipeline(place.path, manifest, graph) if planned else None
-    return Package(place.path, place.version, onnx, graph, manifest, rows, pipeline)
+    intervals = None
+    if "intervals.onnx" in manifest["files"]:
+        intervals = read_member(place.path, manifest, "intervals.onnx")
+    return Package(place.path, place.version, onnx, graph, manifest, rows, pipeline, intervals)
 
 
 def _read_pipeline(version: Path, manifest: Mapping[str, Any], graph: Graph) -> bytes | None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from gradline.columns.plan import Plan
 from gradline.columns.targets import Functions, learned_name, learned_names
+from gradline.explain.t_quantile import t_quantile
 from gradline.formatting import PLAIN, and_more, count, equation_sides, label, number, reached
 from gradline.package.graph import Graph
 from gradline.presentation.selection import Shown
 from gradline.presentation.statistics import of_target, r_squared
-from gradline.presentation.t_quantile import half_width
 from gradline.presentation.typical import typical_row
 from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 
@@ -151,7 +151,7 @@ def _why_bare(manifest: Mapping[str, Any]) -> str:
 
 
 def _interval(known: Mapping[str, Any], dof: int) -> dict[str, list[float | None]]:
-    half = half_width(dof) if dof > 0 else 0.0  # otherwise no error is known
+    half = t_quantile(0.95, dof) if dof > 0 else 0.0  # otherwise no error is known
     pairs = list(zip(known["coefficient"], known["standard_error"], strict=True))
     return {
         end: [None if error is None else c + sign * half * error for c, error in pairs]

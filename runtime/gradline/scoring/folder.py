@@ -18,9 +18,9 @@ from typing import Any
 
 from gradline.atomic import BUILDING, write_whole
 from gradline.errors import GradlineError, InputError, OutputError
+from gradline.explain.counts import Counts
 from gradline.model import Model
 from gradline.package.files import Package
-from gradline.scoring.counts import Counts
 from gradline.scoring.engine import Engine
 from gradline.scoring.rows import Scoring
 from gradline.tables import BLOCK_ROWS, Dialect, FrameTable

@@ -22,7 +22,7 @@ from gradline.columns.inputs import (
 from gradline.columns.matrix import match_names, to_matrix
 from gradline.columns.plan import Plan
 from gradline.errors import InputError, nearest_column
-from gradline.scoring.counts import Counts
+from gradline.explain.counts import Counts
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import column_kind
 from gradline.tables.parts import Part, mixed_schemas

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from statistics import NormalDist
 
-NORMAL = 1.959963984540054  # the normal distribution's 97.5 % quantile
-MANY = 200  # degrees of freedom above which the series in 1/dof has all digits of a float64
+# Degrees of freedom, for each unit of the normal quantile's square, above which the series in
+# 1/dof has eleven digits.
+MANY = 52
 
 
-def half_width(dof: int) -> float:
-    """Compute the t with a probability of 95 % between -t and t: `scipy.stats.t.ppf(0.975, dof)`.
+@lru_cache(maxsize=256)
+def t_quantile(level: float, dof: int) -> float:
+    """Compute the t with a probability of `level` between -t and t.
 
-    From Abramowitz and Stegun (1964): for many degrees of freedom 26.7.5, an expansion about the
-    normal quantile; otherwise bisection of 26.7.3 and 26.7.4, finite sums for whole degrees.
+    It is `scipy.stats.t.ppf((1 + level) / 2, dof)`. From Abramowitz and Stegun (1964): for many
+    degrees of freedom 26.7.5, an expansion about the normal quantile; otherwise bisection of 26.7.3
+    and 26.7.4, finite sums for whole degrees.
     """
-    if dof > MANY:
-        return _expanded(NORMAL, dof)
+    normal = -NormalDist().inv_cdf((1 - level) / 2)
+    if dof > MANY * max(normal**2, 4.0):
+        return _expanded(normal, dof)
     least, most = 0.0, math.pi / 2  # of θ = arctan(t/√dof)
     while (middle := (least + most) / 2) not in (least, most):
-        least, most = (middle, most) if _within(middle, dof) < 0.95 else (least, middle)
+        least, most = (middle, most) if _within(middle, dof) < level else (least, middle)
     return math.sqrt(dof) * math.tan(middle)
 
 

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.inputs import Gaps
+from gradline.columns.inputs import Gaps, compute_inputs
+from gradline.columns.kinds import Column
+from gradline.columns.parsing import values_of
+from gradline.columns.rows import Rows
+from gradline.columns.unreadable import UnknownCategoryError
 from gradline.formatting import count
 
 
@@ -88,3 +92,31 @@ class Counts:
         ):
             if rows:
                 yield f"{count(rows, 'row')} {what}"
+
+
+def told(rows: Rows, answers: NDArray[Any]) -> Iterator[str]:
+    """Say how many of a caller's rows need a word, and why, as `gradline predict` does."""
+    values, plan = rows.values, rows.plan
+    if np.isfinite(answers).all() and not (plan.has_gaps and Gaps.of(values, plan).rows.any()):
+        return
+    gaps = Gaps.of(values, plan)
+
+    def lack_inputs(odd: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        found = compute_inputs(values[odd], plan, rows.unknown)
+        missing: NDArray[np.bool_] = np.isnan(found).any(axis=1)
+        return missing
+
+    strange = np.flatnonzero(gaps.unknown.any(axis=0)).tolist()
+    examples = {plan.columns[j].name: _example(rows, plan.columns[j]) for j in strange}
+    counts = Counts()
+    counts.note(values, lack_inputs, answers, gaps, examples)
+    yield from counts.warnings(rows.unknown)
+
+
+def _example(rows: Rows, column: Column) -> str:
+    """Read a column again to name its first unknown level."""
+    try:
+        values_of(column, rows.columns[column.name], "error")
+    except UnknownCategoryError as error:
+        return error.text
+    return ""
