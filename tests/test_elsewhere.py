@@ -19,11 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import linear_model, svm
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import gradline
 from gradline.columns.plan import Plan
@@ -186,6 +189,47 @@ def test_sparse_coefficients_are_packaged(tmp_path: Path) -> None:
     model = linear_model.SGDRegressor(penalty="l1").fit(scaled, wanted).sparsify()
     answers = gradline.load(export_package(model, tmp_path)).predict(scaled)
     np.testing.assert_allclose(answers[:, 0], model.predict(scaled), rtol=1e-12, atol=1e-12)
+
+
+def shops() -> tuple[pd.DataFrame, Any]:
+    frame = table()
+    frame["region"] = ["north", "south", "east"] * (ROWS // 3)
+    frame.loc[3, "rent"] = np.nan
+    return frame[["age", "rent", "region"]], frame["price"].to_numpy()
+
+
+def shop_pipeline(last: Any) -> Any:
+    prepared = make_column_transformer(
+        (make_pipeline(SimpleImputer(), StandardScaler()), ["age", "rent"]),
+        (OneHotEncoder(handle_unknown="ignore"), ["region"]),
+    )
+    return make_pipeline(prepared, last)
+
+
+@pytest.mark.parametrize(
+    "last", [linear_model.Ridge(), LinearRegression(ridge=0.1), "sparse"], ids=repr
+)
+def test_a_pipeline_answers_the_same_from_its_own_columns(last: Any, tmp_path: Path) -> None:
+    rows, wanted = shops()
+    chosen = linear_model.SGDRegressor(penalty="l1") if last == "sparse" else last
+    whole = shop_pipeline(chosen).fit(rows, wanted)
+    if last == "sparse":
+        chosen.sparsify()
+    with pytest.warns(gradline.GradlineWarning, match="unknown_category='zero'") as caught:
+        path = export_package(whole, tmp_path, targets="price")
+    assert caught[0].filename == __file__
+    model = gradline.load(path)
+    unseen = pd.concat([rows, rows.head(1).assign(region="west")])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gradline.GradlineWarning)  # of the unseen region
+        answers = model.predict(unseen, unknown_category="zero")
+    np.testing.assert_allclose(answers[:, 0], whole.predict(unseen), rtol=1e-9)
+    document = manifest_of(path)
+    assert document["format"] == 2
+    assert document["parity"]["within"][-1] == "Pipeline.predict of scikit-learn"
+    steps = document["origin"]["with"]["parameters"]["steps"]
+    assert steps == f"ColumnTransformer, {type(chosen).__name__}"
+    assert command("inspect", str(path))[0] == command("verify", str(path))[0] == 0
 
 
 def results() -> dict[str, Callable[[pd.DataFrame], Any]]:
@@ -430,6 +474,8 @@ def binomial() -> Any:
     [
         (lambda: linear_model.Ridge(), "Ridge was never fitted: it has no coef_"),
         (lambda: make_pipeline(linear_model.Ridge()), "Ridge was never fitted: it has no coef_"),
+        (lambda: make_pipeline(RandomForestRegressor()), "is RandomForestRegressor: no linear"),
+        (lambda: make_pipeline(StandardScaler(), "passthrough"), "is passthrough: no linear model"),
         (lambda: linear_model.Ridge, "the class Ridge, expected a fitted model"),
         (lambda: linear_model.LogisticRegression(), "sklearn's LogisticRegression is no model"),
         (lambda: linear_model.RidgeClassifier(), "sklearn's RidgeClassifier is no model"),

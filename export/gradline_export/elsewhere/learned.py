@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Learned:
         made_by: The library, class, version and parameters; None if only W and b were given.
         predict: The model's own answers, shape (n, k), to rows of the features (n, d), if it has
             some.
+        agreed: The hosts whose answers were compared already, as the manifest names them.
         warnings: What to know before the package is used.
     """
 
@@ -39,7 +40,8 @@ class Learned:
     bias: Array
     made_by: Mapping[str, Any] | None = None
     predict: Callable[[Array], Array] | None = None
-    warnings: list[str] = field(default_factory=list)
+    agreed: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         largest = np.abs(np.append(self.weights, self.bias)).max()
@@ -86,6 +88,11 @@ class Learned:
             )
         plan = Plan.of_columns(list(map(Column, names)))
         return cls(plan, wanted, factors, np.resize(offsets, len(wanted)), **further)
+
+
+def host_of(made_by: Mapping[str, Any]) -> str:
+    """Name a model's own `predict` among the hosts that agree."""
+    return f"{made_by['class']}.predict of {made_by['library']}"
 
 
 def _names(given: str | Sequence[str], what: str) -> list[str]:

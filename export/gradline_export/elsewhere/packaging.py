@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gradline.errors import GradlineWarning, InputError, RefusedError
 from gradline.package.manifest import TOO_MANY, file_record
 from gradline.package.pipeline import MOST_COLUMNS
-from gradline_export.elsewhere.learned import Array, Learned
+from gradline_export.elsewhere.learned import Array, Learned, host_of
 from gradline_export.freeze.formats import to_onnx
 from gradline_export.freeze.freezing import Proved, prove_graph, seal
 from gradline_export.freeze.manifest import LIBRARIES
@@ -130,9 +130,8 @@ def _reach(weights: NDArray[Any], bias: NDArray[Any]) -> Array:
 
 def _prove_own(learned: Learned, rows: NDArray[Any], proved: Proved) -> None:
     """Check the model's own answers: they must be within the rounding bound of float64."""
-    made_by, predict = learned.made_by or {}, learned.predict
+    predict, host = learned.predict, host_of(learned.made_by or {})
     assert predict is not None  # noqa: S101
-    host = f"{made_by['class']}.predict of {made_by['library']}"
     try:
         found = check_parity(
             {host: predict}, rows.astype(np.float64), learned.weights, learned.bias
@@ -167,7 +166,7 @@ def _manifest(
         "parity": {
             "rows": parity[0].rows,
             "bound": BOUND,
-            "within": [host.host for host in parity],
+            "within": [*(host.host for host in parity), *learned.agreed],
         },
         "files": {file: file_record(data) for file, data in proved.files.items()},
     }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 
 from gradline.errors import InputError
-from gradline_export.elsewhere.learned import Array, Learned
+from gradline_export.elsewhere.learned import Array, Learned, host_of
 
 CHOSEN = ("alpha_", "l1_ratio_")  # by cross-validation
 LONGEST = 200  # letters of a parameter
@@ -39,8 +39,16 @@ def pipeline(model: Any, targets: Sequence[str] | None) -> Learned:
     """Fold the steps of a pipeline into the terms of its last step, a linear model."""
     from gradline_export.elsewhere.pipelines import fold
 
-    *steps, (_, last) = model.steps
+    *steps, (name, last) = model.steps
+    if not _is_linear(last):
+        raise InputError(
+            f"the last step {name!r} of the pipeline is {_class_of(last)}: no linear model",
+            code="unknown-model",
+            hint=f"end it with one of {', '.join(LINEAR)}",
+        )
     check_fitted(last)
+    if hasattr(last.coef_, "toarray"):  # after sparsify()
+        last = copy(last).densify()
     folded = fold(steps, last, feature_names(model))
     told = []
     if folded.unknown == "zero":
@@ -49,23 +57,36 @@ def pipeline(model: Any, targets: Sequence[str] | None) -> Learned:
             "with unknown_category='zero'"
         )
     columns = [column.name for column in folded.plan.columns]
+    recorded = made_by(model)
+    recorded["parameters"] = {
+        "steps": ", ".join(_class_of(step) for _, step in model.steps),
+        **{f"{name}__{key}": value for key, value in made_by(last)["parameters"].items()},
+    }
     return Learned(
         folded.plan,
         target_names(targets, len(folded.bias), columns),
         folded.weights,
         folded.bias,
-        made_by(model) | {"class": "Pipeline"},
+        recorded,
+        agreed=[host_of(recorded)],
         warnings=told,
     )
 
 
-READERS = dict.fromkeys(
-    (
-        "LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV",
-        "LinearSVR", "SGDRegressor",
-    ),
-    linear_model,
-) | {"Pipeline": pipeline}  # fmt: skip
+LINEAR = (
+    "LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV",
+    "LinearSVR", "SGDRegressor",
+)  # fmt: skip
+READERS = dict.fromkeys(LINEAR, linear_model) | {"Pipeline": pipeline}
+
+
+def _is_linear(model: Any) -> bool:
+    """Check for one of these models, or for gradline's own estimator."""
+    kinds = type(model).__mro__
+    return any(
+        kind.__name__ in LINEAR and kind.__module__.startswith(("sklearn.", "gradline_trainer."))
+        for kind in kinds
+    )
 
 
 def check_fitted(model: Any) -> None:
@@ -129,6 +150,10 @@ def _recorded(value: Any) -> Any:
     if isinstance(value, int | float):
         return value if abs(value) < 2**63 else str(value)  # NaN and infinity, too
     if isinstance(value, list | tuple):
-        text = json.dumps([_recorded(item) for item in value])
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+        text = ", ".join(str(_recorded(item)) for item in value)
+        return f"[{text}]" if len(text) <= LONGEST else f"[{text[:LONGEST]}…]"
     return type(value).__name__
+
+
+def _class_of(step: Any) -> str:
+    return step if isinstance(step, str) else type(step).__name__
