@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import Ridge
 
 from gradline.commands.group import COMMANDS, import_command
-from gradline_export import export_package
+from gradline_export import export_package, package_coefficients
 from gradline_trainer import fit, load_moments, save_moments
 from hosts import ROOT
 from pages import blocks, is_as_shown
@@ -139,6 +140,7 @@ NAMED = (  # members whose own members have the names of columns, files and the 
     "statistics.targets",
     "training.options", "training.versions", "training.notes",
     "intervals.residual_deviation", "intervals.quantiles",
+    "origin.versions", "origin.notes", "origin.with.parameters",
 )  # fmt: skip
 
 
@@ -184,6 +186,8 @@ def test_the_format_says_what_every_member_of_a_manifest_is(
         export_package(terms, tmp_path),
         export_package(fit({"b": b, "y": np.exp(a)}, "log(y)"), tmp_path),
         export_package(fit({"b": b, "y": a + b}, "y"), tmp_path, intervals=True),
+        export_package(Ridge().fit(np.c_[a, b], a + b), tmp_path, notes={"by": "me"}),
+        package_coefficients([2.0], 1.0, "a", "y", tmp_path),
         export_package(fit({"b": b, "c": next_to_b, "y": a}, "y", arithmetic="fast"), tmp_path),
     ]
     monkeypatch.setattr("gradline_trainer.learning.WIDE", 0)

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import gradline
@@ -18,7 +19,7 @@ from gradline.commands.group import run
 from gradline.package.manifest import parse_manifest
 from gradline_export import export_package
 from gradline_trainer import fit
-from gradline_trainer.orchard import TARGETS, orchard
+from gradline_trainer.orchard import FEATURES, ROWS, TARGETS, orchard
 from hostile.case import sealed
 
 Document = dict[str, Any]
@@ -45,6 +46,17 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("artifacts")
     learned = fit(orchard(), TARGETS)
     return export_package(learned, root, "orchard", intervals=True, notes={"author": "someone"})
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of a model that scikit-learn learned."""
+    from sklearn.linear_model import LinearRegression
+
+    rows = pd.DataFrame(ROWS, columns=FEATURES + TARGETS)
+    learned = LinearRegression().fit(rows[FEATURES], rows[TARGETS])
+    root = tmp_path_factory.mktemp("elsewhere")
+    return export_package(learned, root, "orchard", targets=TARGETS, notes={"author": "someone"})
 
 
 def places(value: Any, above: Place = ()) -> Iterator[Place]:
@@ -128,6 +140,17 @@ def test_what_a_resealed_manifest_may_say_anywhere_is_refused_or_works(
 ) -> None:
     forged, other, rows = prepared(package, tmp_path)
     for data in islice(accepted(package), 0, None, 47):  # all of it takes long: see below
+        (forged / "manifest.json").write_bytes(data)
+        with contextlib.suppress(gradline.PackageError):
+            use(forged, other, rows)
+
+
+def test_what_a_resealed_manifest_says_of_its_origin_is_refused_or_works(
+    package: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    _, other, rows = prepared(package, tmp_path)
+    forged = Path(shutil.copytree(elsewhere, tmp_path / "elsewhere" / "orchard" / "1"))
+    for data in islice(accepted(elsewhere), 0, None, 13):
         (forged / "manifest.json").write_bytes(data)
         with contextlib.suppress(gradline.PackageError):
             use(forged, other, rows)

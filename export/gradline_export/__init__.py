@@ -1,4 +1,4 @@
-"""gradline_export: write a fit as ONNX and TorchScript, check that they agree, and publish."""
+"""gradline_export: write a model as ONNX and TorchScript, check that they agree, and publish."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from gradline.errors import needs_extra
 
 if TYPE_CHECKING:
-    from gradline_export.exporting import export_package
+    from gradline_export.exporting import export_package, package_coefficients
 
-__all__ = ["export_package"]
+__all__ = ["export_package", "package_coefficients"]
 
 
 def __dir__() -> list[str]:

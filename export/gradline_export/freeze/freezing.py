@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gradline.columns.targets import learned_names
 from gradline.errors import PackageError, RefusedError
 from gradline.package.golden import Golden
-from gradline.package.graph import parse_graph
+from gradline.package.graph import Graph, parse_graph
 from gradline.package.manifest import dump_manifest, file_record, parse_manifest
 from gradline.package.pipeline import MOST_COLUMNS
 from gradline.package.rounding_bound import rounding_bound
@@ -29,6 +29,7 @@ from gradline_export.freeze.parity import (
 )
 from gradline_export.freeze.pipelines import prove_pipeline, schema_of, to_pipeline
 from gradline_export.freeze.raw_golden import raw_rows
+from gradline_trainer.moments.moments import extremes
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.library_state import known_state
 
@@ -75,23 +76,13 @@ def freeze(
             code="not-finite",
             hint="rescale the target or the features",
         )
-    files = {"model.onnx": to_onnx(weights, bias, name, fit.features, fit.targets, *schema_of(fit))}
-    graph = parse_graph(files["model.onnx"])  # the runtime refuses any other graph
-    if graph.format == 2 and len(graph.plan.columns) <= MOST_COLUMNS:
-        files["pipeline.onnx"] = to_pipeline(graph)
-    files["model.pt"] = to_torchscript(weights, bias)
-    if torch_export:
-        files["model.pt2"] = to_torch_export(weights, bias)
+    described = schema_of(fit.columns.plan, fit.target_functions)
+    onnx = to_onnx(weights, bias, name, fit.features, fit.targets, *described)
     golden = golden_rows(fit.moments, weights, bias, fit.options.seed)
-    rows = parity_rows(golden, weights, bias)
-    parity = check_parity(frozen_hosts(weights, bias, files), rows, weights, bias)
-    outputs = exact_outputs(golden, weights, bias)
-    bounds = rounding_bound(golden, weights, bias, dtype)
-    raw = raw_rows(fit.moments, graph, fit.options.seed) if graph.format == 2 else None
-    if raw is not None and "pipeline.onnx" in files:
-        parity.append(prove_pipeline(files["pipeline.onnx"], graph, raw))
-    files["golden.json"] = Golden(golden, outputs, bounds, raw).dump()
-    manifest = build_manifest(fit, graph, certificate, parity, fingerprint, notes or {})
+    ends = extremes(fit.moments)
+    proved = prove_graph(onnx, golden, ends, fit.options.seed, torch_export=torch_export)
+    files, parity = proved.files, proved.parity
+    manifest = build_manifest(fit, proved.graph, certificate, parity, fingerprint, notes or {})
     if intervals:
         from gradline_export.freeze.intervals import freeze_intervals
 
@@ -102,6 +93,57 @@ def freeze(
 
         files["report.html"] = page = to_report(manifest, fit, weights, bias)
         manifest["files"]["report.html"] = file_record(page)
+    seal(files, manifest)
+    return Frozen(files, manifest, weights, bias, certificate, parity)
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A graph's files, without the manifest, and what was proved of them."""
+
+    files: dict[str, bytes]
+    graph: Graph
+    parity: list[HostParity]
+
+
+def prove_graph(
+    onnx: bytes,
+    golden: NDArray[Any],
+    ends: tuple[NDArray[np.float64], NDArray[np.float64]],
+    seed: int,
+    *,
+    torch_export: bool,
+) -> Proved:
+    """Write the other files of model.onnx, and prove that all of them agree on this machine.
+
+    Args:
+        onnx: The bytes of model.onnx.
+        golden: Rows of the graph's inputs, shape (n, d).
+        ends: Each input's smallest and largest value, from which rows of the columns are made.
+        seed: Of those rows.
+        torch_export: Whether to write model.pt2.
+    """
+    graph = parse_graph(onnx)  # the runtime refuses any other graph
+    weights, bias = graph.weights, graph.bias
+    files = {"model.onnx": onnx}
+    if graph.format == 2 and len(graph.plan.columns) <= MOST_COLUMNS:
+        files["pipeline.onnx"] = to_pipeline(graph)
+    files["model.pt"] = to_torchscript(weights, bias)
+    if torch_export:
+        files["model.pt2"] = to_torch_export(weights, bias)
+    rows = parity_rows(golden, weights, bias)
+    parity = check_parity(frozen_hosts(weights, bias, files), rows, weights, bias)
+    outputs = exact_outputs(golden, weights, bias)
+    bounds = rounding_bound(golden, weights, bias, graph.dtype)
+    raw = raw_rows(ends, graph, seed) if graph.format == 2 else None
+    if raw is not None and "pipeline.onnx" in files:
+        parity.append(prove_pipeline(files["pipeline.onnx"], graph, raw))
+    files["golden.json"] = Golden(golden, outputs, bounds, raw).dump()
+    return Proved(files, graph, parity)
+
+
+def seal(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    """Add the manifest to a package's files, and check that it can be loaded."""
     files["manifest.json"] = dump_manifest(manifest)
     try:
         parse_manifest(files["manifest.json"])
@@ -111,7 +153,6 @@ def freeze(
             code="too-large",
             hint="fewer features or notes: --feature, --exclude",
         ) from error
-    return Frozen(files, manifest, weights, bias, certificate, parity)
 
 
 def _choose_dtype(fit: Fit, certificate: Float32Certificate) -> np.dtype[Any]:

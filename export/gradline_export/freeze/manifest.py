@@ -17,7 +17,7 @@ from gradline.package.pipeline import MOST_COLUMNS
 from gradline.tables import TableFile
 from gradline.tables.objects import ObjectFile
 from gradline_export.freeze.float32 import Float32Certificate
-from gradline_export.freeze.parity import HostParity
+from gradline_export.freeze.parity import BOUND, HostParity
 from gradline_export.publish.fingerprints import sha256
 from gradline_trainer.result import Fit
 from gradline_trainer.statistics.figures import column_record
@@ -59,7 +59,7 @@ def build_manifest(
         **leverage_record(fit, graph.dtype),
         "parity": {
             "rows": parity[0].rows,
-            "bound": "(d+2)u/(1-(d+2)u) * (|x||W|^T + |b|) + 2(d+2)w",
+            "bound": BOUND,
             "within": [host.host for host in parity],
         },
         "certificates": {

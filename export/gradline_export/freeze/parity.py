@@ -22,6 +22,7 @@ from gradline_export.freeze.formats import without_deprecation_notices
 from gradline_export.linear import LinearModel
 from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 
+BOUND = "(d+2)u/(1-(d+2)u) * (|x||W|^T + |b|) + 2(d+2)w"  # as manifests record it
 SMALLEST, LARGEST = 2.0**-60, 2.0**60
 WORK = 2_000_000  # multiply-adds of the exact evaluation of the parity rows
 Predict = Callable[[NDArray[Any]], NDArray[Any]]
@@ -41,15 +42,31 @@ class HostParity:
 def golden_rows(
     moments: Moments | ColumnMoments, weights: NDArray[Any], bias: NDArray[Any], seed: int
 ) -> NDArray[Any]:
-    """Make `row_count(d)` synthetic rows in the graph's dtype, shape (n, d): none of the table's.
+    """Make `row_count(d)` rows in the graph's dtype, shape (n, d): synthetic, none of the table's.
 
-    They are the columns' means, minima and maxima, zeros, and seeded draws between the extremes.
+    See `rows_between`; the middles are the columns' means.
     """
     d = weights.shape[1]
     low, high = (ends[:d] for ends in extremes(moments))
+    return rows_between(low, moments.mean[:d], high, weights, bias, seed)
+
+
+def rows_between(
+    low: NDArray[np.float64],
+    middle: NDArray[np.float64],
+    high: NDArray[np.float64],
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    seed: int,
+) -> NDArray[Any]:
+    """Make `row_count(d)` rows from the ends and the middle of each feature, shape (d,).
+
+    They are the middles, the ends, zeros, and seeded draws between the ends.
+    """
+    d = weights.shape[1]
     share = np.random.default_rng([seed, 1]).random((row_count(d) - 4, d))
     draws = low * (1 - share) + high * share
-    rows = np.vstack([moments.mean[:d], low, high, np.zeros(d), draws])
+    rows = np.vstack([middle, low, high, np.zeros(d), draws])
     return _admissible(rows, weights, bias)
 
 

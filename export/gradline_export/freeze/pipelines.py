@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 
 from gradline.columns.encoding import dump_columns
-from gradline.columns.targets import dump_functions
+from gradline.columns.plan import Plan
+from gradline.columns.targets import Functions, dump_functions
 from gradline.errors import PackageError, RefusedError
 from gradline.package.golden import check_raw_rows
 from gradline.package.graph import Graph
@@ -16,21 +17,19 @@ from gradline.package.onnx_runtime import open_session
 from gradline.package.pipeline_file import pipeline_bytes
 from gradline.package.raw_rows import RawRows
 from gradline_export.freeze.parity import BATCHES, HostParity
-from gradline_trainer.result import Fit
 
 HOST = "pipeline.onnx in ONNX Runtime"
 
 
-def schema_of(fit: Fit) -> tuple[dict[str, Any], int]:
-    """Describe a fit's columns, terms and target functions; return it with the package format.
+def schema_of(plan: Plan, target_functions: Functions = ()) -> tuple[dict[str, Any], int]:
+    """Describe columns, terms and target functions; return it with the package format.
 
     Format 1 is for plain numbers, categories and fill values.
     """
-    plan = fit.columns.plan
     if plan.format == 1:
         columns = dump_columns(plan.columns)
         return {} if columns is None else {"columns": columns}, 1
-    functions = dump_functions(fit.target_functions)
+    functions = dump_functions(target_functions)
     logged = {} if functions is None else {"target_functions": functions}
     return plan.dump() | logged, 2
 

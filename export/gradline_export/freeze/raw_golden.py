@@ -23,7 +23,6 @@ from gradline.package.graph import Graph
 from gradline.package.raw_rows import RawRows, Values
 from gradline.package.rounding_bound import pipeline_bound, row_count
 from gradline_export.freeze.parity import LARGEST, SMALLEST, exact_sums, to_float
-from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 
 Ends = tuple[float, float]
 Array = NDArray[np.float64]
@@ -42,12 +41,15 @@ INVERSES: dict[str | None, Callable[[float, float], float]] = {
 DOMAIN = {"log": -1.0, "sqrt": -1.0, "log1p": -2.0}  # a number outside of it
 
 
-def raw_rows(moments: Moments | ColumnMoments, graph: Graph, seed: int) -> RawRows:
-    """Make up to `row_count(m)` rows of m columns, with the exact answers and their bounds."""
+def raw_rows(extremes: tuple[Array, Array], graph: Graph, seed: int) -> RawRows:
+    """Make up to `row_count(m)` rows of m columns, with the exact answers and their bounds.
+
+    `extremes` are the features' ends, shape (d,) or longer.
+    """
     plan, n = graph.plan.named, row_count(len(graph.plan.columns))
     generator = np.random.default_rng([seed, 2])
     columns = {
-        column.name: _values(column, _ends(column, plan, moments), n, generator)
+        column.name: _values(column, _ends(column, plan, extremes), n, generator)
         for column in plan.columns
     }
     if n > 6:
@@ -60,9 +62,9 @@ def raw_rows(moments: Moments | ColumnMoments, graph: Graph, seed: int) -> RawRo
     return RawRows(kept, exact_answers(x, graph), bounds)
 
 
-def _ends(column: Column, plan: Plan, moments: Moments | ColumnMoments) -> Ends:
+def _ends(column: Column, plan: Plan, extremes: tuple[Array, Array]) -> Ends:
     """Find a range of a column, from those of the terms that are made of it alone."""
-    low, high = extremes(moments)
+    low, high = extremes
     for function, inverse in INVERSES.items():
         for j, term in enumerate(plan.terms):
             if _is_of(term, column, function):

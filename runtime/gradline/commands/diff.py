@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gradline.tables import FrameTable
 
 SHOWN = 12  # coefficients of each target, those that change predictions most
+UNBOUNDED = "a bare ONNX file, or a model learned elsewhere, has no record of its features' ranges"
 
 
 @click.command("diff", context_settings=HELP)
@@ -162,7 +163,7 @@ def _judge(found: Difference, measured: Measured | None, allowed: dict[str, floa
         verb, hint = "may change by", "the bound ignores correlations: measure with --data TABLE"
     else:
         raise RefusedError(
-            "a bare ONNX file does not record its features' ranges, so the change has no bound",
+            f"{UNBOUNDED}, so the change has no bound",
             code="no-bound",
             hint="give packages, or rows to measure it on: --data TABLE",
         )
@@ -194,6 +195,8 @@ def _parts(
     for names, package in zip((found.only_first, found.only_second), packages, strict=True):
         if names:
             parts.append(f"  only in {package.path}: {', '.join(map(label, names))}")
+    if found.bound is None and measured is None:
+        parts.append(f"  no bound on the change: {UNBOUNDED} (--data TABLE measures it)")
     for j, target in enumerate(found.targets):
         parts += ["", *_coefficients(found, j)]
         if found.bound is not None and found.shares is not None and found.bound[j] >= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,8 @@ from gradline.terminal.layout import Element, Facts, Heading, Verbatim
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gradline.package.files import Package
     from gradline.presentation.selection import Shown
 
@@ -64,21 +66,16 @@ def command(package: str, everything: bool, name: str | None, as_json: bool) -> 
 def describe(package: Package, *, everything: bool) -> list[Element]:
     """List what a package says, in the order of its report."""
     from gradline.columns.targets import learned_names
+    from gradline.package.manifest import learned_elsewhere
     from gradline.presentation import provenance, sections
     from gradline.presentation.selection import Shown, tolerances
 
     graph, manifest = package.graph, package.manifest
     if not manifest:
-        return [
-            *_title(package),
-            *sections.equation_facts(
-                *(graph.weights, graph.bias, graph.features),
-                learned_names(graph.targets, graph.functions),
-            ),
-            *sections.scales(graph.functions, graph.targets),
-            *_columns(package),
-            "  a bare ONNX file: no seal, no golden rows, no training record",
-        ]
+        bare = "  a bare ONNX file: no seal, no golden rows, no training record"
+        return [*_equations(package), *_columns(package), bare]
+    if learned_elsewhere(manifest):
+        return _of_elsewhere(package)
     shown = Shown.of(graph, manifest, everything=everything)
     features = [graph.features[j] for j in shown.features()]
     targets = [graph.targets[j] for j in shown.targets]
@@ -102,8 +99,45 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
         *sections.how_to_predict(path, graph.plan, manifest["columns"], "new.csv"),
-        Verbatim(f"  serve    gradline serve {shlex.quote(path)}"),
+        _serving(path),
     ]
+
+
+def _equations(package: Package, tolerances: NDArray[Any] | None = None) -> list[Element]:
+    """Write the equations of a model whose columns' ranges are unknown."""
+    from gradline.columns.targets import learned_names
+    from gradline.presentation import sections
+
+    graph = package.graph
+    learned = learned_names(graph.targets, graph.functions)
+    return [
+        *_title(package),
+        *sections.equation_facts(
+            graph.weights, graph.bias, graph.features, learned, tolerances=tolerances
+        ),
+        *sections.scales(graph.functions, graph.targets),
+    ]
+
+
+def _of_elsewhere(package: Package) -> list[Element]:
+    import numpy as np
+
+    from gradline.presentation import provenance, sections
+
+    path, graph = str(package.path), package.graph
+    # Nobody knows how large the features are, so each coefficient has seven digits.
+    both = np.column_stack([graph.weights, graph.bias]).astype(np.float64)
+    return [
+        *_equations(package, np.abs(both) * 1e-6),
+        *_columns(package),
+        *provenance.elsewhere(package.manifest),
+        *sections.how_to_predict(path, graph.plan, {}, "new.csv"),
+        _serving(path),
+    ]
+
+
+def _serving(path: str) -> Element:
+    return Verbatim(f"  serve    gradline serve {shlex.quote(path)}")
 
 
 def _title(package: Package) -> list[Element]:
@@ -129,7 +163,7 @@ def _columns(package: Package) -> list[Element]:
 
     if decided := package.manifest.get("training", {}).get("columns"):
         return [Facts(decisions(decided), width=7), ""]
-    columns = package.graph.columns
+    columns = package.graph.plan.columns
     pairs = categories(columns)
     fills = [f"{label(c.name)} {number(c.fill)}" for c in columns if c.fill is not None]
     if fills:

@@ -65,6 +65,7 @@ def _package(folder: Path) -> dict[str, Any]:
 
 
 def _version(path: Path, name: str) -> dict[str, Any]:
+    from gradline.package.manifest import learned_elsewhere
     from gradline.package.reading import read_manifest
     from gradline.package.signing import signature_path
 
@@ -73,6 +74,8 @@ def _version(path: Path, name: str) -> dict[str, Any]:
         manifest = read_manifest(path)
         if manifest["name"] != name:
             return {**record, "problem": f"it belongs to the package {manifest['name']!r}"}
+        if learned_elsewhere(manifest):
+            return record | _of_elsewhere(manifest["schema"])
         schema, metrics = manifest["schema"], manifest["metrics"]
         which = "held_out" if metrics["held_out"] else "training"
         scores = [score["r2"] for score in metrics[which].values()]
@@ -92,6 +95,13 @@ def _version(path: Path, name: str) -> dict[str, Any]:
         return {**record, "problem": f"manifest.json is incomplete ({error!r})"}
 
 
+def _of_elsewhere(schema: dict[str, Any]) -> dict[str, Any]:
+    """List what is known of a model that gradline did not learn."""
+    found = {key: schema[key] for key in ("features", "targets", "dtype")}
+    unknown = {"rows": None, "r2": None, "r2_on": None}
+    return {**found, **unknown, "learned": "elsewhere", "problem": None}
+
+
 def _row(package: dict[str, Any], found: dict[str, Any]) -> list[str]:
     mark = "→ " if found["version"] == package["loaded"] else ""
     pinned = " pinned" if found["version"] == package["pinned"] else ""
@@ -99,14 +109,15 @@ def _row(package: dict[str, Any], found: dict[str, Any]) -> list[str]:
     signed = "yes" if found["signed"] else "–"
     if found["problem"]:
         return [*place, "–", "–", f"damaged: {found['problem']}", "–", "–", signed]
-    known = [score for score in found["r2"] if score is not None]
-    worst = f"{min(known):.4f}" if known else "–"
+    elsewhere = found["r2"] is None
+    known = [score for score in found["r2"] or [] if score is not None]
+    worst = f"{min(known):.4f}" if known else "learned elsewhere" if elsewhere else "–"
     targets = ", ".join(map(label, found["targets"][:3]))
     targets += f", … ({len(found['targets'])})" if len(found["targets"]) > 3 else ""
     on = " held out" if found["r2_on"] == "held_out" else ""
     return [
         *place,
-        f"{found['rows']:,}",
+        "–" if elsewhere else f"{found['rows']:,}",
         number(len(found["features"])),
         targets,
         found["dtype"],

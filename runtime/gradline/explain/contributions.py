@@ -17,6 +17,7 @@ from gradline.columns.plan import Plan
 from gradline.columns.targets import Functions
 from gradline.errors import PackageError, needs_extra
 from gradline.explain.groups import groups_of
+from gradline.package.manifest import learned_elsewhere
 
 if TYPE_CHECKING:
     import polars as pl
@@ -127,6 +128,12 @@ def by_effect(weights: NDArray[Any], manifest: Mapping[str, Any], plan: Plan) ->
 
 def column_figures(manifest: Mapping[str, Any], names: Sequence[str], figure: str) -> Array:
     """Read a figure ("mean", "deviation", "minimum", "maximum") of each named column."""
+    if learned_elsewhere(manifest):
+        raise PackageError(
+            f"the {figure} of the training rows is unknown: the model was learned elsewhere",
+            code="no-record",
+            hint="predict without --explain and --check, or train the model with gradline",
+        )
     try:
         found = [manifest["columns"][name][figure] for name in names]
         if None in found:

@@ -12,7 +12,7 @@ For a logged target, δ is the change of the logarithm of the prediction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from gradline.columns.targets import learned_names
 from gradline.errors import InputError, PackageError
 from gradline.package.files import Package
 from gradline.package.graph import Graph
+from gradline.package.manifest import learned_elsewhere
 
 Array = NDArray[np.float64]
 
@@ -74,6 +75,11 @@ def compare(first: Package, second: Package) -> Difference:
     return Difference(targets, features, weights, bias, bound, shares, left, right, pairs)
 
 
+def has_ranges(manifest: Mapping[str, Any]) -> bool:
+    """Check whether figures of the training rows are known, as `compare` needs for a bound."""
+    return bool(manifest) and not learned_elsewhere(manifest)
+
+
 def _log_scale(graph: Graph, targets: Sequence[str]) -> Array:
     """List the logarithms of the targets' scales, which change predictions like a bias."""
     functions = [graph.functions[graph.targets.index(name)] for name in targets]
@@ -84,7 +90,7 @@ def _bound(
     first: Package, second: Package, features: Sequence[str], weights: Array, bias: Array
 ) -> tuple[Array | None, Array | None]:
     """Compute the bound and the features' shares for changes of shape (k, d) and (k,)."""
-    if not first.manifest or not second.manifest:
+    if not all(has_ranges(package.manifest) for package in (first, second)):
         return None, None
     bounds, shares = [], []
     for own, other in ((first, second), (second, first)):

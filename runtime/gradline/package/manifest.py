@@ -25,6 +25,16 @@ FILES = (
 )
 #: Says instead of `pipeline.onnx` that its graph would have too many inputs.
 TOO_MANY = "too-many-columns"
+#: What only gradline's own training can know; absent if `learned_elsewhere`.
+OF_TRAINING = (
+    "training",
+    "metrics",
+    "columns",
+    "statistics",
+    "leverage",
+    "intervals",
+    "certificates",
+)
 #: The names that a package may have.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -69,6 +79,12 @@ def parse_manifest(data: bytes) -> dict[str, Any]:
     return document
 
 
+def learned_elsewhere(manifest: Mapping[str, Any]) -> bool:
+    """Check whether another library learned the model, so that nothing is known of its training."""
+    found: bool = manifest.get("origin", {}).get("learned") == "elsewhere"
+    return found
+
+
 def parse_json(data: bytes, what: str, most: int = VALUES) -> Any:
     """Read strict JSON of at most `most` values from the file called `what`."""
     try:
@@ -94,6 +110,9 @@ def _check_members(document: dict[str, Any]) -> None:
     _check_files(document["format"], files, document.get("pipeline"))
     if wrong := fault(document):
         raise _broken(wrong)
+    known = [member for member in OF_TRAINING if member in document]
+    if known and learned_elsewhere(document):
+        raise _broken(f"it was learned elsewhere, but has {known[0]!r}")
 
 
 def _check_files(version: int, files: Any, pipeline: Any) -> None:

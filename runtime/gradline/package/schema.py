@@ -41,6 +41,10 @@ TRUTH = ValueType("true or false", lambda value: isinstance(value, bool))
 COUNT = ValueType("a whole number", lambda value: type(value) is int and abs(value) < 2**63)
 NUMBER = ValueType("a number", _is_number)
 FIGURE = ValueType("a number or null", lambda value: value is None or _is_number(value))
+SCALAR = ValueType(
+    "text, a number, true, false or null",
+    lambda value: value is None or isinstance(value, str | bool) or _is_number(value),
+)
 PENALTY = ValueType("a number or text", lambda value: isinstance(value, str) or _is_number(value))
 
 TRAINING = {
@@ -84,8 +88,16 @@ CERTIFICATES = {
     },
     "exact": {"coefficients": COUNT, "certified": COUNT},
 }
+ORIGIN = {
+    "learned": TEXT,
+    "with": Maybe({"library": TEXT, "class": TEXT, "version": TEXT, "parameters": Each(SCALAR)}),
+    "weights": TEXT,
+    "versions": Each(TEXT),
+    "notes": Each(TEXT),
+}
 #: The manifest's optional members; `manifest` checks the required ones.
 MEMBERS = {
+    "origin": ORIGIN,
     "training": TRAINING,
     "columns": Each(COLUMN),
     "metrics": METRICS,

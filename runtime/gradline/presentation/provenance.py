@@ -10,6 +10,8 @@ from gradline.formatting import chosen_ridge, count, float32_error, in_doubt, la
 from gradline.terminal.layout import Element, Facts, Heading
 
 MOST = 8  # targets with an interval
+#: What a package does not hold if the model was learned elsewhere.
+UNKNOWN = "metrics, statistics, training ranges and certificates: gradline did not see the rows"
 
 
 def descent(manifest: Mapping[str, Any]) -> list[Element]:
@@ -46,14 +48,10 @@ def _optimum(found: Mapping[str, Any]) -> str:
 
 def proofs(manifest: Mapping[str, Any]) -> list[Element]:
     """List what parity and the certificates prove."""
-    parity, certificates = manifest["parity"], manifest["certificates"]
+    certificates = manifest["certificates"]
     verdict = certificates["float32"]
     error = float32_error(*(verdict[name] for name in ("error", "target", "limit", "column")))
-    hosts = ", ".join(parity["within"])
-    pairs = [
-        ("parity", f"{hosts} within the rounding bound on {parity['rows']} rows"),
-        ("float32", f"{verdict['verdict']}: {error}"),
-    ]
+    pairs = [_parity(manifest), ("float32", f"{verdict['verdict']}: {error}")]
     if exact := certificates.get("exact"):
         doubt = in_doubt(certificates["optimality"].get("supposed_dependent"))
         certified = f"{exact['certified']} of {exact['coefficients']} coefficients"
@@ -66,6 +64,34 @@ def proofs(manifest: Mapping[str, Any]) -> list[Element]:
         said = "the largest of a training row" if rule == "largest" else rule
         pairs.append(("leverage", f"up to {number(leverage['limit'])}, {said}"))
     return [Heading("Proofs"), Facts(pairs), ""]
+
+
+def _parity(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    parity = manifest["parity"]
+    hosts = ", ".join(parity["within"])
+    return "parity", f"{hosts} within the rounding bound on {parity['rows']} rows"
+
+
+def elsewhere(manifest: Mapping[str, Any]) -> list[Element]:
+    """List what is known of a model that another library learned."""
+    found = manifest["origin"]
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    pairs = [
+        *_made_by(found.get("with")),
+        ("weights", found["weights"]),
+        ("unknown", UNKNOWN),
+        ("versions", versions),
+        *(("note", f"{label(key)}: {value}") for key, value in found["notes"].items()),
+    ]
+    return [Heading("Proofs"), Facts([_parity(manifest)]), "", Heading("Origin"), Facts(pairs), ""]
+
+
+def _made_by(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return [("learned", "elsewhere; the coefficients alone were given")]
+    given = ", ".join(f"{label(name)}={value!r}" for name, value in found["parameters"].items())
+    learned = f"elsewhere, by {found['class']} of {found['library']} {found['version']}"
+    return [("learned", learned), *([("parameters", given)] if given else [])]
 
 
 def _intervals(found: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

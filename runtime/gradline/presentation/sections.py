@@ -187,12 +187,13 @@ def how_to_predict(
 ) -> list[Element]:
     """Write lines to copy that predict a table, and in Python a typical row.
 
-    `figures` are the manifest's, of each feature; `reading` are the options that the table needs.
+    `figures` are the manifest's, of each feature, or empty if none is known; `reading` are the
+    options that the table needs.
     """
     import shlex
 
     if plan.is_plain:
-        means = [f"{figures[name]['mean']:.4g}" for name in plan.features]
+        means = [f"{figures[name]['mean'] if figures else 1:.4g}" for name in plan.features]
         row = f"[[{', '.join(means)}]]"
     else:
         pairs = typical_row(plan, figures).items()

@@ -25,7 +25,10 @@ BACK: dict[str | None, Callable[[float], float]] = {
 
 
 def typical_row(plan: Plan, figures: Mapping[str, Any]) -> dict[str, float | str]:
-    """Make one row of the plan's columns as a table has it; `figures` are the manifest's."""
+    """Make one row of the plan's columns as a table has it.
+
+    `figures` are the manifest's, of each feature; empty if none is known.
+    """
     return {
         column.name: written_value(column, typical_value(column, figures, plan))
         for column in plan.columns
@@ -51,7 +54,8 @@ def typical_value(column: Column, figures: Mapping[str, Any], plan: Plan) -> flo
 
 def _mean(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | None:
     for (factor, *others), feature in zip(plan.terms, plan.features, strict=True):
-        if factor.column == column.name and not others and factor.function in BACK:
+        alone = figures and factor.column == column.name and not others
+        if alone and factor.function in BACK:
             return BACK[factor.function](figures[feature]["mean"])
     return None
 

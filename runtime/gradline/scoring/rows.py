@@ -283,4 +283,4 @@ def _located(error: InputError, found: ReadRows, model: Model, table: FrameTable
     place = f"row {block.start + row + 1} of {table.label(block.part)}"
     holds = f"the column {model.features[column]!r} holds {inputs[row, column]:g}"
     what = f"{holds} in {place}, outside the range of {model.dtype}"
-    return InputError(what, code=error.code, hint=error.hint)
+    return InputError(what, code=error.code, hint=error.command_hint)

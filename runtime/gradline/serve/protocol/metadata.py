@@ -13,6 +13,8 @@ from gradline.columns.encoding import dump_columns
 from gradline.columns.targets import dump_functions
 from gradline.errors import PackageError, RefusedError
 from gradline.formatting import float32_error, in_doubt, number, reached
+from gradline.package.manifest import learned_elsewhere
+from gradline.presentation.provenance import UNKNOWN
 from gradline.serve.protocol.facts import facts
 from gradline.serve.protocol.messages import (
     ModelMetadata,
@@ -101,15 +103,22 @@ def model_status(served: ServedModel) -> ModelStatus:
 def _proofs(manifest: dict[str, Any]) -> list[str]:
     """State each of a package's proofs in a sentence; none if its record of them is incomplete."""
     try:
+        parity = manifest["parity"]
+        hosts = ", ".join(parity["within"])
+        agreed = [
+            "golden rows: predicted here, each within its rounding bound",
+            f"{hosts}: agree on {parity['rows']} rows within the same bound",
+        ]
+        if learned_elsewhere(manifest):
+            return [*agreed, f"learned elsewhere, so unknown: {UNKNOWN}"]
         certificate = manifest["certificates"]["float32"]
-        parity, optimum = manifest["parity"], manifest["certificates"]["optimality"]
+        optimum = manifest["certificates"]["optimality"]
         rounding = {name: certificate[name] for name in ("error", "target", "limit", "column")}
         ended = reached(optimum) + in_doubt(optimum.get("supposed_dependent"))
         if (distance := optimum.get("weights_error")) is not None:
             ended += f", W within {number(distance)} of it"
         return [
-            "golden rows: predicted here, each within its rounding bound",
-            f"{', '.join(parity['within'])}: agree on {parity['rows']} rows within the same bound",
+            *agreed,
             f"float32 {certificate['verdict']}: {float32_error(**rounding)}",
             f"training {ended}",
         ]

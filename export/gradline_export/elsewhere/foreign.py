@@ -1,0 +1,51 @@
+"""Recognize a model of another library by its class, without importing that library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gradline.errors import InputError
+from gradline_export.elsewhere import scikit_learn, statsmodels_results
+from gradline_export.elsewhere.learned import Learned
+
+SUPPORTED = (
+    "a gradline fit; of scikit-learn LinearRegression, Ridge, Lasso, ElasticNet (also with CV), "
+    "LinearSVR, SGDRegressor, and a Pipeline that ends in one; of statsmodels the results of OLS, "
+    "WLS, GLS and of GLM with the identity link"
+)
+Reader = Callable[[Any, Sequence[str] | None], Learned]
+#: The reader of each class that a model may be, or be derived from, by its library.
+READERS: Mapping[str, Mapping[str, Reader]] = {
+    "sklearn": scikit_learn.READERS,
+    "statsmodels": statsmodels_results.READERS,
+}
+
+
+def learned_by(model: Any, targets: str | Sequence[str] | None) -> Learned:
+    """Read the coefficients of a fitted model; `targets` names its outputs.
+
+    Raises:
+        InputError: For a model that is not linear, not supported, or was never fitted.
+    """
+    if isinstance(targets, str):
+        targets = [targets]
+    inner = getattr(model, "_results", model)  # statsmodels wraps its results
+    for kind in type(inner).__mro__:
+        reader = READERS.get(kind.__module__.partition(".")[0], {}).get(kind.__name__)
+        if reader is not None:
+            return reader(inner, targets)
+    if isinstance(model, type):
+        found = f"the class {model.__name__}, expected a fitted model"
+    else:
+        kind = type(model)
+        found = f"{kind.__module__.partition('.')[0]}'s {kind.__name__} is no model to package"
+    raise InputError(
+        found, code="unknown-model", hint=f"{_next_step(model)}; known are {SUPPORTED}"
+    )
+
+
+def _next_step(model: Any) -> str:
+    if hasattr(model, "best_estimator_"):
+        return "give its best_estimator_"
+    return "package_coefficients takes the weights and the bias of any linear model"
