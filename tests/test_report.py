@@ -26,12 +26,10 @@ from browser import Page as Browser
 from gradline_export.freeze.freezing import freeze
 from gradline_export.report.coefficients import Target
 from gradline_export.report.effects import Spreads, effects_of
-from gradline_export.report import report
 from gradline_export.report.panel import MOST_LETTERS
 from gradline_export.report.plots import correlation_plot, loss_plot
 from gradline_trainer import Fit, LinearRegression, fit
 from gradline_trainer.orchard import TARGETS, orchard
-from gradline_trainer.statistics.figures import column_record
 from gradline_trainer.statistics.metrics import MOST_ROWS, Residuals, step_among
 from hosts import need
 

@@ -18,9 +18,10 @@ from gradline.errors import InputError
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline.tables.lazy_polars import pl
-from gradline_trainer.options import MAX_CATEGORIES, check_arguments
+from gradline_trainer.options import MAX_CATEGORIES
 from gradline_trainer.rows.arrays import matrix_of
 from gradline_trainer.rows.columns import refuse_duplicates
+from gradline_trainer.rows.given import check_arguments
 from gradline_trainer.terms.kinds import typed_kind
 
 Array = NDArray[np.float64]
@@ -38,7 +39,7 @@ def has_terms(X: Any, terms: Sequence[str] | str | None) -> bool:
     refuse_duplicates(names, names)
     if terms is None:
         return labels is not None and not _is_plain(X)
-    check_arguments(None, None, None, MAX_CATEGORIES, terms=terms)
+    check_arguments(None, MAX_CATEGORIES, terms=terms)
     if labels is not None and terms:
         return True
     what = f"X is {type(X).__name__} without names of columns" if terms else "no term is named"
