@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gradline.columns import carriers, inputs
-from gradline.columns.carriers import Distinct, carry, is_missing
+from gradline.columns.carriers import Distinct, carry
 from gradline.columns.inputs import WallClock, blocks_of_inputs, compute_inputs, values_by_name
 from gradline.columns.kinds import NULLS, Column
+from gradline.columns.matrix import is_missing
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor
 from gradline.errors import InputError

@@ -560,6 +560,7 @@ def test_a_changed_header_never_crashes(data: st.DataObject) -> None:
 # The commands
 
 
+@pytest.mark.filterwarnings("ignore:17 rows with missing values:gradline.GradlineWarning")
 def test_months_are_merged_and_trained_from(run: Run) -> None:  # noqa: F811
     for month in (1, 2, 3):
         made(month, 400).write_parquet(f"{month}.parquet")

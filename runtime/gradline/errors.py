@@ -149,7 +149,9 @@ def _keyword(option: re.Match[str]) -> str:
     return f"{name}={value!r}" if re.fullmatch(WORDS, value) else f"{name}={value}"
 
 
-def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
+def nearest(
+    name: str, known: Iterable[str], taken: Iterable[str] = (), *, only_close: bool = False
+) -> str:
     """Write a hint about an unknown name: the closest known name, or a list of some."""
     from difflib import get_close_matches
 
@@ -167,6 +169,8 @@ def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
     close = get_close_matches(name[:1000], names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
+    if only_close:
+        return ""
     listed = ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")
     return f"known names: {listed}"
 

@@ -256,7 +256,9 @@ def table_inputs(
     read = plan if has_columns(table.names, plan) else plan_of_inputs(plan)
     names = [column.name for column in read.columns]
     table.check_names(names)
-    match_names(table.names, names, extra="ignore")
+    match_names(
+        table.names, names, extra="ignore", what="feature" if read.format == 1 else "column"
+    )
     coded = table.with_columns(read.columns, "error" if unknown == "error" else "zero")
     coded.row_groups_ahead = 2  # reading takes longer than predicting
     for block in coded.blocks(names, keep=keep):
