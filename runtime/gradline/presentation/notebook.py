@@ -1,4 +1,4 @@
-"""Write what a command prints as HTML for a notebook.
+"""Write the parts of a text (see `gradline.terminal.layout`) as HTML for a notebook.
 
 It sets no colour, so that it fits a light and a dark notebook, and has no script.
 """
@@ -12,7 +12,7 @@ from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 from gradline.terminal.printable import printable
 
 LEFT = "text-align:left;vertical-align:top;padding:1px 10px 1px 0"
-RIGHT = "text-align:right;vertical-align:top;padding:1px 0 1px 14px"
+RIGHT = "text-align:right;vertical-align:top;padding:1px 0 1px 14px;white-space:nowrap"
 WRAPPED = f"{LEFT};white-space:normal;overflow-wrap:anywhere;max-width:44em"
 TABLE = "border-collapse:collapse;margin:2px 0 6px 0"
 
@@ -34,11 +34,14 @@ def _written(part: Element) -> str:
         return ""
     if isinstance(part, Verbatim):
         return f"<pre>{text}</pre>"
-    return f"<div><strong>{text}</strong></div>" if isinstance(part, Heading) else f"<p>{text}</p>"
+    return (
+        f"<div><strong>{text}</strong></div>" if isinstance(part, Heading) else f"<div>{text}</div>"
+    )
 
 
 def _table(rows: Sequence[str]) -> str:
-    return f'<table style="{TABLE}">{"".join(rows)}</table>'
+    table = f'<table style="{TABLE}">{"".join(rows)}</table>'
+    return f'<div style="overflow-x:auto">{table}</div>'  # a narrow window scrolls
 
 
 def _row(cells: Sequence[str], tag: str) -> str:
