@@ -33,6 +33,7 @@ FRAME = pd.DataFrame(
         "revenue": X @ [1.0, 2, 3, 4] + 5 + random.standard_normal(300),
     }
 )
+TAGS = {"div", "p", "strong", "table", "thead", "tbody", "tr", "td", "th"}
 FITTED = fit(FRAME, "revenue")
 
 
@@ -78,10 +79,10 @@ def test_a_fit_shows_its_equation_its_metrics_and_what_was_left_out() -> None:
 
 def test_the_html_has_escaped_names_and_no_script() -> None:
     found = page(FITTED)
-    assert found.tags <= {"div", "strong", "table", "tr", "td", "th", "bdi", "p"}
+    assert found.tags <= TAGS
     assert "<b>&'\"" in found.text
     assert "R²" in found.text
-    assert page(FITTED.summary()).tags <= {"div", "table", "tr", "td", "th", "bdi", "p"}
+    assert page(FITTED.summary()).tags <= TAGS
 
 
 def large() -> Fit:
@@ -110,7 +111,7 @@ def test_any_fit_fits_a_screen(make: Any) -> None:
     page(found)
     if found.converged and not found.options.ridge:
         summary = found.summary()
-        assert len(repr(summary).splitlines()) <= 32
+        assert len(repr(summary).splitlines()) <= 34
         assert len(repr(summary).splitlines()) <= len(str(summary).splitlines()) + 2
         page(summary)
 
