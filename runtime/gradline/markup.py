@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-LEFT = "text-align: left; white-space: pre-wrap"
-RIGHT = "text-align: right; white-space: nowrap"
+LEFT = "text-align: left; vertical-align: top; padding: 1px 10px 1px 0; white-space: pre-wrap"
+RIGHT = "text-align: right; vertical-align: top; padding: 1px 10px 1px 0; white-space: nowrap"
 
 
 def block(title: str, *parts: str) -> str:

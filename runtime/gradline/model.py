@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, overload
@@ -11,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.numpy_state import numpy_defaults
-from gradline.errors import GradlineWarning, InputError
+from gradline.errors import InputError
 from gradline.explain.counts import told
 from gradline.explain.intervals import Prediction
 from gradline.package.files import Package
 from gradline.package.proof import prove
 from gradline.package.reading import read_package
 from gradline.predictor import Predictor
+from gradline.tracebacks import warn_caller
 
 if TYPE_CHECKING:
     from gradline.explain.contributions import Explanation
@@ -167,8 +167,7 @@ class Model(Predictor):
         read = self.read(rows, unknown_category)
         answers, ends, outside = self.answer(read, intervals=intervals, check=check)
         if not isinstance(rows, np.ndarray):
-            for text in told(read, answers):
-                warnings.warn(text, GradlineWarning, stacklevel=2)
+            warn_caller(told(read, answers))
         found: NDArray[Any] | Prediction = answers
         if intervals is not None and ends is not None:
             found = Prediction(answers, *ends, float(intervals), self.targets)

@@ -11,7 +11,7 @@ from functools import wraps
 from types import FrameType, TracebackType
 from typing import ParamSpec, TypeVar
 
-from gradline.errors import OURS, GradlineError, GradlineWarning
+from gradline.errors import OURS, GradlineError, GradlineWarning, in_python
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -65,14 +65,17 @@ def _of_others(trace: TracebackType | None) -> TracebackType | None:
 
 
 def warn_caller(texts: Iterable[str]) -> None:
-    """Issue GradlineWarnings at the line that called us from outside, unless a command runs."""
+    """Issue GradlineWarnings at the line that called us from outside, unless a command runs.
+
+    Options in the texts are written as Python's arguments.
+    """
     if _printing.get():
         return
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_inside(frame):
         level, frame = level + 1, frame.f_back
     for text in texts:
-        warnings.warn(text, GradlineWarning, stacklevel=level)
+        warnings.warn(in_python(text), GradlineWarning, stacklevel=level)
 
 
 @contextmanager

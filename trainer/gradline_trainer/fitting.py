@@ -14,12 +14,12 @@ from gradline.scoring.open_engine import open_engine, path_for
 from gradline.tables import Dialect, open_files
 from gradline.tables.shards import uncut
 from gradline.tracebacks import short_tracebacks, warn_caller
+from gradline_trainer.given import Given, check_arguments
 from gradline_trainer.learning import learn
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import MAX_CATEGORIES, Options, TrainingOptions
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.arrays import ArrayTable
-from gradline_trainer.rows.given import Given, check_arguments
 from gradline_trainer.rows.library_state import known_state
 from gradline_trainer.rows.passes import Progress, expect, silent
 from gradline_trainer.rows.sharding import check_shareable

@@ -276,15 +276,13 @@ class Fit(SavedAsArrays):
         return published
 
     def __str__(self) -> str:
-        from gradline.terminal.layout import as_text
-        from gradline_trainer.statistics.showing import fit_elements
+        from gradline_trainer.statistics.showing import fit_elements, to_text
 
-        return as_text(fit_elements(self))
+        return to_text(fit_elements(self))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from gradline.presentation.notebook import as_html
-        from gradline_trainer.statistics.showing import fit_elements
+        from gradline_trainer.statistics.showing import fit_elements, to_html
 
-        return as_html(fit_elements(self))
+        return to_html(fit_elements(self))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gradline import markup
 from gradline.columns.targets import learned_names
+from gradline.errors import in_python
 from gradline.formatting import and_more, count, equation_sides, label
 from gradline.presentation.sections import metrics, scales
 from gradline.presentation.selection import standardized, tolerances
 from gradline.presentation.statistics import of_target
-from gradline.terminal.layout import Element, Facts, Heading
+from gradline.terminal.layout import Element, Facts, Grid, Heading, as_text
 from gradline_trainer.statistics.figures import column_record
 
 if TYPE_CHECKING:
@@ -20,6 +24,35 @@ MOST_TARGETS = 3
 MOST_TERMS = 10  # of an equation
 MOST_ROWS = 12  # of the tables of coefficients, together
 MOST_WARNINGS = 3
+WIDTH = 100
+
+
+def to_text(parts: Sequence[Element]) -> str:
+    """Write the parts as text, with equations and warnings wrapped."""
+    lines: list[str] = []
+    for part in parts:
+        found = as_text([part]).splitlines() or [""]
+        wrapped = isinstance(part, Facts) and bool(part.pairs)
+        for line in found:
+            lines += textwrap.wrap(line, WIDTH, subsequent_indent=" " * 6) if wrapped else [line]
+    return "\n".join(lines).rstrip()
+
+
+def to_html(parts: Sequence[Element]) -> str:
+    """Write the parts as HTML; a first heading is the title."""
+    title = parts[0] if isinstance(parts[0], Heading) else ""
+    return markup.block(title, *map(_html, parts[1:] if title else parts))
+
+
+def _html(part: Element) -> str:
+    if isinstance(part, Grid):
+        head, *rows = part.rows
+        return markup.table(head, rows)
+    if isinstance(part, Facts):
+        sides = [(name, text.removeprefix("= ")) for name, text in part.pairs if text[:2] == "= "]
+        others = [f"{name}: {text}" for name, text in part.pairs if text[:2] != "= "]
+        return (markup.equations(sides) if sides else "") + "".join(map(markup.paragraph, others))
+    return markup.paragraph(part.strip()) if part.strip() else ""
 
 
 def fit_elements(fit: Fit) -> list[Element]:
@@ -71,8 +104,8 @@ def _left_out(fit: Fit) -> list[tuple[str, str]]:
 def _warnings(fit: Fit) -> list[tuple[str, str]]:
     shown = fit.warnings[:MOST_WARNINGS]
     more = len(fit.warnings) - len(shown)
-    rest = [("", f"{count(more, 'more warning')}: Fit.warnings")] if more else []
-    return [*(("warning", text) for text in shown), *rest]
+    rest = [("warnings", f"{count(more, 'more')} in Fit.warnings")] if more else []
+    return [*(("warning", in_python(text)) for text in shown), *rest]
 
 
 def summary_elements(summary: Summary) -> list[Element]:
@@ -80,7 +113,10 @@ def summary_elements(summary: Summary) -> list[Element]:
     found = summary.to_dict()
     targets = list(summary.targets)[:MOST_TARGETS]
     names = (summary.learned or list(summary.targets))[: len(targets)]
-    parts: list[Element] = []
+    size = f"{count(summary.rows, 'row')}, {100 * summary.level:g} % intervals"
+    parts: list[Element] = [
+        Heading(f"Summary of {and_more([label(t) for t in summary.targets])}: {size}")
+    ]
     for target, name in zip(targets, names, strict=True):
         known = found["targets"][target]
         places = _largest(known["standardized"], MOST_ROWS // len(targets))

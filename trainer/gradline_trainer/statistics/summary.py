@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError, nearest, needs_extra
-from gradline.presentation.notebook import as_html
 from gradline.presentation.statistics import statistics_lines
-from gradline.terminal.layout import as_text
 from gradline_trainer.rows.library_state import known_state
 
 if TYPE_CHECKING:
@@ -168,11 +166,11 @@ class Summary:
         return "\n".join(statistics_lines(self.to_dict()))
 
     def __repr__(self) -> str:
-        from gradline_trainer.statistics.showing import summary_elements
+        from gradline_trainer.statistics.showing import summary_elements, to_text
 
-        return as_text(summary_elements(self))
+        return to_text(summary_elements(self))
 
     def _repr_html_(self) -> str:
-        from gradline_trainer.statistics.showing import summary_elements
+        from gradline_trainer.statistics.showing import summary_elements, to_html
 
-        return as_html(summary_elements(self))
+        return to_html(summary_elements(self))
