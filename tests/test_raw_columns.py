@@ -33,6 +33,8 @@ from gradline.tables import Dialect, open_files
 from gradline.tables.frames import open_frame
 from gradline_trainer import fit
 
+# Rows without an answer are told of, too: tests/test_rows_of_any_form.py.
+pytestmark = pytest.mark.filterwarnings("ignore::gradline.GradlineWarning")
 PRICE = Column("price", fill=10.0, null=NUMBER_NULLS, parse={"currency": "$", "thousands": ","})
 STORE = Column("store", "category", ("A", "B", "Ärger"), "A", null=NULLS, missing=True, rare=())
 OPEN = Column("open", "category", ("false", "true"), "false", null=NULLS)
