@@ -243,6 +243,21 @@ def test_what_subtraction_rounds_widens_the_resolution() -> None:
     assert found["y"].rmse == pytest.approx(rows["y"].rmse, rel=1e-6)
 
 
+def test_an_exact_fit_after_a_subtraction_is_below_a_wider_resolution() -> None:
+    x = np.arange(300.0) % 41
+    exact, noisy = pl.DataFrame({"x": x, "y": 2 * x + 1}), pl.DataFrame({"x": x, "y": 3e3 - x**2})
+    both, part = (
+        saved(t, f"{n}.moments") for t, n in ((pl.concat([exact, noisy]), "b"), (noisy, "p"))
+    )
+    save_moments(subtract_moments(load_moments(both), load_moments(part)), "rest.moments")
+    model = in_memory(np.array([[2.0]]), np.array([1.0]), ["x"], ["y"])
+    ((found,), _) = evaluate_moments([model], Path("rest.moments"), ["y"], None)
+    least = math.sqrt(2 * 3 * 2.0**-53 * float(np.mean((2 * x + 1) ** 2)))
+    assert found["y"].rmse is None
+    assert found["y"].below_resolution is not None
+    assert found["y"].below_resolution > 2 * least
+
+
 @pytest.mark.parametrize("words", [["--null", "x"], ["--decimal-comma"], ["--separator", ";"]])
 def test_options_on_reading_are_refused(
     words: list[str], capsys: pytest.CaptureFixture[str], orchard_package: Path
