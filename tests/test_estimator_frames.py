@@ -29,7 +29,7 @@ from gradline_trainer.estimating import surroundings
 
 Array = NDArray[np.float64]
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:.* missing values filled:gradline.GradlineWarning",
+    "ignore:.*missing values (that were )?filled:gradline.GradlineWarning",
     "ignore:constant, so their weight is 0:gradline.GradlineWarning",
 )
 
