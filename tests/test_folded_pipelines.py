@@ -172,6 +172,26 @@ def test_encoded_text_is_a_category(encoder: Any, before: Any) -> None:
         assert got[:, 0] == pytest.approx(pipeline.predict(unseen))
 
 
+def test_a_missing_value_that_an_encoder_ignores_has_no_weight() -> None:
+    frame, y = table()
+    known = frame["store"].notna()
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    pipeline = make_pipeline(encoder, Ridge()).fit(frame.loc[known, ["store"]], y[known])
+    found = agree(pipeline, frame[["store"]])
+    assert found.plan.columns[0].missing
+    assert "store is missing" not in found.plan.features
+    strict = make_pipeline(OneHotEncoder(), Ridge()).fit(frame.loc[known, ["store"]], y[known])
+    assert np.isnan(answers(folded(strict), frame)[~known.to_numpy()]).all()
+
+
+def test_none_and_nan_may_be_categories() -> None:
+    frame, y = table()
+    X = pd.DataFrame({"open": frame["open"].astype(object), "zip": frame["zip"].astype(float)})
+    X.loc[::7, "open"], X.loc[::9, "zip"] = None, np.nan
+    found = agree(make_pipeline(OneHotEncoder(drop="first"), Ridge()).fit(X, y), X)
+    assert {"open is missing", "zip is missing", "open=true"} < set(found.plan.features)
+
+
 def test_a_category_whose_levels_are_all_dropped_is_not_asked_for() -> None:
     frame, y = table()
     encoder = OneHotEncoder(min_frequency=150, drop="first")  # all are rare
@@ -211,6 +231,7 @@ def test_products_of_levels_of_one_column_are_left_out() -> None:
     )
     products = PolynomialFeatures(interaction_only=True, include_bias=False)
     pipeline = make_pipeline(columns, products, Ridge()).fit(frame, y)
+    pipeline[-1].coef_ = np.arange(1.0, len(pipeline[-1].coef_) + 1)  # 0 · 0 has a weight too
     names = agree(pipeline, frame).plan.features
     assert "zip=3:open=true" in names
     assert "size:zip=3" in names
@@ -236,6 +257,8 @@ def test_a_column_transformer_takes_each_column_its_way() -> None:
     pipeline = make_pipeline(chosen, MinMaxScaler(), Lasso(0.01)).fit(frame, y)
     found = agree(pipeline, frame)
     assert [column.name for column in found.plan.columns] == list(frame)
+    assert found.plan.features[:4] == ["year", "size", "size is missing", "store=A"]
+    assert found.plan.features[-2:] == ["zip", "open"]
     assert [column.kind for column in found.plan.columns] == [
         "number", "number", "category", "number", "number",
     ]  # fmt: skip

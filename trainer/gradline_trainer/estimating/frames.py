@@ -116,11 +116,21 @@ def table_of_frame(
     return open_frame(columns | {weight: weights[:, 0]}), weight
 
 
-def constant_categories(table: FrameTable, names: Sequence[str]) -> list[str]:
-    """List the columns of text or categories with one value only; a missing value counts as one."""
-    typed = [name for name in names if typed_kind(table.dtype(name)) in ("text", "category")]
-    frame = table.parts[0].frame.select(typed).collect()
-    return [column.name for column in frame.get_columns() if column.n_unique() <= 1]
+def without_terms(table: FrameTable, names: Sequence[str], missing: str) -> list[str]:
+    """List the columns that give no term: categories with one value, and those without any.
+
+    A category's missing value counts as one. Without values, `missing` "error" is left to raise.
+    """
+    frame = table.parts[0].frame.select(names).collect()
+    found = []
+    for name, column in zip(names, frame.get_columns(), strict=True):
+        is_category = typed_kind(table.dtype(name)) in ("text", "category")
+        numbers = column.dtype.is_float()
+        gaps = column.null_count() + (int(column.is_nan().sum() or 0) if numbers else 0)
+        is_empty = gaps == len(column) and missing != "error"
+        if is_empty or (is_category and column.n_unique() <= 1):
+            found.append(name)
+    return found
 
 
 def read_frame(X: Any, names: Sequence[str], plan: Plan) -> tuple[Array, Array]:

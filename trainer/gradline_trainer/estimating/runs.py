@@ -9,12 +9,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gradline.columns.matrix import column_labels
-from gradline_trainer.estimating.frames import constant_categories, table_of_frame
+from gradline_trainer.estimating.frames import table_of_frame, without_terms
 from gradline_trainer.options import MAX_CATEGORIES, Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.arrays import table_of_arrays
 from gradline_trainer.rows.columns import TrainingTable
 from gradline_trainer.rows.passes import silent
+from gradline_trainer.rows.refusals import nothing_varies
 from gradline_trainer.run import Run
 from gradline_trainer.terms.deciding import Asked
 from gradline_trainer.terms.request import request_of
@@ -55,18 +56,21 @@ def fit_frame(
 ) -> Fit:
     """Learn the terms of a frame's columns; None takes each column by its kind.
 
-    A category with one value gives no term, which is a warning.
+    A category with one value, and a column without any, give no term, which is a warning.
     """
     table, weight = table_of_frame(X, names, y, targets, sample_weight)
-    constant = constant_categories(table, names) if terms is None else []
+    idle: list[str] = []
     if terms is None:
-        terms = [name for name in names if name not in constant]
+        idle = without_terms(table, names, options.missing)
+        terms = [name for name in names if name not in idle]
+        if not terms:
+            raise nothing_varies()
     wanted = None if terms == "*" else terms
     request = request_of(table, targets, wanted, (), weight, (), Asked(), options)
     fit = _run(table, options).by_default(request)
-    if not constant:
+    if not idle:
         return fit
-    told = f"left out, since it has one value only: {', '.join(map(repr, constant))}"
+    told = f"left out, with one value or none: {', '.join(map(repr, idle))}"
     return replace(fit, warnings=[told, *fit.warnings])
 
 

@@ -92,7 +92,7 @@ def _columns(step: Step, inputs: Sequence[Output], table: Table) -> list[Output]
     """Compute what each transformer makes of its columns, in the order of the outputs."""
     transformer = step.transformer
     names = [str(name) for name in getattr(transformer, "feature_names_in_", ())]
-    outputs: dict[int, Output] = {}
+    outputs: list[Output] = []
     weights = transformer.transformer_weights or {}
     for name, part, chosen in transformer.transformers_:
         places = places_of(chosen, names, len(inputs))
@@ -102,9 +102,8 @@ def _columns(step: Step, inputs: Sequence[Output], table: Table) -> list[Output]
         found = fold_step(inner, [inputs[place] for place in places], table)
         if (weight := weights.get(name)) is not None:
             found = [scaled(as_sum(inner, output), exactly(weight)) for output in found]
-        start = transformer.output_indices_[name].start
-        outputs |= {start + j: output for j, output in enumerate(found)}
-    return [outputs[place] for place in sorted(outputs)]
+        outputs += found
+    return outputs
 
 
 def places_of(chosen: Any, names: Sequence[str], width: int) -> list[int]:
