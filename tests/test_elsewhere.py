@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -286,11 +287,9 @@ def test_a_plan_gives_format_2(tmp_path: Path) -> None:
     path, told = package_learned(learned, tmp_path, "m")
     model = gradline.load(path)
     assert told == []
-    assert model.predict({"size": [1, None, 2], "color": ["red", "red", "blue"]}).tolist() == [
-        [13.0],
-        [17.0],
-        [205.0],
-    ]
+    with pytest.warns(gradline.GradlineWarning, match="missing values that were filled"):
+        answers = model.predict({"size": [1, None, 2], "color": ["red", "red", "blue"]})
+    assert answers.tolist() == [[13.0], [17.0], [205.0]]
     assert "pipeline.onnx in ONNX Runtime" in manifest_of(path)["parity"]["within"]
     said = command("inspect", str(path))[1]
     assert "color: blue, red; no reference" in said
@@ -346,9 +345,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_inspect_says_what_is_unknown_and_why(published: Path) -> None:
     code, said, _ = command("inspect", str(published / "m" / "2"))
     assert code == 0
-    assert "learned  elsewhere, by Ridge of scikit-learn" in " ".join(said.split("\n")).replace(
-        "learned    ", "learned  "
-    )
+    assert re.search("learned +elsewhere, by Ridge of scikit-learn", said)
     assert "alpha=0.5" in said
     assert "metrics, statistics, training ranges and certificates: gradline did not see" in said
     assert "author: me" in said
