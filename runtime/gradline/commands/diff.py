@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gradline.package.files import Package
 
 SHOWN = 12  # coefficients of each target, those that change predictions most
-UNBOUNDED = "a bare ONNX file, or a model learned elsewhere, has no record of its features' ranges"
 Measured = dict[str, dict[str, float]]  # by target: rows, rms and largest change
 
 
@@ -97,6 +96,9 @@ def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
             )
         allowed.update({name: limit} if sign else dict.fromkeys(targets, limit))
     return allowed
+
+
+UNBOUNDED = "a bare ONNX file, or a model learned elsewhere, has no record of its features' ranges"
 
 
 def _judge(found: Difference, measured: Measured | None, allowed: dict[str, float]) -> None:
