@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -228,7 +229,8 @@ def test_a_pipeline_answers_the_same_from_its_own_columns(last: Any, tmp_path: P
     assert document["format"] == 2
     assert document["parity"]["within"][-1] == "Pipeline.predict of scikit-learn"
     steps = document["origin"]["with"]["parameters"]["steps"]
-    assert steps == f"ColumnTransformer, {type(chosen).__name__}"
+    own = "gradline " * isinstance(chosen, LinearRegression)
+    assert steps == f"ColumnTransformer, {own}{type(chosen).__name__}"
     assert command("inspect", str(path))[0] == command("verify", str(path))[0] == 0
 
 
@@ -286,11 +288,9 @@ def test_a_plan_gives_format_2(tmp_path: Path) -> None:
     path, told = package_learned(learned, tmp_path, "m")
     model = gradline.load(path)
     assert told == []
-    assert model.predict({"size": [1, None, 2], "color": ["red", "red", "blue"]}).tolist() == [
-        [13.0],
-        [17.0],
-        [205.0],
-    ]
+    with pytest.warns(gradline.GradlineWarning, match="missing values that were filled"):
+        answers = model.predict({"size": [1, None, 2], "color": ["red", "red", "blue"]})
+    assert answers.tolist() == [[13.0], [17.0], [205.0]]
     assert "pipeline.onnx in ONNX Runtime" in manifest_of(path)["parity"]["within"]
     said = command("inspect", str(path))[1]
     assert "color: blue, red; no reference" in said
@@ -346,11 +346,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_inspect_says_what_is_unknown_and_why(published: Path) -> None:
     code, said, _ = command("inspect", str(published / "m" / "2"))
     assert code == 0
-    assert "learned  elsewhere, by Ridge of scikit-learn" in " ".join(said.split("\n")).replace(
-        "learned    ", "learned  "
-    )
+    assert re.search("learned +elsewhere, by Ridge of scikit-learn", said)
     assert "alpha=0.5" in said
-    assert "metrics, statistics, training ranges and certificates: gradline did not see" in said
+    assert "metrics, statistics, training ranges and certificates: gradline did not" in said
     assert "author: me" in said
     assert command("inspect", str(published / "m" / "2"), "--json")[0] == 0
 
@@ -477,19 +475,22 @@ def binomial() -> Any:
         (lambda: make_pipeline(RandomForestRegressor()), "is RandomForestRegressor: no linear"),
         (lambda: make_pipeline(StandardScaler(), "passthrough"), "is passthrough: no linear model"),
         (lambda: linear_model.Ridge, "the class Ridge, expected a fitted model"),
-        (lambda: linear_model.LogisticRegression(), "sklearn's LogisticRegression is no model"),
-        (lambda: linear_model.RidgeClassifier(), "sklearn's RidgeClassifier is no model"),
-        (lambda: linear_model.PoissonRegressor(), "sklearn's PoissonRegressor is no model"),
-        (lambda: RandomForestRegressor(), "sklearn's RandomForestRegressor is no model"),
-        (lambda: KernelRidge(), "sklearn's KernelRidge is no model"),
-        (lambda: svm.SVR(), "sklearn's SVR is no model"),
-        (lambda: sm.OLS([1.0, 2], [1.0, 3]), "statsmodels's OLS is no model"),
+        (
+            lambda: linear_model.LogisticRegression(),
+            "LogisticRegression of sklearn is not a linear",
+        ),
+        (lambda: linear_model.RidgeClassifier(), "RidgeClassifier of sklearn is not a linear"),
+        (lambda: linear_model.PoissonRegressor(), "PoissonRegressor of sklearn is not a linear"),
+        (lambda: RandomForestRegressor(), "RandomForestRegressor of sklearn is not a linear"),
+        (lambda: KernelRidge(), "KernelRidge of sklearn is not a linear"),
+        (lambda: svm.SVR(), "SVR of sklearn is not a linear"),
+        (lambda: sm.OLS([1.0, 2], [1.0, 3]), "OLS of statsmodels is not a linear"),
         (binomial, "the link of this GLM is Logit"),
         (lambda: smf.ols("price ~ np.exp(age)", table()).fit(), "makes 'np.exp(age)' of other"),
         (lambda: smf.ols("price ~ age:rent", table()).fit(), "makes 'age:rent' of other"),
         (lambda: smf.ols("price ~ 1", table()).fit(), "has a constant and no feature"),
-        (lambda: {"age": 1}, "builtins's dict is no model"),
-        (lambda: None, "builtins's NoneType is no model"),
+        (lambda: {"age": 1}, "dict is not a linear"),
+        (lambda: None, "NoneType is not a linear"),
     ],
 )
 def test_other_models_are_refused_by_name(

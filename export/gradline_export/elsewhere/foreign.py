@@ -10,9 +10,8 @@ from gradline_export.elsewhere import scikit_learn, statsmodels_results
 from gradline_export.elsewhere.learned import Learned
 
 SUPPORTED = (
-    "a gradline fit; of scikit-learn LinearRegression, Ridge, Lasso, ElasticNet (also with CV), "
-    "LinearSVR, SGDRegressor, and a Pipeline that ends in one; of statsmodels the results of OLS, "
-    "WLS, GLS and of GLM with the identity link"
+    "supported are LinearRegression, Ridge, Lasso, ElasticNet (also with CV), LinearSVR, "
+    "SGDRegressor, and Pipelines of scikit-learn; of statsmodels results of OLS, WLS, GLS, GLM"
 )
 Reader = Callable[[Any, Sequence[str] | None], Learned]
 #: The reader of each class that a model may be, or be derived from, by its library.
@@ -35,14 +34,17 @@ def learned_by(model: Any, targets: str | Sequence[str] | None) -> Learned:
         reader = READERS.get(kind.__module__.partition(".")[0], {}).get(kind.__name__)
         if reader is not None:
             return reader(inner, targets)
-    if isinstance(model, type):
-        found = f"the class {model.__name__}, expected a fitted model"
-    else:
-        kind = type(model)
-        found = f"{kind.__module__.partition('.')[0]}'s {kind.__name__} is no model to package"
     raise InputError(
-        found, code="unknown-model", hint=f"{_next_step(model)}; known are {SUPPORTED}"
+        _refusal(model), code="unknown-model", hint=f"{_next_step(model)}; {SUPPORTED}"
     )
+
+
+def _refusal(model: Any) -> str:
+    if isinstance(model, type):
+        return f"the class {model.__name__}, expected a fitted model"
+    library = type(model).__module__.partition(".")[0]
+    of = "" if library == "builtins" else f" of {library}"
+    return f"{type(model).__name__}{of} is not a linear model that can be packaged"
 
 
 def _next_step(model: Any) -> str:

@@ -13,6 +13,7 @@ from gradline.columns.kinds import Column
 from gradline.columns.matrix import from_tensor
 from gradline.columns.plan import Plan
 from gradline.errors import InputError
+from gradline.formatting import count
 
 Array = NDArray[np.float64]
 LARGEST = 2.0**120  # beyond, no golden row could show a wrong weight; see `parity.LARGEST`
@@ -74,15 +75,15 @@ class Learned:
         factors = factors[None] if factors.ndim == 1 else factors
         if factors.shape != (len(wanted), len(names)):
             raise InputError(
-                f"weights of shape {np.shape(weights)} for {len(wanted)} targets and "
-                f"{len(names)} features, expected ({len(wanted)}, {len(names)})",
+                f"weights of shape {np.shape(weights)} for {count(len(wanted), 'target')} and "
+                f"{count(len(names), 'feature')}, expected ({len(wanted)}, {len(names)})",
                 code="wrong-shape",
                 hint="a row for each target, a column for each feature",
             )
         offsets = _numbers(bias, "bias", 1)
         if offsets.ndim and offsets.shape != (len(wanted),):
             raise InputError(
-                f"bias of shape {offsets.shape} for {len(wanted)} targets",
+                f"bias of shape {offsets.shape} for {count(len(wanted), 'target')}",
                 code="wrong-shape",
                 hint="a number, or one for each target",
             )

@@ -156,4 +156,7 @@ def _recorded(value: Any) -> Any:
 
 
 def _class_of(step: Any) -> str:
-    return step if isinstance(step, str) else type(step).__name__
+    if isinstance(step, str):
+        return step
+    own = type(step).__module__.startswith("gradline_trainer.")
+    return f"{'gradline ' * own}{type(step).__name__}"

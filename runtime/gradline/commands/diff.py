@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from gradline.tables import FrameTable
 
 SHOWN = 12  # coefficients of each target, those that change predictions most
-UNBOUNDED = "a bare ONNX file, or a model learned elsewhere, has no record of its features' ranges"
 
 
 @click.command("diff", context_settings=HELP)
@@ -143,6 +142,9 @@ def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
             )
         allowed.update({name: limit} if sign else dict.fromkeys(targets, limit))
     return allowed
+
+
+UNBOUNDED = "a bare ONNX file, or a model learned elsewhere, has no record of its features' ranges"
 
 
 def _judge(found: Difference, measured: Measured | None, allowed: dict[str, float]) -> None:

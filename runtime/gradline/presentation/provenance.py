@@ -11,7 +11,9 @@ from gradline.terminal.layout import Element, Facts, Heading
 
 MOST = 8  # targets with an interval
 #: What a package does not hold if the model was learned elsewhere.
-UNKNOWN = "metrics, statistics, training ranges and certificates: gradline did not see the rows"
+UNKNOWN = (
+    "metrics, statistics, training ranges and certificates: gradline did not train on this table"
+)
 
 
 def descent(manifest: Mapping[str, Any]) -> list[Element]:
