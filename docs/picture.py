@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 PICTURE = Path(__file__).with_name("report.png")
-SIZE = "1000,1485"  # down to the loss curve
+SIZE = "1000,1640"  # down to the effects
 
 
 def draw(chromium: str = "chromium") -> None:
