@@ -100,7 +100,7 @@ def test_many_levels_are_folded_and_none_is_lost() -> None:
     assert len(picture) == 1 + PARTS_IN_PICTURE
     assert picture[0]["more"] == 39 - PARTS_IN_PICTURE
     text = html.unescape(report_of(found))
-    assert "town: all 40 levels" in re.sub("<[^>]+>", "", text)
+    assert "town: all 40 parts" in re.sub("<[^>]+>", "", text)
 
 
 def test_a_picture_shows_a_difference_where_it_is() -> None:

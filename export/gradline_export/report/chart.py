@@ -23,7 +23,8 @@ SIZE = 9  # of the letters, in the chart's units
 SCALE = 1.3  # pixels for each unit, where there is room
 WIDE, WIDEST = 0.62, 1.3  # of a letter, and of one of East Asia or a picture, in its size
 GAP = 5  # between ticks and their texts
-TICKS = 5
+TICKS = 6  # at most about so many
+TIME_TICKS = {"h": 4, "D": 4, "M": 5, "Y": 6}  # of their unit, whose texts are longer or shorter
 MARKED = 9_999.5  # thousands are marked from here on
 #: Steps of an axis of times: seconds, NumPy's unit, and how many of them.
 TIME_STEPS = (
@@ -80,7 +81,7 @@ def _written(value: float, decimals: int) -> str:
 
 def time_ticks(low: float, high: float) -> list[tuple[float, str]]:
     """Choose round times between two limits in seconds, and write them as short as they can be."""
-    fitting = (s for s in TIME_STEPS if (high - low) / s[0] <= TICKS)
+    fitting = (s for s in TIME_STEPS if (high - low) / s[0] <= TIME_TICKS[s[1]])
     _, unit, count = next(fitting, TIME_STEPS[-1])
     first, last = (np.datetime64(math.floor(end), "s") for end in (low, high))
     start = first.astype(f"datetime64[{unit}]").astype(np.int64)
