@@ -7,15 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-<<<<<<< HEAD
 DOCS = Path(__file__).parent
-REPORT_SIZE = "1000,1485"  # down to the loss curve
+REPORT_SIZE = "1000,1640"  # down to the effects
 PAGE_SIZE = "1000,1180"  # down to the request in code
 CAFES = DOCS.parent / "examples" / "cafes.csv"
-=======
-PICTURE = Path(__file__).with_name("report.png")
-SIZE = "1000,1640"  # down to the effects
->>>>>>> report17
 
 
 def draw(chromium: str = "chromium") -> None:

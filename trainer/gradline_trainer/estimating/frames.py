@@ -18,10 +18,10 @@ from gradline.errors import InputError
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline.tables.lazy_polars import pl
+from gradline_trainer.given import check_arguments
 from gradline_trainer.options import MAX_CATEGORIES
 from gradline_trainer.rows.arrays import matrix_of
 from gradline_trainer.rows.columns import refuse_duplicates
-from gradline_trainer.rows.given import check_arguments
 from gradline_trainer.terms.kinds import typed_kind
 
 Array = NDArray[np.float64]

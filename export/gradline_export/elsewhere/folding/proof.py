@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.carriers import is_missing
 from gradline.columns.kinds import Column
+from gradline.columns.matrix import is_missing
 from gradline.columns.parsing import values_of
 from gradline.columns.plan import Plan
 from gradline.errors import RefusedError

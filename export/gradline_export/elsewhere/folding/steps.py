@@ -19,7 +19,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from gradline.columns.carriers import is_missing
+from gradline.columns.matrix import is_missing
 from gradline.columns.terms import Factor
 from gradline.errors import InputError
 from gradline_export.elsewhere.folding.encoders import encode
