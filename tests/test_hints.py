@@ -78,6 +78,8 @@ def test_no_hint_has_an_option_of_the_command_line_in_python() -> None:
         ("--max-change 0.5", "max_change=0.5"),
         ("--robust-kind HC1", "robust='HC1'"),
         ("--no-bias or --ridge", "bias=False or ridge"),
+        ("--name my-model.2", "name='my-model.2'"),
+        ("--name NAME", "name=NAME"),
         ("with --null TOKEN", "with null=TOKEN"),
         ("give --gradient moments: the same", "give gradient='moments': the same"),
         (
