@@ -109,7 +109,7 @@ QUOTED = r"""'[^']*'(?:"'"'[^']*')*|"[^"]*\""""
 #: An option of a hint, and its value: a number, a text, a word in capitals, or a known one.
 OPTION = re.compile(
     rf"(?:train-and-export )?(?<![\w'\"-])(?<!ray start )--([a-z][a-z0-9-]*)"
-    rf"(?: (\d\S*\b|{QUOTED}|(?:{WORDS})\b|[A-Z]+\b))?"
+    rf"(?: (\d\S*\b|{QUOTED}|(?:{WORDS})\b|[A-Z]+\b|(?<=--name )[\w.-]+))?"
 )
 #: The options that Python calls differently, and those that take no value on the command line.
 KEYWORDS = {
@@ -146,7 +146,8 @@ def _keyword(option: re.Match[str]) -> str:
         import shlex
 
         return f"{name}={shlex.split(value)[0]!r}"
-    return f"{name}={value!r}" if re.fullmatch(WORDS, value) else f"{name}={value}"
+    is_text = re.fullmatch(WORDS, value) or (name == "name" and not value.isupper())
+    return f"{name}={value!r}" if is_text else f"{name}={value}"
 
 
 def nearest(
