@@ -95,7 +95,7 @@ class Application:
             reply: Reply = 200, answer.headers, answer.body
         except Exception as error:
             reply = error_reply(error)
-        self._note(name, "POST", url.decode("latin-1"), reply[0], started)
+        self._note(name, "POST", _text(url), reply[0], started)
         return reply
 
     def note_refusal(self, model: str, method: bytes, path: bytes, status: int) -> None:
@@ -243,10 +243,15 @@ def _usual(url: bytes) -> tuple[str, AnswerTo]:
 
     The name is empty for other URLs.
     """
-    path = url.decode("latin-1")
+    path = _text(url)
     found = MODEL.fullmatch(path) or MODEL_V1.fullmatch(path)
     usual = found is not None and found[2] is None and found[3] in ANSWERS
     return (found[1], ANSWERS[found[3]]) if found and usual else ("", infer)
+
+
+@lru_cache(maxsize=64)
+def _text(url: bytes) -> str:
+    return url.decode("latin-1")
 
 
 def _allow(method: str, *methods: str) -> None:
