@@ -438,6 +438,18 @@ def test_a_logged_target_is_scored_in_units(tmp_path: Path, capsys: Any) -> None
     assert found["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
 
 
-def test_nothing_but_packages_and_data_is_a_usage_error(package: Path) -> None:
-    assert run(["evaluate", str(package)]) == 2
-    assert run(["evaluate"]) == 2
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["PACKAGE"], "Missing argument 'DATA'"),
+        ([], "Missing argument"),
+        (["new.csv", "PACKAGE"], "'new.csv' is not a package: DATA is the last argument"),
+        (["new.moments", "PACKAGE"], "'new.moments' is not a package"),
+        (["PACKAGE", "new.csv", "new.csv"], "'new.csv' is not a package"),
+    ],
+)
+def test_packages_come_first_and_the_data_last(
+    words: list[str], told: str, package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = refusal(capsys, *(str(package) if word == "PACKAGE" else word for word in words))
+    assert (found["error"], told in found["message"]) == ("usage", True)

@@ -25,7 +25,7 @@ MOMENTS = ".moments"
 
 
 @click.command("evaluate", context_settings=HELP)
-@click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True, type=click.Path())
+@click.argument("packages", metavar="PACKAGE...", nargs=-1, type=click.Path())
 @click.argument("data", type=click.Path())
 @click.option(
     "--max-rmse",
@@ -80,6 +80,7 @@ def command(
     from gradline.model import load
     from gradline.scoring.evaluation import common_targets
 
+    _check_order(packages)
     models = [load(package, public_key=public_key, name=name) for package in packages]
     named = [
         Named(path, model.name, model.version) for path, model in zip(packages, models, strict=True)
@@ -110,6 +111,20 @@ def command(
         more = f", and {count(len(failed) - 1, 'more gate')} failed" if len(failed) > 1 else ""
         hint = "see which rows: gradline predict PACKAGE DATA --keep all"
         raise RefusedError(failed[0] + more, code="large-error", hint=hint)
+
+
+def _check_order(packages: tuple[str, ...]) -> None:
+    """Refuse a call without data, or with the data first."""
+    from gradline.tables.files import file_format
+
+    context = click.get_current_context()
+    if not packages:
+        raise click.UsageError("Missing argument 'DATA': the table to score PACKAGE on.", context)
+    for path in packages:
+        if path.endswith(MOMENTS) or file_format(Path(path)) is not None:
+            raise click.UsageError(
+                f"{path!r} is not a package: DATA is the last argument.", context
+            )
 
 
 def _check_targets(named: Sequence[Named], models: Sequence[Model], targets: list[str]) -> None:
