@@ -36,6 +36,8 @@ from gradline_export import export_package
 from gradline_trainer import Fit, fit
 from gradline_trainer.rows.dealing import held_out_rows
 
+# What is said of filled rows: tests/test_rows_of_any_form.py.
+pytestmark = pytest.mark.filterwarnings("ignore:.* rows? with:gradline.GradlineWarning")
 LEVELS = ["Zürich", "basel", "São=1", "Ωmega"]
 ROWS = 300
 
@@ -463,7 +465,7 @@ def test_more_categories_than_usual_need_the_option() -> None:
     table = {"c": [f"v{i % 1001}" for i in range(2002)], "y": np.arange(2002.0)}
     error = refused({**table, "revenue": table["y"]}, features=["c"], one_hot="c")
     assert "the column 'c' has more than 1000 categories" in str(error)
-    assert "--max-categories N" in str(error.hint)
+    assert "--max-categories N" in str(error.command_hint)
     assert len(fit(table, "y", one_hot="c", max_categories=1001).features) == 1000
 
 

@@ -157,6 +157,7 @@ CALLS |= {
     "no-target": lambda w: fit(TABLE),
     "not-a-category": lambda w: fit({**TABLE, "t": [1.5, 2.5, 1.5, 2]}, "y", one_hot="t"),
     "not-a-time": lambda w: values_of(Column("c", "time", null=NULLS), ["9 March"]),
+    "not-a-record": lambda w: gradline.load(w.package).predict([dict.fromkeys("ab"), 3]),
     "not-a-feature": lambda w: fit(TOWN, "y", "x", one_hot="town"),
     "not-numeric": lambda w: fit(TOWN, "town"),
     "out-of-range": lambda w: fit({**TABLE, "x": [1e200, 2.0, 3, 4]}, "y"),

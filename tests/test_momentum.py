@@ -96,7 +96,7 @@ def test_a_rate_that_is_stable_without_it_is_refused_with_it() -> None:
 def test_it_is_refused_where_it_could_not_help() -> None:
     with pytest.raises(InputError, match="whitened descent has none") as caught:
         fit(orchard(), TARGETS, momentum=0.5)
-    assert "--preconditioning standardize" in caught.value.hint
+    assert "--preconditioning standardize" in caught.value.command_hint
 
 
 def test_the_schedule_begins_again_when_the_loss_rises() -> None:

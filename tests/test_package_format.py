@@ -346,7 +346,7 @@ def test_a_write_that_fails_midway_leaves_earlier_versions_and_nothing_else(
         export_package(orchard_fit, tmp_path, "orchard")
     assert (caught.value.code, caught.value.exit_code) == ("cannot-write", 2)
     assert str(caught.value).startswith(f"cannot publish in {tmp_path / 'orchard'}: ")
-    assert "--output DIR" in caught.value.hint
+    assert "--output DIR" in caught.value.command_hint
     assert list(first.parent.iterdir()) == [first]
     assert contents(first) == before
     assert export_package(orchard_fit, tmp_path, "orchard") == first.parent / "2"

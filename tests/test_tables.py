@@ -134,7 +134,7 @@ def test_what_means_missing_is_dropped_and_counted(tmp_path: Path, text: str) ->
             "1 more column has some"
         )
         assert error.code == "missing-value"
-        assert "--missing drop" in error.hint
+        assert "--missing drop" in error.command_hint
     filled = fit(path, "y", **options)
     assert (filled.rows_dropped, filled.features) == (0, ["a", "b"])
     assert "2 missing values filled with the training mean" in filled.warnings
@@ -198,7 +198,7 @@ def test_a_text_column_that_is_nearly_all_numbers_is_refused(tmp_path: Path, lat
         "the column 'a' is text: 1 of 3000 values are not numbers, such as '4o'; the first is "
         f"in row {2501 if late else 8} of t.csv"
     )
-    assert "--exclude 'a'" in error.hint
+    assert "--exclude 'a'" in error.command_hint
     warned = fit(path, "y").warnings
     assert "1 value of 'a' cannot be read as a number and counts as missing: '4o'" in warned
 
@@ -263,7 +263,7 @@ def test_with_decimal_commas_a_point_makes_no_number(tmp_path: Path) -> None:
 
 def test_a_number_with_a_comma_hints_at_the_decimal_comma(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "a;y\n1,5;2\n2,5;3\n")
-    assert "--decimal-comma" in refusal(path, separator=";", strict=True).hint
+    assert "--decimal-comma" in refusal(path, separator=";", strict=True).command_hint
     assert "would be numbers with --decimal-comma" in str(refusal(path, separator=";"))
 
 
@@ -351,7 +351,7 @@ def test_a_chosen_column_must_hold_numbers(column: pl.Series, says: str) -> None
 
 def test_text_is_a_category_as_a_feature_and_no_target() -> None:
     frame = FRAME.with_columns(pl.Series("c", ["x"] * ROWS))
-    assert "--one-hot 'c'" in refusal(frame, features=["c"], strict=True).hint
+    assert "--one-hot 'c'" in refusal(frame, features=["c"], strict=True).command_hint
     assert refusal(frame, features=["c"]).code == "constant-category"
     two = FRAME.with_columns(pl.Series("c", ["x", "z"] * (ROWS // 2)))
     assert fit(two, "y", features=["c"]).features == ["c=z"]

@@ -19,7 +19,6 @@ from gradline.columns.inputs import (
     values_of_columns,
 )
 from gradline.columns.matrix import match_names, to_matrix
-from gradline.columns.numpy_state import numpy_defaults
 from gradline.columns.plan import NAMELESS, Plan
 from gradline.columns.records import columns_of, is_records
 from gradline.errors import InputError
@@ -54,7 +53,6 @@ class Rows:
         return Gaps.of(self.values, self.plan) if self.plan.has_gaps else None
 
 
-@numpy_defaults()
 def read_rows(rows: Any, plan: Plan, own: Plan, unknown: str | None, dtype: np.dtype[Any]) -> Rows:
     """Read rows of any form; see `gradline.Model.predict`.
 
@@ -146,6 +144,7 @@ def _of_pandas(row: Any, plan: Plan) -> dict[str, Any]:
     """Take the columns of a plan out of a row of a pandas frame, which may have others."""
     labels = list(map(str, row.index))
     names = _names(labels, plan)
-    match_names(labels, names, extra="ignore")
+    what = "feature" if plan.format == 1 else "column"
+    match_names(labels, names, extra="ignore", what=what)
     values = dict(zip(labels, row.array, strict=True))
     return {name: values[name] for name in names}

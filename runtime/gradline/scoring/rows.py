@@ -256,7 +256,9 @@ def table_inputs(
     read = plan if has_columns(table.names, plan) else plan_of_inputs(plan)
     names = [column.name for column in read.columns]
     table.check_names(names)
-    match_names(table.names, names, extra="ignore")
+    match_names(
+        table.names, names, extra="ignore", what="feature" if read.format == 1 else "column"
+    )
     coded = table.with_columns(read.columns, "error" if unknown == "error" else "zero")
     coded.row_groups_ahead = 2  # reading takes longer than predicting
     for block in coded.blocks(names, keep=keep):
@@ -283,4 +285,4 @@ def _located(error: InputError, found: ReadRows, model: Model, table: FrameTable
     place = f"row {block.start + row + 1} of {table.label(block.part)}"
     holds = f"the column {model.features[column]!r} holds {inputs[row, column]:g}"
     what = f"{holds} in {place}, outside the range of {model.dtype}"
-    return InputError(what, code=error.code, hint=error.hint)
+    return InputError(what, code=error.code, hint=error.command_hint)
