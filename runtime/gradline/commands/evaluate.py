@@ -64,12 +64,14 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Score models on labelled rows: RMSE, MAE, R² and bias of each target.
+    """Score models on labelled rows.
+
+    The scores of each target are RMSE, MAE, R² and bias, the mean of prediction − truth.
 
     DATA is a table as for `predict`, with a column for each target. Or it is a file of saved
     moments (--save-moments of train-and-export), which needs no rows but gives no MAE. Rows without
     a true value or without a prediction are skipped and counted. Several models are scored on the
-    rows that all of them answer. The bias is the mean of prediction − truth.
+    rows that all of them answer.
 
     \b
       gradline evaluate artifacts/sales labelled.csv
