@@ -31,6 +31,7 @@ from gradline import GradlineError
 from gradline.columns.formula import parse_feature, parse_target
 from gradline.columns.kinds import NULLS, Column
 from gradline.columns.parsing import values_of
+from gradline.columns.records import columns_of
 from gradline.commands.group import run
 from gradline.package.manifest import dump_manifest, parse_manifest
 from gradline_export.freeze.formats import to_torchscript
@@ -157,7 +158,7 @@ CALLS |= {
     "no-target": lambda w: fit(TABLE),
     "not-a-category": lambda w: fit({**TABLE, "t": [1.5, 2.5, 1.5, 2]}, "y", one_hot="t"),
     "not-a-time": lambda w: values_of(Column("c", "time", null=NULLS), ["9 March"]),
-    "not-a-record": lambda w: gradline.load(w.package).predict([dict.fromkeys("ab"), 3]),
+    "not-a-record": lambda w: columns_of([{"x": 1}, 3], ["x"]),
     "not-a-feature": lambda w: fit(TOWN, "y", "x", one_hot="town"),
     "not-numeric": lambda w: fit(TOWN, "town"),
     "out-of-range": lambda w: fit({**TABLE, "x": [1e200, 2.0, 3, 4]}, "y"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-LEFT = "text-align: left; white-space: pre-wrap"
+LEFT = "text-align: left; vertical-align: top; white-space: pre-wrap"
 RIGHT = "text-align: right; white-space: nowrap"
 
 

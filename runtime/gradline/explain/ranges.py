@@ -52,17 +52,17 @@ class Outside:
         """Write a title, and what is outside in each of the first rows."""
         title = f"gradline.Outside: {count(len(self), 'row')} unlike the training rows"
         found = [
-            [f"row {self.rows[place]}", self.told(place)] for place in range(len(self))[:SHOWN]
+            [f"row {self.rows[place]}:", self.told(place)] for place in range(len(self))[:SHOWN]
         ]
         return title, found + [["…", ""]] * (len(self) > SHOWN)
 
     def __repr__(self) -> str:
         title, lines = self._lines()
-        return "\n  ".join([title, *(f"{row}  {said}".rstrip() for row, said in lines)])
+        return "\n  ".join([title, *(f"{row} {said}".rstrip() for row, said in lines)])
 
     def _repr_html_(self) -> str:
         title, lines = self._lines()
-        return markup.block(title, *(markup.paragraph(f"{row}  {said}") for row, said in lines))
+        return markup.block(title, *(markup.paragraph(f"{row} {said}") for row, said in lines))
 
     def told(self, place: int) -> str:
         """Describe what is outside in the row `rows[place]`."""
