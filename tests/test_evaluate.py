@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import json
 import math
 import shutil
+import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -438,6 +440,43 @@ def test_a_logged_target_is_scored_in_units(tmp_path: Path, capsys: Any) -> None
     assert found["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
 
 
-def test_nothing_but_packages_and_data_is_a_usage_error(package: Path) -> None:
-    assert run(["evaluate", str(package)]) == 2
-    assert run(["evaluate"]) == 2
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["PACKAGE"], "Missing argument 'DATA'"),
+        ([], "Missing argument"),
+        (["new.csv", "PACKAGE"], "'new.csv' is not a package: DATA is the last argument"),
+        (["new.moments", "PACKAGE"], "'new.moments' is not a package"),
+        (["PACKAGE", "new.csv", "new.csv"], "'new.csv' is not a package"),
+    ],
+)
+def test_packages_come_first_and_the_data_last(
+    words: list[str], told: str, package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = refusal(capsys, *(str(package) if word == "PACKAGE" else word for word in words))
+    assert (found["error"], told in found["message"]) == ("usage", True)
+
+
+# Without the trainer, or without PyTorch
+
+
+def test_without_the_trainer_the_runtime_says_what_it_cannot_read(
+    package: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: ())
+    found = refusal(capsys, package, labelled(y=["$4", "$4", "$8"]))
+    assert found["error"] == "not-numeric"
+    assert "'$4' in row 1 of new.csv" in found["message"]
+    Path("new.moments").write_bytes(b"")
+    assert refusal(capsys, package, "new.moments")["error"] == "missing-extra"
+    assert answer(capsys, package, labelled(y=["4", "-", "8"]))["passed"]
+
+
+def test_a_target_in_text_takes_no_pytorch(package: Path) -> None:
+    script = (
+        "import sys; from gradline.commands.group import run; "
+        f"status = run(['evaluate', {str(package)!r}, {labelled(y=['$4', '$4', '$8'])!r}]); "
+        "sys.exit(status or 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

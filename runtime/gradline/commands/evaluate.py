@@ -25,7 +25,7 @@ MOMENTS = ".moments"
 
 
 @click.command("evaluate", context_settings=HELP)
-@click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True, type=click.Path())
+@click.argument("packages", metavar="PACKAGE...", nargs=-1, type=click.Path())
 @click.argument("data", type=click.Path())
 @click.option(
     "--max-rmse",
@@ -64,12 +64,14 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Score models on labelled rows: RMSE, MAE, R² and bias of each target.
+    """Score models on labelled rows.
+
+    The scores of each target are RMSE, MAE, R² and bias, the mean of prediction − truth.
 
     DATA is a table as for `predict`, with a column for each target. Or it is a file of saved
     moments (--save-moments of train-and-export), which needs no rows but gives no MAE. Rows without
     a true value or without a prediction are skipped and counted. Several models are scored on the
-    rows that all of them answer. The bias is the mean of prediction − truth.
+    rows that all of them answer.
 
     \b
       gradline evaluate artifacts/sales labelled.csv
@@ -80,6 +82,7 @@ def command(
     from gradline.model import load
     from gradline.scoring.evaluation import common_targets
 
+    _check_order(packages)
     models = [load(package, public_key=public_key, name=name) for package in packages]
     named = [
         Named(path, model.name, model.version) for path, model in zip(packages, models, strict=True)
@@ -110,6 +113,20 @@ def command(
         more = f", and {count(len(failed) - 1, 'more gate')} failed" if len(failed) > 1 else ""
         hint = "see which rows: gradline predict PACKAGE DATA --keep all"
         raise RefusedError(failed[0] + more, code="large-error", hint=hint)
+
+
+def _check_order(packages: tuple[str, ...]) -> None:
+    """Refuse a call without data, or with the data first."""
+    from gradline.tables.files import file_format
+
+    context = click.get_current_context()
+    if not packages:
+        raise click.UsageError("Missing argument 'DATA': the table to score PACKAGE on.", context)
+    for path in packages:
+        if path.endswith(MOMENTS) or file_format(Path(path)) is not None:
+            raise click.UsageError(
+                f"{path!r} is not a package: DATA is the last argument.", context
+            )
 
 
 def _check_targets(named: Sequence[Named], models: Sequence[Model], targets: list[str]) -> None:
