@@ -35,6 +35,7 @@ from gradline.columns.parsing import values_of
 from gradline.columns.records import columns_of
 from gradline.commands.group import run
 from gradline.package.manifest import dump_manifest, parse_manifest
+from gradline_export.elsewhere.pipelines import fold
 from gradline_export.freeze.formats import to_torchscript
 from gradline_trainer import fit, load_moments, save_moments
 from gradline_trainer.rows.surveyed import Surveyed
@@ -45,6 +46,7 @@ export_package = partial(gradline_export.export_package, report=False)
 TABLE = {"x": [1.0, 2.0, 4.0, 5.0], "y": [1.0, 3.0, 2.0, 5.0]}
 COLUMNS = ["temperature", "rainfall", "humidity", "sunshine"]
 LETTERS = [f"level {k % 109}" for k in range(240)]
+MODEL = SimpleNamespace(coef_=[1.0], intercept_=0.0)
 TOWN = {**TABLE, "town": ["a", "b", "a", "b"]}
 
 
@@ -164,6 +166,7 @@ CALLS |= {
     "not-numeric": lambda w: fit(TOWN, "town"),
     "out-of-range": lambda w: fit({**TABLE, "x": [1e200, 2.0, 3, 4]}, "y"),
     "outside-domain": lambda w: fit({**TABLE, "y": [0.0, 1, 2, 3]}, "log(y)"),
+    "pipeline-steps": lambda w: fold([("step", object())], MODEL, ["x"]),
     "ragged": lambda w: fit(w.file("t.csv", "x,y\n1,2\n3,4,5\n"), "y"),
     "repeated-column": lambda w: fit(TABLE, ["y", "y"]),
     "different-index": lambda w: fit(

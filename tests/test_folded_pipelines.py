@@ -246,8 +246,8 @@ def test_a_column_transformer_takes_each_column_its_way() -> None:
     numbers = filled(StandardScaler(), strategy="median", add_indicator=True)
     chosen = ColumnTransformer(
         [
-            ("numbers", numbers, make_column_selector("year|size")),
             ("text", OneHotEncoder(handle_unknown="ignore"), ["store"]),
+            ("numbers", numbers, make_column_selector("year|size")),
             ("kept", "passthrough", slice("zip", "zip")),
             ("flag", MinMaxScaler(), [False, False, False, False, True]),
         ],

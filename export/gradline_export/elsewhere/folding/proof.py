@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 U = 2.0**-53
 DRAWN = 16  # rows beside those that show each value once
 AT_ONCE = 1 << 22  # terms that are computed at a time
-TYPICAL = (-1.5, 0.0, 1.0, 2.75)  # numbers of a column of which no step knows any
+TYPICAL = (-1.5, 0.0, 1.0, 2.75)  # for a column whose values no step knows
 
 
 def sample(plan: Plan, table: Table) -> dict[str, NDArray[Any]]:
