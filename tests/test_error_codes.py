@@ -24,6 +24,7 @@ import polars as pl
 import pytest
 import torch
 from scipy.sparse import csr_array
+from sklearn.linear_model import Ridge
 
 import gradline
 import gradline_export
@@ -194,6 +195,8 @@ CALLS |= {
     "wrong-kind": lambda w: expand("month(x)"),
     "wrong-separator": lambda w: fit(w.file("t.csv", "x;y\n1;2\n"), "y"),
     "wrong-shape": lambda w: gradline.load(w.package).predict([[1.0, 2.0]]),
+    "unknown-model": lambda w: export_package(object(), w.tmp_path),
+    "not-fitted": lambda w: export_package(Ridge(), w.tmp_path),
 }
 
 

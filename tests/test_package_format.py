@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ from gradline_export import export_package
 from gradline_export.freeze.parity import golden_rows
 from gradline_export.publish import publishing
 from gradline_trainer import Fit, fit
-from gradline_trainer.moments.moments import Moments
 from gradline_trainer.orchard import FEATURES, TARGETS, orchard
 
 NAMES = ["temperature °F", "雨量", 'the "wet" \\ share', "🍎"]
@@ -266,9 +264,8 @@ def test_another_process_user_folder_and_thread_count_give_the_same_bytes(
 @pytest.mark.parametrize("d", [1, 3, 64, 65, 100, 1024, 1025, 5000])
 def test_golden_rows_are_as_many_as_the_width_allows(d: int) -> None:
     low, high = -np.arange(1.0, d + 2), np.arange(2.0, d + 3)
-    narrow = Moments.of(np.zeros((2, 1)))
-    moments = replace(narrow, mean=(low + high) / 2, minimum=low, maximum=high)
-    rows = golden_rows(moments, np.ones((1, d), np.float32), np.ones(1, np.float32), seed=0)
+    weights, bias = np.ones((1, d), np.float32), np.ones(1, np.float32)
+    rows = golden_rows((low + high) / 2, (low, high), weights, bias, seed=0)
     assert rows.shape == (max(4, min(64, 4096 // d)), d)
     assert rows.dtype == np.float32
     assert ((low[:d] <= rows) & (rows <= high[:d])).all()

@@ -19,7 +19,7 @@ from gradline_export.elsewhere.learned import Array, Learned, host_of
 from gradline_export.freeze.formats import to_onnx
 from gradline_export.freeze.freezing import Proved, prove_graph, seal
 from gradline_export.freeze.manifest import LIBRARIES
-from gradline_export.freeze.parity import BOUND, check_parity, parity_rows, rows_between
+from gradline_export.freeze.parity import BOUND, check_parity, golden_rows, parity_rows
 from gradline_export.freeze.pipelines import schema_of
 from gradline_export.publish.publishing import check_name, publish
 from gradline_trainer.rows.library_state import known_state
@@ -90,8 +90,9 @@ def package_learned(
     described = schema_of(learned.plan)
     onnx = to_onnx(weights, bias, name, learned.plan.features, learned.targets, *described)
     reach = _reach(weights, bias)
-    golden = rows_between(-reach, reach / 2, reach, weights, bias, 0)
-    proved = prove_graph(onnx, golden, (-reach, reach), 0, torch_export=torch_export)
+    ends = (-reach, reach)
+    golden = golden_rows(reach / 2, ends, weights, bias, 0)
+    proved = prove_graph(onnx, golden, ends, 0, torch_export=torch_export)
     if learned.predict is not None:
         _prove_own(learned, parity_rows(golden, weights, bias), proved)
     manifest = _manifest(learned, proved, how, notes or {})

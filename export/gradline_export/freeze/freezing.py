@@ -78,8 +78,8 @@ def freeze(
         )
     described = schema_of(fit.columns.plan, fit.target_functions)
     onnx = to_onnx(weights, bias, name, fit.features, fit.targets, *described)
-    golden = golden_rows(fit.moments, weights, bias, fit.options.seed)
     ends = extremes(fit.moments)
+    golden = golden_rows(fit.moments.mean, ends, weights, bias, fit.options.seed)
     proved = prove_graph(onnx, golden, ends, fit.options.seed, torch_export=torch_export)
     files, parity = proved.files, proved.parity
     manifest = build_manifest(fit, proved.graph, certificate, parity, fingerprint, notes or {})

@@ -20,7 +20,6 @@ from gradline.package.onnx_runtime import open_session
 from gradline.package.rounding_bound import rounding_bound, row_count
 from gradline_export.freeze.formats import without_deprecation_notices
 from gradline_export.linear import LinearModel
-from gradline_trainer.moments.moments import ColumnMoments, Moments, extremes
 
 BOUND = "(d+2)u/(1-(d+2)u) * (|x||W|^T + |b|) + 2(d+2)w"  # as manifests record it
 SMALLEST, LARGEST = 2.0**-60, 2.0**60
@@ -40,33 +39,22 @@ class HostParity:
 
 
 def golden_rows(
-    moments: Moments | ColumnMoments, weights: NDArray[Any], bias: NDArray[Any], seed: int
-) -> NDArray[Any]:
-    """Make `row_count(d)` rows in the graph's dtype, shape (n, d): synthetic, none of the table's.
-
-    See `rows_between`; the middles are the columns' means.
-    """
-    d = weights.shape[1]
-    low, high = (ends[:d] for ends in extremes(moments))
-    return rows_between(low, moments.mean[:d], high, weights, bias, seed)
-
-
-def rows_between(
-    low: NDArray[np.float64],
     middle: NDArray[np.float64],
-    high: NDArray[np.float64],
+    ends: tuple[NDArray[np.float64], NDArray[np.float64]],
     weights: NDArray[Any],
     bias: NDArray[Any],
     seed: int,
 ) -> NDArray[Any]:
-    """Make `row_count(d)` rows from the ends and the middle of each feature, shape (d,).
+    """Make `row_count(d)` synthetic rows in the graph's dtype, shape (n, d): none of the table's.
 
-    They are the middles, the ends, zeros, and seeded draws between the ends.
+    They are the columns' means, minima and maxima, zeros, and seeded draws between the extremes.
+    `middle` and both `ends` are of shape (d,), or longer with the targets behind the features.
     """
     d = weights.shape[1]
+    low, high = (end[:d] for end in ends)
     share = np.random.default_rng([seed, 1]).random((row_count(d) - 4, d))
     draws = low * (1 - share) + high * share
-    rows = np.vstack([middle, low, high, np.zeros(d), draws])
+    rows = np.vstack([middle[:d], low, high, np.zeros(d), draws])
     return _admissible(rows, weights, bias)
 
 
