@@ -78,9 +78,7 @@ def test_the_servers_page(model: str, address: str, seen: Page, width: int) -> N
     chosen = "document.getElementById('model')"
     seen.evaluate(f"{chosen}.value = '{model}'; {chosen}.dispatchEvent(new Event('change'))")
     seen.wait_for(f"document.getElementById('about').textContent === '{model}' && {SHOWN}")
-    row = "document.getElementById('rows').placeholder.split(',').map(() => '').join(',')"
-    if model == "orchard":
-        row = "'73,67,43'"
+    row = "document.querySelector('gradline-panel').values.join(',')"
     seen.evaluate(f"document.getElementById('rows').value = {row}")
     seen.evaluate("document.getElementById('go').click()")
     seen.wait_for("!!document.querySelector('#table td')")
