@@ -263,7 +263,7 @@ def test_weights_too_large_for_exact_arithmetic_are_told_from_columns() -> None:
     X, y, w = rng.standard_normal((20, 2)), rng.standard_normal(20), rng.uniform(0.5, 1, 20)
     with pytest.raises(RefusedError, match="a sample weight is too large for exact") as caught:
         fit((X, y), sample_weight=w * 1e306, arithmetic="exact")
-    assert "--arithmetic fast" in caught.value.hint
+    assert "--arithmetic fast" in caught.value.command_hint
     found = fit((X, y), sample_weight=w * 1e306)
     assert found.arithmetic.used == "fast"
     np.testing.assert_allclose(found.weights, fit((X, y), sample_weight=w).weights, rtol=1e-13)

@@ -360,7 +360,7 @@ def test_the_hint_for_a_table_without_features_works(table: dict[str, Any], told
     with pytest.raises(InputError, match=told) as caught:
         fit(table, "y")
     assert caught.value.code == "no-feature"
-    hint = str(caught.value.hint)
+    hint = str(caught.value.command_hint)
     flags = shlex.split(hint.removesuffix(" takes one of them in"))
     assert fit(table, "y", [flag for flag in flags if flag != "-f"]).features
 

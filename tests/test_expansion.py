@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused_by_name(
     with pytest.raises(InputError) as caught:
         expand(*texts, surveyed=surveyed)
     assert message in str(caught.value)
-    assert hint in caught.value.hint
+    assert hint in caught.value.command_hint
     assert caught.value.code == code
 
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gradline.columns import carriers, inputs
-from gradline.columns.carriers import Distinct, carry, is_missing
+from gradline.columns.carriers import Distinct, carry
 from gradline.columns.inputs import WallClock, blocks_of_inputs, compute_inputs, values_by_name
 from gradline.columns.kinds import NULLS, Column
+from gradline.columns.matrix import is_missing
 from gradline.columns.plan import Plan
 from gradline.columns.terms import Factor
 from gradline.errors import InputError
@@ -25,6 +26,8 @@ from gradline.package.files import Package
 from random_plans import graph_of, random_columns, random_plan
 from test_raw_columns import model_of, onnx_of
 
+# Rows without an answer are told of, too: tests/test_rows_of_any_form.py.
+pytestmark = pytest.mark.filterwarnings("ignore::gradline.GradlineWarning")
 Array = NDArray[np.float64]
 SEEDS = st.integers(0, 2**32 - 1)
 

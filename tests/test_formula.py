@@ -86,10 +86,10 @@ def test_a_fault_says_where_and_what_to_do(text: str, code: str, message: str, h
     with pytest.raises(InputError) as caught:
         parse_feature(text, names)
     assert message in str(caught.value)
-    assert hint in caught.value.hint
+    assert hint in caught.value.command_hint
     assert caught.value.code == code
-    if caught.value.hint.startswith("--feature '"):  # a hint works when it is followed
-        assert parse_feature(caught.value.hint.split("'")[1], names).factors
+    if caught.value.command_hint.startswith("--feature '"):  # a hint works when it is followed
+        assert parse_feature(caught.value.command_hint.split("'")[1], names).factors
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_target_that_is_no_target(text: str, code: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_target(text, NAMES)
     assert caught.value.code == code
-    assert hint in caught.value.hint
+    assert hint in caught.value.command_hint
 
 
 odd_names = st.one_of(
@@ -187,7 +187,7 @@ def test_any_text_is_a_term_or_a_fault_that_is_explained(text: str, names: list[
             faults.append(error)
     for fault in faults:
         assert fault.code in ("bad-term", "bad-target", "unknown-column")
-        assert fault.hint
-        if fault.hint.startswith("--feature '"):
-            repaired = fault.hint[len("--feature '") : -1].replace("'\"'\"'", "'")
+        assert fault.command_hint
+        if fault.command_hint.startswith("--feature '"):
+            repaired = fault.command_hint[len("--feature '") : -1].replace("'\"'\"'", "'")
             assert parse_feature(repaired, names)

@@ -171,7 +171,7 @@ def test_a_given_format_reads_every_value() -> None:
         "2 of 3 values of the column 'c' are no times written as %d.%m.%y, such as '1', "
         "'2024-02-01'"
     )
-    assert "--null TOKEN" in caught.value.hint
+    assert "--null TOKEN" in caught.value.command_hint
     with pytest.raises(InputError, match="the time format"):
         TextSurvey(time_format="%Q")
 

@@ -112,7 +112,7 @@ def test_the_hint_of_a_divergence_is_no_option_in_use() -> None:
     for preconditioning in PRECONDITIONINGS:
         with pytest.raises(RefusedError) as caught:
             fit(table, preconditioning=preconditioning, learning_rate=50.0, epochs=50)
-        assert ("--preconditioning" in caught.value.hint) == (preconditioning == "none")
+        assert ("--preconditioning" in caught.value.command_hint) == (preconditioning == "none")
         assert "the learning rate 50 is above" in str(caught.value)
 
 

@@ -61,7 +61,7 @@ def test_a_name_can_be_asked_for_anywhere(path: str, artifacts: Path) -> None:
     assert gradline.load(artifacts / path, name="fruit").name == "fruit"
     error = refusal(artifacts / path, "orchard")
     assert error.code == "other-name"
-    assert "--expect-name 'fruit'" in error.hint
+    assert "--expect-name 'fruit'" in error.command_hint
     assert error.__notes__ == ["name='fruit', if that is the one you want"]
 
 

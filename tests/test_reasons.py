@@ -23,6 +23,8 @@ from gradline_export import export_package
 from gradline_export.freeze.manifest import leverage_record
 from gradline_trainer import fit
 
+# Rows without an answer are told of, too: tests/test_rows_of_any_form.py.
+pytestmark = pytest.mark.filterwarnings("ignore::gradline.GradlineWarning")
 Array = NDArray[np.float64]
 NUMBERS = st.floats(-1e6, 1e6, width=32)
 

@@ -320,7 +320,7 @@ def test_bad_folds_are_named(options: dict[str, Any], message: str, hint: str) -
     with pytest.raises(InputError) as caught:
         fit((X, Y), **options)
     assert str(caught.value).startswith(message)
-    assert caught.value.hint == hint
+    assert caught.value.command_hint == hint
 
 
 def test_a_table_that_nothing_can_be_learned_from_is_refused_as_ever() -> None:

@@ -299,7 +299,7 @@ def test_what_was_not_saved_needs_the_rows(features: str, message: str) -> None:
         fit(kept(made(1, 200)), features=features)
     assert message in str(caught.value)
     if caught.value.code == "needs-rows":
-        assert "--like PACKAGE" in str(caught.value.hint)
+        assert "--like PACKAGE" in str(caught.value.command_hint)
 
 
 @pytest.mark.parametrize("features", ["s", "x", ["s=a", "month(d)"], "*", ["time(d)", "u"]])
@@ -366,7 +366,7 @@ def test_like_makes_files_that_merge(package: Path) -> None:
     with pytest.raises(InputError) as caught:
         merge_moments([large, kept(month)])
     assert caught.value.code == "mixed-schemas"
-    assert "--like PACKAGE" in str(caught.value.hint)
+    assert "--like PACKAGE" in str(caught.value.command_hint)
     assert_alike(fit(small), learned(month, "y", like=package))
     both = pl.concat([made(1, 400), month])
     for pair in ([large, small], [small, large]):
@@ -560,6 +560,7 @@ def test_a_changed_header_never_crashes(data: st.DataObject) -> None:
 # The commands
 
 
+@pytest.mark.filterwarnings("ignore:17 rows with missing values:gradline.GradlineWarning")
 def test_months_are_merged_and_trained_from(run: Run) -> None:  # noqa: F811
     for month in (1, 2, 3):
         made(month, 400).write_parquet(f"{month}.parquet")

@@ -412,7 +412,7 @@ def refusal(found: Fit) -> RefusedError:
     with pytest.raises(RefusedError) as caught:
         found.summary()
     assert caught.value.code == "no-statistics"
-    assert caught.value.hint
+    assert caught.value.command_hint
     return caught.value
 
 
@@ -478,7 +478,7 @@ def test_the_summary_as_a_frame(orchard_fit: Fit) -> None:
 def test_an_unknown_target_has_no_covariance(orchard_fit: Fit) -> None:
     with pytest.raises(InputError, match="no target 'apple'") as caught:
         orchard_fit.summary().covariance("apple")
-    assert "'apples'" in caught.value.hint
+    assert "'apples'" in caught.value.command_hint
 
 
 def test_the_manifest_and_inspect_have_them(orchard_fit: Fit, orchard_package: Path) -> None:

@@ -444,5 +444,5 @@ def test_a_traceback_names_options_as_python_has_them(
 
     with pytest.raises(GradlineError) as caught:
         call()
-    assert caught.value.hint == hint
+    assert (caught.value.command_hint, caught.value.hint) == (hint, in_python)
     assert caught.value.__notes__ == [in_python]

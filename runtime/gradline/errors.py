@@ -20,8 +20,7 @@ class GradlineError(Exception):
 
     Attributes:
         code: A stable name for programs, in kebab-case, such as "unknown-feature".
-        hint: The next step, for people, with options as on the command line; may be empty. A
-            traceback ends with the same hint, with options as Python arguments.
+        command_hint: The next step, for people, with options as on the command line; may be empty.
         exit_code: The exit code of a command that fails with this error.
     """
 
@@ -30,9 +29,14 @@ class GradlineError(Exception):
     def __init__(self, message: str, *, code: str = "error", hint: str = "") -> None:
         super().__init__(message)
         self.code = code
-        self.hint = hint
+        self.command_hint = hint
         if hint:
-            self.add_note(_in_python(hint))
+            self.add_note(self.hint)  # the last line of a traceback
+
+    @property
+    def hint(self) -> str:
+        """The next step, for people, with options as Python's arguments; may be empty."""
+        return in_python(self.command_hint)
 
 
 class InputError(GradlineError, ValueError):
@@ -97,30 +101,57 @@ def needs_extra() -> Iterator[None]:
         ) from error
 
 
-OPTION = (
-    r"--([a-z][a-z-]*)"
-    r"(?: (\d\S*\b|'[^']*'|[A-Z]+\b|(?:auto|cpu|fast|standardize|whiten|drop|float64|zero)\b))?"
+WORDS = (
+    "auto|none|standardize|whiten|moments|rows|fast|exact|drop|mean|error|missing|zero|cpu|cuda"
+    "|float32|float64|minimum-norm|HC[0-3]|ray|local"
 )
-KEYWORDS = {"target": "targets", "feature": "features", "output": "root", "expect_name": "name"}
+QUOTED = r"""'[^']*'(?:"'"'[^']*')*|"[^"]*\""""
+#: An option of a hint, and its value: a number, a text, a word in capitals, or a known one.
+OPTION = re.compile(
+    rf"(?:train-and-export )?(?<![\w'\"-])(?<!ray start )--([a-z][a-z0-9-]*)"
+    rf"(?: (\d\S*\b|{QUOTED}|(?:{WORDS})\b|[A-Z]+\b))?"
+)
+#: The options that Python calls differently, and those that take no value on the command line.
+KEYWORDS = {
+    "target": "targets",
+    "feature": "features",
+    "output": "root",
+    "expect_name": "name",
+    "robust_kind": "robust",
+}
+FLAGS = {
+    "intervals": "intervals=True",
+    "strict": "strict=True",
+    "decimal_comma": "decimal_comma=True",
+    "no_bias": "bias=False",
+}
+LEFT_OUT = re.compile(r"(?:leave|without|one of|and) $")  # here a flag is a name
 
 
-def _in_python(hint: str) -> str:
-    """Write the options in a hint as Python arguments: `--one-hot 'a'` as `one_hot='a'`."""
-    if hint.startswith(("pip ", "gradline ")):  # a line for the shell
+def in_python(hint: str) -> str:
+    """Write the options in a hint as Python's arguments: `--one-hot 'a'` as `one_hot='a'`."""
+    if "--" not in hint or hint.startswith("pip "):  # a line for the shell
         return hint
-
-    def keyword(option: re.Match[str]) -> str:
-        name, value = option[1].replace("-", "_"), option[2]
-        name = KEYWORDS.get(name, name)
-        if value is None:
-            return name
-        is_word = value.isalnum() and value.islower() and not value.isdigit()
-        return f"{name}={value!r}" if is_word else f"{name}={value}"
-
-    return re.sub(OPTION, keyword, hint)
+    before, shell, line = hint.partition("gradline sign ")  # which Python does not have
+    return OPTION.sub(_keyword, before) + shell + line
 
 
-def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
+def _keyword(option: re.Match[str]) -> str:
+    name, value = option[1].replace("-", "_"), option[2]
+    name = KEYWORDS.get(name, name)
+    if value is None:
+        is_name = LEFT_OUT.search(option.string[: option.start()])
+        return name if is_name else FLAGS.get(name, name)
+    if value[0] in "'\"":
+        import shlex
+
+        return f"{name}={shlex.split(value)[0]!r}"
+    return f"{name}={value!r}" if re.fullmatch(WORDS, value) else f"{name}={value}"
+
+
+def nearest(
+    name: str, known: Iterable[str], taken: Iterable[str] = (), *, only_close: bool = False
+) -> str:
     """Write a hint about an unknown name: the closest known name, or a list of some."""
     from difflib import get_close_matches
 
@@ -138,6 +169,8 @@ def nearest(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str:
     close = get_close_matches(name[:1000], names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
+    if only_close:
+        return ""
     listed = ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")
     return f"known names: {listed}"
 

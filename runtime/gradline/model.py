@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.inputs import (
-    Gaps,
-    blocks_of_inputs,
-    compute_inputs,
-    plan_of_inputs,
-)
 from gradline.columns.numpy_state import numpy_defaults
-from gradline.columns.rows import Rows, read_rows
-from gradline.columns.targets import in_units
 from gradline.errors import GradlineWarning, InputError
 from gradline.explain.counts import told
 from gradline.explain.intervals import Prediction
 from gradline.package.files import Package
-from gradline.package.onnx_runtime import open_session
 from gradline.package.proof import prove
 from gradline.package.reading import read_package
+from gradline.predictor import Predictor
 
 if TYPE_CHECKING:
-    from gradline.columns.plan import Plan
     from gradline.explain.contributions import Explanation
-    from gradline.explain.intervals import Intervals
-    from gradline.explain.ranges import Outside, Ranges
+    from gradline.explain.ranges import Outside
 
 
 @numpy_defaults()
@@ -67,7 +57,7 @@ def load(
     return Model(read_package(path, public_key, name), threads=threads, self_test=self_test)
 
 
-class Model:
+class Model(Predictor):
     """A published linear model, y = x @ W.T + b; for a logged target exp of that, times a scale.
 
     Attributes:
@@ -86,24 +76,10 @@ class Model:
     """
 
     def __init__(self, package: Package, *, threads: int = 1, self_test: bool = True) -> None:
-        graph = package.graph
-        self.name = graph.name
+        super().__init__(package, threads)
+        self.name = package.graph.name
         self.version = package.version
-        self.features = graph.features
-        self.targets = graph.targets
-        self.plan = graph.plan
-        self.columns = list(graph.plan.columns) if graph.plan.format == 2 else graph.columns
-        self.functions = graph.functions
-        self.dtype = graph.dtype
-        self.manifest = package.manifest
-        self.package = package
         self._threads = threads
-        self._session = open_session(package.onnx, threads)
-        self._width = len(graph.features)
-        self._logged = any(graph.functions)
-        self._own = plan_of_inputs(graph.plan) if self.columns else graph.plan
-        has_fills = any(column.fill is not None for column in self._own.columns)
-        self._is_bare = not (has_fills or self._logged)  # the graph's answers are the model's
         if self_test:
             prove(package, self._session)
 
@@ -198,78 +174,6 @@ class Model:
             found = Prediction(answers, *ends, float(intervals), self.targets)
         return found if outside is None else (found, outside)
 
-    def read(self, rows: object, unknown_category: str | None = None) -> Rows:
-        """Read rows of any form that `predict` takes, once for several questions.
-
-        Raises:
-            InputError: Naming the wrong column, row, shape or dtype.
-        """
-        return read_rows(rows, self.plan, self._own, unknown_category, self.dtype)
-
-    def answer(
-        self, rows: Rows, *, intervals: float | None = None, check: bool = False
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any]] | None, Outside | None]:
-        """Predict rows that were read, without warnings.
-
-        Returns:
-            The answers; the ends of intervals, if a level is given; and an `Outside`, if asked for.
-            See `predict` for each, and for the errors.
-        """
-        if intervals is None and not check:
-            return self.answers_of(rows.values, rows.plan, rows.unknown), None, None
-        with numpy_defaults():
-            z = self.graph_answers(rows.inputs)
-            ends = None if intervals is None else self.intervals.around(rows.inputs, z, intervals)
-            outside = self.outside(rows.inputs, rows.gaps) if check else None
-        return in_units(z, self.functions), ends, outside
-
-    @cached_property
-    def intervals(self) -> Intervals:
-        """What prediction intervals are computed from.
-
-        Raises:
-            RefusedError: If the model has none, with the reason.
-        """
-        from gradline.explain.intervals import Intervals
-
-        return Intervals.of(self.package)
-
-    def graph_answers(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Compute x @ W.T + b of the graph's inputs (n, d): the logarithm of a logged target."""
-        answers: NDArray[Any] = self._session.run(["y"], {"x": inputs})[0]
-        return answers
-
-    def answers_of(self, values: NDArray[Any], plan: Plan, unknown: str) -> NDArray[Any]:
-        """Predict values of a plan's columns, shape (n, m), without an array of all terms.
-
-        Args:
-            values: As `Plan.compute` takes them; an unknown level is −1.
-            plan: The model's plan, or a plan of the graph's inputs.
-            unknown: What to do with an unknown level: "missing" or "zero".
-
-        Raises:
-            InputError: For a term outside the range of the graph's dtype.
-        """
-        if plan.is_plain:
-            answers = self.graph_answers(compute_inputs(values, plan, unknown, self.dtype))
-            return in_units(answers, self.functions)
-        answers = np.empty((len(values), len(self.targets)), self.dtype)
-        for start, inputs in blocks_of_inputs(values, plan, unknown, self.dtype):
-            answers[start : start + len(inputs)] = self.graph_answers(inputs)
-        return in_units(answers, self.functions) if self._logged else answers
-
-    def outside(self, inputs: NDArray[Any], gaps: Gaps | None = None) -> Outside:
-        """Find the rows outside the training ranges, and those with gaps; see `predict`.
-
-        Args:
-            inputs: The graph's inputs, shape (n, d), C-contiguous, in the graph's dtype.
-            gaps: The gaps in the rows that the inputs are made of.
-
-        Raises:
-            PackageError: If the package has no record of the ranges.
-        """
-        return self._ranges.outside(inputs, gaps)
-
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
         """Compute each feature's contribution to each prediction, in float64.
@@ -305,15 +209,35 @@ class Model:
 
         return by_effect(self.package.graph.weights, self.manifest, self.plan)
 
-    @cached_property
-    def _ranges(self) -> Ranges:
-        from gradline.explain.ranges import Ranges
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics of training, as in the manifest; empty if they are unknown."""
+        found: dict[str, Any] = self.manifest.get("metrics", {})
+        return found
 
-        return Ranges.of(self.manifest, self.features, self.dtype)
+    @property
+    def coefficients(self) -> dict[str, dict[str, float]]:
+        """Each target's weights by term, and its bias; of the logarithm of a logged target."""
+        from gradline.presentation.portrait import coefficients
+
+        return coefficients(self.package.graph)
+
+    @property
+    def equation(self) -> str:
+        """One equation for each target, as a run's summary prints them."""
+        from gradline.presentation.portrait import equation
+
+        return equation(self.package.graph, self.manifest)
 
     def __repr__(self) -> str:
-        version = "" if self.version is None else f" {self.version}"
-        return f"<gradline.Model {self.name}{version}: {self.features} -> {self.targets}>"
+        from gradline.presentation.portrait import as_text
+
+        return as_text(self.package.graph, self.manifest, self.version)
+
+    def _repr_html_(self) -> str:
+        from gradline.presentation.portrait import as_html
+
+        return as_html(self.package.graph, self.manifest, self.version)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(Model, threads=self._threads), (self.package,)

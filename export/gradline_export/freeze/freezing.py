@@ -120,7 +120,7 @@ def _choose_dtype(fit: Fit, certificate: Float32Certificate) -> np.dtype[Any]:
         raise RefusedError(
             f"float32 is not accurate enough for {certificate.target!r}: {certificate}",
             code="float32-refused",
-            hint="use --dtype auto or float64, or subtract a constant from that column",
+            hint="use --dtype auto or --dtype float64, or subtract a constant from that column",
         )
     if asked == "auto":
         asked = "float32" if certificate.verdict == "holds" else "float64"

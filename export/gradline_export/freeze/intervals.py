@@ -135,7 +135,9 @@ def interval_terms(fit: Fit) -> Intervals:
     if not fit.converged:
         if fit.optimality.gap is None:
             raise _refused("rounding hides the optimum", "use --arithmetic exact")
-        raise _refused("the run stopped before the optimum", "--epochs, or another preconditioning")
+        raise _refused(
+            "the run stopped before the optimum", "give more --epochs, or another --preconditioning"
+        )
     found = whitening_of(fit)
     rows, total, d = fit.moments.rows, fit.moments.weight, len(fit.features)
     coefficients = len(found.active) + int(found.bias)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.matrix import from_tensor, refuse_masked, refuse_sparse
+from gradline.columns.matrix import from_tensor, is_missing, refuse_masked, refuse_sparse
 from gradline.columns.times import seconds_of
 from gradline.errors import InputError
 
@@ -45,15 +45,6 @@ class Times:
 SAMPLE = 4_096  # rows that tell whether most hold objects of their own
 
 Carried = Distinct | Times | NDArray[Any]  # an array is of numbers or booleans
-
-
-def is_missing(value: object) -> bool:
-    """Check whether a value is None, NaN, or pandas' NA or NaT."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    if isinstance(value, np.datetime64):
-        return bool(np.isnat(value))
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def carry(values: Any, name: str) -> Carried:
@@ -92,7 +83,8 @@ def _of_list(values: list[Any] | tuple[Any, ...], name: str) -> Carried:
     if float in kinds and kinds <= {float, type(None)}:
         return np.array(values, np.float64)
     if any(issubclass(kind, list | tuple | np.ndarray) for kind in kinds):
-        _check_dimensions(1 + max(np.ndim(v) for v in values if np.ndim(v)), name)
+        _check_dimensions(1 + max(map(np.ndim, values)), name)
+        values = [value.item() if isinstance(value, np.ndarray) else value for value in values]
     return distinct(values)
 
 

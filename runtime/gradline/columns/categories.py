@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.carriers import Distinct, Times, carry, distinct_of, is_missing
+from gradline.columns.carriers import Distinct, Times, carry, distinct_of
 from gradline.columns.levels import level_of_format_1
+from gradline.columns.matrix import is_missing
 from gradline.columns.unreadable import Unreadable, unknown_category
 from gradline.errors import InputError
 

@@ -56,23 +56,32 @@ def column_labels(table: object) -> list[Any] | None:
     return None
 
 
-def match_names(given: Sequence[str], wanted: Sequence[str], *, extra: str) -> None:
-    """Check that each wanted name is given once; `extra`: "ignore" or "refuse" other names."""
+def match_names(
+    given: Sequence[str], wanted: Sequence[str], *, extra: str, what: str = "feature"
+) -> None:
+    """Check that each wanted name is given once.
+
+    Args:
+        given: A table's names.
+        wanted: Those that are used.
+        extra: "ignore" or "refuse" other names.
+        what: What messages call a wanted name.
+    """
     known, times = set(wanted), Counter(given)
     for name in times if extra == "refuse" else ():
         if name not in known:
             hint = nearest(str(name), wanted, given) or "leave it out: all are there"
-            raise InputError(f"unknown feature {name!r}", code="unknown-feature", hint=hint)
+            raise InputError(f"unknown {what} {name!r}", code="unknown-feature", hint=hint)
     for name in wanted:
         if name not in times:
-            what = f"the feature {name!r} is missing"
-            hint = nearest(name, given, wanted) or f"add the column {name!r}"
-            raise InputError(what, code="missing-feature", hint=hint)
+            missing = f"the {what} {name!r} is missing"
+            hint = nearest(name, given, wanted, only_close=True) or f"add the column {name!r}"
+            raise InputError(missing, code="missing-feature", hint=hint)
     for name in wanted:
         if times[name] > 1:
-            what = f"the feature {name!r} appears {times[name]} times in the table"
+            twice = f"the {what} {name!r} appears {times[name]} times in the table"
             hint = "keep one column of that name"
-            raise InputError(what, code="duplicate-feature", hint=hint)
+            raise InputError(twice, code="duplicate-feature", hint=hint)
 
 
 def stack(
@@ -200,7 +209,7 @@ def out_of_range(
 
 def _is_beyond(value: Any, dtype: np.dtype[Any]) -> bool:
     try:
-        number = math.nan if _is_missing(value) else as_float(value)
+        number = math.nan if is_missing(value) else as_float(value)
     except OverflowError:
         return True
     with np.errstate(over="ignore"):
@@ -214,14 +223,19 @@ def _plain(array: Matrix) -> Matrix:
     """
     plain = np.array(array.tolist())
     if plain.dtype.kind == "O":
-        values = [math.nan if _is_missing(value) else value for value in plain.flat]
+        values = [math.nan if is_missing(value) else value for value in plain.flat]
         if all(map(is_number, values)):
             plain = np.array(list(map(as_float, values)), np.float64).reshape(plain.shape)
     return plain
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or type(value).__name__ == "NAType"  # pandas.NA
+def is_missing(value: object) -> bool:
+    """Check whether a value is None, NaN, or pandas' NA or NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def describe(array: Matrix) -> str:
@@ -229,7 +243,7 @@ def describe(array: Matrix) -> str:
     words = {"U": "text", "S": "bytes", "M": "dates", "m": "durations", "c": "complex numbers"}
     word = words.get(array.dtype.kind, f"values of dtype {array.dtype}")
     if array.dtype.kind == "O":
-        unusual = [v for v in array.flat if not isinstance(v, (int, float)) and not _is_missing(v)]
+        unusual = [v for v in array.flat if not isinstance(v, (int, float)) and not is_missing(v)]
         odd = next((v for v in unusual if not is_number(v)), unusual[0] if unusual else None)
         return f"{type(odd).__name__}: {odd!r}" if odd is not None else "a missing value (None)"
     return f"{word}: {array.ravel()[0].item()!r}" if array.dtype.kind in "US" else word

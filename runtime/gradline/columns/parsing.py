@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.columns.calendar import FIRST, LAST
-from gradline.columns.carriers import Carried, Distinct, Times, carry, distinct_of, is_missing
+from gradline.columns.carriers import Carried, Distinct, Times, carry, distinct_of
 from gradline.columns.kinds import Column
 from gradline.columns.levels import level_of, level_of_format_1, place_finder
+from gradline.columns.matrix import is_missing
 from gradline.columns.python_numbers import (
     LARGEST_INTEGER,
     as_float,

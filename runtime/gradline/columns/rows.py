@@ -146,6 +146,7 @@ def _of_pandas(row: Any, plan: Plan) -> dict[str, Any]:
     """Take the columns of a plan out of a row of a pandas frame, which may have others."""
     labels = list(map(str, row.index))
     names = _names(labels, plan)
-    match_names(labels, names, extra="ignore")
+    what = "feature" if plan.format == 1 else "column"
+    match_names(labels, names, extra="ignore", what=what)
     values = dict(zip(labels, row.array, strict=True))
     return {name: values[name] for name in names}

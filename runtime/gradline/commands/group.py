@@ -74,7 +74,7 @@ def run(arguments: Sequence[str], prog_name: str = "gradline") -> int:
             status = program.main(list(arguments), prog_name=prog_name, standalone_mode=False)
         return status if isinstance(status, int) else 0
     except GradlineError as error:
-        fail(arguments, str(error), error.hint, error.code)
+        fail(arguments, str(error), error.command_hint, error.code)
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         tell(error.format_message())
@@ -102,7 +102,7 @@ def _fail_outside(arguments: Sequence[str], error: OSError) -> None:
     if error.filename is None:
         silence(sys.stdout)
         full = unwritten(reason)
-        fail(arguments, str(full), full.hint, full.code)
+        fail(arguments, str(full), full.command_hint, full.code)
     else:
         hint = "check the path and its permissions"
         fail(arguments, f"{error.filename}: {reason}", hint, "os-error")

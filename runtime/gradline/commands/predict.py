@@ -197,7 +197,7 @@ def _own_hints() -> Iterator[None]:
         yield
     except InputError as error:
         own = {name for parameter in command.params for name in parameter.opts}
-        if not own.issuperset(OPTION.findall(error.hint)):
-            parts = BETWEEN.split(error.hint)
-            error.hint = ", or ".join(p for p in parts if own.issuperset(OPTION.findall(p)))
+        if not own.issuperset(OPTION.findall(error.command_hint)):
+            parts = BETWEEN.split(error.command_hint)
+            error.command_hint = ", or ".join(p for p in parts if own.issuperset(OPTION.findall(p)))
         raise

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline import markup
 from gradline.columns.plan import Plan
 from gradline.columns.targets import Functions
 from gradline.errors import PackageError, needs_extra
 from gradline.explain.groups import groups_of
+from gradline.formatting import TERMS, and_more, count, equation_lines, label, number
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,6 +72,28 @@ class Explanation:
                     baseline[j] = np.exp(baseline[j]) * function.scale
                     parts[:, j], sums[:, j] = np.exp(parts[:, j]), np.exp(sums[:, j])
         return Explanation(baseline, parts, sums, self.columns, self.targets)
+
+    def _lines(self) -> tuple[str, str, list[tuple[str, str]]]:
+        """Write a title, what the columns are, and each target's baseline."""
+        n = len(self.contributions)
+        title = (
+            f"gradline.Explanation of {count(n, 'row')} and {count(len(self.targets), 'target')}"
+        )
+        columns = f"by {and_more([label(name) for name in self.columns])}"
+        pairs = zip(self.targets[:TERMS], self.baseline.tolist(), strict=False)
+        return (
+            title,
+            columns,
+            [(label(name), f"{number(value)} at the training means") for name, value in pairs],
+        )
+
+    def __repr__(self) -> str:
+        title, columns, baselines = self._lines()
+        return "\n  ".join([title, columns, *equation_lines(baselines)])
+
+    def _repr_html_(self) -> str:
+        title, columns, baselines = self._lines()
+        return markup.block(title, markup.paragraph(columns), markup.equations(baselines))
 
     def frame(self) -> pl.DataFrame:
         """Lay out the parts as a Polars frame, with one line for each row and target.

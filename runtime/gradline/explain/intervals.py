@@ -15,16 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline import markup
 from gradline.columns.targets import Functions, in_units
 from gradline.errors import InputError, PackageError, RefusedError
 from gradline.explain.leverage import Leverage, LeverageLimit
 from gradline.explain.t_quantile import t_quantile
+from gradline.formatting import count, label, number
 from gradline.package.files import Package
 from gradline.package.graph import UNREADABLE, read_tensor
 from gradline.package.protobuf import UnexpectedFieldError, walk
 
 Array = NDArray[np.float64]
 CONSTANTS = ("centre", "whitening", "least", "deviation")  # of intervals.onnx
+SHOWN, SHOWN_TARGETS = 5, 8  # rows and targets of a prediction
 MOST_FEATURES = 32  # of a package with leverage but without intervals.onnx
 
 
@@ -45,6 +48,33 @@ class Prediction:
     upper: Array
     level: float
     targets: list[str]
+
+    def _lines(self) -> tuple[str, list[list[str]]]:
+        """Write a title, and the head and the first rows of a table."""
+        n = len(self.values)
+        title = f"gradline.Prediction of {count(n, 'row')}, with {100 * self.level:g} % intervals"
+        shown = self.targets[:SHOWN_TARGETS]
+        lines = [["row", *map(label, shown)]]
+        for row in range(min(n, SHOWN)):
+            ends = zip(self.values[row], self.lower[row], self.upper[row], strict=True)
+            cells = [f"{number(v)} ({number(a)} to {number(b)})" for v, a, b in ends]
+            lines.append([str(row), *cells[:SHOWN_TARGETS]])
+        if n > SHOWN:
+            lines.append(["…", *[""] * len(shown)])
+        return title, lines
+
+    def __repr__(self) -> str:
+        title, lines = self._lines()
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        rows = (
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+        return "\n".join([title, *(f"  {row}" for row in rows)])
+
+    def _repr_html_(self) -> str:
+        title, (head, *rows) = self._lines()
+        return markup.block(title, markup.table(head, rows))
 
 
 @dataclass(frozen=True)

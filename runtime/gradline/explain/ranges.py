@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline import markup
 from gradline.columns.inputs import Gaps
 from gradline.explain.contributions import column_figures
 from gradline.explain.leverage import TILE, LeverageLimit
+from gradline.formatting import count, label
 
+SHOWN = 5  # rows in a notebook
 BLOCK = 1 << 17  # numbers that stay in the cache for two passes
 
 
@@ -45,10 +48,24 @@ class Outside:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def _lines(self) -> tuple[str, list[list[str]]]:
+        """Write a title, and what is outside in each of the first rows."""
+        title = f"gradline.Outside: {count(len(self), 'row')} unlike the training rows"
+        found = [
+            [f"row {self.rows[place]}", self.told(place)] for place in range(len(self))[:SHOWN]
+        ]
+        return title, found + [["…", ""]] * (len(self) > SHOWN)
+
+    def __repr__(self) -> str:
+        title, lines = self._lines()
+        return "\n  ".join([title, *(f"{row}  {said}".rstrip() for row, said in lines)])
+
+    def _repr_html_(self) -> str:
+        title, lines = self._lines()
+        return markup.block(title, *(markup.paragraph(f"{row}  {said}") for row, said in lines))
+
     def told(self, place: int) -> str:
         """Describe what is outside in the row `rows[place]`."""
-        from gradline.formatting import label
-
         parts = [
             f"{label(self.features[j])} {self.beyond[place, j]:+.3g} deviations"
             for j in np.flatnonzero(self.beyond[place])

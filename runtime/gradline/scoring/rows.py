@@ -110,7 +110,7 @@ class Scoring:
         place = f"row {block.start + row + 1} of {self.table.label(block.part)}"
         found = f"the column {self.model.features[column]!r} holds {inputs[row, column]:g}"
         what = f"{found} in {place}, outside the range of {self.model.dtype}"
-        return InputError(what, code=error.code, hint=error.hint)
+        return InputError(what, code=error.code, hint=error.command_hint)
 
     def _further(self, terms: NDArray[np.float64], gaps: Gaps) -> list[pl.Series]:
         """Compute the columns of `explain` and `check`."""
@@ -228,7 +228,9 @@ def table_inputs(
     read = plan if has_columns(table.names, plan) else plan_of_inputs(plan)
     names = [column.name for column in read.columns]
     table.check_names(names)
-    match_names(table.names, names, extra="ignore")
+    match_names(
+        table.names, names, extra="ignore", what="feature" if read.format == 1 else "column"
+    )
     coded = table.with_columns(read.columns, "error" if unknown == "error" else "zero")
     coded.row_groups_ahead = 2  # reading takes longer than predicting
     for block in coded.blocks(names, keep=keep):

@@ -11,9 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.carriers import is_missing
 from gradline.columns.categories import texts_of
-from gradline.columns.matrix import column_labels, from_tensor, refuse_masked, refuse_sparse
+from gradline.columns.matrix import (
+    column_labels,
+    from_tensor,
+    is_missing,
+    refuse_masked,
+    refuse_sparse,
+)
 from gradline.columns.python_numbers import as_float, digits, is_number
 from gradline.errors import InputError
 from gradline.tables.files import Dialect

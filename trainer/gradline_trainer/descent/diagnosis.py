@@ -222,18 +222,18 @@ def refuse_divergence(
         why = f"{rate} is above the largest stable rate for this table, {formula} {_rate(largest)}"
     else:
         why = f"{rate} is stable ({formula} {_rate(largest)}), but the numbers outgrew the dtype"
-    way = ""
+    way = "use"
     if coordinates.kind != "whiten":  # whitened, no direction is steeper than another
         _, vectors = coordinates.curvature
         names = [repr(features[j]) for j in coordinates.problem.active.tolist()]
         column = [*names, "the bias"][int(vectors[:, -1].abs().argmax())]
         why += f"; the column that dominates is {column}"
     if coordinates.kind == "none":
-        way = "--preconditioning standardize or "
+        way = "use --preconditioning standardize or"
     raise RefusedError(
         f"the run diverged: {event}; {why}",
         code="diverged",
-        hint=f"use {way}--learning-rate auto (1/λmax = {_rate(1 / coordinates.steepest)})",
+        hint=f"{way} --learning-rate auto (1/λmax = {_rate(1 / coordinates.steepest)})",
     )
 
 

@@ -10,12 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.carriers import is_missing
 from gradline.columns.categories import PlaceOf, places_of, texts_of
 from gradline.columns.matrix import (
     column_labels,
     describe,
     from_tensor,
+    is_missing,
     is_sparse,
     refuse_masked,
     refuse_sparse,

@@ -46,10 +46,12 @@ def _malformed(error: Exception, data: Any) -> str:
     """Say what is wrong with JSON; Python's json module and tritonclient write NaN into it."""
     at = re.search(r"\(byte (\d+)\)$", str(error))
     start = int(at[1]) if at else 0
-    token = NOT_JSON.match(bytes(data[max(0, start - 1) : start + 9]).lstrip(b"[,: \t\r\n"))
+    token = NOT_JSON.match(
+        bytes(memoryview(data)[max(0, start - 1) : start + 9]).lstrip(b"[,: \t\r\n")
+    )
     if at is None or token is None:
         return str(error)
-    hint = "send null for a missing value, or binary data"
+    hint = "send null for a missing value; infer takes binary data, too"
     return f"{token[0].decode()} (byte {start}) is not JSON: {hint}"
 
 
@@ -60,9 +62,9 @@ def excerpt(value: str | list[Any]) -> str:
 
 
 def of_model(where: str, error: GradlineError) -> RequestError:
-    """Turn a model's error into an HTTP error about a member of the request."""
+    """Turn a model's error into an HTTP error about a member of the request, if it is told."""
     hint = f" ({error.hint})" if error.hint else ""
-    return RequestError(f"{where}: {error}{hint}"[:2000])
+    return RequestError(f"{where}: {error}{hint}".removeprefix(": ")[:2000])
 
 
 def unknown_category(place: str, error: UnknownCategoryError) -> RequestError:

@@ -43,7 +43,7 @@ def predict_instances(served: ServedModel, body: bytes) -> Answer:
     request = decode(_request, body, "a prediction request")
     if not request.instances:
         raise RequestError("instances: the list is empty, expected one row or more")
-    is_list = served.is_plain and memoryview(request.instances[0])[:1] == b"["
+    is_list = served.is_plain and bytes(memoryview(request.instances[0])[:1]) == b"["
     rows = _matrix(served, request.instances) if is_list else _columns(served, request.instances)
     try:
         found = predict(served, rows, request.parameters)
@@ -59,7 +59,7 @@ def _columns(served: ServedModel, instances: list[msgspec.Raw]) -> dict[str, lis
     try:
         return columns_of(records, served.columns, "instance")
     except InputError as error:
-        raise of_model("instances", error) from error
+        raise of_model("", error) from error
 
 
 def _matrix(served: ServedModel, instances: list[msgspec.Raw]) -> NDArray[Any]:
@@ -83,7 +83,7 @@ def _record_fault(served: ServedModel, raw: msgspec.Raw) -> str:
     try:
         found = msgspec.json.decode(raw)
     except FAULTS as error:
-        return f" cannot be read: {error}"
+        return f" cannot be read: {str(error).partition(' - at ')[0]}"
     if not isinstance(found, dict):
         named = ", ".join(served.columns[:4]) + ", …" * (len(served.columns) > 4)
         expected = f"expected an object with a value for each column: {named}"
@@ -118,14 +118,16 @@ def _request_error(served: ServedModel, rows: Any, error: GradlineError) -> Requ
     text = ROW.sub(lambda row: f" in instance {int(row[1]) - 1}", str(error), count=1)
     if error.code == "not-numeric" and text == str(error):  # a column of plain numbers with text
         text = _text_among_numbers(served, rows) or text
-    return of_model("instances", InputError(text, hint=error.hint))
+    return of_model("", InputError(text, hint=error.hint))
 
 
 def _text_among_numbers(served: ServedModel, columns: dict[str, list[Any]]) -> str:
     for name, values in columns.items():
         for place, value in enumerate(values):
             if isinstance(value, str) and name not in served.texts:
-                return f"the column {name!r} holds {excerpt(value)} in instance {place}"
+                return (
+                    f"the column {name!r} holds {excerpt(value)} in instance {place}, not a number"
+                )
     return ""
 
 

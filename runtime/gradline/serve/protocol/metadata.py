@@ -51,8 +51,9 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
         properties["target_functions"] = functions
     if leverage := model.manifest.get("leverage"):
         properties["leverage"] = leverage
-    with suppress(PackageError):  # a bare graph, or invalid deviations
-        properties["order"] = model.by_effect()
+    if columns:
+        with suppress(PackageError):  # invalid deviations
+            properties["order"] = model.by_effect()
     if proofs := _proofs(model.manifest):
         properties["proofs"] = proofs
     if optional := optional_outputs(served):
