@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-REPORT_SIZE = "1000,1485"  # down to the loss curve
+REPORT_SIZE = "1000,1640"  # down to the effects
 PAGE_SIZE = "1000,1180"  # down to the request in code
 CAFES = DOCS.parent / "examples" / "cafes.csv"
 

@@ -399,7 +399,7 @@ def test_summary_and_report_show_how_to_predict_by_the_tables_names(
     assert "'region': ['Zürich']" in code
     answer = eval(code)  # noqa: S307 - what people are told to copy
     page = html.unescape(Path("artifacts/shops/1/report.html").read_text())
-    assert "Baseline for <bdi>region</bdi>: <bdi>Zürich</bdi>." in page
+    assert "against <bdi>Zürich</bdi>" in page
     example = json.loads(page.split("model.predict(")[1].split(")</pre>")[0])
     np.testing.assert_array_equal(gradline.load("artifacts/shops").predict(example), answer)
 

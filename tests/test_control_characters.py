@@ -14,7 +14,7 @@ import pytest
 from gradline.commands.group import run
 from gradline.terminal.printable import as_json, for_page, for_terminal
 from gradline_export import export_package
-from gradline_export.report.svg import plot_as_svg
+from gradline_export.report.chart import Axis, Chart
 from gradline_trainer import fit
 from odd import BODY
 
@@ -90,4 +90,4 @@ def test_what_no_xml_may_hold_is_not_in_the_report(evil: tuple[Path, Path]) -> N
     page = (evil[0] / "report.html").read_text(encoding="utf-8")
     assert "Predicted against actual values of y�[31m" in page
     assert {c for c in page if for_page(c) != c} == set()
-    assert '<title id="n-title">a�b</title>' in plot_as_svg("n", "a\x1bb", lambda axes: None)
+    assert '<title id="n-title">a�b</title>' in Chart("n", "a\x1bb", Axis(0, 1), Axis(0, 1)).drawn()

@@ -16,7 +16,7 @@ from gradline.commands.group import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {
-    "torch", "onnx", "polars", "pandas", "pyarrow", "rich", "scipy", "jinja2", "matplotlib",
+    "torch", "onnx", "polars", "pandas", "pyarrow", "rich", "scipy", "jinja2",
     "gradline_trainer", "gradline_export",
 }  # fmt: skip
 LOADED = """

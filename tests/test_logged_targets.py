@@ -478,7 +478,7 @@ def test_the_report_says_what_is_in_logarithms_and_what_in_units(tmp_path: Path)
     scale = function(found).scale
     assert "log1p(count) = " in page
     assert f"count = {scale:.6g}·exp(log1p(count)) - 1" in page
-    assert "Standardized coefficients of log1p(count)" in page
+    assert "How much predictions of <bdi>log1p(count)</bdi> vary with each column" in page
     assert "Predicted against actual values of count" in page
     assert "InferenceSession.create(&#34;pipeline.onnx&#34;)" in page
     assert "Math.exp(y.data[1])" not in page

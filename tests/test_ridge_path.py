@@ -345,10 +345,10 @@ def test_the_package_records_and_draws_the_curve(tmp_path: Path) -> None:
     assert "(chosen by 5-fold cross-validation from 100)" in page
     drawn = page.partition("Cross-validated error by ridge penalty")[2].partition("</svg>")[0]
     paths = re.findall(r'<path d="([^"]*)"[^>]*stroke: var\(--accent\)', drawn)
-    points = [tuple(map(float, p)) for p in re.findall(r"[ML] ([\d.]+) ([\d.]+)", paths[-1])]
+    points = [tuple(map(float, p)) for p in re.findall(r"[ML]([\d.]+) ([\d.]+)", paths[-1])]
     assert len(points) > 10
     lowest = max(points, key=lambda point: point[1])  # y is down
-    mark = re.search(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*var\(--warn\)', drawn)
+    mark = re.search(r'd="M([\d.]+) ([\d.]+)h0"[^>]*var\(--warn\)', drawn)
     assert mark is not None
     assert tuple(map(float, mark.groups())) == pytest.approx(lowest, abs=1)
     plain = export_package(fit((X, Y), ridge=1), tmp_path)

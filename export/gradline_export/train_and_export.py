@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from contextlib import suppress
@@ -29,7 +28,7 @@ from gradline_trainer.result import Fit
 from gradline_trainer.saved.files import load_moments, save_moments
 
 DISTRIBUTIONS = ("scipy.special",)
-PLOTS = ("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg")
+TEMPLATES = ("jinja2",)
 
 
 def train_and_export(
@@ -69,9 +68,7 @@ def train_and_export(
         local = source is not None and not is_remote(source)
         check_output(save_moments, table_files(source) if source and local else [])
         check_writable(save_moments)
-    # If matplotlib finds no folder for its cache, it makes a temporary one, and a warning.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    later = DISTRIBUTIONS * (not options["ridge"]) + PLOTS * (not no_report)
+    later = DISTRIBUTIONS * (not options["ridge"]) + TEMPLATES * (not no_report)
     ahead = Thread(target=_import_all, args=[later])
     for_programs = as_json and not sys.stderr.isatty()  # stderr then holds nothing but an error
     at_first = None if data is None else ahead.start

@@ -42,8 +42,9 @@ class Fit(SavedAsArrays):
         targets: The k output names.
         history: The loss of each epoch, before its step.
         metrics: `Metrics` by target name, under "training" and "held_out" (None without a holdout).
-        residuals: Targets and residuals of some rows, in the targets' units, under the same keys;
-            empty if no pass over the rows computed them.
+        residuals: Targets and residuals of some rows, in the targets' units, and their values in
+            the columns with the strongest effects, under the same keys; empty if no pass over the
+            rows computed them.
         converged: Whether the loss gap is within the tolerance, the loss can't be distinguished
             from 0, or every coefficient is certified.
         optimality: How far from the optimum the run ended.

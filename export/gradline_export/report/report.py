@@ -31,24 +31,23 @@ from gradline.formatting import (
 from gradline.presentation.sections import unit_sides
 from gradline.presentation.selection import Shown, scales, tolerances
 from gradline.presentation.statistics import criterion, r_squared
+from gradline_export.report import findings
+from gradline_export.report.coefficients import MOST_COLUMNS, Target
+from gradline_export.report.columns import described
+from gradline_export.report.effects import Effect, Spreads, effects_of
 from gradline_export.report.examples import examples_of_use
+from gradline_export.report.figures import moment_of, unmarked
 from gradline_export.report.panel import panel, render
-from gradline_export.report.plots import (
-    POINTS,
-    coefficient_plot,
-    correlation_plot,
-    loss_plot,
-    prediction_plot,
-    residual_plot,
-    ridge_plot,
-)
+from gradline_export.report.plots import correlation_plot, loss_plot, ridge_plot
+from gradline_export.report.residuals import clouds_of
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.result import Fit
 from gradline_trainer.statistics.whitening import MOST_FEATURES
 
 LINES = 50  # in a table of metrics
-SHOWN_FEATURES = 30  # in a table; the most important ones
-IN_PLOT = 20  # coefficients in a plot, features in the map of correlations
+IN_PLOT = 20  # features in the map of correlations
+MOST_PLOTTED = 4  # targets
+FEW_TARGETS = 3  # with sentences about the columns of each
 LISTED = 3_000  # coefficients in the list of all
 
 
@@ -70,6 +69,9 @@ def to_report(
     shown_targets = [fit.targets[k] for k in shown]
     learned = [learned_names(fit.targets, fit.target_functions)[k] for k in shown]
     functions = [fit.target_functions[k] for k in shown]
+    effects, spreads = effects_of(fit), Spreads.of(fit)
+    by_target = [spreads.strongest(k, effects) for k in shown]
+    ordered = _by_any(effects, by_target)
     page = render(
         "report.html.jinja",
         FILTERS,
@@ -99,15 +101,22 @@ def to_report(
         scored=[fit.targets[k] for k in Shown.targets_of(manifest, fit.targets, LINES)],
         measured=fit.leverage is not None,
         measurable=MOST_FEATURES,
-        clouds=_clouds(fit, shown),
+        clouds=clouds_of(fit, Shown.targets_of(manifest, fit.targets, MOST_PLOTTED), ordered),
         shown=shown_targets,
         undefined=undefined,
         weighted=bool(statistics and statistics["weighted"]),
-        sections=_sections(fit, shown, scale, standardized, statistics),
-        further=max(len(fit.features) - SHOWN_FEATURES, 0),
+        opening=findings.opening(fit),
+        says=_says(fit, manifest, shown, by_target, spreads, statistics),
+        reading=findings.how_to_read(undefined),
+        sections=[
+            _section(fit, k, own, spreads, standardized[k], statistics)
+            for k, own in zip(shown, by_target, strict=True)
+        ],
+        groups=len(effects),
+        further=max(len(effects) - MOST_COLUMNS, 0),
         weights=weights.T.tolist() if weights.size <= LISTED else None,
         bias=bias.tolist(),
-        ranges=[fit.features[j] for j in importance[:SHOWN_FEATURES]],
+        described=described(fit, ordered[:MOST_COLUMNS], manifest["columns"]),
         **_correlations(fit, importance, shown),
         ridge=ridge_path and chosen_ridge(ridge_path),
         ridge_curve=ridge_path and ridge_plot(ridge_path),
@@ -136,6 +145,12 @@ def _isolated(name: str) -> Markup:
     return Markup("<bdi>{}</bdi>").format(label(name))
 
 
+def _breaking(name: str) -> Markup:
+    """Isolate a name that may break where its words end; elsewhere only if it has no room."""
+    parts = re.split(r"(?<=[_.:=/-])(?=\w)", label(name))
+    return Markup("<span><bdi>{}</bdi></span>").format(Markup("<wbr>").join(parts))
+
+
 def _statistics(manifest: Mapping[str, Any], fit: Fit) -> tuple[dict[str, Any] | None, str]:
     """Compute the fit's statistics, or None, and why they are incomplete."""
     if "statistics" in manifest:
@@ -150,65 +165,64 @@ def _statistics(manifest: Mapping[str, Any], fit: Fit) -> tuple[dict[str, Any] |
     return None, "there are too many coefficients"
 
 
-def _sections(
+def _by_any(effects: Sequence[Effect], by_target: Sequence[Sequence[Effect]]) -> list[Effect]:
+    """Sort effects by their best rank for any of the targets."""
+    ranks: dict[str, int] = {}
+    for own in by_target:
+        for rank, effect in enumerate(own):
+            ranks[effect.name] = min(rank, ranks.get(effect.name, rank))
+    return sorted(effects, key=lambda effect: ranks[effect.name])
+
+
+def _says(
     fit: Fit,
+    manifest: Mapping[str, Any],
     shown: Sequence[int],
-    scale: NDArray[np.float64],
-    standardized: NDArray[np.float64],
+    by_target: Sequence[Sequence[Effect]],
+    spreads: Spreads,
     statistics: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
-    """Lay out each shown target's coefficients, as a plot and a table."""
-    weights, bias = fit.weights.numpy(), fit.bias.numpy()
-    learned = learned_names(fit.targets, fit.target_functions)
-    sections = []
-    for k in shown:
-        target, named = fit.targets[k], learned[k]
+    """Say in sentences how well the targets are predicted, and what goes with what."""
+    metrics, k = manifest["metrics"], len(fit.targets)
+    few, parts = k <= FEW_TARGETS, list[dict[str, Any]]()
+    if not few:
+        of_all = findings.accuracy_of_many(metrics, fit.targets)
+        parts.append({"target": None, "sentences": of_all})
+    for j, own in zip(shown, by_target, strict=True):
+        target = fit.targets[j]
         known = statistics["targets"][target] if statistics else {}
-        rows = []
-        for j in _by_size(standardized[k])[:SHOWN_FEATURES].tolist():
-            row = {"term": fit.features[j], "weight": weights[k, j], "scaled": standardized[k, j]}
-            row |= {name: known[name][j] for name in _BY_TERM if name in known}
-            row["vif"] = statistics["vif"][j] if statistics else None
-            row["reach"] = None  # half the width of the standardized coefficient's interval
-            if row.get("upper") is not None and np.isfinite(scale[k, j]):
-                row["reach"] = float((row["upper"] - row["weight"]) * scale[k, j])
-            rows.append(row)
-        if fit.options.bias:
-            row = {"term": "bias", "weight": bias[k], "scaled": None, "vif": None}
-            rows.append(row | {name: known[name][-1] for name in _BY_TERM if name in known})
-        plotted = [row for row in rows[:IN_PLOT] if row["scaled"] is not None]
-        plot = coefficient_plot(
-            f"coefficients-{k}",
-            named,
-            [row["term"] for row in plotted],
-            [row["scaled"] for row in plotted],
-            [row["reach"] for row in plotted],
-        )
-        sections.append({"target": named, "plot": plot, "rows": rows, "known": known})
-    return sections
+        sentences = findings.accuracy(metrics, target) if few else []
+        sentences += findings.strongest(fit, j, own, spreads, known, 3 if few else 1)
+        if few:
+            parts.append({"target": target if k > 1 else None, "sentences": sentences})
+        else:
+            parts[0]["sentences"] += sentences
+    if few and k > 1:
+        parts.append({"target": None, "sentences": []})
+    parts[-1]["sentences"] += findings.left_out(fit)
+    return [part for part in parts if part["sentences"]]
 
 
-_BY_TERM = ("standard_error", "t", "p", "lower", "upper")
-
-
-def _clouds(fit: Fit, shown: Sequence[int]) -> dict[str, Any]:
-    """Plot the residuals that the fit kept, in units: of the held-out rows if there are any."""
-    which = "held_out" if fit.residuals["held_out"].rows else "training"
-    residuals = fit.residuals[which]
-    found: dict[str, Any] = {"which": which, "rows": residuals.rows, "plots": []}
-    if not residuals.rows:
-        return found
-    actual, predicted = residuals.targets, residuals.predictions
-    found |= {"step": residuals.step, "counted": len(actual) > POINTS}
-    for k in shown:
-        target = fit.targets[k]
-        pair = actual[:, k], predicted[:, k]
-        if np.isfinite(pair).all():
-            found["plots"] += [
-                prediction_plot(f"predicted-{k}", target, *pair),
-                residual_plot(f"residual-{k}", target, *pair),
-            ]
-    return found
+def _section(
+    fit: Fit,
+    k: int,
+    effects: Sequence[Effect],
+    spreads: Spreads,
+    standardized: NDArray[np.float64],
+    statistics: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Lay out a target's effects and coefficients."""
+    known = statistics["targets"][fit.targets[k]] if statistics else {}
+    vif = statistics["vif"] if statistics else None
+    target = Target(fit, k, effects, spreads, standardized, known, vif)
+    rows, folded = target.rows()
+    return {
+        "target": learned_names(fit.targets, fit.target_functions)[k],
+        "picture": target.picture(),
+        "rows": rows,
+        "folded": folded,
+        "known": known,
+    }
 
 
 def _correlations(fit: Fit, importance: NDArray[np.intp], shown: Sequence[int]) -> dict[str, Any]:
@@ -241,5 +255,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "chance": chance,
     "criterion": criterion,
     "share": r_squared,
-    "moment": lambda seconds: str(np.datetime64(int(seconds), "s")).replace("T", " "),
+    "cell": _breaking,
+    "unmarked": unmarked,
+    "moment": moment_of,
 }

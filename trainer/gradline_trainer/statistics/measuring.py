@@ -29,6 +29,7 @@ from gradline_trainer.statistics.metrics import (
     metrics_over_rows,
 )
 from gradline_trainer.statistics.robust import Robust, measure_robust, robust_warnings
+from gradline_trainer.statistics.shown_columns import ShownColumns
 from gradline_trainer.statistics.whitening import Leverage, measure_leverage
 
 FEW = 1 << 22  # numbers; a further pass over so many takes little time
@@ -98,7 +99,8 @@ def _measure_errors(
     centre = moments.mean[W.shape[1] :]
     training, of_training = list[Metrics](), Residuals()
     held_out, of_held_out = list[Metrics](), Residuals()
-    over_rows = partial(metrics_over_rows, functions=logged.functions)
+    shown = ShownColumns.of(source.columns.plan, moments, W)
+    over_rows = partial(metrics_over_rows, shown=shown, functions=logged.functions)
     if isinstance(source, Walk) and (isinstance(moments, ColumnMoments) or _few(source, options)):
         training, of_training = over_rows(source, W, b, centre)
     elif isinstance(moments, Moments) and isinstance(problem, Problem):

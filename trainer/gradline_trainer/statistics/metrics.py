@@ -15,6 +15,7 @@ from gradline_trainer.moments.grouped import product_of
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
+from gradline_trainer.statistics.shown_columns import ShownColumns
 
 Array = NDArray[np.float64]
 MOST_ROWS = 1 << 16  # most rows of the residuals that are kept
@@ -62,17 +63,28 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Residuals:
-    """Targets and residuals (prediction − target) of all rows, or of evenly spaced ones."""
+    """Targets and residuals (prediction − target) of all rows, or of evenly spaced ones.
 
-    rows: int = 0  # how many there are
-    step: int = 1  # every step-th is kept, beginning with the first
+    Attributes:
+        rows: How many there are.
+        step: Every step-th is kept, beginning with the first.
+        targets: Shape (rows, k).
+        residuals: Shape (rows, k).
+        columns: The values of the columns at `places` of the plan, shape (rows, places).
+        places: The columns with the strongest effects, the strongest first.
+    """
+
+    rows: int = 0
+    step: int = 1
     targets: Array = field(default_factory=lambda: np.empty((0, 0)))
     residuals: Array = field(default_factory=lambda: np.empty((0, 0)))
+    columns: Array = field(default_factory=lambda: np.empty((0, 0)))
+    places: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, targets: Array, residuals: Array, first: int, step: int) -> Residuals:
         """Keep every step-th row of (rows, k) arrays, which come after `first` earlier rows."""
-        due = slice(-first % step, None, step)
+        due = due_rows(first, step)
         return cls(len(targets), step, targets[due].copy(), residuals[due].copy())
 
     def merge(self, later: Residuals) -> Residuals:
@@ -82,12 +94,19 @@ class Residuals:
             self.step,
             np.concatenate([self.targets, later.targets]),
             np.concatenate([self.residuals, later.residuals]),
+            np.concatenate([self.columns, later.columns]),
+            self.places,
         )
 
     @property
     def predictions(self) -> Array:
         """Shape (rows, k)."""
         return self.targets + self.residuals
+
+
+def due_rows(first: int, step: int) -> slice:
+    """Choose the rows that are kept of a batch that comes after `first` earlier rows."""
+    return slice(-first % step, None, step)
 
 
 def step_among(rows: int, targets: int) -> int:
@@ -116,6 +135,7 @@ class ResidualSums:
         bias: Array,
         centre: Array,
         step: int,
+        shown: ShownColumns,
         functions: Functions = (),
     ) -> ResidualSums:
         """Compute the sums of a batch; see `metrics_over_rows`."""
@@ -133,6 +153,8 @@ class ResidualSums:
             residual, offset = answers - targets, targets - centre
             sums = _sums(w, residual**2, np.abs(residual), offset, offset**2)
         kept = Residuals.of(targets, residual, rows.first, step)
+        values = shown.values(rows, due_rows(rows.first, step))
+        kept = replace(kept, columns=values, places=shown.places)
         return cls(float(w.sum()), sums, learned, kept)
 
     def merge(self, other: ResidualSums) -> ResidualSums:
@@ -155,6 +177,7 @@ def metrics_over_rows(
     weights: Array,
     bias: Array,
     centre: Array,
+    shown: ShownColumns,
     *,
     functions: Functions = (),
     held_out: bool = False,
@@ -162,12 +185,19 @@ def metrics_over_rows(
     """Measure each target in a pass over the rows, and keep the residuals of some of them.
 
     W (k, d), b (k,). The centre (k,) is near the means of what is learned: sums about it lose no
-    digits. With functions, metrics and residuals are in the targets' units.
+    digits. With functions, metrics and residuals are in the targets' units. `shown` are the columns
+    that are kept beside the residuals.
     """
     counts = walk.reader.counts
     step = step_among(counts.held_out if held_out else counts.training, len(bias))
     of = partial(
-        ResidualSums.of, weights=weights, bias=bias, centre=centre, step=step, functions=functions
+        ResidualSums.of,
+        weights=weights,
+        bias=bias,
+        centre=centre,
+        step=step,
+        shown=shown,
+        functions=functions,
     )
     found = walk.total(Pass(of, walk.chunk_rows), held_out=held_out)
     if found is None or not found.total:

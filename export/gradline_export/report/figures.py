@@ -1,0 +1,67 @@
+"""Write figures as people read them: 2008 and not 2008.029, a date and not its days."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gradline.columns.calendar import DAY
+from gradline.formatting import number, scientific
+
+MOST_DECIMALS = 6
+LARGE = 100  # whole numbers from here on have a whole mean
+
+
+def with_ends(value: float, lower: float, upper: float) -> list[str]:
+    """Write the sizes of a number and of the ends of its interval, as exactly as its width asks.
+
+    An end that is not 0 does not look like 0.
+    """
+    width, sizes = upper - lower, [abs(value), abs(lower), abs(upper)]
+    most = max(sizes)
+    if not (0 < width < math.inf and width > most * 1e-12):
+        return list(map(number, sizes))
+    decimals = math.ceil(-math.log10(width / 5))
+    if not 1e-3 <= most < 1e6:
+        digits = max(decimals + math.floor(math.log10(most)), 1)
+        return [scientific(size, digits) for size in sizes]
+    decimals = max(decimals, 0)
+    while decimals < MOST_DECIMALS and any(s and not round(s, decimals) for s in sizes):
+        decimals += 1
+    return [f"{size:,.{decimals}f}" for size in sizes]
+
+
+def round_step(deviation: float) -> float:
+    """Choose a step to tell a slope by: 1, or a power of ten near the column's deviation."""
+    if not deviation or not math.isfinite(deviation) or 0.1 <= deviation <= 100:
+        return 1.0
+    return float(10.0 ** math.floor(math.log10(deviation)))
+
+
+def mean_of(found: Mapping[str, Any]) -> str:
+    """Write a column's mean: a whole number if its values are large whole numbers."""
+    mean, ends = found["mean"], (found["minimum"], found["maximum"])
+    if abs(mean) >= LARGE and all(end is not None and float(end).is_integer() for end in ends):
+        mean = float(round(mean))
+    return unmarked(mean)
+
+
+def unmarked(value: float | None) -> str:
+    """Write a number; thousands are marked from 10,000 on, so that a year looks like one."""
+    if value is None or abs(value) >= 1e6 or (value % 1 and abs(value) < 999.5):
+        return number(value)
+    return f"{value:.0f}" if abs(value) < 9_999.5 else f"{value:,.0f}"
+
+
+def day_of(days: float | None) -> str:
+    """Write days since 1970-01-01 as a date."""
+    return number(None) if days is None else moment_of(days * DAY)[:10]
+
+
+def moment_of(seconds: float) -> str:
+    """Write seconds since 1970-01-01 as a date, with the time of the day if there is one."""
+    moment = str(np.datetime64(math.floor(seconds), "s")).replace("T", " ")
+    return moment.removesuffix(" 00:00:00").removesuffix(":00")
