@@ -22,7 +22,7 @@ from gradline_export.report.columns import described
 from gradline_export.report.effects import Spreads, effects_of
 from gradline_export.report.plots import POINTS, column_plot, normal_plot
 from gradline_trainer import Fit, fit
-from gradline_trainer.statistics.shown_columns import MOST
+from gradline_trainer.statistics.measuring import MOST_SHOWN
 
 RNG = np.random.default_rng(29)
 ROWS = 360
@@ -183,7 +183,7 @@ def test_kept_columns_belong_to_their_rows(options: dict[str, Any]) -> None:
 def test_arrays_and_categories_of_format_1_keep_their_columns() -> None:
     X = RNG.standard_normal((50, 12))
     kept = fit((X, X[:, 3] + 0.1 * X[:, 5])).residuals["training"]
-    assert len(kept.places) == MOST
+    assert len(kept.places) == MOST_SHOWN
     assert kept.places[:2] == (3, 5)
     np.testing.assert_array_equal(kept.columns, X[:, kept.places])
     two = np.array(["no", "yes"])[(SIZE > 50).astype(int)]
