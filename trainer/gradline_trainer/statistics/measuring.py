@@ -41,7 +41,7 @@ from gradline_trainer.statistics.whitening import Leverage, measure_leverage
 
 FEW = 1 << 22  # numbers; a further pass over so many takes little time
 Array = NDArray[np.float64]
-MOST_SHOWN = 8  # columns of which residuals are kept
+MOST_SHOWN = 8  # columns, whose values are kept beside residuals
 #: From a term of a column alone to the column's values.
 BACK: dict[str | None, Callable[[Array], Array]] = {
     None: lambda x: x,
