@@ -143,6 +143,14 @@ def test_columns_are_described_as_people_read_them() -> None:
     assert rows["shop"]["text"].startswith("a ")
 
 
+def test_a_column_of_products_alone_is_described_too() -> None:
+    found = fit(TABLE, "sales", ["size", "size:shop"])
+    manifest = freeze(found, "model").manifest
+    rows = {row["name"]: row for row in described(found, effects_of(found), manifest["columns"])}
+    assert list(rows) == ["size", "shop"]
+    assert rows["shop"]["text"] == "category, in products alone"
+
+
 def test_a_time_of_parts_alone_has_its_first_and_last_day() -> None:
     hours = [datetime(2023, 5, 1) + timedelta(hours=3 * j) for j in range(ROWS)]
     found = fit({"at": hours, "y": NOISE}, "y")

@@ -231,16 +231,15 @@ def left_out(fit: Fit) -> list[str]:
     if unused:
         reasons = [f"{isolated(d.column)} ({d.what.removeprefix('left out: ')})" for d in unused]
         found.append(f"Not used: {and_more(reasons)}.")
-    survey = fit.columns.survey
-    missing = {seen.column.name: seen.missing for seen in survey.found} if survey else None
-    columns = [column.name for column in fit.columns.plan.columns if column.fill is not None]
-    if missing is None and columns:
-        found.append(
-            f"A missing value is filled with the mean: {and_more(list(map(isolated, columns)))}."
-        )
-    elif filled := [name for name in columns if missing and missing.get(name)]:
-        values = [f"{isolated(name)} ({count(missing[name], 'value')})" for name in filled]
-        found.append(f"Missing values were filled with the mean: {and_more(values)}.")
+    filled = [column.name for column in fit.columns.plan.columns if column.fill is not None]
+    if (survey := fit.columns.survey) is None and filled:
+        named = and_more(list(map(isolated, filled)))
+        found.append(f"A missing value is filled with the mean: {named}.")
+    elif survey is not None:
+        counts = {seen.column.name: seen.missing for seen in survey.found}
+        values = [f"{isolated(n)} ({count(counts[n], 'value')})" for n in filled if counts.get(n)]
+        if values:
+            found.append(f"Missing values were filled with the mean: {and_more(values)}.")
     own = [isolated(column.name) for column in fit.columns.plan.columns if column.missing]
     if own:
         found.append(f"Missing values are a level of their own in {and_more(own)}.")
