@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from gradline.formatting import number
 from gradline_export.report.effects import Effect, Family, Spreads, part_name
-from gradline_export.report.figures import with_ends
-from gradline_export.report.findings import percent
+from gradline_export.report.figures import percent, with_ends
 from gradline_trainer.result import Fit
 
 Array = NDArray[np.float64]
