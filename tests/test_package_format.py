@@ -444,6 +444,6 @@ def test_a_bad_package_name_is_refused_with_a_usable_one(
         export_package(orchard_fit, tmp_path, name)
     assert repr(name) in str(caught.value)
     assert (caught.value.code, caught.value.exit_code) == ("bad-name", 2)
-    assert caught.value.hint == f"--name {usable}"
+    assert caught.value.command_hint == f"--name {usable}"
     assert list(tmp_path.iterdir()) == []
     assert publishing.check_name(usable) == usable
