@@ -23,6 +23,30 @@ async def main() -> None:
         found = await client.infer(base, request, model_name="orchard")
         assert (found.id, found.model_name) == ("7", "orchard")
         print(found.outputs[0].as_numpy().ravel().tolist())
+    await ask_with_a_missing_value(client, base)
+    await ask_by_name(base)
+
+
+async def ask_with_a_missing_value(client: InferenceRESTClient, base: str) -> None:
+    """Send NaN, which this client writes as null in JSON, and read null as NaN."""
+    rows = ROWS.copy()
+    rows[1, 0] = np.nan
+    for binary in (False, True):
+        given = InferInput("x", list(rows.shape), "FP32")
+        given.set_data_from_numpy(rows, binary_data=binary)
+        request = InferRequest("orchard", [given])
+        found = (await client.infer(base, request, model_name="orchard")).outputs[0].as_numpy()
+        assert np.isnan(found).tolist() == [[False, False], [True, True]]
+
+
+async def ask_by_name(base: str) -> None:
+    """Ask in the first version of the protocol."""
+    client = InferenceRESTClient(RESTConfig(protocol="v1"))
+    assert await client.is_model_ready(base, "orchard")
+    names = ("temperature", "rainfall", "humidity")
+    rows = [dict(zip(names, row, strict=True)) for row in ROWS.tolist()]
+    found = await client.infer(base, {"instances": rows}, model_name="orchard")
+    print([value for row in found["predictions"] for value in row.values()])
 
 
 asyncio.run(main())

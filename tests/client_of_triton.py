@@ -42,4 +42,24 @@ try:
 except triton.InferenceServerException as error:
     told = str(error)
 assert "'x'" in told
+rows[1, 0] = np.nan
+given = triton.InferInput("x", list(rows.shape), "FP32")
+given.set_data_from_numpy(rows, binary_data=True)
+for binary in (False, True):  # it reads null as NaN
+    wanted = triton.InferRequestedOutput("y", binary_data=binary)
+    values = client.infer("orchard", [given], outputs=[wanted]).as_numpy("y")
+    assert np.isnan(values).tolist() == [[False, False], [True, True]]
+given.set_data_from_numpy(rows, binary_data=False)  # it writes NaN into JSON
+try:
+    client.infer("orchard", [given])
+    told = "nothing"
+except triton.InferenceServerException as error:
+    told = str(error)
+assert "is not JSON: send null for a missing value; infer takes binary data" in told, told
+asked = {"intervals": 0.9, "explain": True, "check": True}
+given.set_data_from_numpy(rows, binary_data=True)
+found = client.infer("orchard", [given], parameters=asked)
+assert found.as_numpy("lower")[0, 0] < found.as_numpy("y")[0, 0] < found.as_numpy("upper")[0, 0]
+assert found.as_numpy("contributions").shape == (2, 2, 3)
+assert found.as_numpy("outside").tolist() == [b"", b""]
 print(np.frombuffer(answers[0], np.float32).tolist())

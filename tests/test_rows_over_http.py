@@ -569,6 +569,14 @@ def test_what_is_counted_is_what_check_tells(
     assert served.count_outside(x, served.plan_of_matrix) == outside.is_beyond.sum()
 
 
+def test_a_long_batch_is_counted_at_once(orchard_package: Path) -> None:
+    app = application(orchard_package)
+    for n, kept in ((100, 1), (30_000, 0)):
+        rows = [[73.0, 67.0, 43.0]] * n
+        ask(app, "/v2/models/orchard/infer", {"inputs": [tensor(rows, "FP32")]})
+        assert len(app.metrics._batches) == kept
+
+
 def test_an_onnx_file_alone_counts_none(orchard_package: Path) -> None:
     app = application(orchard_package / "model.onnx")
     ask(app, "/v2/models/orchard/infer", {"inputs": [tensor([[1e9, 1.0, 1.0]], "FP32")]})

@@ -83,3 +83,24 @@ def test_curl(server: Server) -> None:
         check=True,
     )
     assert json.loads(done.stdout)["outputs"][0]["shape"] == [1, 2]
+
+
+ROWS = [{"temperature": 73, "rainfall": 67, "humidity": 43}]
+
+
+def test_rows_by_name_from_curl_and_node(server: Server, orchard_package: Path) -> None:
+    url = f"http://127.0.0.1:{server.port}/v1/models/orchard:predict"
+    body = json.dumps({"instances": ROWS, "parameters": {"intervals": 0.9}})
+    fetch = (
+        "const answer = await fetch(process.argv[1], {method: 'POST', body: process.argv[2]});"
+        "console.log(JSON.stringify(await answer.json()))"
+    )
+    expected = gradline.load(orchard_package).predict(ROWS)[0].astype(float).tolist()
+    for command in (
+        [need("curl"), "--silent", "--fail", url, "-d", body],
+        [need("node"), "--input-type=module", "-e", fetch, url, body],
+    ):
+        done = subprocess.run(command, capture_output=True, check=True)
+        (found,) = json.loads(done.stdout)["predictions"]
+        assert [found["apples"], found["oranges"]] == expected
+        assert found["apples_lower"] < found["apples"] < found["apples_upper"]

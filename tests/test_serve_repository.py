@@ -14,7 +14,7 @@ import pytest
 
 import gradline
 from gradline.commands.group import run
-from gradline.serve.application import Application
+from gradline.serve.application import ANSWERS, Application
 from gradline.serve.limits import Limits
 from gradline.serve.metrics import ServerMetrics
 from gradline.serve.repository import Repository
@@ -171,10 +171,10 @@ def test_a_fault_of_the_servers_own_is_logged_and_not_shown(
     def fail(*_: object) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("gradline.serve.application.infer", fail)
+    monkeypatch.setitem(ANSWERS, "infer", fail)
     caplog.set_level(logging.ERROR)
     reply = infer(app, {"inputs": [tensor(ROWS)]})
-    at_once = app.answer_at_once("orchard", HEADERS, b"{}")
+    at_once = app.answer_at_once(INFER.encode(), HEADERS, b"{}")
     assert "secret" not in fault(reply, 500)
     assert (at_once[0], at_once[2]) == (500, reply.body)
     assert caplog.text.count("RuntimeError: a secret") == 2
@@ -197,9 +197,9 @@ def test_texts_that_are_no_unicode_are_the_clients_fault(root: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        ("[1, 2, 1.5]", "Expected `int`, got `float` - at `$[2]`"),
-        (" [ [1, 2, 1.5]]", "Expected `int`, got `float` - at `$[0][2]`"),
-        ("[1, [2], 3]", "Expected `int`, got `array` - at `$[1]`"),
+        ("[1, 2, 1.5]", "Expected `int | null`, got `float` - at `$[2]`"),
+        (" [ [1, 2, 1.5]]", "Expected `int | null`, got `float` - at `$[0][2]`"),
+        ("[1, [2], 3]", "Expected `int | null`, got `array` - at `$[1]`"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_place(data: str, named: str, root: Path) -> None:

@@ -87,16 +87,16 @@ class Application:
     def answer_at_once(self, url: bytes, headers: Headers, body: bytes) -> Reply:
         """Answer a request for which `at_once` returned a model."""
         started = time.perf_counter()
-        name, answer_to = _usual(url)
+        name, verb = _usual(url)
         try:
             check_access(self.limits, "", dict(headers))
             served = self.repository.models[name].current
-            answer = answer_to(served, body, None)
+            answer = ANSWERS[verb](served, body, None)
             self.metrics.predicted(served, answer)
             reply: Reply = 200, answer.headers, answer.body
         except Exception as error:
             reply = error_reply(error)
-        self._note(name, "POST", url.decode("latin-1"), reply[0], started)
+        self._note(name, "POST", _text(url), reply[0], started)
         return reply
 
     def note_refusal(self, model: str, method: bytes, path: bytes, status: int) -> None:
@@ -241,15 +241,20 @@ class Application:
 
 
 @lru_cache(maxsize=64)
-def _usual(url: bytes) -> tuple[str, AnswerTo]:
-    """Return the model whose current version a URL asks for predictions, and what answers.
+def _usual(url: bytes) -> tuple[str, str]:
+    """Return the model whose current version a URL asks for predictions, and the verb.
 
-    The name is empty for other URLs.
+    Both are empty for other URLs.
     """
-    path = url.decode("latin-1")
+    path = _text(url)
     found = MODEL.fullmatch(path) or MODEL_V1.fullmatch(path)
     usual = found is not None and found[2] is None and found[3] in ANSWERS
-    return (found[1], ANSWERS[found[3]]) if found and usual else ("", infer)
+    return (found[1], found[3]) if found and usual else ("", "")
+
+
+@lru_cache(maxsize=64)
+def _text(url: bytes) -> str:
+    return url.decode("latin-1")
 
 
 def _allow(method: str, *methods: str) -> None:

@@ -62,7 +62,7 @@ def excerpt(value: str | list[Any]) -> str:
 
 
 def of_model(where: str, error: GradlineError) -> RequestError:
-    """Turn a model's error into an HTTP error about a member of the request, if it is told."""
+    """Turn a model's error into an HTTP error; `where` may name a member of the request."""
     hint = f" ({error.hint})" if error.hint else ""
     return RequestError(f"{where}: {error}{hint}".removeprefix(": ")[:2000])
 

@@ -80,6 +80,11 @@ class Asked(Struct, frozen=True):
     explain: bool = False
     check: bool = False
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether only predictions are asked for."""
+        return self.intervals is None and not self.explain and not self.check
+
 
 class RequestParameters(Asked, frozen=True):
     """The parameters of an inference request; unknown ones, which clients add, are ignored."""

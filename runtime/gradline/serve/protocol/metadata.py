@@ -93,7 +93,7 @@ def _optional(parameter: str, name: str, datatype: str, shape: list[int]) -> dic
 
 
 def model_status(served: ServedModel) -> ModelStatus:
-    """Tell that a version answers, in the form of KServe V1 and that of TensorFlow Serving."""
+    """Build the status of a version, with the members of KServe V1 and of TensorFlow Serving."""
     status = {"error_code": "OK", "error_message": ""}
     version: VersionStatus = {"version": served.version, "state": "AVAILABLE", "status": status}
     return {"name": served.model.name, "ready": True, "model_version_status": [version]}

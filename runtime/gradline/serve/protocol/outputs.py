@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -18,11 +17,10 @@ from gradline.serve.protocol.predicting import Found
 from gradline.serve.protocol.served_model import OUTPUT, ServedModel
 
 JSON: Headers = [(b"content-type", b"application/json")]
-DATATYPES = {"f4": "FP32", "f8": "FP64"}
+DATATYPES = {"f": b"FP32", "d": b"FP64", "O": b"BYTES"}  # by the letters of dtypes
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The answer to a request."""
 
     headers: Headers
@@ -94,9 +92,9 @@ def _start(served: ServedModel, id: str | None) -> bytes:
 
 
 def _described(name: str, values: NDArray[Any]) -> bytes:
-    datatype = DATATYPES.get(values.dtype.str[1:], "BYTES")
     shape = b",".join([b"%d" % size for size in values.shape])
-    return b'{"name":"%b","datatype":"%b","shape":[%b],' % (name.encode(), datatype.encode(), shape)
+    datatype = DATATYPES[values.dtype.char]
+    return b'{"name":"%b","datatype":"%b","shape":[%b],' % (name.encode(), datatype, shape)
 
 
 def _in_json(served: ServedModel, name: str, values: NDArray[Any]) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.columns.matrix import to_matrix
 from gradline.columns.plan import Plan
 from gradline.explain.contributions import Explanation
 from gradline.explain.ranges import Outside
@@ -17,8 +18,7 @@ from gradline.serve.protocol.served_model import ServedModel
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What a model says about n rows.
 
     Attributes:
@@ -48,6 +48,10 @@ def predict(served: ServedModel, rows: Any, asked: Asked) -> Found:
         PackageError: If the package has no record of the training columns that is needed.
     """
     model = served.model
+    if not model.columns:
+        rows = to_matrix(rows, model.features, model.dtype)
+        if asked.is_nothing:
+            return predict_matrix(served, rows)
     read = model.read(rows)
     answers, ends, outside = model.answer(read, intervals=asked.intervals, check=asked.check)
     explanation = model.explain(rows) if asked.explain else None

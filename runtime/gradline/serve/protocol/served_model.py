@@ -44,7 +44,7 @@ class ServedModel:
 
         Args:
             values: The rows' values of the plan's columns, shape (n, m).
-            plan: The model's plan, or that of a matrix.
+            plan: The model's plan, or `plan_of_matrix`.
         """
         unknown = checked_unknown(None, plan)
         return sum(
