@@ -449,6 +449,23 @@ def test_no_report_imports_no_templates(tmp_path: Path) -> None:
     assert not (tmp_path / "orchard" / "1" / "report.html").exists()
 
 
+def test_what_scrolls_can_be_reached_and_is_named(orchards: str) -> None:
+    regions = [a for _, a in Page(orchards).elements if (a.get("class") or "") == "scroll"]
+    assert len(regions) == 8  # metrics; effects, coefficients of each; columns; map; hosts
+    for attributes in regions:
+        assert (attributes["tabindex"], attributes["role"]) == ("0", "region")
+    names = [attributes["aria-label"] for attributes in regions]
+    assert all(names)
+    assert len(set(names)) == len(names)
+
+
+def test_links_lead_to_the_sections(orchards: str) -> None:
+    elements = Page(orchards).elements
+    links = [a["href"] or "" for tag, a in elements if tag == "a"]
+    titles = [a.get("id") for tag, a in elements if tag == "h2"]
+    assert [link.removeprefix("#") for link in links] == titles
+
+
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
 
 
@@ -535,3 +552,37 @@ def test_long_names_neither_leave_a_picture_nor_push_the_predictions_away(
         "return box.left < left - 1 || box.right > right + 1; }).map(text => text.textContent); })"
     )
     assert beyond == []
+
+
+WIDE = {
+    "flipper_length_mm": X[:, 0], "species.of.penguin": np.resize(["Gentoo", "Adelie"], ROWS),
+    "body_mass_g": Y[:, 0],
+}  # fmt: skip
+
+
+BROKEN = """
+[...document.querySelectorAll("th bdi")].flatMap((name) =>
+  [...name.childNodes].filter((part) => part.nodeType === 3 && !part.data.includes(" "))
+    .filter((part) => {
+      const letters = document.createRange();
+      letters.selectNodeContents(part);
+      return new Set([...letters.getClientRects()].map((box) => box.top)).size > 1;
+    }).map((part) => part.data))
+"""
+
+
+@pytest.mark.slow
+def test_names_break_between_words_and_tables_scroll_by_keyboard(
+    browser: Browser, tmp_path: Path
+) -> None:
+    browser.call("Emulation.setDeviceMetricsOverride", **PHONE)
+    for table in ((WIDE, "body_mass_g"), (orchard(), TARGETS)):
+        shown(browser, tmp_path / "report.html", written(*table))
+        assert browser.evaluate(BROKEN) == []
+    shown(browser, tmp_path / "report.html", written(WIDE, "body_mass_g"))
+    wide = "[...document.querySelectorAll('.scroll')].find(e => e.scrollWidth > e.clientWidth + 40)"
+    assert browser.evaluate(f"(window.wide = {wide}).ariaLabel") == "Coefficients of body_mass_g"
+    browser.evaluate("window.wide.focus()")
+    assert browser.evaluate("document.activeElement === window.wide")
+    browser.press("ArrowRight")
+    browser.wait_for("window.wide.scrollLeft > 0")

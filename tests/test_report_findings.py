@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 
 from gradline_export.report import findings
 from gradline_export.report.effects import Spreads, effects_of, part_name
-from gradline_export.report.figures import mean_of, moment_of, round_step, unmarked, with_ends
+from gradline_export.report.figures import (
+    Estimate,
+    in_percent,
+    mean_of,
+    moment_of,
+    round_step,
+    unmarked,
+    with_ends,
+)
 from gradline_trainer import Fit, fit
 
 RNG = np.random.default_rng(17)
@@ -81,13 +89,15 @@ def test_a_logged_target_is_told_in_percent_and_a_large_factor_as_one() -> None:
         slope,
     )
     assert re.fullmatch(
-        r"With place south instead of north, price is 22 % higher "
-        r"\(95 % interval: 2\d % to 2\d %\)\.",
+        r"With place south instead of north, price is 22\.\d % higher "
+        r"\(95 % interval: 2\d\.\d % to 2\d\.\d %\)\.",
         level,
     )
-    lower = findings._factors(findings.Estimate(math.log(0.8), math.log(0.7), math.log(0.9)))
+    lower = in_percent(Estimate(math.log(0.8), math.log(0.7), math.log(0.9)))
     assert lower == "20 % lower (95 % interval: 10 % to 30 %)"
-    unsure = findings._factors(findings.Estimate(math.log(1.1), math.log(0.9), math.log(1.3)))
+    small = in_percent(Estimate(0.07, -0.0005, 0.14))
+    assert small == "7.25 % higher (95 % interval: 0.05 % lower to 15.03 % higher)"
+    unsure = in_percent(Estimate(math.log(1.1), math.log(0.9), math.log(1.3)))
     assert unsure == "10 % higher (95 % interval: 10 % lower to 30 % higher)"
 
 
@@ -126,6 +136,16 @@ def test_without_statistics_nothing_is_claimed() -> None:
     assert "interval" not in findings.how_to_read("")
 
 
+def test_what_the_rows_do_not_determine_is_not_told() -> None:
+    twice = fit((np.column_stack([SIZE, 2 * SIZE, NOISE]), SIZE + RNG.random(ROWS)))
+    first, second, third = said(twice)
+    unknown = "What goes with {} alone is not known: other columns determine it."
+    assert {first, second} == {unknown.format("x0"), unknown.format("x1")}
+    assert third.startswith("For each 1 more in x2, ")
+    exact = fit((SIZE[:, None], 2 * SIZE))  # without error, all are determined
+    assert said(exact) == ["For each 1 more in x0, y0 is 2 higher."]
+
+
 def test_no_sentence_claims_a_cause() -> None:
     table = {"size": SIZE, "place": PLACE, "y": SIZE + 9 * (PLACE == "west") + NOISE}
     words = set(" ".join(said(fit(table, "y"))).lower().split())
@@ -158,8 +178,8 @@ def test_the_most_honest_accuracy_is_told() -> None:
         (1.0, "It explains 100 % of"),
         (0.9999, "It explains more than 99 % of"),
         (0.001, "It explains less than 1 % of"),
-        (0.0, "It predicts y no better than the mean of y would, "),
-        (-3.0, "It predicts y no better than the mean of y would, "),
+        (0.0, "It predicts y no better than the mean would, "),
+        (-3.0, "It predicts y no better than the mean would, "),
     ],
 )
 def test_nearly_all_is_not_all(r2: float, start: str) -> None:
@@ -177,11 +197,14 @@ def test_nothing_is_said_of_a_constant_target_or_of_what_is_not_known() -> None:
 
 
 def test_many_targets_are_told_by_the_worst_and_the_best() -> None:
-    found = {"training": {f"t{j}": {"r2": j / 10} for j in range(9)}, "held_out": None}
+    scored: dict[str, Any] = {f"t{j}": {"r2": j / 10} for j in range(9)}
+    found: dict[str, Any] = {"training": scored, "held_out": None}
     assert findings.accuracy_of_many(found, [f"t{j}" for j in range(9)]) == [
         "Of the differences in the 9 targets it explains from 0 % (t0) to 80 % (t8), on the rows "
         "that it was trained on."
     ]
+    found["training"]["t8"] = {"r2": None, "r2_log": 0.9}
+    assert "(t0) to 90 % (t8)" in findings.accuracy_of_many(found, list(found["training"]))[0]
 
 
 def test_what_was_left_out_and_filled_is_told_with_the_reason() -> None:
@@ -194,6 +217,8 @@ def test_what_was_left_out_and_filled_is_told_with_the_reason() -> None:
         f"Missing values were filled with the mean: heat ({filled} values).",
         "Missing values are a level of their own in shop.",
     ]
+    given = fit({"x": heat, "y": NOISE}, "y", missing="mean", strict=True)
+    assert findings.left_out(given) == ["A missing value is filled with the mean: x."]
     assert findings.left_out(fit({"x": SIZE, "y": NOISE}, "y")) == []
 
 

@@ -22,7 +22,7 @@ from gradline_export.report.columns import described
 from gradline_export.report.effects import Spreads, effects_of
 from gradline_export.report.plots import POINTS, column_plot, normal_plot
 from gradline_trainer import Fit, fit
-from gradline_trainer.statistics.shown_columns import MOST
+from gradline_trainer.statistics.measuring import MOST_SHOWN
 
 RNG = np.random.default_rng(29)
 ROWS = 360
@@ -143,6 +143,22 @@ def test_columns_are_described_as_people_read_them() -> None:
     assert rows["shop"]["text"].startswith("a ")
 
 
+def test_a_single_term_is_named_as_what_its_weight_is_of() -> None:
+    found = fit(TABLE, "sales", ["log(size)", "shop"])
+    rows, _ = target_of(found).rows()
+    names = [row["name"] for row in rows if not row["part"]]
+    assert set(names) == {"log(size)", "shop", "bias"}
+    assert {row["name"] for row in target_of(found).picture()} == {"log(size)", "shop", "b", "c"}
+
+
+def test_a_column_of_products_alone_is_described_too() -> None:
+    found = fit(TABLE, "sales", ["size", "size:shop"])
+    manifest = freeze(found, "model").manifest
+    rows = {row["name"]: row for row in described(found, effects_of(found), manifest["columns"])}
+    assert list(rows) == ["size", "shop"]
+    assert rows["shop"]["text"] == "category, in products alone"
+
+
 def test_a_time_of_parts_alone_has_its_first_and_last_day() -> None:
     hours = [datetime(2023, 5, 1) + timedelta(hours=3 * j) for j in range(ROWS)]
     found = fit({"at": hours, "y": NOISE}, "y")
@@ -183,7 +199,7 @@ def test_kept_columns_belong_to_their_rows(options: dict[str, Any]) -> None:
 def test_arrays_and_categories_of_format_1_keep_their_columns() -> None:
     X = RNG.standard_normal((50, 12))
     kept = fit((X, X[:, 3] + 0.1 * X[:, 5])).residuals["training"]
-    assert len(kept.places) == MOST
+    assert len(kept.places) == MOST_SHOWN
     assert kept.places[:2] == (3, 5)
     np.testing.assert_array_equal(kept.columns, X[:, kept.places])
     two = np.array(["no", "yes"])[(SIZE > 50).astype(int)]

@@ -19,19 +19,26 @@ FIGURES = ("mean", "deviation", "minimum", "maximum")
 def described(
     fit: Fit, effects: Sequence[Effect], figures: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Make a row for each column: four figures, or a text; `figures` are the manifest's."""
+    """Make a row for each column: four figures, or a text.
+
+    Args:
+        fit: The fit.
+        effects: Its effects, the strongest first.
+        figures: The manifest's, of each feature.
+    """
     known = {column.name: column for column in fit.columns.plan.columns}
+    alone = {effect.name: effect for effect in effects if len(effect.group.columns) == 1}
     rows = []
-    for effect in effects:
-        if len(effect.group.columns) > 1:
-            continue
-        column = known[effect.name]
-        if column.kind == "category":
-            rows.append({"name": column.name, "text": _levels(fit, effect, column, figures)})
+    for name in dict.fromkeys(name for effect in effects for name in effect.group.columns):
+        column = known[name]
+        if name not in alone:
+            rows.append({"name": name, "text": f"{column.kind}, in products alone"})
+        elif column.kind == "category":
+            rows.append({"name": name, "text": _levels(fit, alone[name], column, figures)})
         elif column.kind == "time":
-            rows.append({"name": column.name, **_time(fit, column, figures)})
+            rows.append({"name": name, **_time(fit, column, figures)})
         else:
-            rows += _numbers(fit, effect, figures)
+            rows += _numbers(fit, alone[name], figures)
     return rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,23 @@ import numpy as np
 from gradline.columns.calendar import DAY
 from gradline.formatting import number, scientific
 
+LEVEL = 95  # % of intervals
 MOST_DECIMALS = 6
 LARGE = 100  # whole numbers from here on have a whole mean
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A coefficient with the ends of its interval, None where it has none."""
+
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+
+    def times(self, step: float) -> Estimate:
+        """Compute it for a step of the term."""
+        ends = (None if end is None else end * step for end in (self.lower, self.upper))
+        return Estimate(self.value * step, *ends)
 
 
 def with_ends(value: float, lower: float, upper: float) -> list[str]:
@@ -65,3 +81,33 @@ def moment_of(seconds: float) -> str:
     """Write seconds since 1970-01-01 as a date, with the time of the day if there is one."""
     moment = str(np.datetime64(math.floor(seconds), "s")).replace("T", " ")
     return moment.removesuffix(" 00:00:00").removesuffix(":00")
+
+
+def in_units(estimate: Estimate, unit: str = "") -> str:
+    """Say a difference, and its interval if there is one."""
+    sign = -1 if estimate.value < 0 else 1
+    word = "lower" if sign < 0 else "higher"
+    low, high = estimate.lower, estimate.upper
+    if low is None or high is None or low == high:
+        return f"{number(abs(estimate.value))}{unit} {word}"
+    value, *ends = (text + unit for text in with_ends(estimate.value, low, high))
+    if low < 0 < high:
+        return f"{value} {word} ({LEVEL} % interval: {ends[0]} lower to {ends[1]} higher)"
+    return f"{value} {word} ({LEVEL} % interval: {' to '.join(ends[::sign])})"
+
+
+def in_percent(estimate: Estimate) -> str:
+    """Say a difference of logarithms in percent, or as a factor if it is large."""
+    known = [e for e in (estimate.value, estimate.lower, estimate.upper) if e is not None]
+    shares = [math.expm1(min(e, 700.0)) for e in known]
+    if max(shares) >= 1:
+        value, *ends = (number(1 + share) for share in shares)
+        within = f" ({LEVEL} % interval: {' to '.join(ends)})" if ends else ""
+        return f"{value} times as high{within}"
+    return in_units(Estimate(*(100 * share for share in shares)), " %")
+
+
+def percent(share: float) -> str:
+    """Write a share of at least 0 in percent."""
+    size = 100 * share
+    return f"{size:.0f} %" if size >= 10 else f"{size:.2g} %"

@@ -16,10 +16,9 @@ import numpy as np
 from gradline.columns.terms import Factor
 from gradline.formatting import and_more, count, isolated, number
 from gradline_export.report.effects import Effect, Family, Spreads, part_name
-from gradline_export.report.figures import round_step, with_ends
+from gradline_export.report.figures import Estimate, in_percent, in_units, percent, round_step
 from gradline_trainer.result import Fit
 
-LEVEL = 95  # % of intervals
 ORDER = ("held_out", "cross_validated", "training")
 ON = {
     "held_out": "on rows that were held out",
@@ -35,20 +34,6 @@ RATHER = {
 UNITS = ((180, 365.25, "year"), (15, 30.0, "30 days"), (0, 1.0, "day"))  # from which deviation on
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A coefficient with the ends of its interval, None where it has none."""
-
-    value: float
-    lower: float | None = None
-    upper: float | None = None
-
-    def times(self, step: float) -> Estimate:
-        """Compute it for a step of the term."""
-        ends = (None if end is None else end * step for end in (self.lower, self.upper))
-        return Estimate(self.value * step, *ends)
-
-
 def accuracy(metrics: Mapping[str, Any], target: str) -> list[str]:
     """Say how well a target is predicted: on held-out rows, cross-validated, or on training rows.
 
@@ -56,25 +41,23 @@ def accuracy(metrics: Mapping[str, Any], target: str) -> list[str]:
     """
     scored = [(which, (metrics.get(which) or {}).get(target) or {}) for which in ORDER]
     which, found = next(((w, m) for w, m in scored if m.get("r2") is not None), ("", {}))
-    sentences = []
-    if found:
-        sentences.append(_explained(target, found, ON[which]))
+    sentences = (
+        [_explained(isolated(target), found["r2"], found["rmse"], ON[which])] if found else []
+    )
     learned, own = next(((w, m) for w, m in scored if m.get("r2_log") is not None), ("", {}))
     if own:
-        share = _share(max(own["r2_log"], 0.0))
-        sentences.append(f"It explains {share} of those in its logarithm, {ON[learned]}.")
-        if not found:
-            sentences = [
-                f"It explains {share} of the differences in the logarithm of {isolated(target)}, "
-                f"{ON[learned]}."
-            ]
+        named = f"the logarithm of {isolated(target)}"
+        sentences.append(_explained(named, own["r2_log"], None, ON[learned]))
     return sentences
 
 
 def accuracy_of_many(metrics: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
     """Say how well many targets are predicted: between which shares, and the worst and the best."""
     which = next((w for w in ORDER if metrics.get(w)), "training")
-    shares = {t: (metrics.get(which) or {}).get(t, {}).get("r2") for t in targets}
+    scores = {t: (metrics.get(which) or {}).get(t, {}) for t in targets}
+    shares = {
+        t: m.get("r2") if m.get("r2") is not None else m.get("r2_log") for t, m in scores.items()
+    }
     known = {t: share for t, share in shares.items() if share is not None}
     if not known:
         return []
@@ -86,10 +69,9 @@ def accuracy_of_many(metrics: Mapping[str, Any], targets: Sequence[str]) -> list
     ]
 
 
-def _explained(target: str, found: Mapping[str, Any], on: str) -> str:
-    name, r2, rmse = isolated(target), found["r2"], found["rmse"]
+def _explained(name: str, r2: float, rmse: float | None, on: str) -> str:
     if r2 <= 0:
-        return f"It predicts {name} no better than the mean of {name} would, {on}."
+        return f"It predicts {name} no better than the mean would, {on}."
     said = f"It explains {_share(r2)} of the differences in {name}, {on}"
     if not rmse:
         return f"{said}."
@@ -161,6 +143,15 @@ class _Sentence:
         ends = (self.known[end][term] if end in self.known else None for end in ("lower", "upper"))
         return Estimate(value, *ends)
 
+    def _is_undetermined(self, term: int) -> bool:
+        """Whether the rows do not determine this coefficient, though they do others."""
+        errors = self.known.get("standard_error", [])
+        return bool(errors) and errors[term] is None and any(error is not None for error in errors)
+
+    def _unknown(self) -> str:
+        column = isolated(self.effect.name)
+        return f"What goes with {column} alone is not known: other columns determine it."
+
     def _levels(self, family: Family) -> str:
         """Compare the level that differs most from the baseline with it."""
         terms = self.fit.columns.plan.terms
@@ -174,12 +165,15 @@ class _Sentence:
                 column=column, level=names[high], baseline=names[low]
             )
             return f"{start}, {self._difference(between)}."
-        variances = self.spreads.variance[list(family.terms)]
-        place = int(np.argmax(np.abs(weights) * np.sqrt(variances)))  # not one that is rare
+        sizes = np.abs(weights) * np.sqrt(self.spreads.variance[list(family.terms)])
+        sizes[[self._is_undetermined(j) for j in family.terms]] = -1
+        place = int(np.argmax(sizes))  # not one that is rare
         estimate = self._estimate(family.terms[place])
+        if sizes[place] < 0:
+            return self._unknown()
         baseline = isolated(family.baseline)
         start = RATHER[family.kind].format(column=column, level=names[place], baseline=baseline)
-        if names[place] == "missing":
+        if terms[family.terms[place]][0].function == "missing":
             start = f"Where {column} is missing, rather than {baseline}"
         return f"{start}, {self._difference(estimate)}."
 
@@ -189,6 +183,8 @@ class _Sentence:
         name = isolated(self.fit.features[place])
         deviation = float(np.sqrt(self.spreads.variance[place]))
         column, estimate = isolated(term[0].column), self._estimate(place)
+        if self._is_undetermined(place):
+            return self._unknown()
         if family.kind == "missing":
             return f"Where {column} is missing, {self._difference(estimate)}."
         if term == (Factor(term[0].column, "time"),):
@@ -224,45 +220,8 @@ class _Sentence:
 
     def _difference(self, estimate: Estimate) -> str:
         """Say how much higher or lower the target is, with an interval."""
-        written = _factors if self._is_logged else _units
+        written = in_percent if self._is_logged else in_units
         return f"{self._name} is {written(estimate)}"
-
-
-def _units(estimate: Estimate) -> str:
-    sign = -1.0 if estimate.value < 0 else 1.0
-    word = "lower" if sign < 0 else "higher"
-    low, high = estimate.lower, estimate.upper
-    if low is None or high is None:
-        return f"{number(abs(estimate.value))} {word}"
-    value, *ends = with_ends(estimate.value, low, high)
-    if low < 0 < high:
-        return f"{value} {word} ({LEVEL} % interval: {ends[0]} lower to {ends[1]} higher)"
-    return f"{value} {word} ({LEVEL} % interval: {' to '.join(ends[:: int(sign)])})"
-
-
-def _factors(estimate: Estimate) -> str:
-    """Say a difference of logarithms in percent, or as a factor if it is large."""
-    limits = [estimate.value, estimate.lower, estimate.upper]
-    shares = [None if x is None else math.expm1(min(x, 700.0)) for x in limits]
-    known = [share for share in shares if share is not None]
-    if max(known) >= 1:
-        value, low, high = (None if x is None else f"{number(1 + x)}" for x in shares)
-        ends = "" if low is None or high is None else f" ({LEVEL} % interval: {low} to {high})"
-        return f"{value} times as high{ends}"
-    value, low, high = (None if x is None else percent(abs(x)) for x in shares)
-    word = "lower" if estimate.value < 0 else "higher"
-    if low is None or high is None or shares[1] is None or shares[2] is None:
-        return f"{value} {word}"
-    if shares[1] < 0 < shares[2]:
-        return f"{value} {word} ({LEVEL} % interval: {low} lower to {high} higher)"
-    ends = f"{high} to {low}" if estimate.value < 0 else f"{low} to {high}"
-    return f"{value} {word} ({LEVEL} % interval: {ends})"
-
-
-def percent(share: float) -> str:
-    """Write a share of at least 0 in percent."""
-    size = 100 * share
-    return f"{size:.0f} %" if size >= 10 else f"{size:.2g} %"
 
 
 def left_out(fit: Fit) -> list[str]:
@@ -270,19 +229,17 @@ def left_out(fit: Fit) -> list[str]:
     found = []
     unused = [decision for decision in fit.columns.decisions if not decision.taken]
     if unused:
-        named = [f"{isolated(d.column)} ({d.what.removeprefix('left out: ')})" for d in unused]
-        found.append(f"Not used: {and_more(named)}.")
-    missing = (
-        {s.column.name: s.missing for s in fit.columns.survey.found} if (fit.columns.survey) else {}
-    )
-    filled = []
-    for column in fit.columns.plan.columns:
-        if column.fill is not None:
-            amount_missing = missing.get(column.name)
-            values = f" ({count(amount_missing, 'value')})" if amount_missing else ""
-            filled.append(f"{isolated(column.name)}{values}")
-    if filled:
-        found.append(f"Missing values were filled with the mean: {and_more(filled)}.")
+        reasons = [f"{isolated(d.column)} ({d.what.removeprefix('left out: ')})" for d in unused]
+        found.append(f"Not used: {and_more(reasons)}.")
+    filled = [column.name for column in fit.columns.plan.columns if column.fill is not None]
+    if (survey := fit.columns.survey) is None and filled:
+        named = and_more(list(map(isolated, filled)))
+        found.append(f"A missing value is filled with the mean: {named}.")
+    elif survey is not None:
+        counts = {seen.column.name: seen.missing for seen in survey.found}
+        values = [f"{isolated(n)} ({count(counts[n], 'value')})" for n in filled if counts.get(n)]
+        if values:
+            found.append(f"Missing values were filled with the mean: {and_more(values)}.")
     own = [isolated(column.name) for column in fit.columns.plan.columns if column.missing]
     if own:
         found.append(f"Missing values are a level of their own in {and_more(own)}.")

@@ -32,7 +32,7 @@ from gradline.presentation.sections import unit_sides
 from gradline.presentation.selection import Shown, scales, tolerances
 from gradline.presentation.statistics import criterion, r_squared
 from gradline_export.report import findings
-from gradline_export.report.coefficients import MOST_COLUMNS, Target
+from gradline_export.report.coefficients import IN_PICTURE, MOST_COLUMNS, Target
 from gradline_export.report.columns import described
 from gradline_export.report.effects import Effect, Spreads, effects_of
 from gradline_export.report.examples import examples_of_use
@@ -116,7 +116,8 @@ def to_report(
         further=max(len(effects) - MOST_COLUMNS, 0),
         weights=weights.T.tolist() if weights.size <= LISTED else None,
         bias=bias.tolist(),
-        described=described(fit, ordered[:MOST_COLUMNS], manifest["columns"]),
+        described=described(fit, ordered, manifest["columns"])[:MOST_COLUMNS],
+        pictured=IN_PICTURE,
         **_correlations(fit, importance, shown),
         ridge=ridge_path and chosen_ridge(ridge_path),
         ridge_curve=ridge_path and ridge_plot(ridge_path),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,9 @@ from gradline_trainer.moments.grouped import product_of
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
-from gradline_trainer.statistics.shown_columns import ShownColumns
+
+if TYPE_CHECKING:
+    from gradline_trainer.statistics.measuring import ShownColumns
 
 Array = NDArray[np.float64]
 MOST_ROWS = 1 << 16  # most rows of the residuals that are kept
