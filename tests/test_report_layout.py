@@ -143,6 +143,14 @@ def test_columns_are_described_as_people_read_them() -> None:
     assert rows["shop"]["text"].startswith("a ")
 
 
+def test_a_single_term_is_named_as_what_its_weight_is_of() -> None:
+    found = fit(TABLE, "sales", ["log(size)", "shop"])
+    rows, _ = target_of(found).rows()
+    names = [row["name"] for row in rows if not row["part"]]
+    assert set(names) == {"log(size)", "shop", "bias"}
+    assert {row["name"] for row in target_of(found).picture()} == {"log(size)", "shop", "b", "c"}
+
+
 def test_a_column_of_products_alone_is_described_too() -> None:
     found = fit(TABLE, "sales", ["size", "size:shop"])
     manifest = freeze(found, "model").manifest
