@@ -169,7 +169,6 @@ CALLS |= {
     "different-index": lambda w: fit(
         pd.DataFrame({"x": [1.0, 2, 4]}), pd.Series([1.0, 3, 2], index=[2, 1, 0])
     ),
-    "not-a-record": lambda w: columns_of([{"x": 1.0}, 2.0], ["x"]),
     "sparse-matrix": lambda w: gradline.load(w.package).predict(csr_array([[1.0, 2, 3]])),
     "too-few-rows": lambda w: fit({"x": [1.0], "y": [1.0]}, "y"),
     "too-many-categories": lambda w: fit(
