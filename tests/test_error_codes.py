@@ -33,6 +33,7 @@ from gradline import GradlineError
 from gradline.columns.formula import parse_feature, parse_target
 from gradline.columns.kinds import NULLS, Column
 from gradline.columns.parsing import values_of
+from gradline.columns.records import columns_of
 from gradline.commands.group import run
 from gradline.package.manifest import dump_manifest, parse_manifest
 from gradline_export.elsewhere.pipelines import fold

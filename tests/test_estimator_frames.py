@@ -233,7 +233,7 @@ def test_its_package_predicts_the_same_from_the_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("terms", "match"),
     [
-        (3, "terms = 3, expected text, or a list of texts"),
+        (3, "terms = 3, expected '[*]', a term or a list of terms"),
         ([], r"terms = \[\], but no term is named"),
         (["sise"], "unknown feature 'sise'"),
         (["size", "size"], "'size' is named twice"),

@@ -482,3 +482,31 @@ def test_it_works_below_another_path(address: str, page: Page) -> None:
         assert "predictions" in json.loads(told.stdout)
         page.open(page.evaluate("document.getElementById('report').href"))
         page.wait_for("document.title === 'orchard: a linear model'")
+
+
+def test_a_model_of_unknown_training_shows_what_is_known(root: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "orchard.onnx"
+    bare.write_bytes((root / "orchard" / "1" / "model.onnx").read_bytes())
+    with served(bare) as address, Page(need("chromium"), tmp_path / "profile") as page:
+        page.call("Page.enable")
+        page.open(f"{address}/")
+        page.wait_for(SETTLED)
+        said = "no record of the training rows"
+        assert said in page.evaluate("document.getElementById('intervals').textContent")
+        assert page.evaluate("document.getElementById('equation').textContent").startswith("apples")
+        for hidden in ("metrics table", "to-report:not([hidden])"):
+            assert page.evaluate(f"document.querySelector('#{hidden}')") is None
+        assert page.evaluate("document.querySelector('gradline-effects table')") is None
+        put(page, "#feature-0", "73")
+        model = gradline.load(bare)
+        wait_for_values(page, model.predict([[73, 0, 0]])[0].astype(float).tolist())
+
+
+@pytest.mark.parametrize("learned", ["null", "{library: 'scikit-learn', class: 'Ridge'}"])
+def test_a_model_learned_elsewhere_says_where(learned: str, page: Page) -> None:
+    page.evaluate(f"described.origin = {{learned: 'elsewhere', with: {learned}}}; showModel()")
+    text = page.evaluate("document.getElementById('origin').textContent")
+    by = "" if learned == "null" else ", with scikit-learn Ridge"
+    assert text == (
+        f"This model was learned elsewhere{by}: what only training can know is not known here."
+    )

@@ -281,6 +281,7 @@ def test_models_of_other_targets(
     assert run(["diff", grown[0], str(wider), "--max-change", "1e9"]) == 1
 
 
+@pytest.mark.filterwarnings("ignore::gradline.GradlineWarning")
 def test_diff_expands_categories_and_fills_as_predict_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,7 +53,7 @@ class Target:
         room = MOST_FOLDED
         for effect in self.effects[:MOST_COLUMNS]:
             if effect.is_single:
-                found.append(self._row(effect.group.terms[0], effect.group.name))
+                found.append(self._row(effect.group.terms[0], effect.shown_name(self.fit)))
                 continue
             parts = self._parts(effect)
             found.append(self._head(effect, len(effect.group.terms) > MOST_PARTS))
@@ -118,7 +118,7 @@ class Target:
             spread = self.spreads.spread(self.place, effect.group.terms)
             if not math.isfinite(spread):
                 continue
-            row: dict[str, Any] = {"name": effect.name, "spread": spread}
+            row: dict[str, Any] = {"name": effect.shown_name(self.fit), "spread": spread}
             if effect.is_single:
                 j = effect.group.terms[0]
                 row |= self._estimate(j, float(np.sqrt(self.spreads.variance[j])))

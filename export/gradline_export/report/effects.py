@@ -60,6 +60,10 @@ class Effect:
         """Whether one term, which is no indicator, is all of it."""
         return len(self.group.terms) == 1 and self.families[0].kind in ("number", "product")
 
+    def shown_name(self, fit: Fit) -> str:
+        """Name the effect in a table: a single term by itself, such as "log(price)"."""
+        return fit.features[self.group.terms[0]] if self.is_single else self.name
+
 
 def effects_of(fit: Fit) -> list[Effect]:
     """Divide a fit's terms by column, in the table's order; products of columns come last."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.kinds import RARE, Column
 from gradline.formatting import isolated, number
-from gradline_export.report.chart import PLAIN, Axis, Chart, decade_of, short, times
+from gradline_export.report.chart import PLAIN, Axis, Chart, decade_of, short, times, width_of
 from gradline_export.report.effects import MISSING
 
 Array = NDArray[np.float64]
@@ -114,7 +114,9 @@ def correlation_plot(names: Sequence[str], correlations: Array) -> Markup:
     p = len(names)
     across = Axis(0, p - 1, [(j + 0.5, short(n)) for j, n in enumerate(names[:-1])])
     upwards = Axis(p, 1, [(i + 0.5, short(n)) for i, n in enumerate(names) if i])
-    side = 150.0 + max(18 * p, 90)
+    # A cell has room for a written number.
+    side = max(map(width_of, map(short, names)), default=0.0) + (28 if p <= FEW else 18) * (p - 1)
+    side += 20
     title = "Correlations of the features and targets"
     chart = Chart("correlations", title, across, upwards, side, side, frame=False, turned=True)
     i, j = np.nonzero(np.tri(p, k=-1) * np.isfinite(correlations))

@@ -103,7 +103,7 @@
    * @param {number[]} baselines - The graph's answers at the means.
    * @param {number[]} steps - The inputs less their means.
    * @returns {object[]} {baseline, parts: [[name, effect]], isFactor}: effects are added to the
-   *   baseline, or multiply that of a logged target.
+   *   baseline, or multiply it if the target is logged.
    */
   const effects = ({ columns, terms, target_functions: functions }, weights, baselines, steps) => {
     const groups = groupsOf(columns, terms);

@@ -46,7 +46,7 @@ def typical_value(column: Column, figures: Mapping[str, Any], plan: Plan) -> flo
         if found is None:
             return 1.0
         whole = is_whole(figures.get(column.name, {}))
-        return round(found) if whole else float(f"{found:.4g}")
+        return math.floor(found + 0.5) if whole else float(f"{found:.4g}")
     found = YEAR_2000 if found is None else found
     step = 60 if _has_hours(column, plan) else DAY
     return found // step * step

@@ -18,8 +18,6 @@ from gradline.errors import InputError
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline.tables.lazy_polars import pl
-from gradline_trainer.given import check_arguments
-from gradline_trainer.options import MAX_CATEGORIES
 from gradline_trainer.rows.arrays import matrix_of
 from gradline_trainer.rows.columns import refuse_duplicates
 from gradline_trainer.terms.kinds import typed_kind
@@ -39,7 +37,12 @@ def has_terms(X: Any, terms: Sequence[str] | str | None) -> bool:
     refuse_duplicates(names, names)
     if terms is None:
         return labels is not None and not _is_plain(X)
-    check_arguments(None, MAX_CATEGORIES, terms=terms)
+    if not isinstance(terms, Sequence) or not all(isinstance(term, str) for term in terms):
+        raise InputError(
+            f"terms = {terms!r}, expected '*', a term or a list of terms",
+            code="bad-option",
+            hint="such as terms=['price', 'log(size)']",
+        )
     if labels is not None and terms:
         return True
     what = f"X is {type(X).__name__} without names of columns" if terms else "no term is named"
