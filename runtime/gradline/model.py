@@ -195,15 +195,20 @@ class Model(Predictor):
         Raises:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If the package has no record of the features' means.
+
+        Warns:
+            GradlineWarning: As for `predict`.
         """
         from gradline.explain.contributions import Explanation, column_figures
 
         means = column_figures(self.manifest, self.features, "mean")
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
-        steps = self.read(rows, unknown_category).inputs.astype(np.float64) - means
-        parts = steps[:, None, :] * weights
+        read = self.read(rows, unknown_category)
+        parts = (read.inputs.astype(np.float64) - means)[:, None, :] * weights
         found = Explanation.of(weights @ means + bias, parts, self.plan, self.targets)
+        if not isinstance(rows, np.ndarray):
+            warn_caller(told(read, found.baseline + found.by_column.sum(axis=2)))
         return found.in_factors(self.functions) if self._logged else found
 
     def by_effect(self) -> list[int]:
