@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["HELP", "as_json", "expect_name", "how_to_read", "package_argument", "public_key"]
+__all__ = ["HELP", "as_json", "expect_name", "package_argument", "public_key", "table_options"]
 
 #: Each command has both names of the option, also if it is called without the group.
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -25,7 +25,7 @@ public_key = click.option(
 )
 
 
-def how_to_read(command: Callable[..., Any]) -> Callable[..., Any]:
+def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options on how a table is read: its texts, its nulls and its unknown categories."""
     options = (
         click.option(

@@ -83,7 +83,7 @@ def command(
 
 @dataclass(frozen=True)
 class Measured:
-    """What the rows of --data tell."""
+    """What the rows of --data show."""
 
     change: Change
     scores: Sequence[Mapping[str, Score]]  # of both models, by target; empty without the truth
@@ -187,7 +187,7 @@ def _parts(
 
 
 def _on_rows(measured: Measured, target: str) -> list[Element]:
-    """Tell what the rows say of one target."""
+    """Report one target's change and scores on the rows."""
     change, skipped = measured.change.figures[target], measured.change.skipped
     parts: list[Element] = [
         f"  on {change['rows']:,.0f} rows by {number(change['rms'])} (root mean square), "

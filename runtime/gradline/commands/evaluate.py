@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradline.commands import HELP, as_json, expect_name, how_to_read, public_key
+from gradline.commands import HELP, as_json, expect_name, public_key, table_options
 from gradline.commands.limits import parse_limits
 from gradline.commands.predict import STREAM, own_hints
 from gradline.commands.scores import Named, Scores, parts_of, record, skipped_rows
@@ -35,7 +35,7 @@ MOMENTS = ".moments"
     help="Exit with 1 if a model's RMSE exceeds X, in the target's units; repeat per target.",
 )
 @click.option("--sample-weight", "weight", metavar="NAME", help="Weight the rows by this column.")
-@how_to_read
+@table_options
 @public_key
 @expect_name
 @as_json
@@ -120,7 +120,7 @@ def _check_order(packages: tuple[str, ...]) -> None:
 
 
 def _check_targets(named: Sequence[Named], models: Sequence[Model], targets: list[str]) -> None:
-    """Refuse models without a common target; warn of targets that not all have."""
+    """Refuse models without a common target; warn about targets that some models lack."""
     if not targets:
         other = next(m for m in models if not set(m.targets) & set(models[0].targets))
         what = f"{', '.join(models[0].targets[:8])} and {', '.join(other.targets[:8])}"
@@ -196,8 +196,8 @@ def _from_moments(
     from importlib.metadata import entry_points
 
     if any(given):
-        what = "saved moments have no values that could be read in another way"
-        hint = "leave out the options on how DATA is read, or give the table"
+        what = "--separator, --decimal-comma, --null and --unknown-category do not apply to moments"
+        hint = "leave them out, or give the table"
         raise InputError(what, code="bad-option", hint=hint)
     for wing in entry_points(group="gradline", name="evaluate-moments"):
         found: tuple[list[Scores], list[str]] = wing.load()(models, Path(data), targets, weight)
@@ -210,10 +210,10 @@ def _refuse_logarithms(scores: Scores, limits: dict[str, float]) -> None:
     for target in limits:
         if scores[target].scale != "units":
             raise InputError(
-                f"--max-rmse is in the units of {target!r}, and moments give the errors of its "
+                f"--max-rmse is in the units of {target!r}, but moments give the errors of its "
                 "logarithm",
                 code="needs-rows",
-                hint="give the table, on which it is scored in units",
+                hint="give the table",
             )
 
 

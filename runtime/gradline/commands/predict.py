@@ -14,9 +14,9 @@ from gradline.commands import (
     HELP,
     as_json,
     expect_name,
-    how_to_read,
     package_argument,
     public_key,
+    table_options,
 )
 from gradline.errors import InputError
 
@@ -58,7 +58,7 @@ STREAM = "-"  # stdin, stdout
     help="Add each column's part of each prediction (of log(NAME): its factor).",
 )
 @click.option("--check", is_flag=True, help="Add what lies outside the training ranges.")
-@how_to_read
+@table_options
 @public_key
 @expect_name
 @click.option(
