@@ -217,24 +217,24 @@ class Model(Predictor):
     @property
     def coefficients(self) -> dict[str, dict[str, float]]:
         """Each target's weights by term, and its bias; of the logarithm of a logged target."""
-        from gradline.presentation.portrait import coefficients
+        from gradline.presentation.representation import coefficients
 
         return coefficients(self.package.graph)
 
     @property
     def equation(self) -> str:
         """One equation for each target, as a run's summary prints them."""
-        from gradline.presentation.portrait import equation
+        from gradline.presentation.representation import equation
 
         return equation(self.package.graph, self.manifest)
 
     def __repr__(self) -> str:
-        from gradline.presentation.portrait import as_text
+        from gradline.presentation.representation import as_text
 
         return as_text(self.package.graph, self.manifest, self.version)
 
     def _repr_html_(self) -> str:
-        from gradline.presentation.portrait import as_html
+        from gradline.presentation.representation import as_html
 
         return as_html(self.package.graph, self.manifest, self.version)
 

@@ -28,7 +28,7 @@ from gradline.package.protobuf import UnexpectedFieldError, walk
 Array = NDArray[np.float64]
 CONSTANTS = ("centre", "whitening", "least", "deviation")  # of intervals.onnx
 SHOWN, SHOWN_TARGETS = 5, 8  # rows and targets of a prediction
-MOST_FEATURES = 32  # of a package with leverage but without intervals.onnx
+MOST_FEATURES = 32  # with a leverage in the manifest, as in the trainer's `whitening`
 
 
 @dataclass(frozen=True)
