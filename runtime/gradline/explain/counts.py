@@ -1,4 +1,4 @@
-"""Counts of the rows that were predicted, and of those that need a word."""
+"""Count the rows that were predicted, and the rows that deserve a warning."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ class Counts:
                 yield f"{count(rows, 'row')} {what}"
 
 
-def told(rows: Rows, answers: NDArray[Any]) -> Iterator[str]:
-    """Say how many of a caller's rows need a word, and why, as `gradline predict` does."""
+def warnings_about(rows: Rows, answers: NDArray[Any]) -> Iterator[str]:
+    """Write the warnings about a caller's rows that `gradline predict` prints."""
     values, plan = rows.values, rows.plan
     if np.isfinite(answers).all() and not (plan.has_gaps and Gaps.of(values, plan).rows.any()):
         return
@@ -120,7 +120,7 @@ def told(rows: Rows, answers: NDArray[Any]) -> Iterator[str]:
 
 
 def _example(rows: Rows, column: Column) -> str:
-    """Read a column again to name its first unknown level."""
+    """Find a column's first unknown level, by reading it again."""
     try:
         values_of(column, rows.columns[column.name], "error")
     except UnknownCategoryError as error:

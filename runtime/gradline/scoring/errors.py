@@ -1,4 +1,4 @@
-"""The errors of predictions, added up block by block.
+"""Add up the errors of predictions, block by block.
 
 The sum of squares about the mean is centred on each block's own mean, and blocks are merged by the
 update of Chan, Golub and LeVeque (1983), so a large offset costs no digits.
@@ -29,9 +29,9 @@ class Score:
         bias: The mean of prediction − truth; None without a row.
         skipped: The rows that were not scored.
         scale: "units", or "log" or "log1p" if the logarithms were compared.
-        below_resolution: The least RMSE that moments can tell from 0, if this one is smaller.
-        without_truth: Those of them without a true value or a weight; the others have no
-            prediction. None from moments, which know no reasons.
+        below_resolution: The smallest RMSE that moments can tell from 0, if this one is smaller.
+        without_truth: The skipped rows without a true value or a weight; the other skipped rows
+            have no prediction. None from moments, which do not record the reason.
     """
 
     rows: int

@@ -1,4 +1,4 @@
-"""A loaded model in a few lines, as text and for notebooks: equations and metrics, never a row."""
+"""Describe a loaded model in a few lines of text or HTML: equations and metrics, never a row."""
 
 from __future__ import annotations
 
