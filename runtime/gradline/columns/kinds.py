@@ -95,10 +95,9 @@ def dump_column(column: Column) -> dict[str, Any]:
         "format": column.format,
         "zone": column.zone,
     }
-    for key, value in optional.items():
-        if not (value is None or value is False or value in ([], {})):  # a fill value may be 0
-            entry[key] = value
-    return entry
+    # Not by `v in (False, …)`: a fill value of 0.0 equals False.
+    given = {k: v for k, v in optional.items() if v is not None and v is not False}
+    return entry | {k: v for k, v in given.items() if v not in ([], {})}
 
 
 def load_column(entry: Any) -> Column:
