@@ -71,11 +71,16 @@ def warn_caller(texts: Iterable[str]) -> None:
     """
     if _printing.get():
         return
-    level, frame = 1, sys._getframe()
+    for text in texts:
+        warnings.warn(in_python(text), GradlineWarning, stacklevel=_level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """Count the frames from the function that calls this one up to the first outside of ours."""
+    level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and _is_inside(frame):
         level, frame = level + 1, frame.f_back
-    for text in texts:
-        warnings.warn(in_python(text), GradlineWarning, stacklevel=level)
+    return level
 
 
 @contextmanager
