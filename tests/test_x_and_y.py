@@ -243,3 +243,14 @@ def test_the_hint_on_one_feature_works(x: Any) -> None:
         fit(x, [1.0, 2, 5])
     line = caught.value.hint.removeprefix("one feature: ")
     assert fit(eval(line, {"X": x, "np": np}), [1.0, 2, 5]).weights.shape == (1, 1)  # noqa: S307
+
+
+@pytest.mark.parametrize("first", ["revenue", "revenue ~ size"])
+def test_a_table_in_the_second_place_is_told_to_come_first(first: str) -> None:
+    table = pd.DataFrame({"size": [1.0, 2, 4], "revenue": [1.0, 2, 5]})
+    with pytest.raises(InputError, match="expected a table first") as caught:
+        fit(first, table)
+    assert caught.value.hint == f"fit(table, {first!r})"
+    with pytest.raises(InputError, match="unknown target 'revenue ~") as caught:
+        fit(table, "revenue ~ size")
+    assert caught.value.hint == "did you mean 'revenue'?"
