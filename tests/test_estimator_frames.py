@@ -342,5 +342,5 @@ def test_export_refuses_to_lose_a_step(tmp_path: Path) -> None:
 def test_rows_that_are_no_matrix_are_refused_by_scikit_learn(rows: Any) -> None:
     X = pd.DataFrame({"size": [1.0, 2, 4, 8], "kind": list("aabb")})
     estimator = LinearRegression().fit(X, [1.0, 2, 3, 5])
-    with pytest.raises(ValueError, match="Expected (2|a 2)"):
+    with pytest.raises(ValueError, match=r"Expected (2|a 2)"):
         estimator.predict(rows)
