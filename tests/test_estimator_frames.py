@@ -336,3 +336,11 @@ def test_export_refuses_to_lose_a_step(tmp_path: Path) -> None:
         pipeline[-1].export(tmp_path)
     assert caught.value.code == "pipeline-steps"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rows", [{"size": [1.0]}, {"size": 1.0}, pd.Series([1.0, 2.0])])
+def test_rows_that_are_no_matrix_are_refused_by_scikit_learn(rows: Any) -> None:
+    X = pd.DataFrame({"size": [1.0, 2, 4, 8], "kind": list("aabb")})
+    estimator = LinearRegression().fit(X, [1.0, 2, 3, 5])
+    with pytest.raises(ValueError, match=r"Expected (2|a 2)"):
+        estimator.predict(rows)

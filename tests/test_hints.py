@@ -87,6 +87,11 @@ def test_no_hint_has_an_option_of_the_command_line_in_python() -> None:
             "give a file that train-and-export --save-moments wrote",
             "give a file that save_moments wrote",
         ),
+        ("-f year", "features='year'"),
+        ("-f '*' -f '``' takes one of them in", "features=['*', '``'] takes one of them in"),
+        ("-f 'a b' or --exclude 'c'", "features='a b' or exclude='c'"),
+        ("-f '*' -f 'it'\"'\"'s'", "features=['*', \"it's\"]"),
+        ("iconv -f latin1 -t utf-8 a > b", "iconv -f latin1 -t utf-8 a > b"),
         ("did you mean 'a--b'?", "did you mean 'a--b'?"),
         ("run: gradline sign PACKAGE --key KEY.pem", "run: gradline sign PACKAGE --key KEY.pem"),
         ("ray start --head", "ray start --head"),
@@ -129,3 +134,9 @@ def test_a_hint_runs_as_it_is_pasted() -> None:
     assert pasted == "exclude='n'"
     learned = eval(f"fit(table, 'y', strict=True, {pasted})", {"fit": fit, "table": table})  # noqa: S307
     assert learned.features == ["a"]
+    table = {"id": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 9]}
+    with pytest.raises(gradline.InputError) as caught:
+        fit(table, "y")
+    pasted = caught.value.hint.partition(" takes ")[0]
+    assert pasted == "features=['*', 'id']"
+    assert eval(f"fit(table, 'y', {pasted})", {"fit": fit, "table": table}).features == ["id"]  # noqa: S307

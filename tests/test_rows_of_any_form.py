@@ -162,6 +162,28 @@ def test_a_wrong_name_is_told(rows: Any, message: str, hint: str, model: gradlin
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "rows", [[list(ROW.values())], [["x"]], np.array([list(ROW.values())], object), [[1.0, 2.0]]]
+)
+def test_values_without_names_are_told_how_to_have_some(rows: Any, model: gradline.Model) -> None:
+    with pytest.raises(gradline.InputError) as caught:
+        model.predict(rows)
+    assert caught.value.code in ("not-numeric", "wrong-shape")
+    line = caught.value.hint.removeprefix("give the columns by name, such as ")
+    rows = [[*ROW.values()]]
+    frame = eval(line, {"pandas": pd, "rows": rows})  # noqa: S307
+    assert (model.predict(frame) == model.predict(ROW)).all()
+
+
+def test_a_column_alone_is_told_to_be_one(tmp_path: Path) -> None:
+    model = gradline.load(fit({"x": [1.0, 2, 4], "y": [1.0, 2, 5]}, "y").export(tmp_path))
+    for rows in (pd.Series([1.0, 2.0]), pl.Series([1.0, 2.0]), [1.0, 2.0]):
+        with pytest.raises(gradline.InputError, match="one dimension of length 2") as caught:
+            model.predict(rows)
+        line = caught.value.hint.removeprefix("one feature: ")
+        assert model.predict(eval(line, {"numpy": np, "rows": rows})).shape == (2, 1)  # noqa: S307
+
+
 def test_a_series_without_names_is_one_dimension(orchard_package: Path) -> None:
     for series in (pd.Series([73.0, 67.0, 43.0]), pl.Series([73.0, 67.0, 43.0])):
         with pytest.raises(gradline.InputError, match="got one dimension") as caught:

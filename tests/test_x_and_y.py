@@ -19,6 +19,7 @@ import gradline
 from gradline import InputError
 from gradline_export import export_package
 from gradline_trainer import Fit, fit
+from gradline_trainer.options import OUR_NAMES
 
 random = np.random.default_rng(0)
 X = random.standard_normal((60, 3))
@@ -210,3 +211,47 @@ def test_the_package_takes_the_frame(tmp_path: Any) -> None:
     model = gradline.load(export_package(found, tmp_path, report=False))
     assert model.targets == ["revenue"]
     assert model.predict(FRAME).shape == (60, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ({"alpha": 1}, "give it as ridge=1"),
+        ({"fit_intercept": False}, "give it as bias=False"),
+        ({"max_iter": 5}, "give it as epochs=5"),
+        ({"random_state": 3}, "give it as seed=3"),
+        ({"test_size": 0.25}, "give it as holdout=0.25"),
+        ({"cv": 3, "ridge": "auto"}, "give it as folds=3"),
+        ({"lr": 0.5}, "give it as learning_rate=0.5"),
+        ({"tol": 0.0}, "give it as tolerance=0.0"),
+        ({"sep": ";"}, "give it as separator=';'"),
+        ({"na_values": ["x"]}, "it is called null here"),
+    ],
+)
+def test_an_option_spelt_as_elsewhere_is_named_as_here(given: dict[str, Any], hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        fit(FRAME, y, **given)
+    assert caught.value.hint == hint
+    (name, value), *more = given.items()
+    assert fit(FRAME, y, **{OUR_NAMES[name]: value}, **dict(more)).features
+
+
+@pytest.mark.parametrize(
+    "x", [pd.Series([1.0, 2, 4]), pl.Series([1.0, 2, 4]), np.array([1.0, 2, 4]), [1.0, 2, 4]]
+)
+def test_the_hint_on_one_feature_works(x: Any) -> None:
+    with pytest.raises(InputError, match="expected one row per observation") as caught:
+        fit(x, [1.0, 2, 5])
+    line = caught.value.hint.removeprefix("one feature: ")
+    assert fit(eval(line, {"X": x, "np": np}), [1.0, 2, 5]).weights.shape == (1, 1)  # noqa: S307
+
+
+@pytest.mark.parametrize("first", ["revenue", "revenue ~ size"])
+def test_a_table_in_the_second_place_is_told_to_come_first(first: str) -> None:
+    table = pd.DataFrame({"size": [1.0, 2, 4], "revenue": [1.0, 2, 5]})
+    with pytest.raises(InputError, match="expected a table first") as caught:
+        fit(first, table)
+    assert caught.value.hint == f"fit(table, {first!r})"
+    with pytest.raises(InputError, match="unknown target 'revenue ~") as caught:
+        fit(table, "revenue ~ size")
+    assert caught.value.hint == "did you mean 'revenue'?"

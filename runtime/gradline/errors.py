@@ -111,6 +111,8 @@ OPTION = re.compile(
     rf"(?:train-and-export )?(?<![\w'\"-])(?<!ray start )--([a-z][a-z0-9-]*)"
     rf"(?: (\d\S*\b|{QUOTED}|(?:{WORDS})\b|[A-Z]+\b|(?<=--name )[\w.-]+))?"
 )
+TERM = rf"-f ((?:{QUOTED}|[^\s'\"])+)"
+TERMS = re.compile(rf"(?<![\w'\"-])(?<!iconv ){TERM}(?: {TERM})*")  # repeated options are one list
 #: Options with another name in Python, and options without a value on the command line.
 KEYWORDS = {
     "target": "targets",
@@ -130,10 +132,17 @@ LEFT_OUT = re.compile(r"(?:leave|without|one of|and) $")  # behind these words a
 
 def in_python(hint: str) -> str:
     """Write the options in a hint as Python's arguments: `--one-hot 'a'` as `one_hot='a'`."""
-    if "--" not in hint or hint.startswith("pip "):  # a line for the shell
+    if ("--" not in hint and "-f " not in hint) or hint.startswith("pip "):  # a line for the shell
         return hint
     before, shell, line = hint.partition("gradline sign ")  # which Python does not have
-    return OPTION.sub(_keyword, before) + shell + line
+    return TERMS.sub(_features, OPTION.sub(_keyword, before)) + shell + line
+
+
+def _features(options: re.Match[str]) -> str:
+    import shlex
+
+    terms = [term for term in shlex.split(options[0]) if term != "-f"]
+    return f"features={terms if len(terms) > 1 else terms[0]!r}"
 
 
 def _keyword(option: re.Match[str]) -> str:

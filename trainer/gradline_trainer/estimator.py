@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from gradline.columns.matrix import from_tensor
+from gradline.columns.matrix import column_labels, from_tensor
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError
 from gradline.tracebacks import short_tracebacks, warn_caller
@@ -222,6 +222,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         check_is_fitted(self)
         X, plan = from_tensor(X, "X"), self.fit_.columns.plan
         if self._has_terms:
+            if column_labels(X) is None:
+                X = check_array(X, dtype=None, ensure_all_finite=False)
             validate_data(self, X, reset=False, skip_check_array=True)
             values, features = read_frame(X, self._names(), plan)
         else:

@@ -57,6 +57,10 @@ class Given:
     def _check(self) -> None:
         weight = self.sample_weight
         if isinstance(self.X, str | Path | SavedMoments | ArrayTable | FrameTable):
+            if isinstance(self.X, str) and is_frame(self.y):
+                what = f"expected a table first, got {self.X!r} and then a table"
+                hint = f"fit(table, {self.X!r})"
+                raise InputError(what, code="unknown-table", hint=hint)
             if self.y is not None:
                 where = f"{str(self.X)!r}" if isinstance(self.X, str | Path) else "the moments"
                 what = f"y beside {where}, where the targets already are"

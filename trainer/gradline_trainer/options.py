@@ -12,6 +12,20 @@ from gradline.errors import InputError, nearest
 ROBUST_KINDS = ("HC0", "HC1", "HC2", "HC3")
 NEWER = ("dependent",)  # options missing from the first packages of format 1
 FOLDS = 5
+#: Our names of what other libraries call so.
+OUR_NAMES = {
+    "alpha": "ridge",
+    "cv": "folds",
+    "fit_intercept": "bias",
+    "lr": "learning_rate",
+    "max_iter": "epochs",
+    "na_values": "null",
+    "random_state": "seed",
+    "sep": "separator",
+    "target": "targets",
+    "test_size": "holdout",
+    "tol": "tolerance",
+}
 MAX_CATEGORIES = 1_000  # each is a feature
 MOST_FOLDS = 1_000  # each one's moments are held in memory
 
@@ -226,9 +240,12 @@ class Options:
     def of(cls, **given: Any) -> Options:
         """Make options of keywords; suggest the nearest option for an unknown one."""
         known = [field.name for field in fields(cls)]
-        for name in given:
+        for name, value in given.items():
             if name not in known:
                 hint = nearest(name, known)
+                if own := OUR_NAMES.get(name):
+                    short = isinstance(value, bool | int | float | str)
+                    hint = f"give it as {own}={value!r}" if short else f"it is called {own} here"
                 raise InputError(f"unknown option {name!r}", code="unknown-option", hint=hint)
         return cls(**given)
 

@@ -254,7 +254,9 @@ def _check_shape(matrix: Matrix, features: Sequence[str]) -> None:
     d = len(features)
     if matrix.ndim == 1:
         found = f"rows of shape (n, {d}), got one dimension of length {len(matrix)}"
-        hint = "wrap the single row: model.predict([row])"
+        hint = "give a matrix, one row per prediction"
+        hint = "one feature: numpy.reshape(rows, (-1, 1))" if d == 1 else hint
+        hint = "wrap the single row: model.predict([row])" if len(matrix) == d else hint
     elif matrix.ndim != 2:
         found = f"rows of shape (n, {d}), got {matrix.ndim} dimensions"
         hint = "give a matrix, one row per prediction"

@@ -18,7 +18,7 @@ from gradline.columns.inputs import (
     has_columns,
     values_of_columns,
 )
-from gradline.columns.matrix import match_names, to_matrix
+from gradline.columns.matrix import column_labels, match_names, to_matrix
 from gradline.columns.plan import NAMELESS, Plan
 from gradline.columns.records import columns_of, is_records
 from gradline.errors import InputError
@@ -70,7 +70,22 @@ def read_rows(rows: Any, plan: Plan, own: Plan, unknown: str | None, dtype: np.d
     rows = by_columns(rows, plan)
     if plan is not own and (columns := columns_by_name(rows, plan)) is not None:
         return Rows(values_of_columns(columns, plan, unknown), plan, unknown, dtype, columns)
-    return Rows(to_matrix(rows, own.features, dtype), own, unknown, dtype, {})
+    try:
+        return Rows(to_matrix(rows, own.features, dtype), own, unknown, dtype, {})
+    except InputError as error:
+        if plan is own or error.code not in ("not-numeric", "wrong-shape"):
+            raise
+        hint = _by_name(rows, plan) or error.command_hint
+        raise InputError(str(error), code=error.code, hint=hint) from error.__cause__
+
+
+def _by_name(rows: Any, plan: Plan) -> str:
+    """Write a hint for values without names, of a model that has columns; empty for a frame."""
+    if isinstance(rows, Mapping) or column_labels(rows) is not None:
+        return ""
+    names = [column.name for column in plan.columns]
+    listed = ", ".join(map(repr, names[:8])) + ", …" * (len(names) > 8)
+    return f"give the columns by name, such as pandas.DataFrame(rows, columns=[{listed}])"
 
 
 def by_columns(rows: Any, plan: Plan) -> Any:

@@ -175,10 +175,11 @@ def matrix_of(values: Any, what: str) -> Any:
     if matrix.ndim == 1 and what != "X":
         matrix = matrix[:, None]
     if matrix.ndim != 2 or 0 in matrix.shape[1:]:
+        column = "X.to_frame()" if hasattr(values, "iloc") else "np.reshape(X, (-1, 1))"
         raise InputError(
             f"{what} has the shape {matrix.shape}, expected one row per observation",
             code="wrong-shape",
-            hint="one feature: X.reshape(-1, 1)"
+            hint=f"one feature: {column}"
             if what == "X" and matrix.ndim == 1
             else "X is (n, d), Y is (n, k) or (n,)",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from gradline.columns.encoding import in_order
@@ -122,7 +122,8 @@ def surveyed_columns(
             table,
             has_missing=column.missing,
         )
-    columns, inputs = chosen_columns(table.names, found, left_out, request, options.missing)
+    texts = [] if table.has_text_files else [name for name in names if table.is_text(name)]
+    columns, inputs = chosen_columns(table.names, found, left_out, request, options.missing, texts)
     reading = table.with_columns((*inputs, *roles.readings), "zero")
     return reading, replace(columns, notes=(*roles.notes, *notes), readings=roles.readings)
 
@@ -133,6 +134,7 @@ def chosen_columns(
     left_out: Mapping[str, Decision],
     request: Request,
     missing: str,
+    texts: Collection[str] = (),
 ) -> tuple[Columns, list[Column]]:
     """Choose the terms from a survey; return how each column in use is read, too.
 
@@ -142,6 +144,7 @@ def chosen_columns(
         left_out: Columns that are not surveyed, and why.
         request: What the caller asks for.
         missing: The option of this name.
+        texts: The columns whose type is text, though all of their values may be numbers.
 
     Raises:
         InputError: For a table without a feature, and a term that does not fit its column.
@@ -165,7 +168,7 @@ def chosen_columns(
         raise no_column(_in_table_order(every, request), names)
     used = {factor.column for term in terms for factor in term}
     inputs = [columns.get(name, known[name]) for name in names if name in used]
-    plan = _plan(inputs, terms, request)
+    plan = _plan(inputs, terms, request, texts)
     asking = _asking(request)
     by_hand = used - {name for name, decision in every.items() if decision.taken}
     every |= {name: asked_for(surveyed[name], asking[name]) for name in asking if name in by_hand}
@@ -243,14 +246,20 @@ def _one_hot(found: Surveyed, *, full: bool) -> tuple[Column, list[Term]]:
     return column, [(factor,) for factor in levels]
 
 
-def _plan(columns: Sequence[Column], terms: Sequence[Term], request: Request) -> Plan:
-    """Make the plan; one that format 1 can hold is of format 1."""
+def _plan(
+    columns: Sequence[Column], terms: Sequence[Term], request: Request, texts: Collection[str]
+) -> Plan:
+    """Make the plan; one that format 1 can hold is of format 1.
+
+    Format 1 takes no numbers that are typed as text, such as the rows of the same frame.
+    """
     standard = {*NUMBER_NULLS, *request.asked.nulls}
     bare = [replace(column, null=()) for column in columns]
     simple = Plan.of_columns(bare)
     plain = all(
         (
             column.kind == "number"
+            and column.name not in texts
             and not column.parse
             and (column.fill is None or request.means)
             and standard.issuperset(column.null)
