@@ -17,13 +17,14 @@ from gradline.package.files import Package
 from gradline.package.proof import prove
 from gradline.package.reading import read_package
 from gradline.predictor import Predictor
-from gradline.tracebacks import warn_caller
+from gradline.tracebacks import short_tracebacks, warn_caller
 
 if TYPE_CHECKING:
     from gradline.explain.contributions import Explanation
     from gradline.explain.ranges import Outside
 
 
+@short_tracebacks
 @numpy_defaults()
 def load(
     path: str | Path,
@@ -164,6 +165,12 @@ class Model(Predictor):
         # For one row the checks below would cost as much as the prediction.
         if intervals is None and not check and self._is_bare and _fits(rows, self):
             return self.graph_answers(rows)
+        return self._predict(rows, intervals, unknown_category, check)
+
+    @short_tracebacks
+    def _predict(
+        self, rows: object, intervals: float | None, unknown_category: str | None, check: bool
+    ) -> NDArray[Any] | Prediction | tuple[NDArray[Any] | Prediction, Outside]:
         read = self.read(rows, unknown_category)
         answers, ends, outside = self.answer(read, intervals=intervals, check=check)
         if not isinstance(rows, np.ndarray):
@@ -173,6 +180,7 @@ class Model(Predictor):
             found = Prediction(answers, *ends, float(intervals), self.targets)
         return found if outside is None else (found, outside)
 
+    @short_tracebacks
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
         """Compute each feature's contribution to each prediction, in float64.
@@ -198,6 +206,7 @@ class Model(Predictor):
         found = Explanation.of(weights @ means + bias, parts, self.plan, self.targets)
         return found.in_factors(self.functions) if self._logged else found
 
+    @short_tracebacks
     def by_effect(self) -> list[int]:
         """Sort the table's columns by their effect, largest first; return their positions.
 

@@ -69,13 +69,14 @@ def warn_caller(texts: Iterable[str]) -> None:
 
     Options in the texts are written as Python's arguments.
     """
-    if _printing.get():
+    told = [] if _printing.get() else list(map(in_python, texts))
+    if not told:
         return
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_inside(frame):
         level, frame = level + 1, frame.f_back
-    for text in texts:
-        warnings.warn(in_python(text), GradlineWarning, stacklevel=level)
+    for text in told:
+        warnings.warn(text, GradlineWarning, stacklevel=level)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gradline.columns.matrix import from_tensor
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import GradlineWarning, InputError
+from gradline.tracebacks import short_tracebacks
 from gradline_trainer.estimating.frames import gaps_told, has_terms, missing_value, read_frame
 from gradline_trainer.estimating.runs import fit_frame, fit_matrix, target_names
 from gradline_trainer.estimating.surroundings import surroundings_of
@@ -110,6 +111,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.dependent = dependent
         self.random_state = random_state
 
+    @short_tracebacks
     @known_state()
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit the estimator to X, a matrix or a frame of n rows, and y (n,) or (n, k).
@@ -207,6 +209,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         for warning in found.warnings:
             warn(warning, GradlineWarning, stacklevel=4)
 
+    @short_tracebacks
     @numpy_defaults()
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict in float64, shape (n,) or (n, k): the terms of X @ coef_.T + intercept_.
@@ -236,6 +239,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             warn(gaps_told(values, plan, unanswered), GradlineWarning, stacklevel=3)
         return predictions
 
+    @short_tracebacks
     def export(self, path: str | Path, *, name: str = "model", **options: Any) -> Path:
         """Export the fitted model as a package; return the path of its new version directory.
 

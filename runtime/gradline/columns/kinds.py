@@ -95,7 +95,10 @@ def dump_column(column: Column) -> dict[str, Any]:
         "format": column.format,
         "zone": column.zone,
     }
-    return entry | {k: v for k, v in optional.items() if v is not None and v not in (False, [], {})}
+    for key, value in optional.items():
+        if not (value is None or value is False or value in ([], {})):  # a fill value may be 0
+            entry[key] = value
+    return entry
 
 
 def load_column(entry: Any) -> Column:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from gradline.commands import HELP, as_json, expect_name, package_argument
 from gradline.errors import PackageError
 from gradline.formatting import categories, count, label, number
-from gradline.terminal.layout import Element, Facts, Heading, Verbatim
+from gradline.terminal.layout import Element, Facts, Heading
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
         *sections.how_to_predict(path, graph.plan, manifest["columns"], "new.csv"),
-        _serving(path),
+        sections.serving(path),
     ]
 
 
@@ -132,12 +131,8 @@ def _of_elsewhere(package: Package) -> list[Element]:
         *_columns(package),
         *provenance.elsewhere(package.manifest),
         *sections.how_to_predict(path, graph.plan, {}, "new.csv"),
-        _serving(path),
+        sections.serving(path),
     ]
-
-
-def _serving(path: str) -> Element:
-    return Verbatim(f"  serve    gradline serve {shlex.quote(path)}")
 
 
 def _title(package: Package) -> list[Element]:

@@ -134,7 +134,9 @@ def by_effect(weights: NDArray[Any], manifest: Mapping[str, Any], plan: Plan) ->
     A feature's effect on a target is |W|·σ_feature/σ_target. A column's effect is the largest of
     its features on any target.
     """
-    schema = manifest.get("schema", {"features": [], "targets": []})
+    if "schema" not in manifest:  # a bare ONNX file
+        raise _no_record()
+    schema = manifest["schema"]
     of_features, of_targets = (
         column_figures(manifest, schema[names], "deviation") for names in ("features", "targets")
     )
@@ -169,8 +171,12 @@ def column_figures(manifest: Mapping[str, Any], names: Sequence[str], figure: st
             )
         return np.array([float(value) for value in found])
     except (LookupError, TypeError, ValueError) as error:
-        raise PackageError(
-            "there is no record of the columns that the model was trained on",
-            code="no-record",
-            hint="load the package, not the ONNX file alone",
-        ) from error
+        raise _no_record() from error
+
+
+def _no_record() -> PackageError:
+    return PackageError(
+        "there is no record of the columns that the model was trained on",
+        code="no-record",
+        hint="load the package, not the ONNX file alone",
+    )

@@ -51,7 +51,7 @@ class Sums:
     def __init__(self, models: int) -> None:
         self.rows = self.skipped = self.without_truth = 0
         self.weight = 0.0
-        self.origin: float | None = None  # of the centred sums: the first true value
+        self.origin: float | None = None  # of the centred sums: the first heaviest true value
         self.mean = self.squares = 0.0  # of the truth − origin: mean, and sum about the mean
         self.errors, self.sizes, self.error_squares = np.zeros((3, models))
 
@@ -75,11 +75,11 @@ class Sums:
         self.rows += len(y)
 
     def _add_truth(self, y: Array, w: Array) -> None:
-        if self.origin is None:
-            self.origin = float(y[0])
         weight = float(w.sum())
         if not weight:
             return
+        if self.origin is None:  # of the largest weight: an outlier would round all others
+            self.origin = float(y[np.argmax(w)])
         steps = y - self.origin  # exact for values close to each other
         mean = float(steps @ w) / weight
         centred = steps - mean

@@ -118,7 +118,7 @@ def _request_error(served: ServedModel, rows: Any, error: GradlineError) -> Requ
     text = ROW.sub(lambda row: f" in instance {int(row[1]) - 1}", str(error), count=1)
     if error.code == "not-numeric" and text == str(error):  # a column of plain numbers with text
         text = _text_among_numbers(served, rows) or text
-    return as_request_error("", InputError(text, hint=error.hint))
+    return as_request_error("", InputError(text, code=error.code, hint=error.command_hint))
 
 
 def _text_among_numbers(served: ServedModel, columns: dict[str, list[Any]]) -> str:
