@@ -53,7 +53,7 @@ def package_coefficients(
         root: The folder of packages.
         name: The package's name.
         dtype: Type of the graph. "auto" is float32 if it holds every coefficient exactly, else
-            float64: without rows nobody can tell how far rounding moves a prediction.
+            float64: without the rows, the effect of rounding on predictions is unknown.
         torch_export: Whether to add model.pt2.
         notes: Recorded unchanged: author, purpose, commit.
 
@@ -81,7 +81,7 @@ def package_learned(
     torch_export: bool = False,
     notes: Mapping[str, str] | None = None,
 ) -> tuple[Path, list[str]]:
-    """Publish a model as a package; return the version directory, and what to warn of."""
+    """Publish a model as a package; return the version directory and the warnings."""
     check_name(name)
     _check_notes(notes or {})
     chosen, how = _choose_dtype(learned, dtype)
@@ -109,7 +109,7 @@ def _choose_dtype(learned: Learned, asked: str) -> tuple[np.dtype[Any], str]:
     both = np.append(learned.weights, learned.bias)
     exact = bool((both.astype(np.float32) == both).all())
     if asked == "float32" and not exact:
-        unknown = "how far that moves predictions is unknown without the training rows"
+        unknown = "without the training rows, the effect on predictions is unknown"
         return np.dtype(np.float32), f"rounded to float32; {unknown}"
     if exact and asked != "float64":
         return np.dtype(np.float32), "exactly as given, float32"
@@ -117,10 +117,10 @@ def _choose_dtype(learned: Learned, asked: str) -> tuple[np.dtype[Any], str]:
 
 
 def _reach(weights: NDArray[Any], bias: NDArray[Any]) -> Array:
-    """Choose how far golden rows reach along each feature, shape (d,).
+    """Choose the largest value of each feature in golden rows, shape (d,).
 
-    At the end of its reach, each feature adds as much as the largest bias, or 1, to the target that
-    it moves most, give or take a factor of 2. So a wrong weight shows, however small it is.
+    There, each feature adds about as much as the largest bias, or 1, to the target with its largest
+    weight, within a factor of 2. So golden rows detect a wrong weight, however small it is.
     """
     largest = np.abs(weights.astype(np.float64)).max(axis=0)
     exponents = np.frexp(np.where(largest > 0, largest, 1.0))[1]
@@ -139,7 +139,7 @@ def _prove_own(learned: Learned, rows: NDArray[Any], proved: Proved) -> None:
         )
     except RefusedError as error:
         raise RefusedError(
-            f"{error}: it does not answer x @ W.T + b of its own coefficients",
+            f"{error}: its predict differs from x @ W.T + b of its coefficients",
             code="no-parity",
             hint="nothing was published; package_coefficients publishes coefficients alone",
         ) from error

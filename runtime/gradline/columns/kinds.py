@@ -95,10 +95,11 @@ def dump_column(column: Column) -> dict[str, Any]:
         "format": column.format,
         "zone": column.zone,
     }
-    for key, value in optional.items():
-        if not (value is None or value is False or value in ([], {})):  # a fill value may be 0
-            entry[key] = value
-    return entry
+    return entry | {
+        key: value
+        for key, value in optional.items()
+        if value or (key == "fill" and value is not None)  # a fill value may be 0
+    }
 
 
 def load_column(entry: Any) -> Column:

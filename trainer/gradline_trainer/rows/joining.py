@@ -25,7 +25,7 @@ def join(X: Any, y: Any, targets: Names, weight: Any) -> tuple[FrameTable, Names
         weight: A column of X, or n numbers; None for equal weights.
 
     Raises:
-        InputError: If y or the weights are no numbers, their rows are not those of X, or X has a
+        InputError: If y or the weights are not numbers or do not match the rows of X, or if X has a
             column of y's name.
     """
     table = open_frame(X)
@@ -57,7 +57,7 @@ def join(X: Any, y: Any, targets: Names, weight: Any) -> tuple[FrameTable, Names
 
 
 def _names(y: Any, given: Names, k: int, taken: Sequence[str]) -> list[str]:
-    """Name the k targets: as given, else as y does, else y0, y1, … with names that are free."""
+    """Name the k targets: as given, else by y's own names, else y0, y1, … that X does not have."""
     names = [given] if isinstance(given, str) else list(given or names_of(y) or ())
     if not names:
         return [_free(f"y{j}", taken) for j in range(k)]
@@ -87,7 +87,7 @@ def _free(name: str, taken: Sequence[str]) -> str:
 
 
 def _check_index(X: Any, other: Any, what: str) -> None:
-    """Raise if two objects of pandas label their rows differently: they may be in another order."""
+    """Raise if two objects of pandas have different row labels: their order may differ, too."""
     indexes = [part.index for part in (X, other) if type(part).__module__.startswith("pandas")]
     if len(indexes) == 2 and len(X) == len(other) and not indexes[0].equals(indexes[1]):
         raise InputError(

@@ -70,10 +70,10 @@ class Residuals:
 
     Attributes:
         rows: How many there are.
-        step: Every step-th is kept, beginning with the first.
+        step: Every step-th row is kept, beginning with the first.
         targets: Shape (rows, k).
         residuals: Shape (rows, k).
-        columns: The values of the columns at `places` of the plan, shape (rows, places).
+        columns: The values of the plan's columns at `places`, shape (rows, places).
         places: The columns with the strongest effects, the strongest first.
     """
 
@@ -108,7 +108,7 @@ class Residuals:
 
 
 def due_rows(first: int, step: int) -> slice:
-    """Choose the rows that are kept of a batch that comes after `first` earlier rows."""
+    """Choose the rows to keep of a batch that comes after `first` earlier rows."""
     return slice(-first % step, None, step)
 
 
