@@ -251,7 +251,7 @@ def test_missing_and_infinite_values_are_told_apart(predict: Predict) -> None:
     status, out, said = predict("new.csv")
     assert (status, len(out.splitlines())) == (0, 6)
     assert said.splitlines() == [
-        "Warning: 2 rows with missing values got no prediction",
+        "Warning: 2 rows with missing values got no prediction (missing: rainfall)",
         "Warning: 2 rows with infinite or huge values got infinite or no predictions",
     ]
     answers = json.loads(predict("new.csv", "--json")[1], parse_constant=pytest.fail)

@@ -162,7 +162,7 @@ class Model(Predictor):
             GradlineWarning: With the number of rows that have an unknown category, a missing value
                 or no finite answer, unless the rows are an array.
         """
-        # For one row the checks below would cost as much as the prediction.
+        # For one row the checks, and a door, would cost as much as the prediction.
         if intervals is None and not check and self._is_bare and _fits(rows, self):
             return self.graph_answers(rows)
         return self._predict(rows, intervals, unknown_category, check)
@@ -195,15 +195,20 @@ class Model(Predictor):
         Raises:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If the package has no record of the features' means.
+
+        Warns:
+            GradlineWarning: As for `predict`.
         """
         from gradline.explain.contributions import Explanation, column_figures
 
         means = column_figures(self.manifest, self.features, "mean")
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
-        steps = self.read(rows, unknown_category).inputs.astype(np.float64) - means
-        parts = steps[:, None, :] * weights
+        read = self.read(rows, unknown_category)
+        parts = (read.inputs.astype(np.float64) - means)[:, None, :] * weights
         found = Explanation.of(weights @ means + bias, parts, self.plan, self.targets)
+        if not isinstance(rows, np.ndarray):
+            warn_caller(warnings_about(read, found.baseline + found.by_column.sum(axis=2)))
         return found.in_factors(self.functions) if self._logged else found
 
     @short_tracebacks

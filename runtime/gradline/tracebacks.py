@@ -16,6 +16,8 @@ from gradline.errors import OURS, GradlineError, GradlineWarning, in_python
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 PACKAGES = {"gradline", *OURS}
+#: Libraries between the caller and us: decorators, and pipelines that call an estimator.
+BETWEEN = {"contextlib", "joblib", "numpy", "sklearn"}
 _printing = ContextVar("printing", default=False)
 
 
@@ -64,8 +66,8 @@ def _of_others(trace: TracebackType | None) -> TracebackType | None:
     return kept
 
 
-def warn_caller(texts: Iterable[str]) -> None:
-    """Issue GradlineWarnings at the caller's line, unless a command runs.
+def warn_caller(texts: Iterable[str], category: type[Warning] = GradlineWarning) -> None:
+    """Issue warnings at the line that called us from outside, unless a command runs.
 
     Options in the texts are written as Python's arguments.
     """
@@ -76,7 +78,7 @@ def warn_caller(texts: Iterable[str]) -> None:
     while frame.f_back is not None and _is_inside(frame):
         level, frame = level + 1, frame.f_back
     for text in told:
-        warnings.warn(text, GradlineWarning, stacklevel=level)
+        warnings.warn(text, category, stacklevel=level)
 
 
 @contextmanager
@@ -90,8 +92,8 @@ def printed_by_command() -> Iterator[None]:
 
 
 def _is_inside(frame: FrameType) -> bool:
-    """Check for one of our frames, or a decorator's between two of ours."""
-    return _package(frame) in (*PACKAGES, "contextlib")
+    """Check for a frame of ours, or of a library between us and the caller."""
+    return _package(frame) in PACKAGES | BETWEEN
 
 
 def _package(frame: FrameType) -> str:

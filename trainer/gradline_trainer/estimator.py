@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Self
-from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gradline.columns.matrix import from_tensor
 from gradline.columns.numpy_state import numpy_defaults
-from gradline.errors import GradlineWarning, InputError
-from gradline.tracebacks import short_tracebacks
+from gradline.errors import InputError
+from gradline.tracebacks import short_tracebacks, warn_caller
 from gradline_trainer.estimating.frames import (
     describe_unanswered,
     has_terms,
@@ -206,13 +205,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         if not found.converged:
             gap = found.optimality.gap
             where = "" if gap is None else f", {gap:.3g} above the least loss"
-            warn(
-                f"stopped after {self.n_iter_} epochs{where}; fit_.warnings says how to get there",
-                ConvergenceWarning,
-                stacklevel=4,  # the caller of `fit`, outside its decorator
+            text = (
+                f"stopped after {self.n_iter_} epochs{where}; fit_.warnings says how to get there"
             )
-        for warning in found.warnings:
-            warn(warning, GradlineWarning, stacklevel=4)
+            warn_caller([text], ConvergenceWarning)
+        warn_caller(found.warnings)
 
     @short_tracebacks
     @numpy_defaults()
@@ -241,11 +238,11 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         predictions: NDArray[np.float64] = features @ self.coef_.T + self.intercept_
         unanswered = np.isnan(predictions.reshape(len(predictions), -1)).any(axis=1)
         if unanswered.any():
-            warn(describe_unanswered(values, plan, unanswered), GradlineWarning, stacklevel=3)
+            warn_caller([describe_unanswered(values, plan, unanswered)])
         return predictions
 
     @short_tracebacks
-    def export(self, path: str | Path, *, name: str = "model", **options: Any) -> Path:
+    def export(self, root: str | Path = "artifacts", name: str = "model", **options: Any) -> Path:
         """Export the fitted model as a package; return the path of its new version directory.
 
         In a Pipeline, the package takes in the steps before the estimator if they are scalers,
@@ -253,7 +250,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         first step.
 
         Args:
-            path: The folder of packages.
+            root: The folder of packages.
             name: The package's name.
             **options: Passed to `gradline_export.export_package`.
 
@@ -275,5 +272,5 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         pipeline = self.surroundings_.pipeline(self)
         if pipeline is not None:
             options |= {"targets": self.fit_.targets, "dtype": self.dtype}
-        published: Path = from_export("export")(pipeline or self.fit_, path, name, **options)
+        published: Path = from_export("export")(pipeline or self.fit_, root, name, **options)
         return published

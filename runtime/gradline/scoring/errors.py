@@ -78,7 +78,7 @@ class Sums:
         weight = float(w.sum())
         if not weight:
             return
-        if self.origin is None:  # of the largest weight: an outlier would round all others
+        if self.origin is None:  # of the heaviest row: one without a weight may lie far away
             self.origin = float(y[np.argmax(w)])
         steps = y - self.origin  # exact for values close to each other
         mean = float(steps @ w) / weight

@@ -57,7 +57,7 @@ def _columns(served: ServedModel, instances: list[msgspec.Raw]) -> dict[str, lis
     """Decode instances that are objects into columns by name."""
     records = [_read_record(served, place, raw) for place, raw in enumerate(instances)]
     try:
-        return columns_of(records, served.columns, "instance")
+        return columns_of(records, served.columns, "instance", 0)
     except InputError as error:
         raise as_request_error("", error) from error
 
