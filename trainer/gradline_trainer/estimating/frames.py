@@ -15,6 +15,7 @@ from gradline.columns.matrix import column_labels, is_sparse, stack
 from gradline.columns.parsing import read_carried
 from gradline.columns.plan import Plan
 from gradline.errors import InputError
+from gradline.formatting import free_name
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline.tables.lazy_polars import pl
@@ -113,9 +114,7 @@ def table_of_frame(
             code="wrong-shape",
             hint="give one weight per row",
         )
-    weight = "sample_weight"
-    while weight in columns:
-        weight += "_"
+    weight = free_name("sample_weight", columns)
     return open_frame(columns | {weight: weights[:, 0]}), weight
 
 
