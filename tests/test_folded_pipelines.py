@@ -451,7 +451,7 @@ def test_the_proof_sees_a_wrong_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = make_pipeline(StandardScaler(), Ridge()).fit(X, y)
     agree(pipeline, X)
     pipeline[-1].predict = lambda rows: Ridge.predict(pipeline[-1], rows) + 1e-9
-    with pytest.raises(RefusedError, match="where the pipeline answers") as caught:
+    with pytest.raises(RefusedError, match="but the pipeline answers") as caught:
         folded(pipeline)
     assert caught.value.code == "no-parity"
 

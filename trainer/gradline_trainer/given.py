@@ -59,7 +59,7 @@ class Given:
         if isinstance(self.X, str | Path | SavedMoments | ArrayTable | FrameTable):
             if self.y is not None:
                 where = f"{str(self.X)!r}" if isinstance(self.X, str | Path) else "the moments"
-                what = f"y beside {where}, where the targets already are"
+                what = f"y is given beside {where}, which already has the targets"
                 hint = 'name the column to predict: fit("sales.csv", "revenue")'
                 raise InputError(what, code="unknown-table", hint=hint)
             if not (weight is None or isinstance(weight, str)):

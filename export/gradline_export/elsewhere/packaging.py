@@ -64,8 +64,8 @@ def package_coefficients(
         OutputError: If the folder can't be written.
     """
     learned = Learned.of_numbers(weights, bias, features, targets)
-    files, told = freeze_learned(learned, name, dtype, torch_export=torch_export, notes=notes)
-    warn_caller(told)  # an error, if the caller makes it one, leaves nothing behind
+    files, cautions = freeze_learned(learned, name, dtype, torch_export=torch_export, notes=notes)
+    warn_caller(cautions)  # before publishing: the caller may turn warnings into errors
     return publish(files, root, name)
 
 
@@ -82,7 +82,7 @@ def freeze_learned(
     check_name(name)
     check_notes(notes or {})
     chosen, how = _choose_dtype(learned, dtype)
-    told = [*learned.warnings, *([f"dtype {dtype}: {how}"] if "rounded" in how else [])]
+    cautions = [*learned.warnings, *([f"dtype {dtype}: {how}"] if "rounded" in how else [])]
     weights, bias = learned.weights.astype(chosen), learned.bias.astype(chosen)
     described = schema_of(learned.plan)
     onnx = to_onnx(weights, bias, name, learned.plan.features, learned.targets, *described)
@@ -94,7 +94,7 @@ def freeze_learned(
         _prove_own(learned, parity_rows(golden, weights, bias), proved)
     manifest = _manifest(learned, proved, how, notes or {})
     seal(proved.files, manifest)
-    return proved.files, told
+    return proved.files, cautions
 
 
 def _choose_dtype(learned: Learned, asked: str) -> tuple[np.dtype[Any], str]:

@@ -50,9 +50,9 @@ def pipeline(model: Any, targets: Sequence[str] | None) -> Learned:
     if hasattr(last.coef_, "toarray"):  # after sparsify()
         last = copy(last).densify()
     folded = fold(steps, last, feature_names(model))
-    told = []
+    cautions = []
     if folded.unknown == "zero":
-        told.append(
+        cautions.append(
             "the pipeline ignores unknown categories: for the same answers, predict with "
             "unknown_category='zero'"
         )
@@ -69,7 +69,7 @@ def pipeline(model: Any, targets: Sequence[str] | None) -> Learned:
         folded.bias,
         recorded,
         agreed=[host_of(recorded)],
-        warnings=told,
+        warnings=cautions,
     )
 
 

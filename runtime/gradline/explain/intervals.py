@@ -128,7 +128,7 @@ class Intervals:
             level: The probability that a new row's target lies between the ends.
 
         Returns:
-            The lower and the upper ends, float64, each of shape (n, k); NaN where the answer is.
+            The lower and the upper ends, float64, each of shape (n, k); NaN for an answer of NaN.
 
         Raises:
             InputError: For a level that is not between 0 and 1.

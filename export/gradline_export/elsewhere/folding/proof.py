@@ -140,7 +140,7 @@ def _compare(
         row, target = np.argwhere(wrong)[0]
         shown = ", ".join(f"{name} = {values[row]!r}" for name, values in rows.items())
         raise RefusedError(
-            f"the package would answer {answers[row, target]:.17g} where the pipeline answers "
+            f"the package would answer {answers[row, target]:.17g}, but the pipeline answers "
             f"{expected[row, target]:.17g} (rounding explains {bound[row, target]:.3g}): {shown}",
             code="no-parity",
             hint="nothing was published; fit the model on the table itself, without the pipeline",
