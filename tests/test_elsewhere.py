@@ -495,8 +495,11 @@ def binomial() -> Any:
         (lambda: svm.SVR(), "SVR of sklearn is not a linear"),
         (lambda: sm.OLS([1.0, 2], [1.0, 3]), "OLS of statsmodels is not a linear"),
         (binomial, "the link of this GLM is Logit"),
-        (lambda: smf.ols("price ~ np.exp(age)", table()).fit(), "makes 'np.exp(age)' of other"),
-        (lambda: smf.ols("price ~ age:rent", table()).fit(), "makes 'age:rent' of other"),
+        (
+            lambda: smf.ols("price ~ np.exp(age)", table()).fit(),
+            "computes 'np.exp(age)' from other",
+        ),
+        (lambda: smf.ols("price ~ age:rent", table()).fit(), "computes 'age:rent' from other"),
         (lambda: smf.ols("price ~ 1", table()).fit(), "has a constant and no feature"),
         (lambda: {"age": 1}, "dict is not a linear"),
         (lambda: None, "NoneType is not a linear"),

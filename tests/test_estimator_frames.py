@@ -136,7 +136,8 @@ def test_a_category_with_one_value_is_left_out_with_a_warning() -> None:
         found = LinearRegression().fit(frame[["size"]].assign(kind="k", empty=None), y)
     assert found.term_names_ == ["size"]
     assert caught[0].filename == __file__
-    assert found.fit_.warnings[0] == "left out, with one value or none: 'kind', 'empty'"
+    expected = "left out, because they have one value or none: 'kind', 'empty'"
+    assert found.fit_.warnings[0] == expected
     with pytest.raises(InputError, match="nothing to learn"):
         LinearRegression().fit(frame[["store"]].assign(store="A"), y)
 
@@ -248,7 +249,7 @@ def test_terms_that_do_not_fit_are_refused(terms: Any, match: str) -> None:
 
 def test_bad_tables_are_refused() -> None:
     frame, y = complete()
-    with pytest.raises(InputError, match="ndarray without names of columns") as caught:
+    with pytest.raises(InputError, match="ndarray without column names") as caught:
         LinearRegression(terms="*").fit(frame[["id"]].to_numpy(), y)
     assert caught.value.code == "bad-option"
     with pytest.raises(InputError, match="2 columns named 'size'"):

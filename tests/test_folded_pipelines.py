@@ -373,7 +373,7 @@ def test_a_step_that_is_no_sum_of_terms_is_named() -> None:
         (
             OneHotEncoder(min_frequency=30, handle_unknown="infrequent_if_exist"),
             ["store"],
-            "counts unknown levels among the infrequent ones",
+            "counts an unknown level as an infrequent one",
         ),
         (
             ColumnTransformer([("a", OneHotEncoder(), ["zip"]), ("b", StandardScaler(), ["zip"])]),
@@ -407,7 +407,9 @@ def test_what_a_package_cannot_say_is_refused(step: Any, columns: list[str], mat
 
 def test_levels_that_a_package_cannot_tell_apart_are_refused() -> None:
     X = pd.DataFrame({"store": ["a", " a", "b", "c"]})
-    refused(make_pipeline(OneHotEncoder(), Ridge()), X, "are the level 'a'", [1.0, 2.0, 3.0, 4.0])
+    refused(
+        make_pipeline(OneHotEncoder(), Ridge()), X, "are the same level 'a'", [1.0, 2.0, 3.0, 4.0]
+    )
 
 
 def test_a_pipeline_that_was_never_fitted_is_refused() -> None:
@@ -435,7 +437,7 @@ def test_our_estimators_own_terms_are_no_columns_of_the_steps() -> None:
     X = frame[NUMBERS].fillna(50.0)
     ours = gradline_trainer.LinearRegression(terms=["year", "log(size)"])
     pipeline = make_pipeline(SimpleImputer().set_output(transform="pandas"), ours).fit(X, y)
-    refused(pipeline, X, "makes terms of their outputs")
+    refused(pipeline, X, "encodes or fills their outputs")
     plain = make_pipeline(StandardScaler(), gradline_trainer.LinearRegression()).fit(X, y)
     agree(plain, X)
 
@@ -449,7 +451,7 @@ def test_the_proof_sees_a_wrong_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = make_pipeline(StandardScaler(), Ridge()).fit(X, y)
     agree(pipeline, X)
     pipeline[-1].predict = lambda rows: Ridge.predict(pipeline[-1], rows) + 1e-9
-    with pytest.raises(RefusedError, match="where the pipeline answers") as caught:
+    with pytest.raises(RefusedError, match="but the pipeline answers") as caught:
         folded(pipeline)
     assert caught.value.code == "no-parity"
 

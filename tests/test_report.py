@@ -23,6 +23,7 @@ import pytest
 
 import gradline
 from browser import Page as Browser
+from gradline.columns.plan import Plan
 from gradline_export.freeze.freezing import freeze
 from gradline_export.report.coefficients import Target
 from gradline_export.report.effects import Spreads, effects_of
@@ -30,6 +31,8 @@ from gradline_export.report.panel import MOST_LETTERS
 from gradline_export.report.plots import correlation_plot, loss_plot
 from gradline_trainer import Fit, LinearRegression, fit
 from gradline_trainer.orchard import TARGETS, orchard
+from gradline_trainer.rows.rows import Rows
+from gradline_trainer.statistics.measuring import ShownColumns
 from gradline_trainer.statistics.metrics import MOST_ROWS, Residuals, step_among
 from hosts import need
 
@@ -411,10 +414,16 @@ def test_rows_that_were_not_kept_are_not_shown(tmp_path: Path) -> None:
 def test_which_rows_are_kept_does_not_depend_on_blocks(size: int) -> None:
     every = np.arange(200_000.0).reshape(-1, 1)
     step = step_among(len(every), 1)
-    found = Residuals.of(every[:1], -every[:1], 0, step)
+    shown = ShownColumns(Plan((), ()), ())
+
+    def kept(start: int, end: int) -> Residuals:
+        part = every[start:end]
+        rows = Rows((part,), 1, first=start, plan=shown.plan)
+        return Residuals.of(part, -part, rows, step, shown)
+
+    found = kept(0, 1)
     for start in range(1, len(every), size):
-        part = every[start : start + size]
-        found = found.merge(Residuals.of(part, -part, start, step))
+        found = found.merge(kept(start, start + size))
     assert found.rows == len(every)
     assert MOST_ROWS / 2 < len(found.targets) <= MOST_ROWS
     np.testing.assert_array_equal(found.targets, every[:: found.step])

@@ -139,7 +139,7 @@ def test_without_statistics_nothing_is_claimed() -> None:
 def test_what_the_rows_do_not_determine_is_not_told() -> None:
     twice = fit((np.column_stack([SIZE, 2 * SIZE, NOISE]), SIZE + RNG.random(ROWS)))
     first, second, third = said(twice)
-    unknown = "What goes with {} alone is not known: other columns determine it."
+    unknown = "No difference is given for {}, because other columns determine it."
     assert {first, second} == {unknown.format("x0"), unknown.format("x1")}
     assert third.startswith("For each 1 more in x2, ")
     exact = fit((SIZE[:, None], 2 * SIZE))  # without error, all are determined
@@ -200,7 +200,7 @@ def test_many_targets_are_told_by_the_worst_and_the_best() -> None:
     scored: dict[str, Any] = {f"t{j}": {"r2": j / 10} for j in range(9)}
     found: dict[str, Any] = {"training": scored, "held_out": None}
     assert findings.accuracy_of_many(found, [f"t{j}" for j in range(9)]) == [
-        "Of the differences in the 9 targets it explains from 0 % (t0) to 80 % (t8), on the rows "
+        "It explains from 0 % (t0) to 80 % (t8) of the differences in the 9 targets, on the rows "
         "that it was trained on."
     ]
     found["training"]["t8"] = {"r2": None, "r2_log": 0.9}

@@ -508,5 +508,6 @@ def test_a_model_learned_elsewhere_says_where(learned: str, page: Page) -> None:
     text = page.evaluate("document.getElementById('origin').textContent")
     by = "" if learned == "null" else ", with scikit-learn Ridge"
     assert text == (
-        f"This model was learned elsewhere{by}: what only training can know is not known here."
+        f"This model was learned elsewhere{by}, so its training rows, metrics and ranges are "
+        "unknown."
     )

@@ -101,6 +101,6 @@ def _export_elsewhere(
             code="no-intervals",
             hint="leave --intervals out",
         )
-    files, told = freeze_learned(learned, name, dtype, **options)
-    warn_caller(told)
+    files, cautions = freeze_learned(learned, name, dtype, **options)
+    warn_caller(cautions)
     return publish(files, root, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the commands' help needs no NumPy
@@ -167,6 +167,13 @@ def equation_sides(
         (written(target), _right_side([*row, offset], features, chosen, written, limits))
         for target, row, offset, chosen, limits in rows
     ]
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Append underscores to a name until it is not taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def equation_lines(sides: Sequence[tuple[str, str]]) -> list[str]:

@@ -18,7 +18,12 @@ from gradline.columns.matrix import column_labels, from_tensor
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError
 from gradline.tracebacks import short_tracebacks, warn_caller
-from gradline_trainer.estimating.frames import gaps_told, has_terms, missing_value, read_frame
+from gradline_trainer.estimating.frames import (
+    describe_unanswered,
+    has_terms,
+    missing_value,
+    read_frame,
+)
 from gradline_trainer.estimating.runs import fit_frame, fit_matrix, target_names
 from gradline_trainer.estimating.surroundings import surroundings_of
 from gradline_trainer.higher import from_export
@@ -49,8 +54,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
             column.
         missing: If a value of X is missing: "mean" fills numbers with their mean, "drop" leaves the
             row out and predicts NaN, "error" stops. "auto" is "error" if all columns are numbers
-            and `terms` is None; else it fills numbers, adds a term for what was missing, and makes
-            a category's missing value a level.
+            and `terms` is None. Otherwise it fills numbers, adds terms that mark the missing
+            values, and makes missing a level of a category.
         learning_rate: A positive number, or "auto" for 1/λmax of the loss's Hessian.
         epochs: Most steps to take.
         tolerance: Stop when the bound on the loss gap is below tolerance · loss.
@@ -73,8 +78,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         n_features_in_: How many columns X has.
         feature_names_in_: The names of X's columns, if all are strings.
         fit_: The `Fit`: history, metrics, optimality, warnings.
-        surroundings_: The fitted steps before the estimator if it was fitted in a Pipeline, and
-            what transforms its target.
+        surroundings_: The fitted steps before the estimator in a Pipeline, and the transformer of
+            its target.
     """
 
     def __init__(
@@ -209,10 +214,10 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     @short_tracebacks
     @numpy_defaults()
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Predict in float64, shape (n,) or (n, k): the terms of X @ coef_.T + intercept_.
+        """Predict the rows of X; return terms @ coef_.T + intercept_, float64, (n,) or (n, k).
 
-        An answer is NaN for a category that no training row had, and for a value that is missing
-        and has no fill; a `gradline.GradlineWarning` counts them.
+        The answer is NaN for a category that no training row had, and for a missing value without a
+        fill; a `gradline.GradlineWarning` counts these rows.
 
         Raises:
             NotFittedError: Before `fit`.
@@ -235,15 +240,16 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         predictions: NDArray[np.float64] = features @ self.coef_.T + self.intercept_
         unanswered = np.isnan(predictions.reshape(len(predictions), -1)).any(axis=1)
         if unanswered.any():
-            warn_caller([gaps_told(values, plan, unanswered)])
+            warn_caller([describe_unanswered(values, plan, unanswered)])
         return predictions
 
     @short_tracebacks
     def export(self, root: str | Path = "artifacts", name: str = "model", **options: Any) -> Path:
         """Export the fitted model as a package; return the path of its new version directory.
 
-        The steps before it in a Pipeline are taken in, if they are scalers, encoders, imputers or
-        products (see docs/training.md); the package predicts from the columns of the first.
+        In a Pipeline, the package takes in the steps before the estimator if they are scalers,
+        encoders, imputers or products (see docs/training.md), and predicts from the columns of the
+        first step.
 
         Args:
             root: The folder of packages.
@@ -252,9 +258,9 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
 
         Raises:
             NotFittedError: Before `fit`.
-            InputError: If all rows have the same features: the package would hold them. Also for
-                a step before the estimator that a package cannot take in, naming it, and for a
-                transformed target ("pipeline-steps").
+            InputError: If all rows have the same features, because the package would hold them;
+                for a step that a package cannot take in, and for a transformed target
+                ("pipeline-steps").
             GradlineError: See `export_package`.
         """
         check_is_fitted(self)

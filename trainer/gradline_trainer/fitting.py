@@ -56,10 +56,10 @@ def fit(
     """Learn a linear model from a table by gradient descent.
 
     `fit("sales.csv", "revenue")` learns from a file, `fit(frame, "revenue")` from a data frame,
-    `fit(X, y)` from features and targets. What kind of table X is decides how it is read. A path,
-    a frame or a mapping of columns gets the default terms: categories, times and missing values
-    are encoded, and constants are left out. An array, a tensor, a list of lists or a sparse matrix
-    is taken as it is: d columns, d weights, and no missing value.
+    `fit(X, y)` from features and targets. The type of X decides how it is read. A path, a frame or
+    a mapping of columns gets the default terms: categories, times and missing values are encoded,
+    and constants are left out. An array, a tensor, a list of lists or a sparse matrix is taken as
+    it is: d columns give d weights, and a missing value is an error.
 
     Each of `Fit.warnings` is also issued as a `gradline.GradlineWarning`.
 
@@ -70,8 +70,8 @@ def fit(
         targets: A text or a list of texts: the columns to predict, or `log(NAME)` or `log1p(NAME)`
             to learn the logarithm of one, or of 1 + it; predictions stay in its units. Anything
             else is y, shape (n,) or (n, k): an array, a tensor, a series, a frame. Its names become
-            the targets', by default y0…; a name that X has too is an error. For a pair (X, y) its
-            names; for saved moments by default the saved targets.
+            the targets' names, by default y0…; a name that X also has is an error. For a pair
+            (X, y) the names of y's columns; for saved moments by default the saved targets.
         features: The terms to predict from, such as "price", "log(price)", "store",
             "month(date)" or "size:promo", in the graph's order; "*" stands for the default terms
             (see docs/training.md), which are taken if there is no other. For an array X the

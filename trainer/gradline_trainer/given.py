@@ -1,4 +1,4 @@
-"""Open what `fit` is given: a table whose columns are named, or X and y."""
+"""Open the first arguments of `fit`: a table and names of its columns, or X and y."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gradline_trainer.rows.columns import Names, TrainingTable
 
 @dataclass(frozen=True)
 class Given:
-    """The first arguments of `fit`, sorted out."""
+    """The first arguments of `fit`, told apart."""
 
     X: Any  # a table, or the features alone
     y: Any  # the targets' values; None if they are columns of the table
@@ -32,10 +32,10 @@ class Given:
 
     @classmethod
     def of(cls, table: Any, targets: Any, features: Names, sample_weight: Any) -> Given:
-        """Tell `fit(table, "y")`, `fit(X, y)` and `fit((X, y))` apart, and check what can be.
+        """Tell `fit(table, "y")`, `fit(X, y)` and `fit((X, y))` apart, and check the arguments.
 
         Raises:
-            InputError: For a y that is missing, or beside a table that has its own columns.
+            InputError: For an array X without y, and for y beside a file or saved moments.
         """
         features = _listed(features)
         if not (targets is None or are_names(targets)):
@@ -63,7 +63,7 @@ class Given:
                 raise InputError(what, code="unknown-table", hint=hint)
             if self.y is not None:
                 where = f"{str(self.X)!r}" if isinstance(self.X, str | Path) else "the moments"
-                what = f"y beside {where}, where the targets already are"
+                what = f"y is given beside {where}, which already has the targets"
                 hint = 'name the column to predict: fit("sales.csv", "revenue")'
                 raise InputError(what, code="unknown-table", hint=hint)
             if not (weight is None or isinstance(weight, str)):
@@ -118,7 +118,7 @@ def is_frame(table: object) -> bool:
 
 
 def are_names(given: object) -> bool:
-    """Check for a text, or several; not for a frame or a series that holds texts."""
+    """Check for a text or several texts; a series or frame of texts is none."""
     if isinstance(given, str | bytes):
         return isinstance(given, str)
     if isinstance(given, np.ndarray) and not (given.dtype.kind in "UO" and given.size):
@@ -142,12 +142,12 @@ def check_arguments(separator: Any, max_categories: Any, **names: Any) -> None:
 
 
 def _listed(names: Any) -> Names:
-    """Make a list of any iterable of names, such as an index of pandas."""
+    """Make a list of names, which may be an index of pandas."""
     return names if names is None or isinstance(names, str) else [str(name) for name in names]
 
 
 def _check_values(y: object) -> None:
-    """Raise if y can hold no values, one for each row."""
+    """Raise if y cannot hold a value for each row."""
     is_one = isinstance(y, bytes | Iterator) or not isinstance(y, Iterable)
     if is_one or getattr(y, "ndim", 1) == 0:
         hint = "a column labelled 0 is called '0'"

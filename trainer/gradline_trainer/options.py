@@ -77,7 +77,7 @@ def _real(default: float | str, help: str, expected: str, **values: Any) -> Any:
 
 
 class TrainingOptions(TypedDict, total=False):
-    """The types of `Options`, for an editor: `fit` takes them as keywords."""
+    """The keyword arguments of `fit` that become `Options`, with their types for editors."""
 
     epochs: int
     learning_rate: float | Literal["auto"]

@@ -147,7 +147,7 @@ class Fit(SavedAsArrays):
 
     @cached_property
     def _model(self) -> Model:
-        """The model that a package of this fit gives."""
+        """The model that this fit's package would load as."""
         model: Model = from_export("model")(self)
         return model
 

@@ -10,11 +10,11 @@ from gradline_export.elsewhere import scikit_learn, statsmodels_results
 from gradline_export.elsewhere.learned import Learned
 
 SUPPORTED = (
-    "supported are LinearRegression, Ridge, Lasso, ElasticNet (also with CV), LinearSVR, "
-    "SGDRegressor, and Pipelines of scikit-learn; of statsmodels results of OLS, WLS, GLS, GLM"
+    "supported: scikit-learn's LinearRegression, Ridge, Lasso, ElasticNet (also with CV), "
+    "LinearSVR, SGDRegressor and Pipeline; statsmodels' results of OLS, WLS, GLS and GLM"
 )
 Reader = Callable[[Any, Sequence[str] | None], Learned]
-#: The reader of each class that a model may be, or be derived from, by its library.
+#: For each library, the reader of each class and of the classes derived from it.
 READERS: Mapping[str, Mapping[str, Reader]] = {
     "sklearn": scikit_learn.READERS,
     "statsmodels": statsmodels_results.READERS,

@@ -1,4 +1,4 @@
-"""A linear model that was learned elsewhere: what a package of it is made of."""
+"""A linear model that was learned elsewhere, as a package needs it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ class Learned:
         weights: W, shape (k, d).
         bias: b, shape (k,).
         made_by: The library, class, version and parameters; None if only W and b were given.
-        predict: The model's own answers, shape (n, k), to rows of the features (n, d), if it has
-            some.
-        agreed: The hosts whose answers were compared already, as the manifest names them.
-        warnings: What to know before the package is used.
+        predict: The model's own prediction of rows (n, d), shape (n, k); None without one.
+        agreed: The hosts that were already compared, as the manifest names them.
+        warnings: What to know before you use the package.
     """
 
     plan: Plan
@@ -144,7 +143,7 @@ def _numbers(given: Any, what: str, most: int) -> Array:
         raise InputError(
             f"{what}{list(place) if place else ''} is {numbers[place]}, expected finite numbers",
             code="not-finite",
-            hint="learn the model again: such a model answers nothing",
+            hint="fit the model again, on finite numbers",
         )
     with np.errstate(all="ignore"):
         same = numbers.astype(found.dtype) == found

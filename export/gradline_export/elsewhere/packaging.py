@@ -53,7 +53,7 @@ def package_coefficients(
         root: The folder of packages.
         name: The package's name.
         dtype: Type of the graph. "auto" is float32 if it holds every coefficient exactly, else
-            float64: without rows nobody can tell how far rounding moves a prediction.
+            float64: without the rows, the effect of rounding on predictions is unknown.
         torch_export: Whether to add model.pt2.
         notes: Recorded unchanged: author, purpose, commit.
 
@@ -64,8 +64,8 @@ def package_coefficients(
         OutputError: If the folder can't be written.
     """
     learned = Learned.of_numbers(weights, bias, features, targets)
-    files, told = freeze_learned(learned, name, dtype, torch_export=torch_export, notes=notes)
-    warn_caller(told)  # an error, if the caller makes it one, leaves nothing behind
+    files, cautions = freeze_learned(learned, name, dtype, torch_export=torch_export, notes=notes)
+    warn_caller(cautions)  # before publishing: the caller may turn warnings into errors
     return publish(files, root, name)
 
 
@@ -78,11 +78,11 @@ def freeze_learned(
     torch_export: bool = False,
     notes: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Make a package's files of a model, proved; return them, and what to warn of."""
+    """Freeze a model and prove it; return the package's files and the warnings."""
     check_name(name)
     check_notes(notes or {})
     chosen, how = _choose_dtype(learned, dtype)
-    told = [*learned.warnings, *([f"dtype {dtype}: {how}"] if "rounded" in how else [])]
+    cautions = [*learned.warnings, *([f"dtype {dtype}: {how}"] if "rounded" in how else [])]
     weights, bias = learned.weights.astype(chosen), learned.bias.astype(chosen)
     described = schema_of(learned.plan)
     onnx = to_onnx(weights, bias, name, learned.plan.features, learned.targets, *described)
@@ -94,7 +94,7 @@ def freeze_learned(
         _prove_own(learned, parity_rows(golden, weights, bias), proved)
     manifest = _manifest(learned, proved, how, notes or {})
     seal(proved.files, manifest)
-    return proved.files, told
+    return proved.files, cautions
 
 
 def _choose_dtype(learned: Learned, asked: str) -> tuple[np.dtype[Any], str]:
@@ -106,7 +106,7 @@ def _choose_dtype(learned: Learned, asked: str) -> tuple[np.dtype[Any], str]:
     both = np.append(learned.weights, learned.bias)
     exact = bool((both.astype(np.float32) == both).all())
     if asked == "float32" and not exact:
-        unknown = "how far that moves predictions is unknown without the training rows"
+        unknown = "without the training rows, the effect on predictions is unknown"
         return np.dtype(np.float32), f"rounded to float32; {unknown}"
     if exact and asked != "float64":
         return np.dtype(np.float32), "exactly as given, float32"
@@ -114,10 +114,10 @@ def _choose_dtype(learned: Learned, asked: str) -> tuple[np.dtype[Any], str]:
 
 
 def _reach(weights: NDArray[Any], bias: NDArray[Any]) -> Array:
-    """Choose how far golden rows reach along each feature, shape (d,).
+    """Choose the largest value of each feature in golden rows, shape (d,).
 
-    At the end of its reach, each feature adds as much as the largest bias, or 1, to the target that
-    it moves most, give or take a factor of 2. So a wrong weight shows, however small it is.
+    There, each feature adds about as much as the largest bias, or 1, to the target with its largest
+    weight, within a factor of 2. So golden rows detect a wrong weight, however small it is.
     """
     largest = np.abs(weights.astype(np.float64)).max(axis=0)
     exponents = np.frexp(np.where(largest > 0, largest, 1.0))[1]
@@ -136,7 +136,7 @@ def _prove_own(learned: Learned, rows: NDArray[Any], proved: Proved) -> None:
         )
     except RefusedError as error:
         raise RefusedError(
-            f"{error}: it does not answer x @ W.T + b of its own coefficients",
+            f"{error}: its predict differs from x @ W.T + b of its coefficients",
             code="no-parity",
             hint="nothing was published; package_coefficients publishes coefficients alone",
         ) from error

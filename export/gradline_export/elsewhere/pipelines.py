@@ -24,15 +24,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Folded:
-    """A pipeline as terms of the table's columns.
+    """A pipeline, as a linear model of terms of the table's columns.
 
     Attributes:
-        plan: The table's columns that are used, in its order, and the d terms.
+        plan: The columns in use, in the table's order, and the d terms.
         weights: W, shape (k, d).
         bias: b, shape (k,).
-        unknown: The value of `unknown_category` with which the package answers as the pipeline does
-            for a level that an encoder has not seen: "zero" if an encoder ignores it, "error" if
-            all refuse it; None without a category.
+        unknown: The value of `unknown_category` with which the package treats an unknown level as
+            the pipeline does: "zero" if an encoder ignores it, "error" if all encoders refuse it;
+            None without a category.
     """
 
     plan: Plan
@@ -42,7 +42,7 @@ class Folded:
 
 
 def fold(steps: Sequence[tuple[str, Any]], model: Any, names: Sequence[str] | None) -> Folded:
-    """Fold fitted steps and the linear model behind them; proved on the pipeline's predictions.
+    """Fold fitted steps and the linear model behind them, and compare the predictions of both.
 
     Each weight is computed to 60 digits from the steps' parameters, and rounded once.
 
@@ -91,21 +91,21 @@ def fold(steps: Sequence[tuple[str, Any]], model: Any, names: Sequence[str] | No
 
 
 def _check_model(model: Any) -> None:
-    """Refuse an estimator of ours that makes terms of the steps' outputs, or fills them."""
+    """Refuse an estimator of ours that encodes or fills the steps' outputs."""
     fit = getattr(model, "fit_", None)
     plan = None if fit is None else fit.columns.plan
     if plan is None or (plan.is_plain and all(column.fill is None for column in plan.columns)):
         return
     raise InputError(
-        "the LinearRegression behind the steps makes terms of their outputs, or fills them",
+        "the LinearRegression behind the steps encodes or fills their outputs",
         code="pipeline-steps",
-        hint="fit it with terms=None and missing='auto' behind steps that encode and fill; or "
-        "without steps, on the table itself: it encodes and fills by terms='*'",
+        hint="let the steps encode and fill, and fit it with terms=None and missing='auto'; or fit "
+        "it on the table itself, without steps, with terms='*'",
     )
 
 
 def _total(weights: Array, bias: Any, sums: Sequence[Sum]) -> Sum:
-    """Add up what the model makes of the steps' outputs."""
+    """Add up the model's weighted sum of the steps' outputs."""
     found: Sum = {(): exactly(bias)}
     for weight, one in zip(weights, sums, strict=True):
         coefficient = exactly(weight)

@@ -50,11 +50,11 @@ def pipeline(model: Any, targets: Sequence[str] | None) -> Learned:
     if hasattr(last.coef_, "toarray"):  # after sparsify()
         last = copy(last).densify()
     folded = fold(steps, last, feature_names(model))
-    told = []
+    cautions = []
     if folded.unknown == "zero":
-        told.append(
-            "the pipeline ignores categories that it does not know: to answer like it, predict "
-            "with unknown_category='zero'"
+        cautions.append(
+            "the pipeline ignores unknown categories: for the same answers, predict with "
+            "unknown_category='zero'"
         )
     columns = [column.name for column in folded.plan.columns]
     recorded = made_by(model)
@@ -69,7 +69,7 @@ def pipeline(model: Any, targets: Sequence[str] | None) -> Learned:
         folded.bias,
         recorded,
         agreed=[host_of(recorded)],
-        warnings=told,
+        warnings=cautions,
     )
 
 
@@ -81,7 +81,7 @@ READERS = dict.fromkeys(LINEAR, linear_model) | {"Pipeline": pipeline}
 
 
 def _is_linear(model: Any) -> bool:
-    """Check for one of these models, or for gradline's own estimator."""
+    """Check for a model of LINEAR, or gradline's own estimator."""
     kinds = type(model).__mro__
     return any(
         kind.__name__ in LINEAR and kind.__module__.startswith(("sklearn.", "gradline_trainer."))
@@ -100,13 +100,13 @@ def check_fitted(model: Any) -> None:
 
 
 def feature_names(model: Any) -> list[str] | None:
-    """Get the names that a model learned from a data frame."""
+    """Get the feature names of a model that was fitted on a data frame."""
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
 
 
 def target_names(given: Sequence[str] | None, count: int, features: Sequence[str]) -> list[str]:
-    """Name the targets: as given, else y, or y0, y1, …, with _ if a feature has that name."""
+    """Name the targets: as given, else y or y0, y1, …, with an underscore if a feature has one."""
     if given is not None:
         return list(given)
     names = ["y"] if count == 1 else [f"y{k}" for k in range(count)]
@@ -116,7 +116,7 @@ def target_names(given: Sequence[str] | None, count: int, features: Sequence[str
 
 
 def answers_of(model: Any, targets: int) -> Callable[[Array], Array]:
-    """Turn a model's predict into a function from rows (n, d) to answers (n, k)."""
+    """Wrap a model's predict as a function from rows (n, d) to answers (n, k)."""
 
     def answers(rows: Array) -> Array:
         with warnings.catch_warnings():

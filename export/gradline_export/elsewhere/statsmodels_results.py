@@ -53,7 +53,7 @@ def generalized(found: Any, targets: Sequence[str] | None) -> Learned:
     link = type(found.model.family.link).__name__
     if link.lower() != "identity":
         raise InputError(
-            f"the link of this GLM is {link}: it is no linear model of its target",
+            f"the link of this GLM is {link}, so it is not linear in its features",
             code="unknown-model",
             hint="fit it with the identity link, or learn log(target) with gradline",
         )
@@ -91,10 +91,10 @@ def _check_formula(model: Any, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise InputError(
-                f"the formula makes {name!r} of other columns, which a package of coefficients "
-                "does not do",
+                f"the formula computes {name!r} from other columns, which a package of "
+                "coefficients cannot",
                 code="unknown-model",
-                hint="make that column in the table and fit on it, or train with gradline",
+                hint="add that column to the table and fit on it, or train with gradline",
             )
 
 

@@ -100,7 +100,7 @@ def freeze(
 
 @dataclass(frozen=True)
 class Proved:
-    """A graph's files, without the manifest, and what was proved of them."""
+    """A graph's files, without the manifest, and their parity."""
 
     files: dict[str, bytes]
     graph: Graph
@@ -120,8 +120,8 @@ def prove_graph(
     Args:
         onnx: The bytes of model.onnx.
         golden: Rows of the graph's inputs, shape (n, d).
-        ends: Each input's smallest and largest value, from which rows of the columns are made.
-        seed: Of those rows.
+        ends: Each input's smallest and largest value, between which rows of the columns are drawn.
+        seed: The seed of these draws.
         torch_export: Whether to write model.pt2.
     """
     graph = parse_graph(onnx)  # the runtime refuses any other graph

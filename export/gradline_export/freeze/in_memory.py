@@ -1,4 +1,4 @@
-"""Freeze a fit in memory, for its own predictions."""
+"""Freeze a fit in memory, to predict with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradline_trainer.result import Fit
 
 
 def model_of(fit: Fit) -> Model:
-    """Make the model that a package of the fit would give, with the same answers.
+    """Build the model that the fit's package would load as.
 
     Raises:
         RefusedError: As `export_package` does.
@@ -38,9 +38,9 @@ def model_of(fit: Fit) -> Model:
 
 
 def _frozen(fit: Fit) -> Frozen:
-    """Freeze a fit; with many features, its intervals need a graph of their own.
+    """Freeze a fit, with intervals.onnx if it has many features.
 
-    With robust standard errors it has none, however many features there are.
+    With robust standard errors there are no intervals.
     """
     if len(fit.features) > MOST_FEATURES and not fit.options.robust:
         try:

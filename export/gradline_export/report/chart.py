@@ -1,6 +1,6 @@
-"""Draw a chart as inline SVG, in the page's own colours, light or dark, and fonts.
+"""Draw a chart as inline SVG, in the page's own fonts and colours, light or dark.
 
-Text can't be measured here, so the margins suppose letters that are wider than most fonts' own.
+Text can't be measured here, so the margins assume wide letters.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from gradline_export.report.figures import moment_of
 
 Array = NDArray[np.float64]
 SIZE = 9  # of the letters, in the chart's units
-SCALE = 1.3  # pixels for each unit, where there is room
-WIDE, WIDEST = 0.62, 1.3  # of a letter, and of one of East Asia or a picture, in its size
+SCALE = 1.3  # pixels for each unit, if there is room
+WIDE, WIDEST = 0.62, 1.3  # a letter's width, and an East Asian one's, as shares of its size
 GAP = 5  # between ticks and their texts
-TICKS = 6  # at most about so many
-TIME_TICKS = {"h": 4, "D": 4, "M": 5, "Y": 6}  # of their unit, whose texts are longer or shorter
+TICKS = 6  # about the most
+TIME_TICKS = {"h": 4, "D": 4, "M": 5, "Y": 6}  # by unit: the longer the texts, the fewer
 MARKED = 9_999.5  # thousands are marked from here on
-#: Steps of an axis of times: seconds, NumPy's unit, and how many of them.
+#: Steps of an axis of times: in seconds, and as a number of NumPy's units.
 TIME_STEPS = (
     *((3600 * n, "h", n) for n in (1, 3, 6, 12)),
     *((86_400 * n, "D", n) for n in (1, 2, 7, 14)),
@@ -37,7 +37,7 @@ TIME_STEPS = (
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its ends, the places of its ticks with their texts, and a label."""
+    """An axis: its ends, its ticks with their texts, and a label."""
 
     low: float
     high: float
@@ -48,12 +48,12 @@ class Axis:
     def over(cls, values: Array, label: str, margin: float = 0.05) -> Axis:
         """Make an axis of numbers."""
         low, high = _ends(values, margin)
-        least = 1.0 if (values % 1 == 0).all() else 0.0  # no half of a year
+        least = 1.0 if (values % 1 == 0).all() else 0.0  # a year has no half
         return cls(low, high, ticks_between(low, high, least), label)
 
     @classmethod
     def of_times(cls, seconds: Array, label: str) -> Axis:
-        """Make an axis of seconds since 1970-01-01, with dates as its texts."""
+        """Make an axis of seconds since 1970-01-01, with dates at the ticks."""
         low, high = _ends(seconds, 0.05)
         return cls(low, high, time_ticks(low, high), label)
 
@@ -65,7 +65,7 @@ def _ends(values: Array, margin: float) -> tuple[float, float]:
 
 
 def ticks_between(low: float, high: float, least: float = 0.0) -> list[tuple[float, str]]:
-    """Choose round numbers between two limits, at least so far apart, and write them."""
+    """Choose round numbers between two limits, at least `least` apart, with their texts."""
     raw = max((high - low) / TICKS, least)
     decade = 10.0 ** math.floor(math.log10(raw))
     step = next(decade * m for m in (1, 2, 5, 10) if decade * m >= raw)
@@ -80,7 +80,7 @@ def _written(value: float, decimals: int) -> str:
 
 
 def time_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Choose round times between two limits in seconds, and write them as short as they can be."""
+    """Choose round times between two limits in seconds, with short texts."""
     fitting = (s for s in TIME_STEPS if (high - low) / s[0] <= TIME_TICKS[s[1]])
     _, unit, count = next(fitting, TIME_STEPS[-1])
     first, last = (np.datetime64(math.floor(end), "s") for end in (low, high))
@@ -105,7 +105,7 @@ def width_of(text: str) -> float:
 
 
 def short(name: str) -> str:
-    """Shorten a name so that it stands beside a chart."""
+    """Shorten a name for the edge of a chart."""
     return isolated(name if len(name) <= LETTERS_BESIDE else name[: LETTERS_BESIDE - 1] + "…")
 
 
@@ -121,9 +121,9 @@ class Chart:
         title: What screen readers say.
         x: The axis across.
         y: The axis upwards.
-        width, height: In units; a unit is 1.3 pixels where there is room.
-        frame: Whether lines show the axes.
-        turned: Whether the texts below are turned, as long names need.
+        width, height: In units; a unit is 1.3 pixels if there is room.
+        frame: Whether to draw the axes' lines.
+        turned: Whether to turn the texts below, which long names need.
     """
 
     name: str
@@ -181,7 +181,7 @@ class Chart:
     def cells(
         self, across: tuple[Array, Array], up: tuple[Array, Array], colour: str, alpha: float
     ) -> None:
-        """Draw rectangles between these ends, all of them as one path."""
+        """Draw rectangles between pairs of ends, all of them as one path."""
         if not len(across[0]):
             return
         (left, right), (low, high) = map(self.across, across), map(self.up, up)
@@ -197,7 +197,7 @@ class Chart:
         self.parts.append(f'<path d="{path}" style="fill: var(--{colour}); opacity: {alpha:g}"/>')
 
     def text(self, x: float, y: float, text: str) -> None:
-        """Write a short text in the middle of a place."""
+        """Write a short text, centred on a point."""
         (a,), (b,) = self._places([x], [y])
         self._write(a, float(b) + 3, text, "middle", "text")
 
@@ -259,7 +259,7 @@ def _written_all(values: Array) -> list[str]:
 
 
 def decade_of(values: Array) -> float:
-    """Choose the power of ten to divide by if numbers are long to write."""
+    """Choose a power of ten to divide numbers by, so that they are short."""
     most = float(np.abs(values).max(initial=0.0))
     place = math.floor(math.log10(most)) if most else 0
     return 1.0 if place in PLAIN else 10.0 ** max(place, -300)
@@ -269,5 +269,5 @@ PLAIN = range(-3, 6)  # decades written without an exponent
 
 
 def times(decade: float) -> str:
-    """Write what an axis' numbers are divided by."""
+    """Write the power of ten that an axis' numbers are divided by."""
     return "" if decade == 1 else f" (×{scientific(decade, 0)})"

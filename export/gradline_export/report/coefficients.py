@@ -1,4 +1,4 @@
-"""Lay out effects and coefficients by column, with levels and parts below their column."""
+"""Lay out effects and coefficients by column, with the levels and parts of each below it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gradline_trainer.result import Fit
 
 Array = NDArray[np.float64]
 MOST_COLUMNS = 30  # in a table; those with the strongest effects
-MOST_PARTS = 10  # of a column among the others; more are folded
+MOST_PARTS = 10  # of a column in the main table; more are folded
 MOST_FOLDED = 1_500  # coefficients in folded tables, over all targets
 IN_PICTURE = 12  # columns in the picture of effects
 PARTS_IN_PICTURE = 6  # of each
@@ -27,7 +27,7 @@ OF_A_ROW = {"head": False, "part": False, "baseline": False, "folded": False}
 
 @dataclass(frozen=True)
 class Target:
-    """One target of a fit, with what is known of its coefficients.
+    """One target of a fit, with the statistics of its coefficients.
 
     Attributes:
         fit: The fit.
@@ -48,7 +48,7 @@ class Target:
     vif: Sequence[float | None] | None
 
     def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Lay out the table of coefficients, and the parts of columns that have many, by column."""
+        """Lay out the table of coefficients, and a folded table of each column with many parts."""
         found, folded = [], list[dict[str, Any]]()
         room = MOST_FOLDED
         for effect in self.effects[:MOST_COLUMNS]:
@@ -70,7 +70,7 @@ class Target:
         return found, folded
 
     def _head(self, effect: Effect, folded: bool) -> dict[str, Any]:
-        """Make the row of a column with parts: how strong all of them are together."""
+        """Make the row of a column with parts: the effect of all of them together."""
         together = self.spreads.share(self.place, effect.group.terms)
         return OF_A_ROW | {
             "name": effect.name,
@@ -109,9 +109,9 @@ class Target:
     def picture(self) -> list[dict[str, Any]]:
         """Lay out the picture of effects: a bar for each column, and a point for each part.
 
-        A row has its name, its difference with an interval, or how much predictions vary with all
-        of its parts, and places in percent of the picture's width: `zero`, `bar`, `point`,
-        `interval`.
+        A row has a name, and a difference with its interval or, for a column with parts, how much
+        predictions vary with it. `zero`, `bar`, `point` and `interval` are places in percent of the
+        picture's width.
         """
         rows = []
         for effect in self.effects[:IN_PICTURE]:
@@ -135,7 +135,7 @@ class Target:
         return {"more": len(effect.group.terms) - shown, "baselines": baselines}
 
     def _points(self, family: Family) -> list[dict[str, Any]]:
-        """Make the rows of the family's strongest parts, in the table's order."""
+        """Make the rows of the parts with the strongest effects, in the table's order."""
         weights = np.abs(self.fit.weights[self.place].numpy()[list(family.terms)])
         chosen = np.argsort(-weights, kind="stable")[:PARTS_IN_PICTURE].tolist()
         strongest = {family.terms[i] for i in chosen}
@@ -149,7 +149,7 @@ class Target:
         return rows
 
     def _estimate(self, j: int, step: float) -> dict[str, Any]:
-        """Compute a coefficient and its interval for a step of the term."""
+        """Multiply a coefficient and its interval by a step of the term."""
         found: dict[str, float | None] = {"value": float(self.fit.weights[self.place, j]) * step}
         for end in ("lower", "upper"):
             value = self.known[end][j] if end in self.known else None
@@ -197,7 +197,7 @@ class Target:
         return f"± {percent(factor - 1)}" if factor < 2 else f"× {number(factor)}"
 
     def _signed(self, row: Mapping[str, Any]) -> list[str]:
-        """Write a difference, and its interval; of a logarithm in percent, or as a factor."""
+        """Write a difference and its interval; of a logarithm in percent or as a factor."""
         known = [row[key] for key in ("value", "lower", "upper") if row[key] is not None]
         if self._is_logged:
             factors = [math.exp(min(value, 700.0)) for value in known]

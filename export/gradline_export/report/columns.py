@@ -1,4 +1,4 @@
-"""Describe the table's columns on the training rows: ranges of numbers and times, and levels."""
+"""Describe the table's columns over the training rows: ranges, or levels with their shares."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def described(
 
 
 def _numbers(fit: Fit, effect: Effect, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Make the row of a number, or of each of its terms if it is none of them."""
+    """Make the row of a number; if it is not itself a term, a row for each of its terms."""
     terms = fit.columns.plan.terms
     places = [j for j in effect.group.terms if not terms[j][0].is_indicator]
     alone = [j for j in places if terms[j] == (Factor(effect.name),)]

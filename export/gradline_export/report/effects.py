@@ -1,4 +1,4 @@
-"""A column's terms by kind, and how much predictions vary with them."""
+"""Group a column's terms by kind, and measure how much predictions vary with them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Family:
             "missing" for the indicator of a missing number or time; "number" for functions of one
             column; "product" for products.
         terms: The places of the terms among the graph's inputs.
-        baseline: The level without an indicator; None if there is none, or if it is not known.
+        baseline: The level without an indicator; None if there is none or it is unknown.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Effect:
 
     @property
     def is_single(self) -> bool:
-        """Whether one term, which is no indicator, is all of it."""
+        """Whether it is a single term, and no indicator."""
         return len(self.group.terms) == 1 and self.families[0].kind in ("number", "product")
 
     def shown_name(self, fit: Fit) -> str:
@@ -118,7 +118,7 @@ def _kind(term: Term, known: dict[str, Column]) -> str:
 
 
 def _baseline(fit: Fit, kind: str, places: Sequence[int], column: Column) -> str | None:
-    """Name the level that the others are compared with."""
+    """Find the level that the others are compared with."""
     if kind == "level":
         return column.reference
     if kind not in PARTS or fit.options.ridge or not fit.options.bias:
@@ -136,9 +136,9 @@ def _baseline(fit: Fit, kind: str, places: Sequence[int], column: Column) -> str
 
 @dataclass(frozen=True)
 class Spreads:
-    """How much predictions vary with terms: the deviation of their contribution.
+    """How much predictions vary with terms: the deviation of their contributions.
 
-    It is over the training rows, in the units of what is learned.
+    It is taken over the training rows, in units of the target or of its logarithm.
 
     Attributes:
         weights: W, shape (k, d).
@@ -178,14 +178,14 @@ class Spreads:
             return math.sqrt(squared) if squared > 0 else 0.0
 
     def share(self, target: int, terms: Sequence[int]) -> float:
-        """Compute the same as a share of the target's deviation; 0 if it is not known."""
+        """Compute the spread as a share of the target's deviation; 0 if it is unknown."""
         deviation = self.of_targets[target]
         with np.errstate(all="ignore"):
             found = self.spread(target, terms) / deviation if deviation else 0.0
         return float(found) if np.isfinite(found) else 0.0
 
     def strongest(self, target: int, effects: Sequence[Effect]) -> list[Effect]:
-        """Sort effects by how much predictions of a target vary with them, the most first."""
+        """Sort effects by how much a target's predictions vary with them, the strongest first."""
         with np.errstate(all="ignore"):
             alone = np.abs(self.weights[target]) * np.sqrt(self.variance)
         sizes = np.zeros(len(effects))

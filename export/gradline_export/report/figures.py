@@ -1,4 +1,4 @@
-"""Write figures as people read them: 2008 and not 2008.029, a date and not its days."""
+"""Write figures as people read them: 2008 instead of 2008.029, dates instead of days."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ LARGE = 100  # whole numbers from here on have a whole mean
 
 @dataclass(frozen=True)
 class Estimate:
-    """A coefficient with the ends of its interval, None where it has none."""
+    """A coefficient with the ends of its interval; None without one."""
 
     value: float
     lower: float | None = None
     upper: float | None = None
 
     def times(self, step: float) -> Estimate:
-        """Compute it for a step of the term."""
+        """Multiply it by a step of the term."""
         ends = (None if end is None else end * step for end in (self.lower, self.upper))
         return Estimate(self.value * step, *ends)
 
 
 def with_ends(value: float, lower: float, upper: float) -> list[str]:
-    """Write the sizes of a number and of the ends of its interval, as exactly as its width asks.
+    """Write the absolute values of an estimate and its interval's ends, rounded to its width.
 
-    An end that is not 0 does not look like 0.
+    An end that is not 0 is not rounded to 0.
     """
     width, sizes = upper - lower, [abs(value), abs(lower), abs(upper)]
     most = max(sizes)
@@ -51,7 +51,7 @@ def with_ends(value: float, lower: float, upper: float) -> list[str]:
 
 
 def round_step(deviation: float) -> float:
-    """Choose a step to tell a slope by: 1, or a power of ten near the column's deviation."""
+    """Choose a step to describe a slope: 1, or a power of ten near the column's deviation."""
     if not deviation or not math.isfinite(deviation) or 0.1 <= deviation <= 100:
         return 1.0
     return float(10.0 ** math.floor(math.log10(deviation)))
@@ -84,7 +84,7 @@ def moment_of(seconds: float) -> str:
 
 
 def in_units(estimate: Estimate, unit: str = "") -> str:
-    """Say a difference, and its interval if there is one."""
+    """Describe a difference, and its interval if there is one."""
     sign = -1 if estimate.value < 0 else 1
     word = "lower" if sign < 0 else "higher"
     low, high = estimate.lower, estimate.upper
@@ -97,7 +97,7 @@ def in_units(estimate: Estimate, unit: str = "") -> str:
 
 
 def in_percent(estimate: Estimate) -> str:
-    """Say a difference of logarithms in percent, or as a factor if it is large."""
+    """Describe a difference of logarithms in percent, or as a factor if it is large."""
     known = [e for e in (estimate.value, estimate.lower, estimate.upper) if e is not None]
     shares = [math.expm1(min(e, 700.0)) for e in known]
     if max(shares) >= 1:

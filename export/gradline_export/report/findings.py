@@ -1,7 +1,7 @@
-"""What a fit says, in sentences: how well it predicts, and what goes with what.
+"""Describe a fit in sentences: how well it predicts, and how targets differ with the columns.
 
-They claim no cause: a coefficient compares rows that differ in one column and agree in the others.
-Intervals are given only where the fit has standard errors.
+The sentences claim no cause: a coefficient compares rows that differ in one column and agree in the
+others. They give intervals only if the fit has standard errors.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ ON = {
     "cross_validated": "cross-validated",
     "training": "on the rows that it was trained on",
 }
-RATHER = {
+COMPARED = {
     "level": "With {column} {level} instead of {baseline}",
     "month": "In {level} instead of {baseline} ({column})",
     "weekday": "On {level} instead of {baseline} ({column})",
     "hour": "At {level} instead of {baseline} ({column})",
 }
-UNITS = ((180, 365.25, "year"), (15, 30.0, "30 days"), (0, 1.0, "day"))  # from which deviation on
+#: Units of a slope in time: the least deviation in days, the unit's days, and its name.
+UNITS = ((180, 365.25, "year"), (15, 30.0, "30 days"), (0, 1.0, "day"))
 
 
 def accuracy(metrics: Mapping[str, Any], target: str) -> list[str]:
@@ -52,7 +53,7 @@ def accuracy(metrics: Mapping[str, Any], target: str) -> list[str]:
 
 
 def accuracy_of_many(metrics: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
-    """Say how well many targets are predicted: between which shares, and the worst and the best."""
+    """Say how well many targets are predicted: the worst and the best."""
     which = next((w for w in ORDER if metrics.get(w)), "training")
     scores = {t: (metrics.get(which) or {}).get(t, {}) for t in targets}
     shares = {
@@ -63,9 +64,9 @@ def accuracy_of_many(metrics: Mapping[str, Any], targets: Sequence[str]) -> list
         return []
     worst, best = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
     return [
-        f"Of the differences in the {count(len(known), 'target')} it explains from "
-        f"{_share(max(known[worst], 0.0))} ({isolated(worst)}) to "
-        f"{_share(max(known[best], 0.0))} ({isolated(best)}), {ON[which]}."
+        f"It explains from {_share(max(known[worst], 0.0))} ({isolated(worst)}) to "
+        f"{_share(max(known[best], 0.0))} ({isolated(best)}) of the differences in the "
+        f"{count(len(known), 'target')}, {ON[which]}."
     ]
 
 
@@ -81,7 +82,7 @@ def _explained(name: str, r2: float, rmse: float | None, on: str) -> str:
 
 
 def _share(share: float) -> str:
-    """Write a share in percent; nearly all of it is not all of it."""
+    """Write a share in percent, without rounding to 0 or 100 %."""
     percent = 100 * share
     if 0 < percent < 0.5:
         return "less than 1 %"
@@ -98,10 +99,10 @@ def strongest(
     known: Mapping[str, Any],
     most: int = 3,
 ) -> list[str]:
-    """Say what goes with the columns that predictions of a target vary with the most.
+    """Describe the strongest effects on a target, a sentence each.
 
-    `effects` are sorted, the strongest first; `known` are the target's statistics, if there are
-    any; see `Summary.to_dict`.
+    `effects` are sorted, the strongest first. `known` are the target's statistics, empty if there
+    are none; see `Summary.to_dict`.
     """
     return [
         _Sentence(fit, target, effect, spreads, known).written()
@@ -125,7 +126,7 @@ class _Sentence:
         family = self.effect.families[int(np.argmax(np.nan_to_num(sizes)))]
         if self._is_shared:
             return self._spread()
-        if family.kind in RATHER:
+        if family.kind in COMPARED:
             return self._levels(family)
         if len(family.terms) == 1:
             return self._single(family)
@@ -133,7 +134,7 @@ class _Sentence:
 
     @property
     def _is_shared(self) -> bool:
-        """Whether a column of the effect is part of others, which change with it."""
+        """Whether another effect has a column of this one, so that both change together."""
         columns = self.effect.group.columns
         used = [f.column for term in self.fit.columns.plan.terms for f in term if len(term) > 1]
         return len(columns) > 1 or columns[0] in used
@@ -144,16 +145,16 @@ class _Sentence:
         return Estimate(value, *ends)
 
     def _is_undetermined(self, term: int) -> bool:
-        """Whether the rows do not determine this coefficient, though they do others."""
+        """Whether the rows determine other coefficients, but not this one."""
         errors = self.known.get("standard_error", [])
         return bool(errors) and errors[term] is None and any(error is not None for error in errors)
 
     def _unknown(self) -> str:
         column = isolated(self.effect.name)
-        return f"What goes with {column} alone is not known: other columns determine it."
+        return f"No difference is given for {column}, because other columns determine it."
 
     def _levels(self, family: Family) -> str:
-        """Compare the level that differs most from the baseline with it."""
+        """Compare the baseline with the level that predictions vary with most."""
         terms = self.fit.columns.plan.terms
         weights = self.fit.weights[self.target].numpy()[list(family.terms)]
         column = isolated(self.effect.group.columns[0])
@@ -161,20 +162,20 @@ class _Sentence:
         if family.baseline is None:
             low, high = int(np.argmin(weights)), int(np.argmax(weights))
             between = Estimate(float(weights[high] - weights[low]))
-            start = RATHER[family.kind].format(
+            start = COMPARED[family.kind].format(
                 column=column, level=names[high], baseline=names[low]
             )
             return f"{start}, {self._difference(between)}."
         sizes = np.abs(weights) * np.sqrt(self.spreads.variance[list(family.terms)])
         sizes[[self._is_undetermined(j) for j in family.terms]] = -1
-        place = int(np.argmax(sizes))  # not one that is rare
+        place = int(np.argmax(sizes))  # a rare level has a small variance
         estimate = self._estimate(family.terms[place])
         if sizes[place] < 0:
             return self._unknown()
         baseline = isolated(family.baseline)
-        start = RATHER[family.kind].format(column=column, level=names[place], baseline=baseline)
+        start = COMPARED[family.kind].format(column=column, level=names[place], baseline=baseline)
         if terms[family.terms[place]][0].function == "missing":
-            start = f"Where {column} is missing, rather than {baseline}"
+            start = f"If {column} is missing instead of {baseline}"
         return f"{start}, {self._difference(estimate)}."
 
     def _single(self, family: Family) -> str:
@@ -186,7 +187,7 @@ class _Sentence:
         if self._is_undetermined(place):
             return self._unknown()
         if family.kind == "missing":
-            return f"Where {column} is missing, {self._difference(estimate)}."
+            return f"If {column} is missing, {self._difference(estimate)}."
         if term == (Factor(term[0].column, "time"),):
             _, days, unit = next(unit for unit in UNITS if deviation >= unit[0])
             return f"For each {unit} later in {column}, {self._difference(estimate.times(days))}."
@@ -247,7 +248,7 @@ def left_out(fit: Fit) -> list[str]:
 
 
 def opening(fit: Fit) -> str:
-    """Say what is predicted from what."""
+    """Say which targets are predicted from which columns."""
     named = and_more(list(map(isolated, fit.targets)))
     columns = [column.name for column in fit.columns.plan.columns]
     source = and_more([isolated(name) for name in columns])

@@ -76,7 +76,7 @@ def residual_plot(name: str, target: str, predicted: Array, residuals: Array) ->
 def column_plot(
     name: str, target: str, column: Column, values: Array, residuals: Array
 ) -> Markup | None:
-    """Plot residuals over a column's values; None where no value is known."""
+    """Plot residuals over a column's values; None if no value is known."""
     if column.kind == "category":
         return _level_plot(name, target, column, values, residuals)
     known = np.isfinite(values)
@@ -150,7 +150,7 @@ def ridge_plot(path: Mapping[str, Any]) -> Markup:
 
 
 def _residuals(name: str, title: str, across: Axis, x: Array, residuals: Array) -> Markup:
-    """Plot residuals over what stands on an axis."""
+    """Plot residuals over the values of an axis."""
     high = decade_of(residuals)
     chart = Chart(name, title, across, Axis.over(residuals / high, f"residual{times(high)}"))
     _cloud(chart, x, residuals / high, [across.low, across.high], [0.0, 0.0])
@@ -197,7 +197,7 @@ def _box(chart: Chart, place: float, ends: Array) -> None:
 def _cloud(
     chart: Chart, x: Array, y: Array, line_x: Sequence[float], line_y: Sequence[float]
 ) -> None:
-    """Draw few rows as points, count many in the cells of a grid, and draw a dashed line."""
+    """Draw rows as points, or many as counts in a grid, and a dashed line."""
     if len(x) <= POINTS:
         chart.line(line_x, line_y, "warn", width=1, dashed=True)
         chart.points(x, y, alpha=0.7)
@@ -221,7 +221,7 @@ def _decades(values: Sequence[float]) -> Array:
 
 
 def _decade_axis(shown: Array, label: str) -> Axis:
-    """Make an axis of decimal logarithms, with the numbers themselves as its texts."""
+    """Make an axis of decimal logarithms, with the numbers themselves at the ticks."""
     low, high = float(np.min(shown)), float(np.max(shown))
     if high - low < 0.05:
         low, high = low - 0.05, high + 0.05

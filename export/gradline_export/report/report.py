@@ -147,7 +147,7 @@ def _isolated(name: str) -> Markup:
 
 
 def _breaking(name: str) -> Markup:
-    """Isolate a name that may break where its words end; elsewhere only if it has no room."""
+    """Isolate a name, and let it break between its words."""
     parts = re.split(r"(?<=[_.:=/-])(?=\w)", label(name))
     return Markup("<span><bdi>{}</bdi></span>").format(Markup("<wbr>").join(parts))
 
@@ -183,7 +183,7 @@ def _says(
     spreads: Spreads,
     statistics: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
-    """Say in sentences how well the targets are predicted, and what goes with what."""
+    """Describe each target in sentences: its accuracy, and the strongest effects on it."""
     metrics, k = manifest["metrics"], len(fit.targets)
     few, parts = k <= FEW_TARGETS, list[dict[str, Any]]()
     if not few:

@@ -1,4 +1,4 @@
-"""Plot the residuals that a fit kept: over predictions, over columns, and against a normal law."""
+"""Plot the residuals that a fit kept: over predictions, over columns, and as a Q-Q plot."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ LEAST_PLOTS = 1  # for each target
 
 
 def clouds_of(fit: Fit, shown: Sequence[int], effects: Sequence[Effect]) -> dict[str, Any]:
-    """Plot the kept rows: the held-out rows if there are any, else training rows.
+    """Plot the kept rows: held-out rows if there are any, else training rows.
 
-    Residuals here are actual − predicted, of what is learned. `effects` are sorted, the strongest
-    first.
+    A residual here is actual − predicted, for a logged target of the logarithms. `effects` are
+    sorted, the strongest first.
     """
     which = "held_out" if fit.residuals["held_out"].rows else "training"
     kept = fit.residuals[which]
@@ -84,7 +84,7 @@ def clouds_of(fit: Fit, shown: Sequence[int], effects: Sequence[Effect]) -> dict
 def _learned(
     target: str, function: TargetFunction | None, actual: Array, predicted: Array
 ) -> tuple[str, Array, Array]:
-    """Turn values of a logged target to the logarithms that were learned, if all have one."""
+    """Turn the values of a logged target into logarithms, if all are positive."""
     if function is None:
         return target, actual, predicted
     of_actual, of_predicted = actual + function.offset, predicted + function.offset

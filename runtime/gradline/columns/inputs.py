@@ -63,8 +63,7 @@ def columns_by_name(rows: Any, plan: Plan) -> dict[str, Any] | None:
     if labels is None or names is None or not has_columns(names, plan):
         return None
     extra = "refuse" if isinstance(rows, Mapping) else "ignore"
-    what = "feature" if plan.format == 1 else "column"
-    match_names(names, [column.name for column in plan.columns], extra=extra, what=what)
+    match_names(names, [column.name for column in plan.columns], extra=extra, what=plan.noun)
     by_text = dict(zip(names, labels, strict=True))
     return {column.name: rows[by_text[column.name]] for column in plan.columns}
 

@@ -95,9 +95,11 @@ def dump_column(column: Column) -> dict[str, Any]:
         "format": column.format,
         "zone": column.zone,
     }
-    # A fill value may be 0.
-    given = {k: v for k, v in optional.items() if v is not None and v is not False}
-    return entry | {k: v for k, v in given.items() if v not in ([], {})}
+    return entry | {
+        key: value
+        for key, value in optional.items()
+        if value or (key == "fill" and value is not None)  # a fill value may be 0
+    }
 
 
 def load_column(entry: Any) -> Column:

@@ -55,8 +55,13 @@ class Plan:
 
     @cached_property
     def has_gaps(self) -> bool:
-        """Whether an answer can be given although a value is missing or an unknown level."""
+        """Whether rows can have filled values or unknown levels."""
         return any(c.fill is not None or c.kind == "category" for c in self.columns)
+
+    @property
+    def noun(self) -> str:
+        """What messages call a column."""
+        return "feature" if self.format == 1 else "column"
 
     def compute(self, values: Array) -> Array:
         """Compute the terms, shape (n, d), of rows of the columns, shape (n, m).

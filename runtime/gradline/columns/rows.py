@@ -161,7 +161,6 @@ def _of_pandas(row: Any, plan: Plan) -> dict[str, Any]:
     """Take a plan's columns from a row of a pandas frame, which may have more."""
     labels = list(map(str, row.index))
     names = _names(labels, plan)
-    what = "feature" if plan.format == 1 else "column"
-    match_names(labels, names, extra="ignore", what=what)
+    match_names(labels, names, extra="ignore", what=plan.noun)
     values = dict(zip(labels, row.array, strict=True))
     return {name: values[name] for name in names}

@@ -6,7 +6,7 @@ they are its Shapley values (Štrumbelj and Kononenko, 2014).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,15 @@ from gradline.columns.plan import Plan
 from gradline.columns.targets import Functions
 from gradline.errors import PackageError, needs_extra
 from gradline.explain.groups import groups_of
-from gradline.formatting import TERMS, and_more, count, equation_lines, label, number
+from gradline.formatting import (
+    TERMS,
+    and_more,
+    count,
+    equation_lines,
+    free_name,
+    label,
+    number,
+)
 from gradline.package.manifest import learned_elsewhere
 
 if TYPE_CHECKING:
@@ -116,16 +124,13 @@ class Explanation:
         parts = zip(self.columns, self.by_column.reshape(n * k, g).T, strict=True)
         return polars.DataFrame(
             [
-                *(polars.Series(_free(name, self.columns), values) for name, values in own.items()),
+                *(
+                    polars.Series(free_name(name, self.columns), values)
+                    for name, values in own.items()
+                ),
                 *(polars.Series(name, values) for name, values in parts),
             ]
         )
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
 
 
 def by_effect(weights: NDArray[Any], manifest: Mapping[str, Any], plan: Plan) -> list[int]:

@@ -97,7 +97,10 @@ class Intervals:
         graph, manifest = package.graph, package.manifest
         if package.intervals is not None:
             leverage, deviation = _constants(package.intervals, *graph.weights.shape)
-            freedom = int(manifest["intervals"]["degrees_of_freedom"])
+            try:
+                freedom = int(manifest["intervals"]["degrees_of_freedom"])
+            except LookupError as error:
+                raise _unusable("intervals", error) from error
         else:
             _refuse(manifest, len(graph.features))
             found = manifest["statistics"]
@@ -105,10 +108,10 @@ class Intervals:
             assert known is not None  # noqa: S101 - `_refuse` checked it
             try:
                 deviations = [found["targets"][name]["residual_sd"] for name in graph.targets]
+                freedom = found["residual_dof"]
             except LookupError as error:
-                what = f"the statistics in manifest.json cannot be used ({error!r})"
-                raise PackageError(what, code="bad-manifest") from error
-            leverage, freedom = known, found["residual_dof"]
+                raise _unusable("statistics", error) from error
+            leverage = known
             deviation = np.array(deviations, np.float64)  # NaN for None
         if freedom < 1 or not np.any(deviation > 0):
             why = "the training rows leave no error to estimate from"
@@ -128,7 +131,7 @@ class Intervals:
             level: The probability that a new row's target lies between the ends.
 
         Returns:
-            The lower and the upper ends, float64, each of shape (n, k); NaN where the answer is.
+            The lower and the upper ends, float64, each of shape (n, k); NaN for an answer of NaN.
 
         Raises:
             InputError: For a level that is not between 0 and 1.
@@ -150,6 +153,11 @@ def checked_level(level: object) -> float:
         return float(level)
     what = f"the level of an interval is {level!r}, expected a number between 0 and 1"
     raise InputError(what, code="bad-option", hint="0.95 is usual")
+
+
+def _unusable(member: str, error: LookupError) -> PackageError:
+    what = f"the {member} in manifest.json cannot be used ({error!r})"
+    return PackageError(what, code="bad-manifest")
 
 
 def refused(why: str, hint: str) -> RefusedError:

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 
 def component() -> str:
-    """Write the element `gradline-panel`, behind what it calls."""
+    """Write the element `gradline-panel`, after the scripts and the element that it uses."""
     folder = files("gradline.presentation")
     names = ("terms.js", "effects.html", "panel.html")
     terms, effects, panel = (folder.joinpath(name).read_text(encoding="utf-8") for name in names)

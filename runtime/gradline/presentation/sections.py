@@ -78,7 +78,7 @@ def metrics(found: Mapping[str, Any], targets: Sequence[str]) -> list[Element]:
         ]
         parts.append(Grid([[title, *HEADS, *(head for head, _ in further)], *rows]))
         if any(m["rmse"] is None for m in shown):
-            parts.append("  RMSE, MAE and R² need the rows, and moments were learned from")
+            parts.append("  RMSE, MAE and R² need the rows; the model was learned from moments")
         elif any(m["mae"] is None for m in shown):
             parts.append("  MAE needs a second pass over the data and was not computed")
         parts.append("")

@@ -61,7 +61,7 @@ def tolerances(
 
 
 def seven_digits(weights: NDArray[Any], bias: NDArray[Any]) -> Array:
-    """Compute tolerances (k, d + 1) where nobody knows how large the features are."""
+    """Compute tolerances (k, d + 1) for features of unknown size."""
     both = np.column_stack([weights, bias]).astype(np.float64)
     found: Array = np.abs(both) * 1e-6
     return found

@@ -81,7 +81,7 @@
       return Math.exp(z) * (scaled ? found.scale : 1) - (found.function === "log1p" ? 1 : 0);
     });
 
-  // Terms by the columns that they are made of, as gradline/explain/groups.py groups them.
+  // Groups terms by their columns, as gradline/explain/groups.py does.
   const groupsOf = (columns, terms) => {
     const order = new Map(columns.map(({ name }, place) => [name, place]));
     const found = new Map();
@@ -96,7 +96,7 @@
   };
 
   /**
-   * Splits each target's answer into a baseline, at the training means, and each column's effect.
+   * Splits each target's answer into a baseline, the answer at the training means, and each column's effect.
    *
    * @param {object} schema - `columns`, `terms` and `target_functions` of manifest.json.
    * @param {number[][]} weights - W of the graph, a row for each target.

@@ -78,9 +78,9 @@ class Sums:
         weight = float(w.sum())
         if not weight:
             return
-        if self.origin is None:  # one that counts: beside a far one all others would be rounded
+        if self.origin is None:  # of the heaviest row: one without a weight may lie far away
             self.origin = float(y[np.argmax(w)])
-        steps = y - self.origin  # exact where the values are close to each other
+        steps = y - self.origin  # exact for values close to each other
         mean = float(steps @ w) / weight
         centred = steps - mean
         rest = float(centred @ w) / weight  # the mean's own rounding

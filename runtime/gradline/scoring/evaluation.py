@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.inputs import Gaps, checked_unknown, has_columns, plan_of_inputs
+from gradline.columns.inputs import Gaps, checked_unknown
 from gradline.columns.kinds import Column
-from gradline.columns.matrix import match_names
-from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.explain.counts import Counts
 from gradline.model import Model
 from gradline.scoring.errors import Score, Sums
-from gradline.scoring.rows import ReadRows, answers_of
+from gradline.scoring.rows import ReadRows, answers_of, plan_for
 from gradline.scoring.truth import check_truth, plain_readings, surveyed_readings
 from gradline.tables import Block, FrameTable
 
@@ -140,7 +138,7 @@ class Evaluation:
         A column that several models read in the same way is read once.
         """
         passes: list[_Pass] = []
-        plans = [_plan_for(model, self.table) for model in self.models]
+        plans = [plan_for(model.plan, self.table) for model in self.models]
         unknown = [checked_unknown(self.unknown_category, model.plan) for model in self.models]
         asked = ["error" if one == "error" else "zero" for one in unknown]
         of_truth = _join(passes, truth, asked[0])
@@ -189,12 +187,3 @@ def _join(passes: list[_Pass], columns: Sequence[Column], unknown: str) -> int:
         passes.append(_Pass(unknown))
     passes[place].columns |= {column.name: column for column in columns}
     return place
-
-
-def _plan_for(model: Model, table: FrameTable) -> Plan:
-    """Choose between the model's columns and the graph's inputs, by the table's names."""
-    plan = model.plan if has_columns(table.names, model.plan) else plan_of_inputs(model.plan)
-    names = [column.name for column in plan.columns]
-    table.check_names(names)
-    match_names(table.names, names, extra="ignore")
-    return plan

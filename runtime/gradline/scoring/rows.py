@@ -253,17 +253,26 @@ def table_inputs(
 
     The table has the plan's columns or the graph's inputs, by name.
     """
-    read = plan if has_columns(table.names, plan) else plan_of_inputs(plan)
+    read = plan_for(plan, table)
     names = [column.name for column in read.columns]
-    table.check_names(names)
-    match_names(
-        table.names, names, extra="ignore", what="feature" if read.format == 1 else "column"
-    )
     coded = table.with_columns(read.columns, "error" if unknown == "error" else "zero")
     coded.row_groups_ahead = 2  # reading takes longer than predicting
     for block in coded.blocks(names, keep=keep):
         values = block.pieces[0]
         yield ReadRows(block, values, read, unknown, Gaps.of(values, read), coded.strange)
+
+
+def plan_for(plan: Plan, table: FrameTable) -> Plan:
+    """Choose by a table's names between a plan of columns and the plan of the graph's inputs.
+
+    Raises:
+        InputError: For a missing or duplicated column.
+    """
+    chosen = plan if has_columns(table.names, plan) else plan_of_inputs(plan)
+    names = [column.name for column in chosen.columns]
+    table.check_names(names)
+    match_names(table.names, names, extra="ignore", what=chosen.noun)
+    return chosen
 
 
 def answers_of(model: Model, found: ReadRows, table: FrameTable) -> NDArray[Any]:

@@ -1,5 +1,5 @@
-// Raw rows, as the table has them: from what a person pastes or enters to instances by name, and to
-// code that sends them. Loaded as a script or as a module, it defines `gradline.rows`.
+// Turns what a person pastes or enters into instances by name, and writes code that sends them.
+// Loaded as a script or as a module, it defines `gradline.rows`.
 {
   const OFFSET = /^[+-]\d\d:\d\d$/;
   const MONTHS = [
@@ -8,7 +8,7 @@
   ];
   const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-  // A zone's offset from UTC at an instant, such as +02:00; both in milliseconds.
+  // Finds a zone's offset from UTC, such as +02:00, at an instant in milliseconds.
   const offsetOf = (zone, instant) => {
     if (zone === "UTC") return "+00:00";
     if (OFFSET.test(zone)) return zone;
@@ -22,7 +22,7 @@
     return (offset[0] === "-" ? -1 : 1) * (hours * 60 + minutes) * 60_000;
   };
 
-  // The offset of a zone whose clocks show this time.
+  // Finds a zone's offset when its clocks show this time.
   const offsetAt = (zone, clock) => {
     const guess = clock - ahead(offsetOf(zone, clock));
     return offsetOf(zone, guess);
@@ -48,7 +48,7 @@
     return format.replaceAll(/%(.)/g, (all, letter) => parts[letter] ?? all);
   };
 
-  /** Makes an instance of the columns' values, parsed: seconds become text, NaN is missing. */
+  /** Makes an instance of parsed values: seconds become text, NaN becomes null. */
   const instanceOf = (columns, values) =>
     Object.fromEntries(columns.map((column, place) => {
       const value = values[place];
@@ -57,7 +57,7 @@
       return [column.name, isTime ? timeText(column, value) : value];
     }));
 
-  // What is invisible, or changes the direction of text, as its escape.
+  // Escapes characters that are invisible or change the direction of text.
   const visible = (code) =>
     code.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (found) =>
       Array.from({ length: found.length }, (_, at) => `\\u${found.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""));
@@ -68,7 +68,7 @@
   const literal = (instance, missing = "null") =>
     `{${Object.entries(instance).map(([name, value]) => `${json(name)}: ${value === null ? missing : json(value)}`).join(", ")}}`;
 
-  /** Code that asks for a prediction. It reads the token from the environment: sharing it shares none. */
+  /** Code that asks for a prediction. It reads the token from the environment, so that it can be shared. */
   const snippets = {
     curl: (url, instance, token) => {
       const body = `{"instances": [${literal(instance)}]}`.replaceAll("'", "'\\''");
@@ -90,7 +90,7 @@
   /** Writes a cell of CSV. */
   const quoted = (text) => (/[",;\t\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-  // Parse CSV (RFC 4180). The separator is the one that splits the first line into the expected number
+  // Parses CSV (RFC 4180). The separator is the one that splits the first line into the expected number
   // of cells, so that numbers may contain commas; otherwise the one that gives the most cells.
   const parseCsv = (text, width) => {
     const line = text.split("\n")[0].replaceAll(/"[^"]*"/g, "");
@@ -108,11 +108,11 @@
     return rows.filter((row) => row.some((found) => found !== ""));
   };
 
-  // Whether a cell may be a column's name: neither a number nor a token for a missing value.
+  // Checks whether a cell may be a column's name: neither a number nor a token for a missing value.
   const isWord = (cell) =>
     /\p{L}/u.test(cell) && Number.isNaN(Number(cell)) && !/^[+-]?(nan|n\/?a|null|none|inf)$/i.test(cell);
 
-  // Put rows into the order of the model's columns, by the header if there is one.
+  // Puts rows into the order of the model's columns, by the header if there is one.
   const inOrder = (rows, columns) => {
     const [first] = rows;
     const wanted = columns.map(({ name }) => name.trim());

@@ -1,7 +1,8 @@
-"""Conversion of a column, of text too, to numbers; the error for text that holds none."""
+"""Convert columns of numbers, or of their text, to float64."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from gradline.columns.texts import WHOLE
 from gradline.errors import InputError
 from gradline.tables.files import Dialect, is_number
 from gradline.tables.lazy_polars import pl
-from gradline.tables.parts import Part
+from gradline.tables.parts import OddColumnsError, Part
 
 
 def column_kind(dtype: Any) -> str:
@@ -24,6 +25,20 @@ def column_kind(dtype: Any) -> str:
     if dtype.is_temporal():
         return "date"
     return "text" if dtype in (pl.String, pl.Categorical, pl.Enum) else "other"
+
+
+def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
+    """Strip blanks; make text that means a missing value null."""
+    text = text.str.strip_chars()
+    return text.set(text.is_in(["", *dialect.nulls]), None)
+
+
+def parse_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
+    """Parse text as float64; null if it is missing or not a number."""
+    if dialect.decimal_comma:
+        # Thousands marks become "_", so such text fails to parse instead of giving a wrong number.
+        text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
+    return text.cast(pl.Float64, strict=False)
 
 
 def first_large(
@@ -40,18 +55,40 @@ def first_large(
     return None
 
 
-def clean(text: pl.Series, dialect: Dialect) -> pl.Series:
-    """Strip blanks; make text that means a missing value null."""
-    text = text.str.strip_chars()
-    return text.set(text.is_in(["", *dialect.nulls]), None)
+def plain_numbers(
+    part: Part, name: str, column: pl.Series, start: int, dialect: Dialect
+) -> pl.Series | None:
+    """Convert numbers, or their text, to float64; None if a value is no number.
+
+    Raises:
+        InputError: For an integer that float64 can't hold. `start` is the place of the first row.
+    """
+    if part.text:
+        numbers = parse_numbers(column, dialect)
+        if numbers.null_count() > column.null_count():
+            column = clean(column, dialect)
+            numbers = parse_numbers(column, dialect)
+    elif column_kind(column.dtype) != "number":
+        return None
+    else:
+        numbers = column.cast(pl.Float64)
+    if numbers.null_count() > column.null_count():
+        return None
+    if error := first_large(part, name, column, numbers, start):
+        raise error
+    return numbers
 
 
-def parse_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
-    """Parse text as float64; null if it is missing or not a number."""
-    if dialect.decimal_comma:
-        # Thousands marks become "_", so such text fails to parse instead of giving a wrong number.
-        text = text.str.replace_all(".", "_", literal=True).str.replace(",", ".", literal=True)
-    return text.cast(pl.Float64, strict=False)
+def check_integers(part: Part, columns: Sequence[str], values: NDArray[Any]) -> None:
+    """Raise an OddColumnsError for parsed numbers that may be integers too large for float64.
+
+    Only their text tells. `values` are of shape (n, columns).
+    """
+    if (values >= LARGEST_INTEGER).any() or (values <= -LARGEST_INTEGER).any():
+        large = (np.abs(values) >= LARGEST_INTEGER).any(axis=0)
+        odd = {columns[j] for j in np.flatnonzero(large).tolist()}.intersection(part.numbers)
+        if odd:
+            raise OddColumnsError(sorted(odd))
 
 
 def needs_text(column: Column) -> bool:

@@ -30,7 +30,7 @@ SLICEABLE = (".parquet", ".pq")
 
 
 class OddColumnsError(Exception):
-    """Columns of a text file that have to be read as text."""
+    """Columns of a text file must be read as text."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         super().__init__(*columns)

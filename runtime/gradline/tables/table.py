@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from gradline.columns.categories import PlaceOf, places_of
 from gradline.columns.inputs import UNKNOWN_PLACE
 from gradline.columns.kinds import Column
-from gradline.columns.python_numbers import LARGEST_INTEGER
 from gradline.errors import InputError
 from gradline.tables.agreement import Agreement, kinds_of, types_of
 from gradline.tables.faults import default_separator
@@ -27,13 +26,11 @@ from gradline.tables.files import Dialect, TableFile
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import (
     category_texts,
-    clean,
-    column_kind,
-    first_large,
+    check_integers,
     is_plain,
     needs_text,
     numbers_at_once,
-    parse_numbers,
+    plain_numbers,
 )
 from gradline.tables.opening import open_file
 from gradline.tables.parts import (
@@ -140,28 +137,17 @@ class FrameTable:
             # A column with a missing or odd value is read as text, which gives the full error.
             try:
                 for values, kept in self._read(fast, columns, size, keep, done):
-                    self._refuse_large(fast, columns, values)
+                    check_integers(fast, columns, values)
                     yield values, kept
                     done += len(values)
             except OddColumnsError as found:
-                self._note_odd(part, found.columns)
+                odd = found.columns
             except InputError:
-                self._note_odd(part, fast.numbers)
+                odd = fast.numbers
             else:
                 return
+            self._odd.setdefault(part.path, set()).update(odd)
         yield from self._read(part, columns, size, keep, done)
-
-    def _note_odd(self, part: Part, columns: Iterable[str]) -> None:
-        self._odd.setdefault(part.path, set()).update(columns)
-
-    @staticmethod
-    def _refuse_large(part: Part, columns: Sequence[str], values: NDArray[Any]) -> None:
-        """Raise for parsed integers that float64 may not hold: their text tells."""
-        if (values >= LARGEST_INTEGER).any() or (values <= -LARGEST_INTEGER).any():
-            large = (np.abs(values) >= LARGEST_INTEGER).any(axis=0)
-            odd = {columns[j] for j in np.flatnonzero(large).tolist()}.intersection(part.numbers)
-            if odd:
-                raise OddColumnsError(sorted(odd))
 
     def _parsed_by_polars(
         self, part: Part, columns: Sequence[str], keep: Sequence[str]
@@ -212,26 +198,12 @@ class FrameTable:
             elif name in self.columns and not is_plain(self.columns[name], column):
                 found = pl.Series(self._described(part, name, column, start))
             else:
-                found = self._plain(part, name, column, start)
+                numbers = plain_numbers(part, name, column, start, self.dialect)
+                if numbers is None:
+                    raise self.not_numbers(name)
+                found = numbers
             columns.append(found.alias(name))
         return pl.DataFrame(columns).to_numpy(order="fortran")
-
-    def _plain(self, part: Part, name: str, column: pl.Series, start: int) -> pl.Series:
-        """Convert a column of numbers, or of their text."""
-        if part.text:
-            numbers = parse_numbers(column, self.dialect)
-            if numbers.null_count() > column.null_count():
-                column = clean(column, self.dialect)
-                numbers = parse_numbers(column, self.dialect)
-        elif column_kind(column.dtype) != "number":
-            raise self.not_numbers(name)
-        else:
-            numbers = column.cast(pl.Float64)
-        if numbers.null_count() > column.null_count():
-            raise self.not_numbers(name)
-        if error := first_large(part, name, column, numbers, start):
-            raise error
-        return numbers
 
     def _places(self, part: Part, name: str, column: pl.Series, start: int) -> NDArray[np.float64]:
         texts = category_texts(column, self.dialect if part.text else None)

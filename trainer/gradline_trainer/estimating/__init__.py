@@ -1,1 +1,1 @@
-"""What scikit-learn's estimator takes: frames with names, and the pipeline that it is fitted in."""
+"""Read what scikit-learn's estimator takes: frames, matrices and the pipeline around it."""

@@ -1,4 +1,4 @@
-"""Frames with text, categories, booleans or times, as the table of a run and as rows to predict."""
+"""Read frames with text, categories, booleans or times, for training and for prediction."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gradline.columns.matrix import column_labels, is_sparse, stack
 from gradline.columns.parsing import read_carried
 from gradline.columns.plan import Plan
 from gradline.errors import InputError
+from gradline.formatting import free_name
 from gradline.tables import FrameTable
 from gradline.tables.frames import open_frame
 from gradline.tables.lazy_polars import pl
@@ -45,7 +46,7 @@ def has_terms(X: Any, terms: Sequence[str] | str | None) -> bool:
         )
     if labels is not None and terms:
         return True
-    what = f"X is {type(X).__name__} without names of columns" if terms else "no term is named"
+    what = f"X is {type(X).__name__} without column names" if terms else "no term is named"
     raise InputError(
         f"terms = {terms!r}, but {what}",
         code="bad-option",
@@ -65,7 +66,7 @@ def _is_plain(X: Any) -> bool:
 
 
 def missing_value(X: Any, names: Sequence[str] | None) -> InputError:
-    """Build the error for the first missing value of a matrix, which has one."""
+    """Build the error for the first missing value in X."""
     where = ""
     if not is_sparse(X):
         row, column = np.argwhere(np.isnan(matrix_of(X, "X")))[0].tolist()
@@ -113,16 +114,15 @@ def table_of_frame(
             code="wrong-shape",
             hint="give one weight per row",
         )
-    weight = "sample_weight"
-    while weight in columns:
-        weight += "_"
+    weight = free_name("sample_weight", columns)
     return open_frame(columns | {weight: weights[:, 0]}), weight
 
 
 def without_terms(table: FrameTable, names: Sequence[str], missing: str) -> list[str]:
-    """List the columns that give no term: categories with one value, and those without any.
+    """List the columns that give no term: categories with one value, and columns without values.
 
-    A category's missing value counts as one. Without values, `missing` "error" is left to raise.
+    In a category a missing value counts as a value. With `missing` "error", a column without values
+    is not listed: training refuses it.
     """
     frame = table.parts[0].frame.select(names).collect()
     found = []
@@ -137,7 +137,7 @@ def without_terms(table: FrameTable, names: Sequence[str], missing: str) -> list
 
 
 def read_frame(X: Any, names: Sequence[str], plan: Plan) -> tuple[Array, Array]:
-    """Read a frame, or a matrix of values of any type; return the values (n, m) and terms (n, d).
+    """Read a frame, or a matrix of any dtype, as values (n, m) and terms (n, d).
 
     Raises:
         InputError: For a value that a column cannot have.
@@ -149,14 +149,14 @@ def read_frame(X: Any, names: Sequence[str], plan: Plan) -> tuple[Array, Array]:
 
 
 def _read(column: Column, values: Any) -> Array:
-    # Training reads numbers of text, too.
+    # As training does, read numbers from text.
     return read_carried(
         column, carry(values, column.name), "zero", label="X", start=0, is_text=True
     )
 
 
-def gaps_told(values: Array, plan: Plan, unanswered: Any) -> str:
-    """Say how many rows (n,) of columns (n, m) have no answer, and why the first has none."""
+def describe_unanswered(values: Array, plan: Plan, unanswered: Any) -> str:
+    """Count the rows (n,) of values (n, m) without an answer, and say why the first has none."""
     row = int(np.argmax(unanswered))
     rows = f"{int(unanswered.sum())} of {len(values)} rows have no answer (NaN)"
     names = [column.name for column in plan.columns]

@@ -1,4 +1,4 @@
-"""One run of the estimator: over a matrix, or over a frame whose columns become terms."""
+"""Run the training of scikit-learn's estimator, on a matrix or on a frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gradline_trainer.terms.request import request_of
 
 
 def target_names(given: Any, y: NDArray[Any], names: Sequence[str]) -> list[str]:
-    """Name the targets y (n,) or (n, k): as given, else y0, y1, …; differently from X's columns."""
+    """Name the targets y (n,) or (n, k): by their labels, else y0, y1, …; never as X's columns."""
     labels = column_labels(given) or [getattr(given, "name", None)]
     usable = all(isinstance(label, str) and label for label in labels)
     if not usable or len(set(labels)) < len(labels):
@@ -40,7 +40,7 @@ def fit_matrix(
     sample_weight: Any,
     options: Options,
 ) -> Fit:
-    """Learn one weight per column of X (n, d) for y (n,) or (n, k); decide nothing."""
+    """Learn one weight per column of X (n, d) for y (n,) or (n, k)."""
     table, own, features, weight = table_of_arrays((X, y), targets, names, sample_weight)
     return _run(table, options).as_given(own, features, (), weight, ())
 
@@ -56,7 +56,7 @@ def fit_frame(
 ) -> Fit:
     """Learn the terms of a frame's columns; None takes each column by its kind.
 
-    A category with one value, and a column without any, give no term, which is a warning.
+    Warns about categories with one value and columns without values, which give no term.
     """
     table, weight = table_of_frame(X, names, y, targets, sample_weight)
     idle: list[str] = []
@@ -70,10 +70,10 @@ def fit_frame(
     fit = _run(table, options).by_default(request)
     if not idle:
         return fit
-    told = f"left out, with one value or none: {', '.join(map(repr, idle))}"
-    return replace(fit, warnings=[told, *fit.warnings])
+    warning = f"left out, because they have one value or none: {', '.join(map(repr, idle))}"
+    return replace(fit, warnings=[warning, *fit.warnings])
 
 
 def _run(table: TrainingTable, options: Options) -> Run:
-    """Set up a run that answers with the mean where nothing can be learned, as scikit-learn."""
+    """Set up a run that learns the mean if nothing else can be learned, as scikit-learn does."""
     return Run(table, options, silent, None, False, MAX_CATEGORIES, (), refuse_trivial=False)

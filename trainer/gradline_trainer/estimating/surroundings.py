@@ -1,4 +1,4 @@
-"""The pipeline that an estimator is fitted in."""
+"""Find the pipeline in which an estimator is fitted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gradline.errors import InputError
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What stands before an estimator and around it.
+    """The steps before an estimator, and the transformer of its target.
 
     Attributes:
-        steps: The names and transformers of the pipelines that end in it, the first step first.
-        target: What transforms the target; None if nothing does.
+        steps: The names and transformers of the pipelines that end in the estimator, in order.
+        target: The transformer of the target; None without one.
     """
 
     steps: tuple[tuple[str, Any], ...] = ()
@@ -45,13 +45,13 @@ class Surroundings:
 def surroundings_of(estimator: Any) -> Surroundings:
     """Find the pipelines that are being fitted now and end in `estimator`.
 
-    scikit-learn tells a final step neither that it is one nor what stands before it, so we look for
-    the pipeline among the callers. Its steps are fitted by now. The transformers are kept, not the
-    pipeline: it holds the estimator, and would be saved with it.
+    scikit-learn does not tell an estimator which pipeline it is in, so we look among the callers.
+    The steps are fitted by then. We keep the transformers, not the pipeline: it holds the estimator
+    and would be saved with it.
     """
     steps: list[tuple[str, Any]] = []
     target, inner, frame = None, estimator, sys._getframe(1)
-    # A caller has imported them; an import here would take a tenth of a second.
+    # A pipeline among the callers has imported these; importing them here takes 0.1 s.
     pipeline = _class("sklearn.pipeline", "Pipeline")
     on_target = _class("sklearn.compose", "TransformedTargetRegressor")
     while frame is not None:
@@ -65,5 +65,5 @@ def surroundings_of(estimator: Any) -> Surroundings:
 
 
 def _class(module: str, name: str) -> Any:
-    """Look up a class; nothing is an instance of () if its module was never imported."""
+    """Look up a class; return () if its module was never imported, which `isinstance` takes."""
     return getattr(sys.modules.get(module), name, ())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradline.errors import InputError
+from gradline.formatting import free_name
 from gradline.tables import FrameTable
 from gradline.tables.files import Dialect
 from gradline.tables.frames import open_frame
@@ -25,7 +26,7 @@ def join(X: Any, y: Any, targets: Names, weight: Any) -> tuple[FrameTable, Names
         weight: A column of X, or n numbers; None for equal weights.
 
     Raises:
-        InputError: If y or the weights are no numbers, their rows are not those of X, or X has a
+        InputError: If y or the weights are not numbers or do not match the rows of X, or if X has a
             column of y's name.
     """
     table = open_frame(X)
@@ -41,7 +42,7 @@ def join(X: Any, y: Any, targets: Names, weight: Any) -> tuple[FrameTable, Names
             what = f"sample_weight has the shape {column.shape}, expected (n,)"
             raise InputError(what, code="wrong-shape", hint="give one weight for each row of X")
         _check_index(X, weight, "sample_weight")
-        weight = _free("sample_weight", [*table.names, *added])
+        weight = free_name("sample_weight", [*table.names, *added])
         added[weight] = column[:, 0]
     if not added:
         return table, targets, weight
@@ -57,10 +58,10 @@ def join(X: Any, y: Any, targets: Names, weight: Any) -> tuple[FrameTable, Names
 
 
 def _names(y: Any, given: Names, k: int, taken: Sequence[str]) -> list[str]:
-    """Name the k targets: as given, else as y does, else y0, y1, … with names that are free."""
+    """Name the k targets: as given, else by y's own names, else y0, y1, … that X does not have."""
     names = [given] if isinstance(given, str) else list(given or names_of(y) or ())
     if not names:
-        return [_free(f"y{j}", taken) for j in range(k)]
+        return [free_name(f"y{j}", taken) for j in range(k)]
     if len(names) != k:
         raise InputError(
             f"Y has {k} columns, expected {len(names)}, one for each name",
@@ -80,14 +81,8 @@ def _names(y: Any, given: Names, k: int, taken: Sequence[str]) -> list[str]:
     return names
 
 
-def _free(name: str, taken: Sequence[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
-
-
 def _check_index(X: Any, other: Any, what: str) -> None:
-    """Raise if two objects of pandas label their rows differently: they may be in another order."""
+    """Raise if two objects of pandas have different row labels: their order may differ, too."""
     indexes = [part.index for part in (X, other) if type(part).__module__.startswith("pandas")]
     if len(indexes) == 2 and len(X) == len(other) and not indexes[0].equals(indexes[1]):
         raise InputError(

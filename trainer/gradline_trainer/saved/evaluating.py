@@ -42,21 +42,21 @@ def evaluate_moments(
         models: The models, each with all targets.
         path: A file that `save_moments` wrote.
         targets: The targets to score.
-        weight: The column that weights the rows, as it was when the moments were gathered.
+        weight: The column of sample weights; it must be the one of the moments.
 
     Returns:
         Each model's scores by target, and warnings.
 
     Raises:
-        InputError: For a file that can't be read, that lacks a term or a target of a model, or has
-            other weights.
+        InputError: For a file that can't be read, lacks a term or a target of a model, or has other
+            weights.
     """
     saved = load_moments(path)
     _check_weight(saved, weight)
     scores, notes = [], []
     if saved.rows_held_out:
         rows = count(saved.rows_held_out, "held-out row")
-        notes.append(f"{label(saved)} has no moments of {rows}")
+        notes.append(f"{label(saved)} does not include {rows}")
     for model in models:
         _check_targets(saved, model, targets)
         plan, moments = _of_model(saved, model, targets)
@@ -69,7 +69,7 @@ def _check_weight(saved: SavedMoments, weight: str | None) -> None:
     own = saved.columns.weight
     if weight == own:
         return
-    has = "weighs all rows alike" if own is None else f"weighs the rows by {own!r}"
+    has = "has no sample weights" if own is None else f"weights the rows by {own!r}"
     hint = "leave out --sample-weight" if own is None else f"--sample-weight {own!r}"
     raise InputError(f"{label(saved)} {has}", code="bad-option", hint=f"{hint}, or give the table")
 
@@ -121,7 +121,7 @@ def _by_name(saved: SavedMoments, plan: Plan, targets: Sequence[str]) -> Moments
 
 
 def _unlike_rows(saved: SavedMoments, plan: Plan) -> Iterator[str]:
-    """Warn of rows that would be skipped as rows, or filled otherwise."""
+    """Warn about rows that an evaluation on the table would skip or fill differently."""
     columns: Mapping[str, Column] = {column.name: column for column in plan.columns}
     if saved.columns.survey is None:
         return
@@ -169,7 +169,7 @@ def _score(m: Moments, errors: Array, bias: float, skipped: int, function: str |
         mean_square = off**2 + float(errors @ (m.comoment @ errors)) / m.weight
         truth = float(m.squares[-1]) / m.weight
         limit = 2 * (d + 2) * UNIT * (float(m.mean[-1]) ** 2 + truth)
-        # Rows that were subtracted leave rounding of their own.
+        # Subtracted rows leave rounding errors.
         limit += m.rounding * float(np.abs(errors) @ np.sqrt(m.squares)) ** 2 / m.weight
     if not math.isfinite(mean_square):
         what = "the errors are too large to add up their squares"

@@ -41,8 +41,8 @@ from gradline_trainer.statistics.whitening import Leverage, measure_leverage
 
 FEW = 1 << 22  # numbers; a further pass over so many takes little time
 Array = NDArray[np.float64]
-MOST_SHOWN = 8  # columns, whose values are kept beside residuals
-#: From a term of a column alone to the column's values.
+MOST_SHOWN = 8  # columns whose values are kept beside residuals
+#: Computes a column's values from a term of that column alone, by the term's function.
 BACK: dict[str | None, Callable[[Array], Array]] = {
     None: lambda x: x,
     "log": np.exp,
@@ -147,11 +147,11 @@ def _few(walk: Walk, options: Options) -> bool:
 
 @dataclass(frozen=True)
 class ShownColumns:
-    """Some of a plan's columns.
+    """The columns with the strongest effects.
 
     Attributes:
         plan: The plan.
-        places: Their places among its columns, the strongest effect first.
+        places: Their places in the plan's columns, the strongest effect first.
     """
 
     plan: Plan
@@ -159,7 +159,7 @@ class ShownColumns:
 
     @classmethod
     def of(cls, plan: Plan, moments: Moments | ColumnMoments, weights: Array) -> ShownColumns:
-        """Choose the columns whose terms have the strongest effects, for W (k, d)."""
+        """Choose the columns by the effects of their terms, for W (k, d)."""
         d = weights.shape[1]
         deviations = np.sqrt(moments.squares)
         with np.errstate(all="ignore"):
@@ -186,7 +186,7 @@ class ShownColumns:
         return np.stack(found, axis=1)
 
     def _recovered(self, column: Column, features: Array) -> Array:
-        """Recover a column's values from its terms; NaN if none tells them."""
+        """Recover a column's values from its terms; NaN if no term determines them."""
         found = np.full(len(features), np.nan)
         if column.reference is not None:
             found[:] = column.places[column.reference]

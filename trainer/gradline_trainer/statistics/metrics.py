@@ -70,10 +70,10 @@ class Residuals:
 
     Attributes:
         rows: How many there are.
-        step: Every step-th is kept, beginning with the first.
+        step: Every step-th row is kept, beginning with the first.
         targets: Shape (rows, k).
         residuals: Shape (rows, k).
-        columns: The values of the columns at `places` of the plan, shape (rows, places).
+        columns: The values of the plan's columns at `places`, shape (rows, places).
         places: The columns with the strongest effects, the strongest first.
     """
 
@@ -85,10 +85,15 @@ class Residuals:
     places: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, targets: Array, residuals: Array, first: int, step: int) -> Residuals:
-        """Keep every step-th row of (rows, k) arrays, which come after `first` earlier rows."""
-        due = due_rows(first, step)
-        return cls(len(targets), step, targets[due].copy(), residuals[due].copy())
+    def of(
+        cls, targets: Array, residuals: Array, rows: Rows, step: int, shown: ShownColumns
+    ) -> Residuals:
+        """Keep every step-th of a batch's rows, counted over all batches; arrays of (rows, k)."""
+        due = slice(-rows.first % step, None, step)
+        values = shown.values(rows, due)
+        return cls(
+            len(targets), step, targets[due].copy(), residuals[due].copy(), values, shown.places
+        )
 
     def merge(self, later: Residuals) -> Residuals:
         """Join two sets of rows, in order."""
@@ -105,11 +110,6 @@ class Residuals:
     def predictions(self) -> Array:
         """Shape (rows, k)."""
         return self.targets + self.residuals
-
-
-def due_rows(first: int, step: int) -> slice:
-    """Choose the rows that are kept of a batch that comes after `first` earlier rows."""
-    return slice(-first % step, None, step)
 
 
 def step_among(rows: int, targets: int) -> int:
@@ -155,9 +155,7 @@ class ResidualSums:
         with np.errstate(over="ignore", invalid="ignore"):  # of huge values in units
             residual, offset = answers - targets, targets - centre
             sums = _sums(w, residual**2, np.abs(residual), offset, offset**2)
-        kept = Residuals.of(targets, residual, rows.first, step)
-        values = shown.values(rows, due_rows(rows.first, step))
-        kept = replace(kept, columns=values, places=shown.places)
+        kept = Residuals.of(targets, residual, rows, step, shown)
         return cls(float(w.sum()), sums, learned, kept)
 
     def merge(self, other: ResidualSums) -> ResidualSums:

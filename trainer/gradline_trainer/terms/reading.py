@@ -1,4 +1,4 @@
-"""Read a column of text as training reads a target: for `gradline evaluate`, without PyTorch."""
+"""Read a text column as training reads a target, for `gradline evaluate` and without PyTorch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gradline_trainer.terms.kinds import Found
 
 
 def read_numbers(table: FrameTable, name: str, role: str) -> tuple[Column, list[str]]:
-    """Find how a column of text writes its numbers; return that, and warnings.
+    """Find out how a text column writes its numbers; return its description and warnings.
 
     Raises:
-        InputError: For a column that holds no numbers; it is called `role`.
+        InputError: For a column that holds no numbers; `role` says what it is used for.
     """
     survey = text_survey(table, name, Asked(nulls=table.dialect.nulls))
     for _, _, frame in table.raw([name]):

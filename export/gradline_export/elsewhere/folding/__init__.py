@@ -1,1 +1,1 @@
-"""The steps of a scikit-learn pipeline as sums of terms."""
+"""Turn the steps of a scikit-learn pipeline into sums of terms."""

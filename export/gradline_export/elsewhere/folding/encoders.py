@@ -1,4 +1,4 @@
-"""OneHotEncoder as indicators of levels."""
+"""Turn the outputs of a OneHotEncoder into indicators of levels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Group = list[Level]  # the levels that share an output
 
 
 def encode(step: Step, inputs: Sequence[Output], table: Table) -> list[Output]:
-    """Encode each input that is a column as it is; see `sklearn.preprocessing.OneHotEncoder`."""
+    """Encode each input, which must be a column of the table; see scikit-learn's OneHotEncoder."""
     found: list[Output] = []
     encoder = step.transformer
     infrequent = getattr(encoder, "infrequent_categories_", None) or [None] * len(inputs)
@@ -73,18 +73,18 @@ def _levels(step: Step, categories: Any, name: str) -> list[Level]:
         raise step.refused(str(error)) from None
     if len(set(levels)) < len(levels):
         twice = next(level for level in levels if levels.count(level) > 1)
-        raise step.refused(f"two of its categories of {name!r} are the level {twice or ''!r}")
+        raise step.refused(f"two categories of {name!r} are the same level {twice or ''!r}")
     return levels
 
 
 def _ignores_unknown(step: Step, *, has_rare: bool) -> bool:
-    """Check whether all indicators of an unknown level are 0; otherwise it is refused."""
+    """Check whether an unknown level gives zeros; False if the encoder refuses it."""
     mode = step.transformer.handle_unknown
     if mode == "error":
         return False
     if mode != "ignore" and has_rare:
         raise step.refused(
-            f"handle_unknown={mode!r} counts unknown levels among the infrequent ones",
+            f"handle_unknown={mode!r} counts an unknown level as an infrequent one",
             "fit it with handle_unknown='ignore' or 'error'",
         )
     return True

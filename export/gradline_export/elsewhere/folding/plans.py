@@ -1,4 +1,4 @@
-"""The columns and terms of a package from the products that a pipeline's outputs are made of."""
+"""Build the columns and terms of a package from the products in a pipeline's outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEPT = "keep the column in one of its roles: copy it in the table for the other"
 def plan_of(
     products: Sequence[Product], table: Table, last: Step
 ) -> tuple[Plan, dict[Term, Product]]:
-    """Make the plan, and look up the product of each of its terms.
+    """Build the plan, and the product of each of its terms.
 
     Raises:
         InputError: For a column of two kinds or with two fill values ("pipeline-steps"), and two
@@ -45,7 +45,7 @@ def plan_of(
 
 
 def _columns(products: Sequence[Product], table: Table, last: Step) -> list[Column]:
-    """Describe the columns in use: numbers with what fills them, and categories."""
+    """Describe all columns: categories, and numbers with their fill values."""
     found = []
     fills = fills_of(products)
     for name in table.names:

@@ -25,7 +25,7 @@ TYPICAL = (-1.5, 0.0, 1.0, 2.75)  # for a column whose values no step knows
 
 
 def sample(plan: Plan, table: Table) -> dict[str, NDArray[Any]]:
-    """Make rows with each known value, missing and unknown ones where the pipeline takes them."""
+    """Make rows with each known value, and missing and unknown ones if the pipeline takes them."""
     generator = np.random.default_rng(0)
     columns = {column.name: column for column in plan.columns}
     values = {name: _values(name, columns.get(name), table) for name in table.names}
@@ -63,7 +63,7 @@ def pipeline_answers(
     """Predict by the steps and the model, shape (n, k)."""
     given = _carried(rows, steps, model)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # unknown levels are meant
+        warnings.simplefilter("ignore")  # unknown levels are in the rows on purpose
         for _, step in steps:
             if step is not None and step != "passthrough":
                 given = step.transform(given)
@@ -72,7 +72,7 @@ def pipeline_answers(
 
 
 def _carried(rows: dict[str, NDArray[Any]], steps: Sequence[tuple[str, Any]], model: Any) -> Any:
-    """Carry rows as the pipeline was fitted: a frame if it knows names, else an array."""
+    """Build the pipeline's input: a frame if it was fitted on names, else an array."""
     first = next((s for _, s in steps if s is not None and s != "passthrough"), model)
     if not hasattr(first, "feature_names_in_"):
         return np.array(list(rows.values()), dtype=_common(rows)).T
@@ -100,10 +100,10 @@ def prove(
 ) -> None:
     """Check that W (k, d) and b (k,) answer as the pipeline does, within rounding.
 
-    Both sums are of products whose absolute values add up to at most M = |t|·sizesᵀ, with the
-    terms t and 1. On its way, each is rounded at most once for each addition and twice for each
-    step that it goes through; in a product of degree g, g times as often. So the answers differ by
-    at most 2·γ·M, with γ = m·u/(1 − m·u) of m roundings.
+    Both are sums of products whose absolute values add up to at most M = |t|·sizesᵀ, with the terms
+    t and 1. A product is rounded at most once for each addition and twice for each step; one of
+    degree g, g times as often. So the answers differ by at most 2·γ·M, with γ = m·u/(1 − m·u) for m
+    roundings.
 
     Raises:
         RefusedError: If an answer differs by more.
@@ -140,7 +140,7 @@ def _compare(
         row, target = np.argwhere(wrong)[0]
         shown = ", ".join(f"{name} = {values[row]!r}" for name, values in rows.items())
         raise RefusedError(
-            f"the package would answer {answers[row, target]:.17g} where the pipeline answers "
+            f"the package would answer {answers[row, target]:.17g}, but the pipeline answers "
             f"{expected[row, target]:.17g} (rounding explains {bound[row, target]:.3g}): {shown}",
             code="no-parity",
             hint="nothing was published; fit the model on the table itself, without the pipeline",

@@ -1,4 +1,4 @@
-"""Each transformer of scikit-learn that a package can take in, as sums of terms."""
+"""Turn the transformers of scikit-learn that a package can take in into sums of terms."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def fold_step(step: Step, inputs: Sequence[Output], table: Table) -> list[Output
     if step.transformer is None or step.transformer == "passthrough":
         return list(inputs)
     if kind not in FOLDS:
-        raise step.refused("its output is no sum of terms that a package computes")
+        raise step.refused("a package cannot compute its output")
     try:
         check_is_fitted(step.transformer)
     except NotFittedError:
@@ -89,7 +89,7 @@ def _pipeline(step: Step, inputs: Sequence[Output], table: Table) -> list[Output
 
 
 def _columns(step: Step, inputs: Sequence[Output], table: Table) -> list[Output]:
-    """Compute what each transformer makes of its columns, in the order of the outputs."""
+    """Compute the outputs of each transformer from its columns, in order."""
     transformer = step.transformer
     names = [str(name) for name in getattr(transformer, "feature_names_in_", ())]
     outputs: list[Output] = []
@@ -195,7 +195,7 @@ def _polynomial(step: Step, inputs: Sequence[Output], table: Table) -> list[Outp
 
 
 def _function(step: Step, inputs: Sequence[Output], table: Table) -> list[Output]:
-    """Pass columns through, as a ColumnTransformer writes it."""
+    """Pass columns through, as a ColumnTransformer does by a FunctionTransformer."""
     if step.transformer.func is not None:
         raise step.refused("it calls a function of Python")
     return list(inputs)

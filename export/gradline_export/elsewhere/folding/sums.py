@@ -1,6 +1,6 @@
-"""Sums of products of a table's columns, with which the steps of a pipeline are computed.
+"""Sums of products of a table's columns: what the steps of a pipeline compute.
 
-Coefficients have 60 digits, so that weights are rounded once, when all steps are folded.
+Coefficients have 60 digits, so that a weight is rounded only once, after all steps are folded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DIGITS = Context(prec=60, traps=[])
 
 @dataclass(frozen=True)
 class Piece:
-    """One factor of a product, and the number that replaces a missing one before it is used."""
+    """One factor of a product, and the fill value of its column; None without one."""
 
     factor: Factor
     fill: float | None = None
@@ -26,9 +26,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class Coefficient:
-    """A number, and the sum of the absolute values that it was added up from.
+    """A sum, and its size: the sum of the absolute values.
 
-    A pipeline rounds each of them, so the size bounds what rounding changes.
+    A pipeline rounds each summand, so the size bounds the effect of rounding.
     """
 
     value: Decimal
@@ -47,11 +47,11 @@ Sum = dict[Product, Coefficient]
 
 @dataclass(frozen=True)
 class Raw:
-    """A column of the table as it is, before a step decides whether it is a number or a category.
+    """A column of the table, before a step decides whether it is a number or a category.
 
     Attributes:
         name: The column.
-        fill: The value that an imputer gives a missing one; None without an imputer.
+        fill: The fill value of an imputer; None without one.
     """
 
     name: str
@@ -62,7 +62,7 @@ Output = Raw | Sum  # one output of a step
 
 
 def exactly(value: Any) -> Coefficient:
-    """Convert a number."""
+    """Convert a number to a coefficient."""
     found = Decimal(float(value))
     return Coefficient(found, abs(found))
 
@@ -72,12 +72,12 @@ NONE = exactly(0.0)
 
 
 def variable(name: str, fill: float | None = None) -> Sum:
-    """Make the sum that is a column of numbers itself."""
+    """Make the sum of one column of numbers."""
     return {(Piece(Factor(name), fill),): ONE}
 
 
 def indicator(factor: Factor) -> Sum:
-    """Make the sum that is an indicator."""
+    """Make the sum of one indicator."""
     return {(Piece(factor),): ONE}
 
 
@@ -106,7 +106,7 @@ def divided(total: Sum, divisor: Any) -> Sum:
 
 
 def multiplied(first: Sum, second: Sum) -> Sum:
-    """Multiply two sums; two levels of one column exclude each other."""
+    """Multiply two sums; the product of two levels of one column is 0."""
     found: Sum = {}
     for one, a in first.items():
         for other, b in second.items():
@@ -117,7 +117,7 @@ def multiplied(first: Sum, second: Sum) -> Sum:
 
 
 def _joined(one: Product, other: Product) -> Product | None:
-    """Multiply two products; None if they are never different from 0 together."""
+    """Multiply two products; None if the result is always 0."""
     pieces = list(one)
     indicators = {p.factor.column: p for p in one if p.factor.is_indicator}
     for piece in other:
@@ -135,7 +135,7 @@ def _order(piece: Piece) -> tuple[str, str, str]:
 
 
 def imputed(total: Sum, value: Any) -> Sum | None:
-    """Replace a missing value of a sum; None unless it is of one column, which may be missing."""
+    """Fill the missing values of a sum of one column; None for a sum of several."""
     if not any(_may_be_missing(piece) for product in total for piece in product):
         return total
     products = [product for product in total if product]
@@ -164,7 +164,7 @@ def term_of(product: Product, places: Mapping[str, int]) -> Term | None:
 
 
 def fills_of(products: Iterable[Product]) -> dict[str, set[float | None]]:
-    """Collect what each column's missing numbers are replaced with."""
+    """Collect the fill values of each column of numbers."""
     found: dict[str, set[float | None]] = {}
     for product in products:
         for piece in product:

@@ -1,4 +1,4 @@
-"""What the steps of a pipeline show of the table's columns."""
+"""Collect what a pipeline's steps know about the table's columns."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ HINT = f"a package takes in {SUPPORTED}; compute the rest in the table, before t
 
 @dataclass
 class Table:
-    """The columns that a pipeline takes, and what its steps know of them.
+    """The columns that a pipeline takes, and what its steps know about them.
 
     Attributes:
         names: All columns, in order.
-        categories: Those that an encoder takes.
-        samples: Values of columns, to compare predictions on.
+        categories: The columns that an encoder takes.
+        samples: Values of the columns, for the rows that predictions are compared on.
         ignoring: Categories whose unknown levels an encoder ignores.
         depth: The most steps that a value goes through.
         degree: The highest degree of a product.
@@ -39,14 +39,14 @@ class Table:
     degree: int = 1
 
     def add_samples(self, name: str, values: Iterable[Any]) -> None:
-        """Add values of a column that it has had in training, or near them."""
+        """Add values of a column that occur in its training rows, or are close to such."""
         plain = (value.item() if isinstance(value, np.generic) else value for value in values)
         self.samples[name] = list(dict.fromkeys([*self.samples.get(name, ()), *plain]))
 
 
 @dataclass(frozen=True)
 class Step:
-    """A fitted step, and where in the pipeline it stands."""
+    """A fitted step and its path in the pipeline."""
 
     path: str
     transformer: Any
