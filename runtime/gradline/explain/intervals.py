@@ -95,21 +95,22 @@ class Intervals:
             PackageError: If the package contradicts itself.
         """
         graph, manifest = package.graph, package.manifest
-        if package.intervals is not None:
-            leverage, deviation = _constants(package.intervals, *graph.weights.shape)
-            freedom = int(manifest["intervals"]["degrees_of_freedom"])
-        else:
+        if package.intervals is None:
             _refuse(manifest, len(graph.features))
-            found = manifest["statistics"]
-            known = LeverageLimit.of(manifest, graph.features)
-            assert known is not None  # noqa: S101 - `_refuse` checked it
-            try:
+        try:
+            if package.intervals is not None:
+                leverage, deviation = _constants(package.intervals, *graph.weights.shape)
+                freedom = int(manifest["intervals"]["degrees_of_freedom"])
+            else:
+                known = LeverageLimit.of(manifest, graph.features)
+                assert known is not None  # noqa: S101 - `_refuse` checked it
+                found = manifest["statistics"]
                 deviations = [found["targets"][name]["residual_sd"] for name in graph.targets]
-            except LookupError as error:
-                what = f"the statistics in manifest.json cannot be used ({error!r})"
-                raise PackageError(what, code="bad-manifest") from error
-            leverage, freedom = known, found["residual_dof"]
-            deviation = np.array(deviations, np.float64)  # NaN for None
+                leverage, freedom = known, found["residual_dof"]
+                deviation = np.array(deviations, np.float64)  # NaN for None
+        except LookupError as error:
+            what = f"manifest.json says too little of intervals: {error} is missing"
+            raise PackageError(what, code="bad-manifest") from error
         if freedom < 1 or not np.any(deviation > 0):
             why = "the training rows leave no error to estimate from"
             raise refused(why, "train on more rows")
