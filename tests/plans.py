@@ -30,6 +30,7 @@ def fit_of(
     learned = fit((terms[known], y[known]), **names, **options)  # type: ignore[arg-type]
     columns = replace(learned.columns)
     object.__setattr__(columns, "plan", plan)
-    found = replace(learned, columns=columns)
+    residuals = {part: replace(kept, places=()) for part, kept in learned.residuals.items()}
+    found = replace(learned, columns=columns, residuals=residuals)
     object.__setattr__(found, "target_functions", list(functions) or [None] * len(targets))
     return found

@@ -460,4 +460,5 @@ def test_memory_does_not_grow_with_the_rows(
         return min(int(subprocess.check_output(command)) for _ in range(2))
 
     first, last = peak(few), peak(many)
-    assert last < 1.15 * first, f"{first} kB for {few} rows, {last} kB for {many}"
+    # Runs of one table differ by a fifth. Keeping 6 million more rows would add at least 190 MB.
+    assert last < 1.3 * first, f"{first} kB for {few} rows, {last} kB for {many}"

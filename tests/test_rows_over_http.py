@@ -8,6 +8,7 @@ import gzip
 import json
 import math
 import struct
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -571,10 +572,29 @@ def test_what_is_counted_is_what_check_tells(
 
 def test_a_long_batch_is_counted_at_once(orchard_package: Path) -> None:
     app = application(orchard_package)
-    for n, kept in ((100, 1), (30_000, 0)):
-        rows = [[73.0, 67.0, 43.0]] * n
+    for n, kept in ((100, 1), (22_000, 0)):
+        rows = [[9, 9, 9]] * n
         ask(app, "/v2/models/orchard/infer", {"inputs": [tensor(rows, "FP32")]})
         assert len(app.metrics._batches) == kept
+
+
+def test_a_large_request_is_counted_beside_others(orchard_package: Path) -> None:
+    app = application(orchard_package)
+    loop = threading.get_ident()
+    threads = []
+    served = app.repository.models["orchard"].current
+    count = served.count_outside
+
+    def noted(values: Any, plan: Any) -> int:
+        threads.append(threading.get_ident())
+        return count(values, plan)
+
+    served.count_outside = noted  # type: ignore[method-assign]
+    rows = [[1.0, 1.0, 1.0]] * 100_000
+    ask(app, "/v2/models/orchard/infer", {"inputs": [tensor(rows, "FP32")]})
+    assert outside_count(app, "orchard") == len(rows)
+    assert len(threads) == 1
+    assert threads != [loop]
 
 
 def test_an_onnx_file_alone_counts_none(orchard_package: Path) -> None:

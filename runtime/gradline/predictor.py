@@ -113,6 +113,10 @@ class Predictor:
         """
         return self._ranges.outside(inputs, gaps)
 
+    def count_outside(self, inputs: NDArray[Any]) -> int:
+        """Count the rows of the graph's inputs that are outside the training ranges."""
+        return int(self._ranges.are_outside(inputs).sum())
+
     @cached_property
     def _ranges(self) -> Ranges:
         from gradline.explain.ranges import Ranges

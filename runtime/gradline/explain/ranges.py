@@ -103,16 +103,18 @@ class Ranges:
         leverage = LeverageLimit.of(manifest, features)
         return cls(features, least, most, deviation, lower, upper, leverage)
 
-    def outside(self, rows: NDArray[Any], gaps: Gaps | None = None) -> Outside:
-        """Find the rows outside among C-contiguous rows of shape (n, d); a NaN is not outside.
-
-        Rows with gaps count, too.
-        """
+    def are_outside(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """Check each of the C-contiguous rows, shape (n, d); a NaN is not outside."""
         size = max(1, BLOCK // len(self.features) // TILE) * TILE
         is_outside = np.zeros(len(rows), np.bool_)
         for start in range(0, len(rows), size):
             block = slice(start, start + size)
             is_outside[block] = self._outside(rows[block])
+        return is_outside
+
+    def outside(self, rows: NDArray[Any], gaps: Gaps | None = None) -> Outside:
+        """Find the rows outside, and how far they are. Rows with gaps count, too."""
+        is_outside = self.are_outside(rows)
         if gaps is not None:
             is_outside |= gaps.rows
         places = np.flatnonzero(is_outside)

@@ -29,6 +29,13 @@ class Answer(msgspec.Struct, frozen=True):
     beyond: int = 0  # of these, outside the training ranges
     values: tuple[NDArray[Any], Plan] | None = None  # rows still to be compared; see `Found`
 
+    def compared(self, served: ServedModel) -> Answer:
+        """Compare the rows with the training ranges now: many would hold up other requests."""
+        if self.values is None or not served.has_ranges:
+            return self
+        beyond = served.count_outside(*self.values)
+        return msgspec.structs.replace(self, beyond=beyond, values=None)
+
 
 def answer_in_json(served: ServedModel, id: str | None, found: Found) -> Answer:
     """Answer with the predictions alone."""

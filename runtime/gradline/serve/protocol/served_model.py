@@ -48,7 +48,7 @@ class ServedModel:
         """
         unknown = checked_unknown(None, plan)
         return sum(
-            int(self.model.outside(inputs).is_beyond.sum())
+            self.model.count_outside(inputs)
             for _, inputs in blocks_of_inputs(values, plan, unknown, self.model.dtype)
         )
 
