@@ -69,7 +69,7 @@ def warn_caller(texts: Iterable[str]) -> None:
 
     Options in the texts are written as Python's arguments.
     """
-    if _printing.get():
+    if _printing.get() or not (texts := list(texts)):
         return
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_inside(frame):
