@@ -20,8 +20,8 @@ ELSEWHERE = "choose another folder: gradline demo FOLDER"
 def command(folder: Path) -> None:
     """Try gradline on a small messy table.
 
-    It writes cafes.csv into FOLDER, 60 rows with dates, categories, money, gaps and an index column,
-    learns a model from it in FOLDER/artifacts/cafes, and prints what to do next. FOLDER is
+    It writes cafes.csv into FOLDER: 60 rows with dates, categories, money, gaps and an index
+    column. It learns a model in FOLDER/artifacts/cafes, and prints what to do next. FOLDER is
     gradline-demo by default. Nothing else is written or opened.
 
     \b

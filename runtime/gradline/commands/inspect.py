@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +13,6 @@ from gradline.terminal.layout import Element, Facts, Heading
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from gradline.package.files import Package
     from gradline.presentation.selection import Shown
 
@@ -102,32 +100,30 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
     ]
 
 
-def _equations(package: Package, tolerances: NDArray[Any] | None = None) -> list[Element]:
+def _equations(package: Package) -> list[Element]:
     """Write the equations of a model whose columns' ranges are unknown."""
     from gradline.columns.targets import learned_names
     from gradline.presentation import sections
+    from gradline.presentation.selection import seven_digits
 
     graph = package.graph
+    digits = seven_digits(graph.weights, graph.bias)
     learned = learned_names(graph.targets, graph.functions)
     return [
         *_title(package),
         *sections.equation_facts(
-            graph.weights, graph.bias, graph.features, learned, tolerances=tolerances
+            graph.weights, graph.bias, graph.features, learned, tolerances=digits
         ),
         *sections.scales(graph.functions, graph.targets),
     ]
 
 
 def _of_elsewhere(package: Package) -> list[Element]:
-    import numpy as np
-
     from gradline.presentation import provenance, sections
 
     path, graph = str(package.path), package.graph
-    # Nobody knows how large the features are, so each coefficient has seven digits.
-    both = np.column_stack([graph.weights, graph.bias]).astype(np.float64)
     return [
-        *_equations(package, np.abs(both) * 1e-6),
+        *_equations(package),
         *_columns(package),
         *provenance.elsewhere(package.manifest),
         *sections.how_to_predict(path, graph.plan, {}, "new.csv"),
