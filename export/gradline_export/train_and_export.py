@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 from gradline.atomic import check_output, check_writable
+from gradline.commands import reading_options
 from gradline.errors import InputError, OutputError
 from gradline.tables.files import stem, table_files
 from gradline.tables.objects import is_remote
@@ -56,7 +57,7 @@ def train_and_export(
     Raises:
         GradlineError: With nothing published.
     """
-    _check_source(data, from_moments, targets, options["like"])
+    _check_source(data, from_moments)
     if intervals:
         from gradline_export.freeze.intervals import refuse_intervals
 
@@ -106,35 +107,21 @@ def train_and_export(
         elif quiet:
             say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
         else:
-            show(summary(trained, frozen, path, _reading(options), verbose=verbose))
+            reading = reading_options(
+                options["separator"], options["null"], decimal_comma=options["decimal_comma"]
+            )
+            show(summary(trained, frozen, path, reading, verbose=verbose))
     except OutputError as error:
         warn(f"{error}; the package is published as {path}")
 
 
-def _check_source(
-    data: str | None, from_moments: Path | None, targets: tuple[str, ...], like: Path | None
-) -> None:
+def _check_source(data: str | None, from_moments: Path | None) -> None:
     if data is not None and from_moments is not None:
         raise InputError(
             f"both DATA {data!r} and --from-moments {from_moments}: expected one of them",
             code="bad-option",
             hint="leave out one of the two",
         )
-    if data is not None and not targets and like is None:
-        raise InputError(
-            "no target: which columns of DATA to predict?",
-            code="no-target",
-            hint="--target NAME, repeated for several",
-        )
-
-
-def _reading(options: dict[str, Any]) -> list[str]:
-    """List the options that `gradline predict` needs to read the same table."""
-    words = ["--separator", options["separator"]] if options["separator"] else []
-    words += ["--decimal-comma"] if options["decimal_comma"] else []
-    for text in options["null"]:
-        words += ["--null", text]
-    return words
 
 
 def _save(fit: Fit, path: Path, as_json: bool) -> Fit:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradline.commands import HELP, as_json, expect_name, public_key
+from gradline.commands import HELP, as_json, expect_name, public_key, reading_options
 from gradline.commands.predict import STREAM, own_hints
 from gradline.commands.scores import Named, Scores, parts_of, record, skipped_rows
 from gradline.errors import InputError, RefusedError, nearest
@@ -111,8 +112,13 @@ def command(
         warn(note)
     if failed:
         more = f", and {count(len(failed) - 1, 'more gate')} failed" if len(failed) > 1 else ""
-        hint = "see which rows: gradline predict PACKAGE DATA --keep all"
-        raise RefusedError(failed[0] + more, code="large-error", hint=hint)
+        package, told = failed[0]
+        hint = ""
+        if not data.endswith(MOMENTS):
+            reading = reading_options(separator, nulls, decimal_comma=decimal_comma)
+            line = shlex.join(["gradline", "predict", package, data, *reading, "--keep", "all"])
+            hint = f"see which rows: {line}"
+        raise RefusedError(told + more, code="large-error", hint=hint)
 
 
 def _check_order(packages: tuple[str, ...]) -> None:
@@ -254,8 +260,8 @@ def _refuse_logarithms(scores: Scores, limits: dict[str, float]) -> None:
 
 def _failed(
     named: Sequence[Named], scores: Sequence[Scores], limits: dict[str, float]
-) -> list[str]:
-    """Describe each gate that fails."""
+) -> list[tuple[str, str]]:
+    """Describe each gate that fails, beside its package's path."""
     found = []
     for one, of_targets in zip(named, scores, strict=True):
         for target, limit in limits.items():
@@ -263,7 +269,6 @@ def _failed(
             rmse = score.below_resolution if score.rmse is None else score.rmse
             if rmse is None or not rmse <= limit:
                 at_most = "may be as large as" if score.rmse is None else "is"
-                found.append(
-                    f"{one}: the RMSE of {target!r} {at_most} {number(rmse)}, more than {limit:g}"
-                )
+                told = f"the RMSE of {target!r} {at_most} {number(rmse)}, more than {limit:g}"
+                found.append((one.path, f"{one}: {told}"))
     return found

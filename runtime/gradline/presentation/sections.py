@@ -22,7 +22,7 @@ Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
 HEADS = ("RMSE", "MAE", "R²")
 FIGURES = ("minimum", "mean", "maximum", "deviation")
-MOST_INPUTS = 8  # in the example of a row
+MOST_INPUTS = 12  # in the example of a row
 
 
 def equation_facts(
@@ -43,7 +43,9 @@ def decisions(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     lines = [f"{name_of(d)}: {d['what']} ({d['flag']})" for d in found if d["what"] != PLAIN]
     plain = [name_of(d) for d in found if d["what"] == PLAIN]
     if lines and plain:
-        lines.append(f"{and_more(plain)}: {PLAIN}{'s' * (len(plain) > 1)} (--exclude NAME)")
+        flags = [d["flag"] for d in found if d["what"] == PLAIN]
+        flag = flags[0] if len(plain) == 1 else "--exclude NAME"
+        lines.append(f"{and_more(plain)}: {PLAIN}{'s' * (len(plain) > 1)} ({flag})")
     return list(zip(["columns", *[""] * len(lines)], lines, strict=False))
 
 
@@ -198,7 +200,10 @@ def how_to_predict(
     else:
         pairs = typical_row(plan, figures).items()
         row = f"{{{', '.join(f'{name!r}: [{value!r}]' for name, value in pairs)}}}"
-    row = row if len(plan.columns) <= MOST_INPUTS else "rows"
-    code = f"gradline.load({package!r}).predict({row})"
+    is_long = len(plan.columns) > MOST_INPUTS
+    row, note = (
+        ("rows", f"  # a dataframe of {len(plan.columns)} columns") if is_long else (row, "")
+    )
+    code = f"import gradline; gradline.load({package!r}).predict({row}){note}"
     command = shlex.join(["gradline", "predict", package, table, *reading])
     return [Verbatim(f"  predict  {command}"), Verbatim(f"  Python   {code}")]
