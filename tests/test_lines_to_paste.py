@@ -135,3 +135,27 @@ def test_the_line_for_python_runs_in_a_new_python(columns: int, run: Run) -> Non
     given = {"rows": [[1] * columns]} if columns > 12 else {}
     exec(code, given)  # noqa: S102 - what people are told to copy
     assert ("predict(rows)" in code) == (columns > 12)
+
+
+def test_a_target_without_its_option_is_told_its_option(shops: Path, run: Run) -> None:
+    found = run("train", "shops.csv", "the sales")
+    assert found.status == 2
+    assert "'the sales' follows DATA" in found.err
+    assert hint_of(found).startswith("to predict a column: -t 'the sales'; to read several files")
+    found = run("train", "a.csv", "b.csv", "c.csv")
+    assert "'data/*.csv'" in hint_of(found)
+
+
+def test_a_target_without_a_table_is_told_to_name_the_table(shops: Path, run: Run) -> None:
+    found = run("train", "-t", "the sales")
+    assert found.status == 2
+    assert "no DATA, and the built-in orchard table has no column 'the sales'" in found.err
+    assert hint_of(found) == "gradline train DATA -t 'the sales'"
+    assert run("train", "-t", "log(apples)", "--no-report", "-q").status == 0
+
+
+def test_a_version_folder_to_pin_is_split_as_the_hint_says(shops: Path, run: Run) -> None:
+    hint = hint_of(run("pin", shops / "1"))
+    assert hint == "gradline pin artifacts/shops 1"
+    assert run(*hint.split()[1:]).status == 0
+    assert hint_of(run("pin", shops)) == "gradline pin artifacts/shops VERSION"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -24,7 +25,7 @@ from gradline_export.publish.publishing import check_name, check_place, publish
 from gradline_export.summary import summary, summary_record
 from gradline_trainer.fitting import fit
 from gradline_trainer.moments.saved_moments import PRIVATE
-from gradline_trainer.orchard import TARGETS, orchard
+from gradline_trainer.orchard import FEATURES, TARGETS, orchard
 from gradline_trainer.result import Fit
 from gradline_trainer.saved.files import load_moments, save_moments
 
@@ -57,7 +58,7 @@ def train_and_export(
     Raises:
         GradlineError: With nothing published.
     """
-    _check_source(data, from_moments)
+    _check_source(data, from_moments, targets)
     if intervals:
         from gradline_export.freeze.intervals import refuse_intervals
 
@@ -115,7 +116,15 @@ def train_and_export(
         warn(f"{error}; the package is published as {path}")
 
 
-def _check_source(data: str | None, from_moments: Path | None) -> None:
+def _check_source(data: str | None, from_moments: Path | None, targets: tuple[str, ...]) -> None:
+    columns = (*FEATURES, *TARGETS)
+    for target in targets * (data is None and from_moments is None):
+        if not any(name in target for name in columns):
+            raise InputError(
+                f"no DATA, and the built-in orchard table has no column {target!r}",
+                code="unknown-target",
+                hint=shlex.join(["gradline", "train", "DATA", "-t", target]),
+            )
     if data is not None and from_moments is not None:
         raise InputError(
             f"both DATA {data!r} and --from-moments {from_moments}: expected one of them",
