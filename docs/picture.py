@@ -8,19 +8,19 @@ import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-REPORT_SIZE = "1000,1640"  # down to the effects
-PAGE_SIZE = "1000,1180"  # down to the request in code
+REPORT_SIZE = "800,1310"  # down to the predictions beside the actual values
+PAGE_SIZE = "800,1120"  # down to what makes up the prediction
+SCALE = 1.5  # pixels of the picture for each of the page
 CAFES = DOCS.parent / "examples" / "cafes.csv"
 
 
 def draw(chromium: str = "chromium") -> None:
-    """Train, and write what a browser shows of the orchard's report and of the cafes' page."""
+    """Train, and write what a browser shows of the report and of the server's page."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        command = [Path(sys.executable).with_name("train-and-export"), "--quiet", "--output"]
-        subprocess.run([*command, folder], check=True)  # noqa: S603
-        subprocess.run([*command, folder, CAFES, "--target", "revenue"], check=True)  # noqa: S603
-        report = (folder / "orchard" / "1" / "report.html").as_uri()
+        train = [Path(sys.executable).with_name("train-and-export"), CAFES, "--target", "revenue"]
+        subprocess.run([*train, "--output", folder, "--quiet"], check=True)  # noqa: S603
+        report = (folder / "cafes" / "1" / "report.html").as_uri()
         _shot(chromium, folder, report, REPORT_SIZE, DOCS / "report.png")
         serve = [Path(sys.executable).with_name("gradline"), "serve", folder / "cafes"]
         with subprocess.Popen(  # noqa: S603
@@ -43,6 +43,7 @@ def _shot(chromium: str, folder: Path, address: str, size: str, picture: Path) -
             "--virtual-time-budget=5000",  # the page asks its server first
             f"--user-data-dir={folder}/profile",
             f"--window-size={size}",
+            f"--force-device-scale-factor={SCALE}",
             f"--screenshot={picture}",
             address,
         ],

@@ -55,7 +55,7 @@ try:
     told = "nothing"
 except triton.InferenceServerException as error:
     told = str(error)
-assert "is not JSON: send null for a missing value; infer takes binary data" in told, told
+assert "is not JSON: send null for a missing value, or binary tensors to infer" in told, told
 asked = {"intervals": 0.9, "explain": True, "check": True}
 given.set_data_from_numpy(rows, binary_data=True)
 found = client.infer("orchard", [given], parameters=asked)

@@ -242,7 +242,7 @@ def test_rows_with_missing_values_get_no_prediction_and_are_counted(
     Path("new.csv").write_text("rainfall,humidity,temperature\n67,43,73\n,43,73\n")
     done = run("predict", orchard_package, "new.csv")
     assert done.out == "apples,oranges\n56.89084,69.93756\n,\n"
-    assert done.err == "Warning: 1 row with missing values got no prediction\n"
+    assert done.err == "Warning: 1 row with missing values got no prediction (missing: rainfall)\n"
 
 
 def test_predict_names_what_does_not_fit(run: Run, orchard_package: Path) -> None:

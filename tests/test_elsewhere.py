@@ -361,7 +361,14 @@ def test_coefficients_alone_are_said_to_be_alone(tmp_path: Path) -> None:
 
 def test_the_equation_has_enough_digits_for_any_scale(tmp_path: Path) -> None:
     path = package_coefficients([[-1.000977430998154, 2.0]], 0.125, ["a", "b"], "y", tmp_path)
-    assert "y = -1.000977·a + 2·b + 0.125" in command("inspect", str(path))[1]
+    right = "y = -1.000977·a + 2·b + 0.125"
+    assert right in command("inspect", str(path))[1]
+    model = gradline.load(path)
+    assert model.equation == right
+    assert right in repr(model)
+    bare = gradline.load(path / "model.onnx")
+    assert right == bare.equation
+    assert right in command("inspect", str(path / "model.onnx"))[1]
 
 
 def test_list_and_verify_work(published: Path) -> None:

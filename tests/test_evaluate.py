@@ -100,6 +100,15 @@ def test_a_large_offset_costs_no_digits() -> None:
     assert (found.rmse, found.r2) == (pytest.approx(rmse, rel=1e-12), pytest.approx(r2, rel=1e-12))
 
 
+@pytest.mark.parametrize("weight", [0.0, 1e-40])
+def test_a_far_first_row_that_hardly_counts_costs_no_digits(weight: float) -> None:
+    y, x = [1e16, 1.0, 3.0, 4.0], [0.0, 0.5, 0.75, 1.5]
+    w = [weight, 1.0, 1.0, 1.0]
+    score = scores_of({"x": x, "y": y, "w": w}, sample_weight="w")
+    _, _, r2, _ = exactly(y, [2 * value + 1 for value in x], w)
+    assert score.r2 == pytest.approx(r2, rel=1e-12)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.tuples(NUMBERS | st.none(), NUMBERS | st.none()), min_size=1, max_size=20))
 def test_each_row_is_scored_or_counted_as_skipped(rows: list[tuple[Any, Any]]) -> None:

@@ -176,6 +176,14 @@ def test_a_model_without_intervals_says_why(
     assert reason in str(refusal(made(tmp_path, rows_of(10, n, d), **options)))
 
 
+@pytest.mark.parametrize("d", [3, 33])
+def test_a_robust_fit_has_none_however_many_features(d: int) -> None:
+    random = np.random.default_rng(d)
+    fitted = fit(random.normal(size=(90, d)), random.normal(size=90), robust="HC3")
+    with pytest.raises(gradline.RefusedError, match="robust standard errors"):
+        fitted.predict(np.ones((1, d)), intervals=0.95)
+
+
 def test_a_bare_file_and_a_model_learned_elsewhere_have_none(tmp_path: Path) -> None:
     model = made(tmp_path, rows_of(11))
     bare = gradline.load(model.package.path / "model.onnx")

@@ -320,7 +320,7 @@ def test_what_has_no_answer_is_counted_by_its_reason(model: Model, tmp_path: Pat
     assert list(scoring.counts.warnings("missing")) == [
         "2 rows with a category of 'store' that no training row had, such as 'C': no prediction",
         "1 row with missing values that were filled with training means",
-        "2 rows with missing values got no prediction",
+        "2 rows with missing values got no prediction (missing: open, day)",
         "1 row with a number outside a function's domain got no prediction",
         "1 row with infinite or huge values got infinite or no predictions",
         "1 row outside the ranges that the model was trained on, alone or together",

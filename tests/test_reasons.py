@@ -66,7 +66,11 @@ def test_a_part_is_the_weight_times_the_step_from_the_mean(model: gradline.Model
 
 def test_a_bare_graph_has_no_means_to_explain_by(orchard_package: Path) -> None:
     bare = gradline.load(orchard_package / "model.onnx")
-    for ask in (bare.explain, lambda rows: bare.predict(rows, check=True)):
+    for ask in (
+        bare.explain,
+        lambda rows: bare.predict(rows, check=True),
+        lambda _: bare.by_effect(),
+    ):
         with pytest.raises(gradline.PackageError, match="no record"):
             ask([[73.0, 67.0, 43.0]])
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradline.columns.kinds import Column
 from gradline_export.freeze.freezing import freeze
 from gradline_export.report.chart import Axis, Chart, ticks_between, time_ticks
 from gradline_export.report.coefficients import MOST_PARTS, PARTS_IN_PICTURE, Target
@@ -22,6 +23,7 @@ from gradline_export.report.columns import described
 from gradline_export.report.effects import Spreads, effects_of
 from gradline_export.report.plots import POINTS, column_plot, normal_plot
 from gradline_trainer import Fit, fit
+from gradline_trainer.statistics import metrics
 from gradline_trainer.statistics.measuring import MOST_SHOWN
 
 RNG = np.random.default_rng(29)
@@ -208,6 +210,17 @@ def test_arrays_and_categories_of_format_1_keep_their_columns() -> None:
     np.testing.assert_array_equal(kept.columns[:, 0], (two == "yes").astype(float))
 
 
+def test_of_many_rows_every_second_is_kept_with_its_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metrics, "MOST_ROWS", 10)
+    kept = fit(TABLE, "sales").residuals["training"]
+    size = kept.columns[:, kept.places.index(2)]
+    assert kept.step == 2
+    np.testing.assert_array_equal(size, SIZE[::2])
+    np.testing.assert_array_equal(kept.targets[:, 0], TABLE["sales"][::2])
+
+
 def test_kept_columns_do_not_depend_on_blocks(tmp_path: Path) -> None:
     frame = pl.DataFrame(TABLE)
     frame.write_parquet(tmp_path / "t.parquet", row_group_size=100)
@@ -257,6 +270,16 @@ def test_no_single_row_is_drawn_of_a_large_table() -> None:
         drawn = str(column_plot("n", "y", columns[place], values, -kept.residuals[:, 0]))
         assert drawn.count("h0") == 0
     assert str(normal_plot("n", "y", kept.residuals[:, 0])).count("h0") == POINTS
+
+
+def test_a_level_of_few_rows_has_no_box() -> None:
+    column = Column("p", "category", ("few", "often"), "often")
+    codes = np.repeat([0.0, 1.0], [4, 10 * POINTS])
+    residuals = RNG.standard_normal(len(codes))
+    drawn = str(column_plot("n", "y", column, codes, residuals))
+    assert ">often</text>" in drawn
+    assert ">few</text>" not in drawn
+    assert column_plot("n", "y", column, codes[:4], residuals[:4]) is not None  # as points
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-6, 9))

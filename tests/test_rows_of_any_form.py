@@ -137,13 +137,13 @@ def test_records_and_columns_do_not_mix(model: gradline.Model) -> None:
 @pytest.mark.parametrize(
     ("rows", "message", "hint"),
     [
-        ([ROW, ROW | {"Rent": 1}], "record 1 has the unknown column 'Rent'", "leave it out"),
+        ([ROW, ROW | {"Rent": 1}], "record 2 has the unknown column 'Rent'", "leave it out"),
         (
             [WITHOUT],
-            "record 0 lacks the column 'rent'",
+            "record 1 lacks the column 'rent'",
             "None",
         ),
-        ([ROW, [1, 2, 3, 4]], "record 1 is a list", "same form"),
+        ([ROW, [1, 2, 3, 4]], "record 2 is a list", "same form"),
         ({**ROW, "Size": 3}, "unknown column 'Size'", "leave it out"),
         (WITHOUT, "the column 'rent' is missing", "add the"),
         (
@@ -201,11 +201,12 @@ def test_python_warns_as_the_command_does(
     options = ["--unknown-category", unknown, "-o", str(out), "-q"]
     assert run(["predict", str(model.package.path), str(table), *options]) == 0
     printed = [line.removeprefix("Warning: ") for line in capsys.readouterr().err.splitlines()]
-    with pytest.warns(gradline.GradlineWarning) as caught:
-        model.predict(form(ODD), unknown_category=unknown)
-    assert [str(w.message) for w in caught] == printed
     assert len(printed) == 4
-    assert {w.filename for w in caught} == {__file__}
+    for answer in (model.predict, model.explain):
+        with pytest.warns(gradline.GradlineWarning) as caught:
+            answer(form(ODD), unknown_category=unknown)
+        assert [str(w.message) for w in caught] == printed
+        assert {w.filename for w in caught} == {__file__}
 
 
 def test_a_complete_row_warns_of_nothing(model: gradline.Model, orchard_package: Path) -> None:
@@ -213,7 +214,16 @@ def test_a_complete_row_warns_of_nothing(model: gradline.Model, orchard_package:
         warnings.simplefilter("error")
         model.predict(ROW)
         model.predict([ROW] * 3, intervals=0.9, check=True)
+        model.explain(ROW)
         gradline.load(orchard_package).predict([[73, 67, 43]])
+
+
+def test_a_warning_names_the_columns_that_lack_a_value(model: gradline.Model) -> None:
+    rows = [ROW, ROW | {"rent": None}, ROW | {"opened": None, "rent": None}, ROW | {"size": None}]
+    with pytest.warns(gradline.GradlineWarning, match="no prediction") as caught:
+        model.predict(rows)
+    told = "2 rows with missing values got no prediction (missing: opened, rent)"
+    assert str(caught[-1].message) == told
 
 
 def test_an_array_and_the_server_are_not_warned(model: gradline.Model) -> None:
@@ -221,6 +231,7 @@ def test_an_array_and_the_server_are_not_warned(model: gradline.Model) -> None:
         warnings.simplefilter("error")
         array = np.full((2, len(model.features)), np.nan)
         assert model.predict(array).shape == (2, 1)
+        assert len(model.explain(array).contributions) == 2
         answers, ends, outside = model.answer(model.read(ODD))
         assert (answers.shape, ends, outside) == ((6, 1), None, None)
 

@@ -262,7 +262,7 @@ def test_plain_numbers_are_told_the_same_way(
     assert told in found
     for wrong, told in (
         ([[1, 2, 3], [1, 2]], "instance 1 has 2 numbers, expected 3, one for each of ['temperatur"),
-        ([[1, 2, 3], good], "instance 1: expected an array of 3 numbers, as instance 0 is one"),
+        ([[1, 2, 3], good], "instance 1: expected an array of 3 numbers, like instance 0"),
         ([[1, 2, "a"]], "instance 0: expected an array of 3 numbers"),
         ([[1, 2, 1e39]], "'humidity' holds 1e+39 in instance 0, outside the range of float32"),
     ):
@@ -514,7 +514,7 @@ def test_python_writes_tokens_that_are_not_json(token: str, app: Application) ->
     nested = '{"inputs":[{"name":"x","shape":[1,3],"datatype":"FP64","data":[[%s,1,2]]}]}'
     for body in (flat % token, nested % token):
         told = fault(ask(app, "/v2/models/orchard/infer", body.encode()))
-        assert "is not JSON: send null for a missing value; infer takes binary data, too" in told
+        assert "is not JSON: send null for a missing value, or binary tensors to infer" in told
         assert token.strip("-") in told
     by_name = f'{{"instances": [{{"size": {token}}}]}}'
     assert "is not JSON: send null" in fault(ask(app, PREDICT, by_name.encode()))

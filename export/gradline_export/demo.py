@@ -18,11 +18,11 @@ ELSEWHERE = "choose another folder: gradline demo FOLDER"
 @click.command("demo", context_settings=HELP)
 @click.argument("folder", type=click.Path(path_type=Path), default="gradline-demo")
 def command(folder: Path) -> None:
-    """Write a small messy table into FOLDER, and learn a model from it.
+    """Try gradline on a small messy table.
 
-    The table is cafes.csv: 60 rows with dates, categories, money, gaps and an index column. FOLDER
-    is gradline-demo by default. The model is published in FOLDER/artifacts/cafes. Nothing else is
-    written or opened.
+    It writes cafes.csv into FOLDER: 60 rows with dates, categories, money, gaps and an index
+    column. It learns a model in FOLDER/artifacts/cafes, and prints what to do next. FOLDER is
+    gradline-demo by default. Nothing else is written or opened.
 
     \b
       gradline demo

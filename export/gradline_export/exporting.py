@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradline.errors import GradlineWarning, InputError, RefusedError
+from gradline.errors import InputError, RefusedError
+from gradline.tracebacks import short_tracebacks, warn_caller
 from gradline_export.elsewhere.packaging import package_coefficients
 from gradline_export.freeze.freezing import freeze
 from gradline_export.publish.publishing import check_name, publish
@@ -16,6 +16,7 @@ from gradline_trainer.result import Fit
 __all__ = ["export_package", "package_coefficients"]
 
 
+@short_tracebacks
 def export_package(
     model: Any,
     root: str | Path = "artifacts",
@@ -101,6 +102,5 @@ def _export_elsewhere(
             hint="leave --intervals out",
         )
     path, told = package_learned(learned, root, name, dtype=dtype, **options)
-    for text in told:
-        warnings.warn(text, GradlineWarning, stacklevel=3)
+    warn_caller(told)
     return path

@@ -21,6 +21,7 @@ from gradline.presentation.sections import (
     how_to_predict,
     metrics,
     scales,
+    serving,
 )
 from gradline.presentation.selection import standardized, tolerances
 from gradline.tables import TableFile
@@ -55,13 +56,15 @@ def summary(
     loaded = str(path) if pin else package  # a pinned folder loads another version
     size = [(fit.moments.rows, "row"), (len(features), "feature"), (len(fit.targets), "target")]
     table = _from_here(fit.paths[0]) if fit.paths else "new.csv"
+    lines = how_to_predict(loaded, fit.columns.plan, frozen.manifest["columns"], table, reading)
     return [
         Heading(f"{frozen.manifest['name']}: {', '.join(count(*part) for part in size)}"),
         "",
         *_model(fit, frozen, package),
         Facts(facts, width=7),
-        *how_to_predict(loaded, fit.columns.plan, frozen.manifest["columns"], table, reading),
         Verbatim(f"  more     {shlex.join(['gradline', 'inspect', loaded])}"),
+        *lines,
+        *([] if fit.paths and len(lines) > 1 else [serving(loaded)]),  # two that work as they are
     ]
 
 

@@ -106,12 +106,12 @@ WORDS = (
     "|float32|float64|minimum-norm|HC[0-3]|ray|local"
 )
 QUOTED = r"""'[^']*'(?:"'"'[^']*')*|"[^"]*\""""
-#: An option of a hint, and its value: a number, a text, a word in capitals, or a known one.
+#: An option in a hint, and its value: a number, a quoted text, a word in capitals or in WORDS.
 OPTION = re.compile(
     rf"(?:train-and-export )?(?<![\w'\"-])(?<!ray start )--([a-z][a-z0-9-]*)"
     rf"(?: (\d\S*\b|{QUOTED}|(?:{WORDS})\b|[A-Z]+\b|(?<=--name )[\w.-]+))?"
 )
-#: The options that Python calls differently, and those that take no value on the command line.
+#: Options with another name in Python, and options without a value on the command line.
 KEYWORDS = {
     "target": "targets",
     "feature": "features",
@@ -125,7 +125,7 @@ FLAGS = {
     "decimal_comma": "decimal_comma=True",
     "no_bias": "bias=False",
 }
-LEFT_OUT = re.compile(r"(?:leave|without|one of|and) $")  # here a flag is a name
+LEFT_OUT = re.compile(r"(?:leave|without|one of|and) $")  # behind these words a flag is only named
 
 
 def in_python(hint: str) -> str:

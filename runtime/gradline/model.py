@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.errors import InputError
-from gradline.explain.counts import told
+from gradline.explain.counts import warnings_about
 from gradline.explain.intervals import Prediction
 from gradline.package.files import Package
 from gradline.package.proof import prove
 from gradline.package.reading import read_package
 from gradline.predictor import Predictor
-from gradline.tracebacks import warn_caller
+from gradline.tracebacks import short_tracebacks, warn_caller
 
 if TYPE_CHECKING:
     from gradline.explain.contributions import Explanation
     from gradline.explain.ranges import Outside
 
 
+@short_tracebacks
 @numpy_defaults()
 def load(
     path: str | Path,
@@ -139,13 +140,13 @@ class Model(Predictor):
             rows: An array-like of shape (n, d) in feature order; or rows by name: a dataframe
                 (pandas, polars, pyarrow), a mapping from each column to n values, a list of
                 records, one record (a mapping to single values), or a row of a pandas frame.
-                Names are matched in any order; further columns of a dataframe are ignored. If the
-                features are made of the table's columns, give these, or all of the features by
-                name; an array has the features. NaN, None and the texts that mean missing take
-                the column's fill value; without one the answer is NaN, unless a missing value is a
-                level of its own.
-            intervals: A level between 0 and 1, such as 0.95: return a `Prediction` with the ends
-                of the intervals in which a new row's target lies with that probability.
+                Names are matched in any order; further columns of a dataframe are ignored. If
+                features are computed from the table's columns, give those columns, or every feature
+                by name; an array holds the features. A missing value (NaN, None or a text that
+                means missing) takes the column's fill value. Without one the answer is NaN, unless
+                missing is a level of the column.
+            intervals: A level between 0 and 1, such as 0.95: return a `Prediction`, with intervals
+                that contain a new row's target with that probability.
             unknown_category: What to do with a category that no training row had: "error",
                 "missing" (the answer is NaN), or "zero" to set all indicators of its column to 0.
                 By default "error" for a package of format 1, else "missing".
@@ -158,21 +159,28 @@ class Model(Predictor):
             PackageError: If `check` is set and the package has no record of the ranges.
 
         Warns:
-            GradlineWarning: Rows, other than those of an array, with an unknown category, with a
-                missing value, or without a finite answer: how many.
+            GradlineWarning: With the number of rows that have an unknown category, a missing value
+                or no finite answer, unless the rows are an array.
         """
-        # For one row the checks below would cost as much as the prediction.
+        # For one row the checks, and a door, would cost as much as the prediction.
         if intervals is None and not check and self._is_bare and _fits(rows, self):
             return self.graph_answers(rows)
+        return self._predict(rows, intervals, unknown_category, check)
+
+    @short_tracebacks
+    def _predict(
+        self, rows: object, intervals: float | None, unknown_category: str | None, check: bool
+    ) -> NDArray[Any] | Prediction | tuple[NDArray[Any] | Prediction, Outside]:
         read = self.read(rows, unknown_category)
         answers, ends, outside = self.answer(read, intervals=intervals, check=check)
         if not isinstance(rows, np.ndarray):
-            warn_caller(told(read, answers))
+            warn_caller(warnings_about(read, answers))
         found: NDArray[Any] | Prediction = answers
         if intervals is not None and ends is not None:
             found = Prediction(answers, *ends, float(intervals), self.targets)
         return found if outside is None else (found, outside)
 
+    @short_tracebacks
     @numpy_defaults()
     def explain(self, rows: object, *, unknown_category: str | None = None) -> Explanation:
         """Compute each feature's contribution to each prediction, in float64.
@@ -187,17 +195,23 @@ class Model(Predictor):
         Raises:
             InputError: Naming the wrong column, row, shape or dtype.
             PackageError: If the package has no record of the features' means.
+
+        Warns:
+            GradlineWarning: As for `predict`.
         """
         from gradline.explain.contributions import Explanation, column_figures
 
         means = column_figures(self.manifest, self.features, "mean")
         graph = self.package.graph
         weights, bias = (a.astype(np.float64) for a in (graph.weights, graph.bias))
-        steps = self.read(rows, unknown_category).inputs.astype(np.float64) - means
-        parts = steps[:, None, :] * weights
+        read = self.read(rows, unknown_category)
+        parts = (read.inputs.astype(np.float64) - means)[:, None, :] * weights
         found = Explanation.of(weights @ means + bias, parts, self.plan, self.targets)
+        if not isinstance(rows, np.ndarray):
+            warn_caller(warnings_about(read, found.baseline + found.by_column.sum(axis=2)))
         return found.in_factors(self.functions) if self._logged else found
 
+    @short_tracebacks
     def by_effect(self) -> list[int]:
         """Sort the table's columns by their effect, largest first; return their positions.
 
@@ -217,24 +231,24 @@ class Model(Predictor):
     @property
     def coefficients(self) -> dict[str, dict[str, float]]:
         """Each target's weights by term, and its bias; of the logarithm of a logged target."""
-        from gradline.presentation.portrait import coefficients
+        from gradline.presentation.representation import coefficients
 
         return coefficients(self.package.graph)
 
     @property
     def equation(self) -> str:
         """One equation for each target, as a run's summary prints them."""
-        from gradline.presentation.portrait import equation
+        from gradline.presentation.representation import equation
 
         return equation(self.package.graph, self.manifest)
 
     def __repr__(self) -> str:
-        from gradline.presentation.portrait import as_text
+        from gradline.presentation.representation import as_text
 
         return as_text(self.package.graph, self.manifest, self.version)
 
     def _repr_html_(self) -> str:
-        from gradline.presentation.portrait import as_html
+        from gradline.presentation.representation import as_html
 
         return as_html(self.package.graph, self.manifest, self.version)
 
@@ -243,7 +257,7 @@ class Model(Predictor):
 
 
 def _fits(rows: object, model: Model) -> TypeGuard[NDArray[Any]]:
-    """Check whether rows are a matrix as the graph takes it."""
+    """Check whether the graph can take rows as they are."""
     return (
         type(rows) is np.ndarray
         and rows.dtype == model.dtype

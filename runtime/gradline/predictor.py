@@ -1,4 +1,4 @@
-"""Predict rows that were read: what `Model.predict` and the server have in common."""
+"""Read rows and predict them: what `Model.predict` and the server share."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Predictor:
         self._is_bare = not (has_fills or self._logged)  # the graph's answers are the model's
 
     def read(self, rows: object, unknown_category: str | None = None) -> Rows:
-        """Read rows of any form that `predict` takes, once for several questions.
+        """Read rows in any form that `predict` takes.
 
         Raises:
             InputError: Naming the wrong column, row, shape or dtype.
@@ -55,8 +55,8 @@ class Predictor:
         """Predict rows that were read, without warnings.
 
         Returns:
-            The answers; the ends of intervals, if a level is given; and an `Outside`, if asked for.
-            See `predict` for each, and for the errors.
+            The answers, the ends of the intervals (None without a level) and an `Outside` (None
+            without `check`). See `predict`, also for the errors.
         """
         if intervals is None and not check:
             return self.answers_of(rows.values, rows.plan, rows.unknown), None, None
@@ -68,7 +68,7 @@ class Predictor:
 
     @cached_property
     def intervals(self) -> Intervals:
-        """What prediction intervals are computed from.
+        """The computation of the prediction intervals.
 
         Raises:
             RefusedError: If the model has none, with the reason.

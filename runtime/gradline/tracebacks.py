@@ -1,4 +1,4 @@
-"""What a caller sees of our errors and warnings: the call itself, and few of our frames."""
+"""Show callers their own line: short tracebacks, and warnings at the line that called us."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from gradline.errors import OURS, GradlineError, GradlineWarning, in_python
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 PACKAGES = {"gradline", *OURS}
+#: Libraries between the caller and us: decorators, and pipelines that call an estimator.
+BETWEEN = {"contextlib", "joblib", "numpy", "sklearn"}
 _printing = ContextVar("printing", default=False)
 
 
-def short_tracebacks(door: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Decorate a public function: its GradlineErrors show two of our frames.
+def short_tracebacks(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorate a public function so that its GradlineErrors show two of our frames.
 
     Any other error is a bug, or the caller's own, and keeps its whole traceback.
     """
 
-    @wraps(door)
+    @wraps(function)
     def call(*args: Arguments.args, **keywords: Arguments.kwargs) -> Result:
         try:
-            return door(*args, **keywords)
+            return function(*args, **keywords)
         except GradlineError as error:
             _shorten(error)
             raise
@@ -39,7 +41,7 @@ def short_tracebacks(door: Callable[Arguments, Result]) -> Callable[Arguments, R
 def _shorten(error: GradlineError) -> None:
     """Cut out the frames between the public function and the line that raised the error.
 
-    Errors that led to it lose our frames, and keep those of libraries and of the caller.
+    Errors that led to it keep only the frames of libraries and of the caller.
     """
     first = last = error.__traceback__
     while last is not None and last.tb_next is not None:
@@ -64,23 +66,24 @@ def _of_others(trace: TracebackType | None) -> TracebackType | None:
     return kept
 
 
-def warn_caller(texts: Iterable[str]) -> None:
-    """Issue GradlineWarnings at the line that called us from outside, unless a command runs.
+def warn_caller(texts: Iterable[str], category: type[Warning] = GradlineWarning) -> None:
+    """Issue warnings at the line that called us from outside, unless a command runs.
 
     Options in the texts are written as Python's arguments.
     """
-    if _printing.get():
+    told = [] if _printing.get() else list(map(in_python, texts))
+    if not told:
         return
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_inside(frame):
         level, frame = level + 1, frame.f_back
-    for text in texts:
-        warnings.warn(in_python(text), GradlineWarning, stacklevel=level)
+    for text in told:
+        warnings.warn(text, category, stacklevel=level)
 
 
 @contextmanager
 def printed_by_command() -> Iterator[None]:
-    """Leave warnings to a command, which prints them."""
+    """Issue no warnings while a command runs, which prints them itself."""
     token = _printing.set(True)
     try:
         yield
@@ -89,8 +92,8 @@ def printed_by_command() -> Iterator[None]:
 
 
 def _is_inside(frame: FrameType) -> bool:
-    """Check for a frame of ours, or of a decorator between two of ours."""
-    return _package(frame) in (*PACKAGES, "contextlib")
+    """Check for a frame of ours, or of a library between us and the caller."""
+    return _package(frame) in PACKAGES | BETWEEN
 
 
 def _package(frame: FrameType) -> str:

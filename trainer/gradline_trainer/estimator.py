@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Self
-from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,10 +16,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gradline.columns.matrix import from_tensor
 from gradline.columns.numpy_state import numpy_defaults
-from gradline.errors import GradlineWarning, InputError
+from gradline.errors import InputError
+from gradline.tracebacks import short_tracebacks, warn_caller
 from gradline_trainer.estimating.frames import gaps_told, has_terms, missing_value, read_frame
 from gradline_trainer.estimating.runs import fit_frame, fit_matrix, target_names
 from gradline_trainer.estimating.surroundings import surroundings_of
+from gradline_trainer.higher import from_export
 from gradline_trainer.options import Options
 from gradline_trainer.result import Fit
 from gradline_trainer.rows.library_state import known_state
@@ -110,6 +110,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.dependent = dependent
         self.random_state = random_state
 
+    @short_tracebacks
     @known_state()
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | float | None = None) -> Self:
         """Fit the estimator to X, a matrix or a frame of n rows, and y (n,) or (n, k).
@@ -199,14 +200,13 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         if not found.converged:
             gap = found.optimality.gap
             where = "" if gap is None else f", {gap:.3g} above the least loss"
-            warn(
-                f"stopped after {self.n_iter_} epochs{where}; fit_.warnings says how to get there",
-                ConvergenceWarning,
-                stacklevel=4,  # the caller of `fit`, outside its decorator
+            text = (
+                f"stopped after {self.n_iter_} epochs{where}; fit_.warnings says how to get there"
             )
-        for warning in found.warnings:
-            warn(warning, GradlineWarning, stacklevel=4)
+            warn_caller([text], ConvergenceWarning)
+        warn_caller(found.warnings)
 
+    @short_tracebacks
     @numpy_defaults()
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict in float64, shape (n,) or (n, k): the terms of X @ coef_.T + intercept_.
@@ -233,17 +233,18 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         predictions: NDArray[np.float64] = features @ self.coef_.T + self.intercept_
         unanswered = np.isnan(predictions.reshape(len(predictions), -1)).any(axis=1)
         if unanswered.any():
-            warn(gaps_told(values, plan, unanswered), GradlineWarning, stacklevel=3)
+            warn_caller([gaps_told(values, plan, unanswered)])
         return predictions
 
-    def export(self, path: str | Path, *, name: str = "model", **options: Any) -> Path:
+    @short_tracebacks
+    def export(self, root: str | Path = "artifacts", name: str = "model", **options: Any) -> Path:
         """Export the fitted model as a package; return the path of its new version directory.
 
         The steps before it in a Pipeline are taken in, if they are scalers, encoders, imputers or
         products (see docs/training.md); the package predicts from the columns of the first.
 
         Args:
-            path: The folder of packages.
+            root: The folder of packages.
             name: The package's name.
             **options: Passed to `gradline_export.export_package`.
 
@@ -262,10 +263,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
                 code="constant-features",
                 hint="fit rows that differ",
             )
-        # The trainer may not import the export wing, which declares itself in an entry point.
-        (wing,) = entry_points(group="gradline", name="export")
         pipeline = self.surroundings_.pipeline(self)
         if pipeline is not None:
             options |= {"targets": self.fit_.targets, "dtype": self.dtype}
-        published: Path = wing.load()(pipeline or self.fit_, path, name, **options)
+        published: Path = from_export("export")(pipeline or self.fit_, root, name, **options)
         return published

@@ -276,13 +276,13 @@ class Fit(SavedAsArrays):
         return published
 
     def __str__(self) -> str:
-        from gradline_trainer.statistics.showing import fit_elements, to_text
+        from gradline_trainer.statistics.representation import fit_elements, to_text
 
         return to_text(fit_elements(self))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from gradline_trainer.statistics.showing import fit_elements, to_html
+        from gradline_trainer.statistics.representation import fit_elements, to_html
 
         return to_html(fit_elements(self))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.errors import GradlineWarning, InputError, RefusedError
+from gradline.errors import InputError, RefusedError
 from gradline.package.manifest import TOO_MANY, file_record
 from gradline.package.pipeline import MOST_COLUMNS
+from gradline.tracebacks import short_tracebacks, warn_caller
 from gradline_export.elsewhere.learned import Array, Learned, host_of
 from gradline_export.freeze.formats import to_onnx
 from gradline_export.freeze.freezing import Proved, prove_graph, seal
@@ -27,6 +27,7 @@ from gradline_trainer.rows.library_state import known_state
 DTYPES = ("auto", "float32", "float64")
 
 
+@short_tracebacks
 def package_coefficients(
     weights: Any,
     bias: Any,
@@ -66,8 +67,7 @@ def package_coefficients(
     path, told = package_learned(
         learned, root, name, dtype=dtype, torch_export=torch_export, notes=notes
     )
-    for text in told:
-        warnings.warn(text, GradlineWarning, stacklevel=2)
+    warn_caller(told)
     return path
 
 

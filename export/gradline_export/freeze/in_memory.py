@@ -38,8 +38,11 @@ def model_of(fit: Fit) -> Model:
 
 
 def _frozen(fit: Fit) -> Frozen:
-    """Freeze a fit; with many features, its intervals need a graph of their own."""
-    if len(fit.features) > MOST_FEATURES:
+    """Freeze a fit; with many features, its intervals need a graph of their own.
+
+    With robust standard errors it has none, however many features there are.
+    """
+    if len(fit.features) > MOST_FEATURES and not fit.options.robust:
         try:
             return freeze(fit, "fit", intervals=True, report=False, fingerprint=False)
         except RefusedError as error:

@@ -54,9 +54,9 @@ def has_columns(names: Sequence[str], plan: Plan) -> bool:
 
 
 def columns_by_name(rows: Any, plan: Plan) -> dict[str, Any] | None:
-    """Find the training table's columns among rows by name, in the plan's order.
+    """Find the training table's columns in rows by name, in the plan's order.
 
-    Returns None for rows without names, and for those with the names of the graph's inputs.
+    Returns None if the rows have no names, or the names of the graph's inputs.
     """
     labels = list(rows) if isinstance(rows, Mapping) else column_labels(rows)
     names = None if labels is None else _names(labels, plan)

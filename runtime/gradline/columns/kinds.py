@@ -95,7 +95,9 @@ def dump_column(column: Column) -> dict[str, Any]:
         "format": column.format,
         "zone": column.zone,
     }
-    return entry | {k: v for k, v in optional.items() if v is not None and v not in (False, [], {})}
+    # A fill value may be 0.
+    given = {k: v for k, v in optional.items() if v is not None and v is not False}
+    return entry | {k: v for k, v in given.items() if v not in ([], {})}
 
 
 def load_column(entry: Any) -> Column:

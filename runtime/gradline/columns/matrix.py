@@ -63,10 +63,10 @@ def match_names(
     """Check that each wanted name is given once.
 
     Args:
-        given: A table's names.
-        wanted: Those that are used.
+        given: The names of a table's columns.
+        wanted: The names that are needed.
         extra: "ignore" or "refuse" other names.
-        what: What messages call a wanted name.
+        what: The noun for a wanted name in messages.
     """
     known, times = set(wanted), Counter(given)
     for name in times if extra == "refuse" else ():

@@ -14,20 +14,21 @@ def is_records(rows: object) -> bool:
 
 
 def columns_of(
-    records: Sequence[Any], names: Sequence[str], what: str = "record"
+    records: Sequence[Any], names: Sequence[str], what: str = "record", first: int = 1
 ) -> dict[str, list[Any]]:
     """Turn records into columns: the n values of each name.
 
     Args:
         records: Mappings with exactly these names as keys.
         names: The columns.
-        what: What messages call a record; its number starts at 0.
+        what: What messages call a record.
+        first: The number that messages give the first one.
 
     Raises:
         InputError: For a record that is no mapping, lacks a name or has another.
     """
     known = dict.fromkeys(names)
-    for place, record in enumerate(records):
+    for place, record in enumerate(records, first):
         if not isinstance(record, Mapping):
             found = f"{what} {place} is a {type(record).__name__}, expected values by column name"
             raise InputError(found, code="not-a-record", hint="give the same form to every row")

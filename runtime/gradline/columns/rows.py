@@ -1,4 +1,4 @@
-"""A caller's rows, in any form that `gradline.Model.predict` takes, read for the graph."""
+"""Read a caller's rows, in any form that `gradline.Model.predict` takes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from gradline.errors import InputError
 
 @dataclass(frozen=True)
 class Rows:
-    """A caller's n rows, read.
+    """A caller's n rows, as values of a plan's m columns.
 
     Attributes:
-        values: Of the plan's columns, shape (n, m): NaN if missing, −1 for an unknown level.
-        plan: The model's plan, or that of rows that hold the graph's inputs.
-        unknown: What becomes of an unknown level: "missing", "zero" or "error".
-        dtype: The graph's.
+        values: Shape (n, m): NaN if missing, −1 for an unknown level.
+        plan: The model's plan, or the plan of the graph's inputs.
+        unknown: What an unknown level becomes: "missing", "zero" or "error".
+        dtype: The graph's dtype.
         columns: The columns as they were given, by name; empty for rows of the graph's inputs.
     """
 
@@ -57,11 +57,11 @@ def read_rows(rows: Any, plan: Plan, own: Plan, unknown: str | None, dtype: np.d
     """Read rows of any form; see `gradline.Model.predict`.
 
     Args:
-        rows: The caller's.
+        rows: The caller's rows.
         plan: The model's plan.
-        own: The plan of rows that hold the graph's inputs.
+        own: The plan of the graph's inputs.
         unknown: The option unknown_category.
-        dtype: The graph's.
+        dtype: The graph's dtype.
 
     Raises:
         InputError: Naming the wrong column, row, shape or dtype.
@@ -74,14 +74,14 @@ def read_rows(rows: Any, plan: Plan, own: Plan, unknown: str | None, dtype: np.d
 
 
 def by_columns(rows: Any, plan: Plan) -> Any:
-    """Turn rows that are given one by one into columns; return anything else unchanged.
+    """Turn records into columns; return anything else unchanged.
 
-    One by one are a list of records, one record, a row of a pandas frame (a Series whose index has
-    the columns), a list of such rows, and a Polars Series of structs.
+    Records are a mapping of single values, a row of a pandas frame (a Series whose index has the
+    names), a list of either, and a Polars Series of structs.
 
     Raises:
-        InputError: For records that lack a column or have another, and for a mapping of which some
-            columns are lists and others single values.
+        InputError: For a record with a missing or an extra column, and for a mapping that mixes
+            lists and single values.
     """
     if isinstance(rows, Mapping):
         return {name: [rows[name]] for name in rows} if _is_record(rows) else rows
@@ -141,7 +141,7 @@ def _is_pandas_row(row: object) -> bool:
 
 
 def _of_pandas(row: Any, plan: Plan) -> dict[str, Any]:
-    """Take the columns of a plan out of a row of a pandas frame, which may have others."""
+    """Take a plan's columns from a row of a pandas frame, which may have more."""
     labels = list(map(str, row.index))
     names = _names(labels, plan)
     what = "feature" if plan.format == 1 else "column"

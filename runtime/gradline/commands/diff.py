@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradline.commands import HELP, as_json
+from gradline.commands.limits import parse_limits
 from gradline.commands.scores import figures_of
-from gradline.errors import InputError, RefusedError, nearest
+from gradline.errors import InputError, RefusedError
 from gradline.formatting import count, label, number
 from gradline.terminal.layout import Element, Grid, Heading
 from gradline.terminal.output import say_json, show, warn
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gradline.scoring.errors import Score
     from gradline.tables import FrameTable
 
+UNBOUNDED = "a bare ONNX file, or a model learned elsewhere, has no record of its features' ranges"
 SHOWN = 12  # coefficients of each target, those that change predictions most
 
 
@@ -63,7 +65,7 @@ def command(
 
     packages = read_package(first), read_package(second)
     found = compare(*packages)
-    allowed = _limits(limits, found.targets)
+    allowed = parse_limits("--max-change", limits, found.targets)
     measured: Measured | None = None
     if data is not None:
         from gradline.tables import open_files
@@ -81,7 +83,7 @@ def command(
 
 @dataclass(frozen=True)
 class Measured:
-    """What the rows of --data tell."""
+    """What the rows of --data show."""
 
     change: Change
     scores: Sequence[Mapping[str, Score]]  # of both models, by target; empty without the truth
@@ -118,33 +120,6 @@ def _scores(
     for note in found.notes:
         warn(note)
     return scores
-
-
-def _limits(texts: tuple[str, ...], targets: list[str]) -> dict[str, float]:
-    allowed: dict[str, float] = {}
-    for text in texts:
-        name, sign, number = text.rpartition("=")
-        try:
-            limit = float(number)
-        except ValueError:
-            limit = math.nan
-        if not limit >= 0:
-            raise InputError(
-                f"--max-change {text!r}: expected a number that is not negative",
-                code="bad-option",
-                hint="such as --max-change 0.5, or --max-change TARGET=0.5",
-            )
-        if sign and name not in targets:
-            raise InputError(
-                f"--max-change names {name!r}, which is not a target of both models",
-                code="bad-option",
-                hint=nearest(name, targets),
-            )
-        allowed.update({name: limit} if sign else dict.fromkeys(targets, limit))
-    return allowed
-
-
-UNBOUNDED = "a bare ONNX file, or a model learned elsewhere, has no record of its features' ranges"
 
 
 def _judge(found: Difference, measured: Measured | None, allowed: dict[str, float]) -> None:
@@ -212,7 +187,7 @@ def _parts(
 
 
 def _on_rows(measured: Measured, target: str) -> list[Element]:
-    """Tell what the rows say of one target."""
+    """Report one target's change and scores on the rows."""
     change, skipped = measured.change.figures[target], measured.change.skipped
     parts: list[Element] = [
         f"  on {change['rows']:,.0f} rows by {number(change['rms'])} (root mean square), "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradline.commands import HELP, as_json, expect_name, public_key, reading_options
+from gradline.commands import (
+    HELP,
+    as_json,
+    expect_name,
+    public_key,
+    reading_options,
+    table_options,
+)
+from gradline.commands.limits import parse_limits
 from gradline.commands.predict import STREAM, own_hints
 from gradline.commands.scores import Named, Scores, parts_of, record, skipped_rows
-from gradline.errors import InputError, RefusedError, nearest
+from gradline.errors import InputError, RefusedError
 from gradline.formatting import count, number
 from gradline.terminal.output import say_json, show, warn
 
@@ -36,17 +43,7 @@ MOMENTS = ".moments"
     help="Exit with 1 if a model's RMSE exceeds X, in the target's units; repeat per target.",
 )
 @click.option("--sample-weight", "weight", metavar="NAME", help="Weight the rows by this column.")
-@click.option("--separator", metavar="C", help="Separator of CSV files. Default: by extension.")
-@click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
-@click.option(
-    "--null", "nulls", multiple=True, metavar="TOKEN", help="Text that also means missing; repeat."
-)
-@click.option(
-    "--unknown-category",
-    type=click.Choice(("error", "zero", "missing")),
-    help="For a category that no training row had: stop, set all its indicators to 0, or give no "
-    "prediction. Default: missing, and error for a package of format 1.",
-)
+@table_options
 @public_key
 @expect_name
 @as_json
@@ -90,7 +87,7 @@ def command(
     ]
     targets = common_targets(models)
     _check_targets(named, models, targets)
-    limits = _limits(gates, targets)
+    limits = parse_limits("--max-rmse", gates, targets)
     if data.endswith(MOMENTS):
         given = (separator, decimal_comma, nulls, unknown_category)
         scores, notes = _from_moments(models, data, targets, weight, given)
@@ -136,7 +133,7 @@ def _check_order(packages: tuple[str, ...]) -> None:
 
 
 def _check_targets(named: Sequence[Named], models: Sequence[Model], targets: list[str]) -> None:
-    """Refuse models without a common target; warn of targets that not all have."""
+    """Refuse models without a common target; warn about targets that some models lack."""
     if not targets:
         other = next(m for m in models if not set(m.targets) & set(models[0].targets))
         what = f"{', '.join(models[0].targets[:8])} and {', '.join(other.targets[:8])}"
@@ -149,31 +146,6 @@ def _check_targets(named: Sequence[Named], models: Sequence[Model], targets: lis
         if rest := [name for name in model.targets if name not in targets]:
             which = ", ".join(map(repr, rest))
             warn(f"not scored, because another model lacks it: {which} of {one}")
-
-
-def _limits(texts: tuple[str, ...], targets: Sequence[str]) -> dict[str, float]:
-    """Parse --max-rmse: the limit of each target that has one."""
-    found: dict[str, float] = {}
-    for text in texts:
-        name, sign, figure = text.rpartition("=")
-        try:
-            limit = float(figure)
-        except ValueError:
-            limit = math.nan
-        if not limit >= 0:
-            raise InputError(
-                f"--max-rmse {text!r}: expected a number that is not negative",
-                code="bad-option",
-                hint="such as --max-rmse 0.5, or --max-rmse TARGET=0.5",
-            )
-        if sign and name not in targets:
-            raise InputError(
-                f"--max-rmse names {name!r}, which is not a target of the models",
-                code="bad-option",
-                hint=nearest(name, targets),
-            )
-        found.update({name: limit} if sign else dict.fromkeys(targets, limit))
-    return found
 
 
 def _from_rows(
@@ -237,8 +209,8 @@ def _from_moments(
     from importlib.metadata import entry_points
 
     if any(given):
-        what = "saved moments have no values that could be read in another way"
-        hint = "leave out the options on how DATA is read, or give the table"
+        what = "--separator, --decimal-comma, --null and --unknown-category do not apply to moments"
+        hint = "leave them out, or give the table"
         raise InputError(what, code="bad-option", hint=hint)
     for wing in entry_points(group="gradline", name="evaluate-moments"):
         found: tuple[list[Scores], list[str]] = wing.load()(models, Path(data), targets, weight)
@@ -251,10 +223,10 @@ def _refuse_logarithms(scores: Scores, limits: dict[str, float]) -> None:
     for target in limits:
         if scores[target].scale != "units":
             raise InputError(
-                f"--max-rmse is in the units of {target!r}, and moments give the errors of its "
+                f"--max-rmse is in the units of {target!r}, but moments give the errors of its "
                 "logarithm",
                 code="needs-rows",
-                hint="give the table, on which it is scored in units",
+                hint="give the table",
             )
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gradline.commands import HELP, as_json, expect_name, package_argument
 from gradline.errors import PackageError
 from gradline.formatting import categories, count, label, number
-from gradline.terminal.layout import Element, Facts, Heading, Verbatim
+from gradline.terminal.layout import Element, Facts, Heading
 from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from gradline.package.files import Package
     from gradline.presentation.selection import Shown
 
@@ -99,45 +96,39 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
         *sections.how_to_predict(path, graph.plan, manifest["columns"], "new.csv"),
-        _serving(path),
+        sections.serving(path),
     ]
 
 
-def _equations(package: Package, tolerances: NDArray[Any] | None = None) -> list[Element]:
+def _equations(package: Package) -> list[Element]:
     """Write the equations of a model whose columns' ranges are unknown."""
     from gradline.columns.targets import learned_names
     from gradline.presentation import sections
+    from gradline.presentation.selection import seven_digits
 
     graph = package.graph
+    digits = seven_digits(graph.weights, graph.bias)
     learned = learned_names(graph.targets, graph.functions)
     return [
         *_title(package),
         *sections.equation_facts(
-            graph.weights, graph.bias, graph.features, learned, tolerances=tolerances
+            graph.weights, graph.bias, graph.features, learned, tolerances=digits
         ),
         *sections.scales(graph.functions, graph.targets),
     ]
 
 
 def _of_elsewhere(package: Package) -> list[Element]:
-    import numpy as np
-
     from gradline.presentation import provenance, sections
 
     path, graph = str(package.path), package.graph
-    # Nobody knows how large the features are, so each coefficient has seven digits.
-    both = np.column_stack([graph.weights, graph.bias]).astype(np.float64)
     return [
-        *_equations(package, np.abs(both) * 1e-6),
+        *_equations(package),
         *_columns(package),
         *provenance.elsewhere(package.manifest),
         *sections.how_to_predict(path, graph.plan, {}, "new.csv"),
-        _serving(path),
+        sections.serving(path),
     ]
-
-
-def _serving(path: str) -> Element:
-    return Verbatim(f"  serve    gradline serve {shlex.quote(path)}")
 
 
 def _title(package: Package) -> list[Element]:

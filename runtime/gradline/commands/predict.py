@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradline.commands import HELP, as_json, expect_name, package_argument, public_key
+from gradline.commands import (
+    HELP,
+    as_json,
+    expect_name,
+    package_argument,
+    public_key,
+    table_options,
+)
 from gradline.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,17 +75,7 @@ class _PredictCommand(click.Command):
     help="Add each column's part of each prediction (of log(NAME): its factor).",
 )
 @click.option("--check", is_flag=True, help="Add what lies outside the training ranges.")
-@click.option("--separator", metavar="C", help="Separator of CSV files. Default: by extension.")
-@click.option("--decimal-comma", is_flag=True, help="Read 1,5 as one and a half.")
-@click.option(
-    "--null", "nulls", multiple=True, metavar="TOKEN", help="Text that also means missing; repeat."
-)
-@click.option(
-    "--unknown-category",
-    type=click.Choice(("error", "zero", "missing")),
-    help="For a category that no training row had: stop, set all its indicators to 0, or give no "
-    "prediction. Default: missing, and error for a package of format 1.",
-)
+@table_options
 @public_key
 @expect_name
 @click.option(

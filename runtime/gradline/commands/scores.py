@@ -18,7 +18,7 @@ FIGURES = ("rows", "rmse", "mae", "r2", "bias", "skipped", "scale")
 
 @dataclass(frozen=True)
 class Named:
-    """A package, for messages."""
+    """A package's path, name and version, for messages."""
 
     path: str
     name: str

@@ -36,9 +36,9 @@ class Explanation:
         contributions: The part of each feature, shape (n, k, d). Together with the baseline they
             add up to the prediction, except for rounding. For a logged target, the baseline times
             all of them is the prediction, or 1 more than it for log1p.
-        by_column: The part of each of the table's columns, shape (n, k, g), which all of its
-            features have together; a product of columns has a part of its own.
-        columns: The g names.
+        by_column: The part of each column of the table, shape (n, k, g): the sum over its features,
+            or for a logged target the product. A product of columns has its own part.
+        columns: The g names of the parts.
         targets: The k names.
     """
 
@@ -75,7 +75,7 @@ class Explanation:
         return Explanation(baseline, parts, sums, self.columns, self.targets)
 
     def _lines(self) -> tuple[str, str, list[tuple[str, str]]]:
-        """Write a title, what the columns are, and each target's baseline."""
+        """Write a title, the names of the columns, and each target's baseline."""
         n = len(self.contributions)
         title = (
             f"gradline.Explanation of {count(n, 'row')} and {count(len(self.targets), 'target')}"
@@ -97,10 +97,10 @@ class Explanation:
         return markup.block(title, markup.paragraph(columns), markup.equations(baselines))
 
     def frame(self) -> pl.DataFrame:
-        """Lay out the parts as a Polars frame, with one line for each row and target.
+        """Make a Polars frame of the parts, with one line for each row and target.
 
-        Its columns are `row` (from 0), `target`, `baseline`, and one for each of the table's
-        columns; a name of ours that a column has gets an underscore.
+        Its columns are `row` (from 0), `target`, `baseline`, and the g parts. If a part is named
+        "row", "target" or "baseline", our own column gets an underscore.
 
         Raises:
             MissingExtraError: If Polars is not installed.
@@ -134,7 +134,9 @@ def by_effect(weights: NDArray[Any], manifest: Mapping[str, Any], plan: Plan) ->
     A feature's effect on a target is |W|·σ_feature/σ_target. A column's effect is the largest of
     its features on any target.
     """
-    schema = manifest.get("schema", {"features": [], "targets": []})
+    if "schema" not in manifest:  # a bare ONNX file
+        raise _no_record()
+    schema = manifest["schema"]
     of_features, of_targets = (
         column_figures(manifest, schema[names], "deviation") for names in ("features", "targets")
     )
@@ -169,8 +171,12 @@ def column_figures(manifest: Mapping[str, Any], names: Sequence[str], figure: st
             )
         return np.array([float(value) for value in found])
     except (LookupError, TypeError, ValueError) as error:
-        raise PackageError(
-            "there is no record of the columns that the model was trained on",
-            code="no-record",
-            hint="load the package, not the ONNX file alone",
-        ) from error
+        raise _no_record() from error
+
+
+def _no_record() -> PackageError:
+    return PackageError(
+        "there is no record of the columns that the model was trained on",
+        code="no-record",
+        hint="load the package, not the ONNX file alone",
+    )

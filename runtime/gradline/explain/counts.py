@@ -1,4 +1,4 @@
-"""Counts of the rows that were predicted, and of those that need a word."""
+"""Count the rows that were predicted, and the rows that deserve a warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gradline.columns.kinds import Column
 from gradline.columns.parsing import values_of
 from gradline.columns.rows import Rows
 from gradline.columns.unreadable import UnknownCategoryError
-from gradline.formatting import count
+from gradline.formatting import and_more, count, label
 
 
 @dataclass
@@ -36,6 +36,7 @@ class Counts:
     outside: int = 0  # rows outside the training ranges, if that was checked
     filled: int = 0  # rows with a missing value that was filled
     unknown: dict[str, Unknown] = field(default_factory=dict)  # by column
+    lacking: dict[str, None] = field(default_factory=dict)  # the columns of `missing`, in order
 
     def add(self, later: Counts) -> None:
         """Add the counts of further rows."""
@@ -44,6 +45,7 @@ class Counts:
                 setattr(self, name, getattr(self, name) + value)
         for name, unknown in later.unknown.items():
             self.note_unknown(name, unknown.rows, unknown.example)
+        self.lacking |= later.lacking
 
     def note_unknown(self, name: str, rows: int, example: str) -> None:
         """Count rows with an unknown level of a column."""
@@ -67,10 +69,13 @@ class Counts:
         if not odd.any():
             return
         values, no_answer = values[odd], lack_inputs(odd)
-        missing = no_answer & (np.isnan(values) & ~gaps.filled[odd]).any(axis=1)
+        lacking = np.isnan(values) & ~gaps.filled[odd]
+        missing = no_answer & lacking.any(axis=1)
         unknown = no_answer & ~missing & gaps.unknown[odd].any(axis=1)
         undefined = no_answer & ~missing & ~unknown & ~np.isinf(values).any(axis=1)
         self.missing += int(missing.sum())
+        places = np.flatnonzero(lacking[missing].any(axis=0)).tolist()
+        self.lacking |= dict.fromkeys(gaps.columns[j] for j in places)
         self.undefined += int(undefined.sum())
         self.infinite += int((~missing & ~unknown & ~undefined).sum())
 
@@ -83,9 +88,10 @@ class Counts:
                 f"{rows_told} with a category of {name!r} that no training row had, such as "
                 f"{unknown.example!r}: {effect}"
             )
+        columns = and_more([label(name) for name in self.lacking])
         for rows, what in (
             (self.filled, "with missing values that were filled with training means"),
-            (self.missing, "with missing values got no prediction"),
+            (self.missing, f"with missing values got no prediction (missing: {columns})"),
             (self.undefined, "with a number outside a function's domain got no prediction"),
             (self.infinite, "with infinite or huge values got infinite or no predictions"),
             (self.outside, "outside the ranges that the model was trained on, alone or together"),
@@ -94,8 +100,8 @@ class Counts:
                 yield f"{count(rows, 'row')} {what}"
 
 
-def told(rows: Rows, answers: NDArray[Any]) -> Iterator[str]:
-    """Say how many of a caller's rows need a word, and why, as `gradline predict` does."""
+def warnings_about(rows: Rows, answers: NDArray[Any]) -> Iterator[str]:
+    """Write the warnings about a caller's rows that `gradline predict` prints."""
     values, plan = rows.values, rows.plan
     if np.isfinite(answers).all() and not (plan.has_gaps and Gaps.of(values, plan).rows.any()):
         return
@@ -114,7 +120,7 @@ def told(rows: Rows, answers: NDArray[Any]) -> Iterator[str]:
 
 
 def _example(rows: Rows, column: Column) -> str:
-    """Read a column again to name its first unknown level."""
+    """Find a column's first unknown level, by reading it again."""
     try:
         values_of(column, rows.columns[column.name], "error")
     except UnknownCategoryError as error:

@@ -1,4 +1,4 @@
-"""Prediction intervals, from what a package says about its training rows.
+"""Compute prediction intervals from what a package records of its training rows.
 
 A new row's answer lies, with the probability asked for, within y ± t·s·√(1 + h): s is the residual
 standard deviation, h the row's leverage, and t the quantile of Student's t distribution at n − p
@@ -28,7 +28,7 @@ from gradline.package.protobuf import UnexpectedFieldError, walk
 Array = NDArray[np.float64]
 CONSTANTS = ("centre", "whitening", "least", "deviation")  # of intervals.onnx
 SHOWN, SHOWN_TARGETS = 5, 8  # rows and targets of a prediction
-MOST_FEATURES = 32  # of a package with leverage but without intervals.onnx
+MOST_FEATURES = 32  # with a leverage in the manifest, as in the trainer's `whitening`
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Intervals:
-    """What the intervals of a model with k targets are computed from."""
+    """Computes the prediction intervals of a model with k targets."""
 
     leverage: Leverage
     deviation: Array  # s, shape (k,), of the logarithm for a logged target
@@ -88,7 +88,7 @@ class Intervals:
 
     @classmethod
     def of(cls, package: Package) -> Intervals:
-        """Read a package's intervals.onnx if it has one, else its leverage and statistics.
+        """Read them from a package's intervals.onnx, or else from its leverage and statistics.
 
         Raises:
             RefusedError: If the model has no intervals, with the reason.
@@ -148,7 +148,7 @@ def checked_level(level: object) -> float:
     """Check the level of an interval; raise an InputError unless it is between 0 and 1."""
     if isinstance(level, int | float | np.floating) and 0 < level < 1:
         return float(level)
-    what = f"an interval of the level {level!r}, expected a number between 0 and 1"
+    what = f"the level of an interval is {level!r}, expected a number between 0 and 1"
     raise InputError(what, code="bad-option", hint="0.95 is usual")
 
 
@@ -158,13 +158,13 @@ def refused(why: str, hint: str) -> RefusedError:
 
 
 def _refuse(manifest: Mapping[str, Any], features: int) -> None:
-    """Refuse the intervals of a package without intervals.onnx that lacks what they need."""
+    """Raise if a package without intervals.onnx has no intervals."""
     training = manifest.get("training")
     if not manifest:
         why = "an ONNX file alone has no record of the training rows"
         raise refused(why, "load the package that it belongs to")
     if training is None:
-        why = "the model was learned elsewhere, and nothing is known about its training rows"
+        why = "the model was learned elsewhere, so its training rows are unknown"
         raise refused(why, "train the model with gradline")
     options = training.get("options", {})
     if options.get("ridge"):
@@ -176,7 +176,7 @@ def _refuse(manifest: Mapping[str, Any], features: int) -> None:
     if not manifest.get("certificates", {}).get("optimality", {}).get("converged", True):
         raise refused("training stopped before the optimum", "train with more --epochs")
     if features > MOST_FEATURES and "leverage" not in manifest:
-        why = f"with more than {MOST_FEATURES} features they need a file that the package lacks"
+        why = f"a model of more than {MOST_FEATURES} features needs intervals.onnx for them"
         raise refused(why, "train and export it again with --intervals")
     if not {"leverage", "statistics"} <= set(manifest):
         why = "the package has no record of its training rows' errors"

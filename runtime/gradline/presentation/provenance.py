@@ -10,10 +10,8 @@ from gradline.formatting import chosen_ridge, count, float32_error, in_doubt, la
 from gradline.terminal.layout import Element, Facts, Heading
 
 MOST = 8  # targets with an interval
-#: What a package does not hold if the model was learned elsewhere.
-UNKNOWN = (
-    "metrics, statistics, training ranges and certificates: gradline did not train on this table"
-)
+#: What a package lacks if the model was learned elsewhere.
+UNKNOWN = "metrics, statistics, training ranges and certificates: gradline did not train this model"
 
 
 def descent(manifest: Mapping[str, Any]) -> list[Element]:

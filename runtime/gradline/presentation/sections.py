@@ -22,7 +22,7 @@ Array = NDArray[Any]
 TITLES = {"training": "training rows", "held_out": "held-out rows"}
 HEADS = ("RMSE", "MAE", "R²")
 FIGURES = ("minimum", "mean", "maximum", "deviation")
-MOST_INPUTS = 12  # in the example of a row
+MOST_INPUTS = 20  # in the example of a row
 
 
 def equation_facts(
@@ -187,23 +187,25 @@ def how_to_predict(
     table: str,
     reading: Sequence[str] = (),
 ) -> list[Element]:
-    """Write lines to copy that predict a table, and in Python a typical row.
+    """Write lines to paste: predict a table, and a typical row in Python unless it is long.
 
     `figures` are the manifest's, of each feature, or empty if none is known; `reading` are the
     options that the table needs.
     """
     import shlex
 
-    if plan.is_plain:
-        means = [f"{figures[name]['mean'] if figures else 1:.4g}" for name in plan.features]
-        row = f"[[{', '.join(means)}]]"
-    else:
-        pairs = typical_row(plan, figures).items()
-        row = f"{{{', '.join(f'{name!r}: [{value!r}]' for name, value in pairs)}}}"
-    is_long = len(plan.columns) > MOST_INPUTS
-    row, note = (
-        ("rows", f"  # a dataframe of {len(plan.columns)} columns") if is_long else (row, "")
-    )
-    code = f"import gradline; gradline.load({package!r}).predict({row}){note}"
     command = shlex.join(["gradline", "predict", package, table, *reading])
-    return [Verbatim(f"  predict  {command}"), Verbatim(f"  Python   {code}")]
+    lines: list[Element] = [Verbatim(f"  predict  {command}")]
+    if len(plan.columns) > MOST_INPUTS:
+        return lines
+    typical = typical_row(plan, figures)
+    row = [list(typical.values())] if plan.is_plain else typical
+    code = f"import gradline; gradline.load({package!r}).predict({row})"
+    return [*lines, Verbatim(f"  Python   {code}")]
+
+
+def serving(package: str) -> Verbatim:
+    """Write the line that serves a package."""
+    import shlex
+
+    return Verbatim(f"  serve    {shlex.join(['gradline', 'serve', package])}")

@@ -60,6 +60,13 @@ def tolerances(
     return np.where(np.isfinite(np.array([*sizes, 1.0])), found, np.inf)
 
 
+def seven_digits(weights: NDArray[Any], bias: NDArray[Any]) -> Array:
+    """Compute tolerances (k, d + 1) where nobody knows how large the features are."""
+    both = np.column_stack([weights, bias]).astype(np.float64)
+    found: Array = np.abs(both) * 1e-6
+    return found
+
+
 def worst_first(manifest: Mapping[str, Any], targets: Sequence[str]) -> list[int]:
     """Order the targets' indices by R² on held-out rows, if any; the worst, or constant, first."""
     found = manifest["metrics"]

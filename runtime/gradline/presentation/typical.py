@@ -61,10 +61,11 @@ def _mean(column: Column, figures: Mapping[str, Any], plan: Plan) -> float | Non
 
 
 def is_whole(figures: Mapping[str, Any]) -> bool:
-    """Judge whether a column holds whole numbers, from its figures over the training rows.
+    """Guess from a column's figures over the training rows whether it holds whole numbers.
 
-    Its ends tell, unless it might be a share of 0 to 1. If all values are at the ends, as of a
-    flag, the deviation is the largest possible (Bhatia and Davis, 2000). panel.html does the same.
+    It does if its minimum and maximum are whole, unless they are 0 and 1, which a share has, too.
+    The values of a flag are 0 or 1 alone, which gives the largest possible deviation (Bhatia and
+    Davis, 2000). panel.html guesses in the same way.
     """
     low, high = figures.get("minimum"), figures.get("maximum")
     if low is None or high is None or not (float(low).is_integer() and float(high).is_integer()):

@@ -26,7 +26,7 @@ class Change:
     Attributes:
         figures: Each target's `rms`, `largest` (absolute) and `rows`.
         skipped: The rows without an answer from both models.
-        counts: What each model counted.
+        counts: Each model's counts.
     """
 
     figures: dict[str, dict[str, float]]

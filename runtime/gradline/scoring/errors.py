@@ -1,4 +1,4 @@
-"""The errors of predictions, added up block by block.
+"""Add up the errors of predictions, block by block.
 
 The sum of squares about the mean is centred on each block's own mean, and blocks are merged by the
 update of Chan, Golub and LeVeque (1983), so a large offset costs no digits.
@@ -29,9 +29,9 @@ class Score:
         bias: The mean of prediction − truth; None without a row.
         skipped: The rows that were not scored.
         scale: "units", or "log" or "log1p" if the logarithms were compared.
-        below_resolution: The least RMSE that moments can tell from 0, if this one is smaller.
-        without_truth: Those of them without a true value or a weight; the others have no
-            prediction. None from moments, which know no reasons.
+        below_resolution: The smallest RMSE that moments can tell from 0, if this one is smaller.
+        without_truth: The skipped rows without a true value or a weight; the other skipped rows
+            have no prediction. None from moments, which do not record the reason.
     """
 
     rows: int
@@ -51,7 +51,7 @@ class Sums:
     def __init__(self, models: int) -> None:
         self.rows = self.skipped = self.without_truth = 0
         self.weight = 0.0
-        self.origin: float | None = None  # of the centred sums: the first true value
+        self.origin: float | None = None  # of the centred sums: the first heaviest true value
         self.mean = self.squares = 0.0  # of the truth − origin: mean, and sum about the mean
         self.errors, self.sizes, self.error_squares = np.zeros((3, models))
 
@@ -75,11 +75,11 @@ class Sums:
         self.rows += len(y)
 
     def _add_truth(self, y: Array, w: Array) -> None:
-        if self.origin is None:
-            self.origin = float(y[0])
         weight = float(w.sum())
         if not weight:
             return
+        if self.origin is None:  # one that counts: beside a far one all others would be rounded
+            self.origin = float(y[np.argmax(w)])
         steps = y - self.origin  # exact where the values are close to each other
         mean = float(steps @ w) / weight
         centred = steps - mean

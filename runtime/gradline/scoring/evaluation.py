@@ -50,8 +50,8 @@ class Evaluation:
         sample_weight: The column of the rows' weights; None if all weigh the same.
         targets: The targets to score; by default those that all models have.
         unknown_category: As for `Model.predict`.
-        counts: For each model what it counted, after `scores`.
-        notes: Warnings on how the targets were read, after `scores`.
+        counts: Each model's counts; `scores` sets them.
+        notes: Warnings about how the targets were read; `scores` sets them.
     """
 
     models: Sequence[Model]
@@ -135,9 +135,9 @@ class Evaluation:
         raise InputError(what, code="out-of-range", hint="correct it, or leave it empty")
 
     def _read(self, truth: Sequence[Column]) -> Iterator[tuple[list[ReadRows], Array]]:
-        """Yield each block's rows for every model, and the true values (n, k, or k + 1).
+        """Yield each block's rows for every model, and the true values (n, k or k + 1).
 
-        Columns that are read alike are read once, however many models take them.
+        A column that several models read in the same way is read once.
         """
         passes: list[_Pass] = []
         plans = [_plan_for(model, self.table) for model in self.models]

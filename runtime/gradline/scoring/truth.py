@@ -1,7 +1,7 @@
-"""How the targets and the weight of a labelled table are read: as training reads them.
+"""Read the targets and the weight of a labelled table, as training does.
 
-A package does not record how its target was written. Plain numbers are tried first. Text that needs
-more, such as a currency sign, is surveyed by the trainer's own rules, if it is installed.
+A package does not record how its target was written. So we try plain numbers first. For other text,
+such as a currency sign, the trainer surveys the column by its own rules, if it is installed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def check_truth(table: FrameTable, targets: Iterable[str], weight: str | None) -
     times = Counter(table.names)
     for name in targets:
         if name not in times:
-            what = f"the table has no column {name!r}, whose values the predictions are compared to"
+            what = f"the table has no column {name!r} to compare the predictions with"
             hint = nearest_column(name, table.names)
             hint = "give a table with the true values" if hint == "leave it out" else hint
             raise InputError(what, code="missing-target", hint=hint)
@@ -51,10 +51,10 @@ def plain_readings(table: FrameTable, names: Sequence[str]) -> list[Column]:
 def surveyed_readings(
     table: FrameTable, columns: Sequence[Column], weight: str | None
 ) -> tuple[list[Column], list[str]] | None:
-    """Find how text is written that is more than plain numbers; None without the trainer.
+    """Find out how columns of text write their numbers; None without the trainer.
 
     Returns:
-        The columns, and warnings on values that count as missing.
+        The columns, and warnings about values that count as missing.
 
     Raises:
         InputError: For text that is not numbers.

@@ -244,9 +244,9 @@ class Application:
 
 @lru_cache(maxsize=64)
 def _usual(url: bytes) -> tuple[str, str]:
-    """Return the model whose current version a URL asks for predictions, and the verb.
+    """Parse a URL that asks a model's current version for predictions.
 
-    Both are empty for other URLs.
+    Returns the model and the verb; both are empty for other URLs.
     """
     path = _text(url)
     found = MODEL.fullmatch(path) or MODEL_V1.fullmatch(path)

@@ -30,9 +30,9 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: work
 
 @dataclass
 class Batch:
-    """Rows to compare with the training ranges together.
+    """Collects rows, which are compared with the training ranges together.
 
-    Alone, the comparison of a row would cost as much as its answer.
+    To compare a single row would cost as much as to predict it.
     """
 
     rows: list[NDArray[Any]] = field(default_factory=list)

@@ -9,8 +9,8 @@ from gradline.serve.protocol.errors import RequestError
 from gradline.serve.replies import HTML, Reply
 
 FILE = "report.html"
-# The report allows its own scripts alone. A package may come from anyone: in a sandbox its page has
-# an origin of its own, from which it reaches neither this server nor the page's token.
+# A package may come from anyone, and its report may hold scripts. In a sandbox the report has an
+# origin of its own, so its scripts reach neither this server nor the page's token.
 POLICY = (
     b"sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
     b"style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -18,7 +18,7 @@ POLICY = (
 
 
 def report_reply(package: Package) -> Reply:
-    """Read the report as it was published; any other file is not sent."""
+    """Read the report; refuse one that was changed after it was published."""
     name = package.graph.name
     if FILE not in package.manifest.get("files", {}):
         raise RequestError(f"the model {name!r} has no report", 404)

@@ -69,7 +69,7 @@ class FrameTable:
         self.names = self.agreement.names  # of the columns that every part has
         self.kinds = self.agreement.kinds  # "number", "text", "date" or "other" by name
         self.strange: dict[str, str] = {}
-        #: A text file's columns that Polars cannot parse as numbers, or that miss some.
+        #: A text file's columns that Polars cannot parse, or that have missing values.
         self._odd: dict[TableFile | None, set[str]] = {}
 
     @property

@@ -24,7 +24,7 @@ from gradline.columns.plan import Plan
 from gradline.columns.targets import LogFunction
 from gradline.errors import InputError
 from gradline.package.strict_json import parse_strict
-from gradline.tracebacks import warn_caller
+from gradline.tracebacks import short_tracebacks, warn_caller
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.moments.saved_moments import PRIVATE, MomentsFile, SavedMoments
 from gradline_trainer.rows.columns import Columns
@@ -43,6 +43,7 @@ UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError
 DIGEST = hashlib.sha256().digest_size
 
 
+@short_tracebacks
 @numpy_defaults()
 def load_moments(path: str | Path) -> SavedMoments:
     """Load the moments from a file that `save_moments` wrote; see docs/moments.md.
@@ -67,6 +68,7 @@ def load_moments(path: str | Path) -> SavedMoments:
     return replace(parse_moments(data, path.name), file=file)
 
 
+@short_tracebacks
 def save_moments(found: Fit | SavedMoments, path: str | Path) -> None:
     """Save the moments that a fit was learned from, and replace the file if there is one.
 

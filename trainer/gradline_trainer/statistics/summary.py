@@ -166,11 +166,11 @@ class Summary:
         return "\n".join(statistics_lines(self.to_dict()))
 
     def __repr__(self) -> str:
-        from gradline_trainer.statistics.showing import summary_elements, to_text
+        from gradline_trainer.statistics.representation import summary_elements, to_text
 
         return to_text(summary_elements(self))
 
     def _repr_html_(self) -> str:
-        from gradline_trainer.statistics.showing import summary_elements, to_html
+        from gradline_trainer.statistics.representation import summary_elements, to_html
 
         return to_html(summary_elements(self))

@@ -31,7 +31,7 @@ FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # of a decod
 
 
 def decode(decoder: Any, data: Any, what: str, place: str = "") -> Any:
-    """Decode JSON that stands at a place, such as ".inputs[0]", in a request of some kind."""
+    """Decode JSON; errors say `what` was expected, and the `place`, such as ".inputs[0]"."""
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -43,7 +43,7 @@ def decode(decoder: Any, data: Any, what: str, place: str = "") -> Any:
 
 
 def _malformed(error: Exception, data: Any) -> str:
-    """Say what is wrong with JSON; Python's json module and tritonclient write NaN into it."""
+    """Describe a fault in JSON, such as the NaN of Python's json module and of tritonclient."""
     at = re.search(r"\(byte (\d+)\)$", str(error))
     start = int(at[1]) if at else 0
     token = NOT_JSON.match(
@@ -51,7 +51,7 @@ def _malformed(error: Exception, data: Any) -> str:
     )
     if at is None or token is None:
         return str(error)
-    hint = "send null for a missing value; infer takes binary data, too"
+    hint = "send null for a missing value, or binary tensors to infer"
     return f"{token[0].decode()} (byte {start}) is not JSON: {hint}"
 
 
@@ -61,8 +61,8 @@ def excerpt(value: str | list[Any]) -> str:
     return repr(value) if len(value) <= most else f"{value[:most]!r}…"
 
 
-def of_model(where: str, error: GradlineError) -> RequestError:
-    """Turn a model's error into an HTTP error; `where` may name a member of the request."""
+def as_request_error(where: str, error: GradlineError) -> RequestError:
+    """Turn a model's error into an HTTP error; `where` names a member of the request, or none."""
     hint = f" ({error.hint})" if error.hint else ""
     return RequestError(f"{where}: {error}{hint}".removeprefix(": ")[:2000])
 

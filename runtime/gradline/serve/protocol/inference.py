@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.unreadable import UnknownCategoryError
 from gradline.errors import GradlineError, InputError
-from gradline.serve.protocol.errors import RequestError, excerpt, of_model, unknown_category
+from gradline.serve.protocol.errors import RequestError, as_request_error, excerpt, unknown_category
 from gradline.serve.protocol.outputs import Answer, answer_in_json, answer_with
 from gradline.serve.protocol.predicting import predict, predict_matrix
 from gradline.serve.protocol.requests import decode_request
@@ -75,4 +75,4 @@ def _request_error(error: GradlineError) -> RequestError:
     if isinstance(error, UnknownCategoryError):
         place = f"input {error.column!r}: the unknown category {excerpt(error.text)}"
         return unknown_category(f"{place} in row {error.row}", error)
-    return of_model("inputs" if isinstance(error, InputError) else "parameters", error)
+    return as_request_error("inputs" if isinstance(error, InputError) else "parameters", error)

@@ -20,9 +20,9 @@ from gradline.explain.contributions import Explanation
 from gradline.serve.protocol.errors import (
     FAULTS,
     RequestError,
+    as_request_error,
     decode,
     excerpt,
-    of_model,
     unknown_category,
 )
 from gradline.serve.protocol.messages import PredictRequest, PredictResponse, Scalar
@@ -57,9 +57,9 @@ def _columns(served: ServedModel, instances: list[msgspec.Raw]) -> dict[str, lis
     """Decode instances that are objects into columns by name."""
     records = [_read_record(served, place, raw) for place, raw in enumerate(instances)]
     try:
-        return columns_of(records, served.columns, "instance")
+        return columns_of(records, served.columns, "instance", 0)
     except InputError as error:
-        raise of_model("", error) from error
+        raise as_request_error("", error) from error
 
 
 def _matrix(served: ServedModel, instances: list[msgspec.Raw]) -> NDArray[Any]:
@@ -95,12 +95,12 @@ def _record_fault(served: ServedModel, raw: msgspec.Raw) -> str:
 
 
 def _read_list(served: ServedModel, place: int, raw: msgspec.Raw) -> list[float | None]:
-    """Decode one instance: numbers in the columns' order."""
+    """Decode one instance: numbers in the order of the columns."""
     width = len(served.columns)
     try:
         row: list[float | None] = _numbers.decode(raw)
     except FAULTS as error:
-        expected = f"expected an array of {width} numbers, as instance 0 is one"
+        expected = f"expected an array of {width} numbers, like instance 0"
         raise RequestError(f"instance {place}: {expected} ({error})") from None
     if len(row) != width:
         expected = f"expected {width}, one for each of {excerpt(served.columns)}"
@@ -114,11 +114,11 @@ def _request_error(served: ServedModel, rows: Any, error: GradlineError) -> Requ
         place = f"instance {error.row}: the column {error.column!r} has the unknown category"
         return unknown_category(f"{place} {excerpt(error.text)}", error)
     if not isinstance(error, InputError) or error.code == "bad-option":
-        return of_model("parameters", error)
+        return as_request_error("parameters", error)
     text = ROW.sub(lambda row: f" in instance {int(row[1]) - 1}", str(error), count=1)
     if error.code == "not-numeric" and text == str(error):  # a column of plain numbers with text
         text = _text_among_numbers(served, rows) or text
-    return of_model("", InputError(text, hint=error.hint))
+    return as_request_error("", InputError(text, code=error.code, hint=error.command_hint))
 
 
 def _text_among_numbers(served: ServedModel, columns: dict[str, list[Any]]) -> str:

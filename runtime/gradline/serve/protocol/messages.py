@@ -73,7 +73,7 @@ class Asked(Struct, frozen=True):
     Attributes:
         intervals: The level of prediction intervals.
         explain: Whether to split each prediction into the parts of the columns.
-        check: Whether to describe what of each row is outside the training ranges.
+        check: Whether to describe what is outside the training ranges in each row.
     """
 
     intervals: Annotated[float, Meta(gt=0, lt=1)] | None = None
@@ -103,7 +103,7 @@ class InferenceRequest(Struct):
 
 
 class OutputTensor(TypedDict):
-    """Predictions, or what else was asked for. Values are `data`, or binary data behind the JSON.
+    """Predictions or another output. The values are in `data`, or binary behind the JSON.
 
     null is a missing value.
     """
@@ -179,7 +179,7 @@ class VersionStatus(TypedDict):
 
 
 class ModelStatus(TypedDict):
-    """Whether a model answers, as KServe and as TensorFlow Serving put it."""
+    """Whether a model answers, in the members of KServe and of TensorFlow Serving."""
 
     name: str
     ready: bool

@@ -11,11 +11,11 @@ import numpy as np
 
 from gradline.columns.encoding import dump_columns
 from gradline.columns.targets import dump_functions
-from gradline.errors import PackageError, RefusedError
+from gradline.errors import GradlineError, PackageError, RefusedError
 from gradline.formatting import float32_error, in_doubt, number, reached
+from gradline.model import Model
 from gradline.package.manifest import learned_elsewhere
 from gradline.presentation.provenance import UNKNOWN
-from gradline.serve.protocol.facts import facts
 from gradline.serve.protocol.messages import (
     ModelMetadata,
     ModelStatus,
@@ -38,7 +38,7 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
         "features": model.features,
         "targets": model.targets,
         "served_version": int(served.version),
-        **facts(model),
+        **_facts(model),
     }
     if columns := model.manifest.get("columns"):
         properties["columns"] = {
@@ -73,8 +73,26 @@ def model_metadata(served: ServedModel, versions: list[str]) -> ModelMetadata:
     }
 
 
+def _facts(model: Model) -> dict[str, Any]:
+    """Collect what the page shows about a model, and why it has no intervals if it has none."""
+    manifest = model.manifest
+    found: dict[str, Any] = {
+        "equation": model.equation,
+        "report": "report.html" in manifest.get("files", {}),
+    }
+    if metrics := model.metrics:
+        found["metrics"] = metrics
+    if origin := manifest.get("origin"):
+        found["origin"] = origin
+    try:
+        _ = model.intervals
+    except GradlineError as error:
+        found["no_intervals"] = str(error).removeprefix("no intervals: ")
+    return found
+
+
 def optional_outputs(served: ServedModel) -> list[dict[str, Any]]:
-    """Describe the outputs that a request's parameters add, as far as the package has them."""
+    """Describe the outputs that a request's parameters can add for this package."""
     model, k = served.model, len(served.model.targets)
     found: list[dict[str, Any]] = []
     with suppress(RefusedError, PackageError):

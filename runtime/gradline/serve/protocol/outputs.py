@@ -61,7 +61,7 @@ def answer_with(
 
 
 def output(found: Found, name: str) -> NDArray[Any]:
-    """Return the values of an output that was asked for."""
+    """Look up the values of a requested output."""
     values: dict[str, Callable[[], Any]] = {
         OUTPUT: lambda: found.answers,
         "lower": lambda: found.ends and found.ends[0],

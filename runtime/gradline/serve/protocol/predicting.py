@@ -19,16 +19,16 @@ Array = NDArray[np.float64]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a model says about n rows.
+    """A model's predictions of n rows, and what else a request asks for.
 
     Attributes:
         answers: The predictions, shape (n, k), in the model's dtype.
-        values: The rows that are still to be compared with the training ranges: their values,
-            shape (n, m), and the plan of these columns.
+        values: Rows that are not yet compared with the training ranges: their values, shape
+            (n, m), and the plan of these columns.
         beyond: The number of rows outside the training ranges, if they were compared.
-        ends: The lower and the upper ends of the intervals, each (n, k), if asked for.
-        explanation: The parts of the predictions, if asked for.
-        outside: For each row what is outside the training ranges, if asked for.
+        ends: The lower and the upper ends of the intervals, each (n, k), if requested.
+        explanation: The parts of the predictions, if requested.
+        outside: What is outside the training ranges in each row, if requested.
     """
 
     answers: NDArray[Any]
@@ -62,7 +62,7 @@ def predict(served: ServedModel, rows: Any, asked: Asked) -> Found:
 
 
 def predict_matrix(served: ServedModel, rows: NDArray[Any]) -> Found:
-    """Predict a matrix (n, d) that the graph takes as it is, the fastest way."""
+    """Predict a matrix (n, d) of the graph's inputs."""
     return Found(served.model.predict(rows), (rows, served.plan_of_matrix))
 
 

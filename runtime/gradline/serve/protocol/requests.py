@@ -94,7 +94,7 @@ def _raw_request(served: ServedModel, size: int) -> tuple[InferenceRequest, list
 
 
 def _outputs_of(request: InferenceRequest, names: Sequence[str]) -> list[tuple[str, bool]]:
-    """List the outputs of the answer, and whether each is binary; `names`: what there is."""
+    """List the outputs to send, and whether each is binary; `names` are those to choose from."""
     if len(request.outputs) > OUTPUTS_LIMIT:
         raise RequestError(f"outputs: more than {OUTPUTS_LIMIT} bytes; there are {_listed(names)}")
     wanted = decode(_outputs, request.outputs, WHAT, ".outputs")

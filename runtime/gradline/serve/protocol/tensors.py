@@ -42,7 +42,7 @@ DECODERS = {
 def from_json(tensor: InputTensor) -> NDArray[Any]:
     """Decode the values in a tensor's JSON, flat or nested, into an array of its shape.
 
-    A null becomes NaN, beside text, integers and booleans None in an array of objects.
+    A null becomes NaN; among text, integers and booleans it becomes None, in an array of objects.
 
     Decoding blocks all other requests. So the values are counted first, and numbers are decoded in
     chunks.

@@ -1,4 +1,4 @@
-"""Lay out a fit and its statistics in a few lines, as a shell or a notebook shows them."""
+"""Describe a fit and its statistics in a few lines of text or HTML, never a row."""
 
 from __future__ import annotations
 

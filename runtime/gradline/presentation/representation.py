@@ -1,4 +1,4 @@
-"""A loaded model in a few lines, as text and for notebooks: equations and metrics, never a row."""
+"""Describe a loaded model in a few lines of text or HTML: equations and metrics, never a row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradline.columns.targets import learned_names
 from gradline.formatting import count, equation_lines, equation_sides, label, number
 from gradline.package.graph import Graph
 from gradline.presentation.sections import TITLES, unit_sides
-from gradline.presentation.selection import Shown, standardized, tolerances
+from gradline.presentation.selection import Shown, seven_digits, standardized, tolerances
 from gradline.presentation.statistics import r_squared
 
 WIDTH = 100
@@ -31,7 +31,7 @@ def _equations(graph: Graph, manifest: Mapping[str, Any], places: Sequence[int])
     chosen = list(places)
     weights, bias = graph.weights[chosen], graph.bias[chosen]
     targets = [graph.targets[j] for j in chosen]
-    importance = limits = None
+    importance, limits = None, seven_digits(weights, bias)
     with suppress(*INCOMPLETE):  # of a bare ONNX file, or of a model learned elsewhere
         importance = standardized(weights, manifest["columns"], graph.features, targets)
         limits = tolerances(manifest, graph.features, targets)
