@@ -36,7 +36,8 @@ from gradline.package.manifest import parse_manifest
 from gradline.package.reading import read_package
 from gradline_export import export_package, package_coefficients
 from gradline_export.elsewhere.learned import Learned
-from gradline_export.elsewhere.packaging import package_learned
+from gradline_export.elsewhere.packaging import freeze_learned
+from gradline_export.publish.publishing import publish
 from gradline_trainer import LinearRegression, fit
 from hostile.case import sealed
 
@@ -285,7 +286,8 @@ def test_a_plan_gives_format_2(tmp_path: Path) -> None:
     ]
     plan = Plan.load(columns, terms)
     learned = Learned(plan, ["y"], np.array([[2.0, 10.0, 100.0]]), np.array([1.0]))
-    path, told = package_learned(learned, tmp_path, "m")
+    files, told = freeze_learned(learned, "m")
+    path = publish(files, tmp_path, "m")
     model = gradline.load(path)
     assert told == []
     with pytest.warns(gradline.GradlineWarning, match="missing values that were filled"):
@@ -518,6 +520,24 @@ def test_a_search_points_to_its_best_model(tmp_path: Path) -> None:
     assert gradline.load(export_package(search.best_estimator_, tmp_path))
 
 
+@pytest.mark.parametrize("note", [{"a": 1}, {"a": "\ud800"}, {"\udfff": "a"}])
+def test_a_fit_takes_the_same_notes(note: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(gradline.InputError, match="expected Unicode text"):
+        fit(table(), "price", ["age"]).export(tmp_path, notes=note)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_warning_that_is_an_error_leaves_no_package(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", gradline.GradlineWarning)
+        with pytest.raises(gradline.GradlineWarning, match="rounded to float32"):
+            package_coefficients([0.1], 0, "x", "y", tmp_path, dtype="float32")
+        model = linear_model.LinearRegression().fit([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+        with pytest.raises(gradline.GradlineWarning, match="rounded to float32"):
+            export_package(model, tmp_path, dtype="float32")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [
@@ -549,6 +569,8 @@ def test_a_search_points_to_its_best_model(tmp_path: Path) -> None:
         ({"dtype": "float16"}, "bad-option"),
         ({"name": "a/b"}, "bad-name"),
         ({"notes": {"a": 1}}, "bad-option"),
+        ({"notes": {"a": "\ud800"}}, "bad-option"),
+        ({"features": ["a", "\ud800"]}, "bad-name"),
     ],
 )
 def test_wrong_coefficients_are_input_errors(

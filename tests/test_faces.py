@@ -96,15 +96,19 @@ for name in sys.stdin.read().split():
 """
 
 
-def test_every_module_can_be_the_first_of_ours_that_is_imported() -> None:
-    """An import circle can fail for one order of imports and work for another."""
+def test_every_package_can_be_the_first_of_ours_that_is_imported() -> None:
+    """An import circle can fail for one order of imports and work for another.
+
+    A module is imported after the packages that it is in, and import-linter finds circles among
+    modules, so each package is tried.
+    """
     names = [
         found.name
         for face in FACES
         for found in pkgutil.walk_packages(face.__path__, f"{face.__name__}.")
-        if not found.name.endswith("__main__")
+        if found.ispkg
     ]
-    assert len(names) > 150
+    assert len(names) > 20
     done = subprocess.run(
         [sys.executable, "-c", EACH_FIRST], input=" ".join(names), capture_output=True, text=True
     )

@@ -411,5 +411,5 @@ def passes_rightly(seed: int) -> bool:
 
 
 def test_no_table_passes_that_float32_computes_worse_than_allowed() -> None:
-    passed = sum(passes_rightly(seed) for seed in range(1000))
-    assert 300 <= passed <= 700  # both verdicts were put to the test
+    passed = sum(passes_rightly(seed) for seed in range(400))
+    assert 120 <= passed <= 280  # both verdicts were put to the test

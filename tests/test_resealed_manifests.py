@@ -16,7 +16,7 @@ import pytest
 
 import gradline
 from gradline.commands.group import run
-from gradline.package.manifest import parse_manifest
+from gradline.package.manifest import OF_TRAINING, parse_manifest
 from gradline_export import export_package
 from gradline_trainer import fit
 from gradline_trainer.orchard import FEATURES, ROWS, TARGETS, orchard
@@ -110,6 +110,7 @@ def use(package: Path, other: Path, rows: Path) -> None:
         ["diff", str(package), str(other), "--data", str(rows)],
         ["diff", str(other), str(package), "--json"],
         ["predict", str(package), str(rows), "--explain", "--check", "--json"],
+        ["predict", str(package), str(rows), "--intervals", "--json"],
     ):
         out, error = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
@@ -154,6 +155,19 @@ def test_what_a_resealed_manifest_says_of_its_origin_is_refused_or_works(
         (forged / "manifest.json").write_bytes(data)
         with contextlib.suppress(gradline.PackageError):
             use(forged, other, rows)
+
+
+@pytest.mark.parametrize("origin", [None, {}, {"learned": "elsewhere"}])
+@pytest.mark.parametrize("gone", [*((member,) for member in OF_TRAINING), ("parity",), OF_TRAINING])
+def test_a_manifest_without_members_is_refused_or_works(
+    gone: tuple[str, ...], origin: Any, package: Path, tmp_path: Path
+) -> None:
+    forged, other, rows = prepared(package, tmp_path)
+    document = {k: v for k, v in unsealed(package).items() if k not in gone}
+    document |= {} if origin is None else {"origin": origin}
+    (forged / "manifest.json").write_bytes(sealed(json.dumps(document, indent=1)))
+    with contextlib.suppress(gradline.PackageError):
+        use(forged, other, rows)
 
 
 @pytest.mark.slow

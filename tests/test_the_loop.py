@@ -256,7 +256,7 @@ def test_divergence_is_diagnosed(epochs: int) -> None:
         "1.000e-3 is above the largest stable rate for this table, 2/λmax = 1.117e-4; the column "
         "that dominates is 'rainfall'"
     )
-    assert error.hint == (
+    assert error.command_hint == (
         "use --preconditioning standardize or --learning-rate auto (1/λmax = 5.584e-5)"
     )
     assert (error.code, error.exit_code) == ("diverged", 1)

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -196,6 +196,7 @@ def test_moments_have_their_targets(tmp_path: Any) -> None:
 
 
 @given(st.permutations(range(60)), st.integers(1, 3))
+@settings(max_examples=20)
 def test_a_frame_and_its_columns_give_the_same_model(order: list[int], k: int) -> None:
     frame = FRAME.iloc[order]
     Y = np.stack([y * (j + 1) + X[:, j] for j in range(k)], 1)[order]

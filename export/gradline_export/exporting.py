@@ -92,7 +92,7 @@ def _export_elsewhere(
     options: dict[str, Any],
 ) -> Path:
     from gradline_export.elsewhere.foreign import learned_by
-    from gradline_export.elsewhere.packaging import package_learned
+    from gradline_export.elsewhere.packaging import freeze_learned
 
     learned = learned_by(model, targets)
     if intervals:
@@ -101,6 +101,6 @@ def _export_elsewhere(
             code="no-intervals",
             hint="leave --intervals out",
         )
-    path, told = package_learned(learned, root, name, dtype=dtype, **options)
+    files, told = freeze_learned(learned, name, dtype, **options)
     warn_caller(told)
-    return path
+    return publish(files, root, name)

@@ -14,6 +14,7 @@ from gradline.columns.matrix import from_tensor
 from gradline.columns.plan import Plan
 from gradline.errors import InputError
 from gradline.formatting import count
+from gradline_trainer.rows.columns import is_unicode
 
 Array = NDArray[np.float64]
 LARGEST = 2.0**120  # beyond, no golden row could show a wrong weight; see `parity.LARGEST`
@@ -101,9 +102,9 @@ def _names(given: str | Sequence[str], what: str) -> list[str]:
     if not names:
         raise InputError(f"no {what}", code=f"no-{what}", hint=f"name at least one {what}")
     for place, name in enumerate(names):
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or not is_unicode(name):
             raise InputError(
-                f"{what} {place} is named {name!r}, expected text that is not empty",
+                f"{what} {place} is named {name!r}, expected Unicode text that is not empty",
                 code="bad-name",
                 hint=f"{what}s=[…], a text for each",
             )

@@ -18,7 +18,7 @@ from gradline.tracebacks import short_tracebacks, warn_caller
 from gradline_export.elsewhere.learned import Array, Learned, host_of
 from gradline_export.freeze.formats import to_onnx
 from gradline_export.freeze.freezing import Proved, prove_graph, seal
-from gradline_export.freeze.manifest import LIBRARIES
+from gradline_export.freeze.manifest import LIBRARIES, check_notes
 from gradline_export.freeze.parity import BOUND, check_parity, golden_rows, parity_rows
 from gradline_export.freeze.pipelines import schema_of
 from gradline_export.publish.publishing import check_name, publish
@@ -64,26 +64,23 @@ def package_coefficients(
         OutputError: If the folder can't be written.
     """
     learned = Learned.of_numbers(weights, bias, features, targets)
-    path, told = package_learned(
-        learned, root, name, dtype=dtype, torch_export=torch_export, notes=notes
-    )
-    warn_caller(told)
-    return path
+    files, told = freeze_learned(learned, name, dtype, torch_export=torch_export, notes=notes)
+    warn_caller(told)  # an error, if the caller makes it one, leaves nothing behind
+    return publish(files, root, name)
 
 
 @known_state()
-def package_learned(
+def freeze_learned(
     learned: Learned,
-    root: str | Path,
     name: str,
-    *,
     dtype: str = "auto",
+    *,
     torch_export: bool = False,
     notes: Mapping[str, str] | None = None,
-) -> tuple[Path, list[str]]:
-    """Publish a model as a package; return the version directory, and what to warn of."""
+) -> tuple[dict[str, bytes], list[str]]:
+    """Make a package's files of a model, proved; return them, and what to warn of."""
     check_name(name)
-    _check_notes(notes or {})
+    check_notes(notes or {})
     chosen, how = _choose_dtype(learned, dtype)
     told = [*learned.warnings, *([f"dtype {dtype}: {how}"] if "rounded" in how else [])]
     weights, bias = learned.weights.astype(chosen), learned.bias.astype(chosen)
@@ -97,7 +94,7 @@ def package_learned(
         _prove_own(learned, parity_rows(golden, weights, bias), proved)
     manifest = _manifest(learned, proved, how, notes or {})
     seal(proved.files, manifest)
-    return publish(proved.files, root, name), told
+    return proved.files, told
 
 
 def _choose_dtype(learned: Learned, asked: str) -> tuple[np.dtype[Any], str]:
@@ -171,11 +168,3 @@ def _manifest(
         },
         "files": {file: file_record(data) for file, data in proved.files.items()},
     }
-
-
-def _check_notes(notes: Mapping[str, str]) -> None:
-    for key, value in notes.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise InputError(
-                f"the note {key!r} is {value!r}, expected text", code="bad-option", hint="str(…)"
-            )

@@ -18,7 +18,7 @@ from gradline.package.pipeline import MOST_COLUMNS
 from gradline.package.rounding_bound import rounding_bound
 from gradline_export.freeze.float32 import Float32Certificate, certify_float32
 from gradline_export.freeze.formats import rounded, to_onnx, to_torch_export, to_torchscript
-from gradline_export.freeze.manifest import build_manifest
+from gradline_export.freeze.manifest import build_manifest, check_notes
 from gradline_export.freeze.parity import (
     HostParity,
     check_parity,
@@ -58,6 +58,7 @@ def freeze(
     notes: Mapping[str, str] | None = None,
 ) -> Frozen:
     """Freeze a fit and prove it on this machine; see `export_package`."""
+    check_notes(notes or {})
     certificate = certify_float32(
         fit.moments,
         fit.weights.numpy(),

@@ -20,6 +20,7 @@ from gradline_export.freeze.float32 import Float32Certificate
 from gradline_export.freeze.parity import BOUND, HostParity
 from gradline_export.publish.fingerprints import sha256
 from gradline_trainer.result import Fit
+from gradline_trainer.rows.columns import is_unicode
 from gradline_trainer.statistics.figures import column_record
 
 LIBRARIES = ("gradline", "torch", "onnx", "onnxruntime", "numpy", "scipy")
@@ -208,3 +209,14 @@ def _largest_of_single_features(fit: Fit, active: list[int]) -> float:
     reach = np.maximum(moments.maximum - centre, centre - moments.minimum)
     share = (reach**2)[active] / (second[active] + float(fit.options.ridge))
     return float(share.max(initial=0.0))
+
+
+def check_notes(notes: Mapping[str, str]) -> None:
+    """Check that notes are text that a manifest can hold."""
+    for key, value in notes.items():
+        if not all(isinstance(text, str) and is_unicode(text) for text in (key, value)):
+            raise InputError(
+                f"the note {key!r} is {value!r}, expected Unicode text",
+                code="bad-option",
+                hint="make it text: str(value)",
+            )

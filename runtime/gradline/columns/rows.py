@@ -122,7 +122,9 @@ def _is_record(columns: Mapping[Any, Any]) -> bool:
 
 
 def _is_single(value: object) -> bool:
-    if isinstance(value, str | bytes | np.generic):
+    if type(value) is list:  # most often, and the other checks take longer
+        return False
+    if isinstance(value, (str, bytes, np.generic)):
         return True
     return not hasattr(value, "__len__") or getattr(value, "ndim", None) == 0
 

@@ -95,7 +95,7 @@ def _bound(
     bounds, shares = [], []
     for own, other in ((first, second), (second, first)):
         # For a feature that one table lacks, use the other table's figures.
-        columns = {**other.manifest["columns"], **own.manifest["columns"]}
+        columns = {**other.manifest.get("columns", {}), **own.manifest.get("columns", {})}
         mean, deviation = (_figures(columns, features, key) for key in ("mean", "deviation"))
         shares.append(np.abs(weights) * deviation)
         bounds.append(np.hypot(weights @ mean + bias, shares[-1].sum(axis=1)))

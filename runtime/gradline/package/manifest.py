@@ -110,6 +110,8 @@ def _check_members(document: dict[str, Any]) -> None:
     _check_files(document["format"], files, document.get("pipeline"))
     if wrong := fault(document):
         raise _broken(wrong)
+    if ("intervals" in document) != ("intervals.onnx" in document["files"]):
+        raise _broken("of intervals.onnx and what it says of intervals, one is missing")
     known = [member for member in OF_TRAINING if member in document]
     if known and learned_elsewhere(document):
         raise _broken(f"it was learned elsewhere, but has {known[0]!r}")

@@ -133,10 +133,15 @@ def split_targets(
     return [name for name, _ in found], functions if any(functions) else ()
 
 
+def is_unicode(text: str) -> bool:
+    """Check that text has no half of a surrogate pair, which no file can hold."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Sequence[str]) -> None:
     """Raise if a column's kind does not fit its role."""
     for name, role in roles.items():
-        if any("\ud800" <= c <= "\udfff" for c in name):
+        if not is_unicode(name):
             raise InputError(
                 f"the name {name!r} is not valid Unicode", code="bad-name", hint="rename the column"
             )
