@@ -209,6 +209,7 @@ def test_rows_of_csv_with_quotes_categories_and_gaps(page: Page, root: Path) -> 
         page.evaluate("document.getElementById('wrong').textContent = ''")
         page.evaluate("document.getElementById('go').click()")
         page.wait_for(f"document.getElementById('wrong').textContent.includes({json.dumps(said)})")
+        assert page.evaluate("document.getElementById('table').textContent") == ""
         assert page.evaluate("document.getElementById('wrong').checkVisibility()")
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import math
+import re
+import shlex
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -22,6 +24,7 @@ from gradline_export.publish.fingerprints import begin
 from gradline_trainer.options import MAX_CATEGORIES, ROBUST_KINDS, Accepted, Options, accepted
 
 FILE = click.Path(path_type=Path)
+EXTRA = re.compile(r"Got unexpected extra arguments? \((\S+|.+)\)")  # click's words
 
 
 class Number(click.ParamType["float | str"]):
@@ -71,7 +74,17 @@ class _TrainingCommand(click.Command):
                     code="bad-option",
                     hint=f"--robust-kind {following}",
                 )
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if found := EXTRA.fullmatch(error.message):
+                raise InputError(
+                    f"{found[1]!r} follows DATA, which is a single argument",
+                    code="bad-option",
+                    hint=f"to predict a column: -t {shlex.quote(found[1])}; to read several files, "
+                    "quote a pattern: 'data/*.csv'",
+                ) from None
+            raise
 
 
 def training_options(command: Any) -> Any:

@@ -33,7 +33,7 @@ def command(folder: Path) -> None:
 
     table, packages = folder / TABLE, folder / "artifacts"
     if write_table(table):
-        tell(f"{table}: written, 60 rows as people keep them")
+        tell(f"{table}: 60 rows written")
     training = shlex.join(["gradline", "train", str(table), "-t", TARGET, "-o", str(packages)])
     tell(f"$ {training}")
     _train(table, packages)

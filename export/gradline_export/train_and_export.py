@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from threading import Thread
 from typing import Any
 
 from gradline.atomic import check_output, check_writable
+from gradline.commands import reading_options
 from gradline.errors import InputError, OutputError
 from gradline.tables.files import stem, table_files
 from gradline.tables.objects import is_remote
@@ -23,7 +25,7 @@ from gradline_export.publish.publishing import check_name, check_place, publish
 from gradline_export.summary import summary, summary_record
 from gradline_trainer.fitting import fit
 from gradline_trainer.moments.saved_moments import PRIVATE
-from gradline_trainer.orchard import TARGETS, orchard
+from gradline_trainer.orchard import FEATURES, TARGETS, orchard
 from gradline_trainer.result import Fit
 from gradline_trainer.saved.files import load_moments, save_moments
 
@@ -56,7 +58,7 @@ def train_and_export(
     Raises:
         GradlineError: With nothing published.
     """
-    _check_source(data, from_moments, targets, options["like"])
+    _check_source(data, from_moments, targets)
     if intervals:
         from gradline_export.freeze.intervals import refuse_intervals
 
@@ -106,35 +108,29 @@ def train_and_export(
         elif quiet:
             say(os.fsencode(path) + b"\n")  # for programs: the path's own bytes
         else:
-            show(summary(trained, frozen, path, _reading(options), verbose=verbose))
+            reading = reading_options(
+                options["separator"], options["null"], decimal_comma=options["decimal_comma"]
+            )
+            show(summary(trained, frozen, path, reading, verbose=verbose))
     except OutputError as error:
         warn(f"{error}; the package is published as {path}")
 
 
-def _check_source(
-    data: str | None, from_moments: Path | None, targets: tuple[str, ...], like: Path | None
-) -> None:
+def _check_source(data: str | None, from_moments: Path | None, targets: tuple[str, ...]) -> None:
+    columns = (*FEATURES, *TARGETS)
+    for target in targets * (data is None and from_moments is None):
+        if not any(name in target for name in columns):
+            raise InputError(
+                f"no DATA, and the built-in orchard table has no column {target!r}",
+                code="unknown-target",
+                hint=shlex.join(["gradline", "train", "DATA", "-t", target]),
+            )
     if data is not None and from_moments is not None:
         raise InputError(
             f"both DATA {data!r} and --from-moments {from_moments}: expected one of them",
             code="bad-option",
             hint="leave out one of the two",
         )
-    if data is not None and not targets and like is None:
-        raise InputError(
-            "no target: which columns of DATA to predict?",
-            code="no-target",
-            hint="--target NAME, repeated for several",
-        )
-
-
-def _reading(options: dict[str, Any]) -> list[str]:
-    """List the options that `gradline predict` needs to read the same table."""
-    words = ["--separator", options["separator"]] if options["separator"] else []
-    words += ["--decimal-comma"] if options["decimal_comma"] else []
-    for text in options["null"]:
-        words += ["--null", text]
-    return words
 
 
 def _save(fit: Fit, path: Path, as_json: bool) -> Fit:

@@ -176,7 +176,7 @@ def nearest(
             "write both in composed form (NFC)"
         )
     # Only the start of a very long name is compared: the comparison is slow.
-    close = get_close_matches(name[:1000], names, n=1, cutoff=0.5)
+    close = get_close_matches(name[:1000], names, n=1, cutoff=0.6 if only_close else 0.5)
     if close:
         return f"did you mean {close[0]!r}?"
     if only_close:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ def check_name(name: str) -> str:
     """Check that `name` can name a package, and return it; suggest a name that can."""
     if NAME.fullmatch(name):
         return name
-    letters = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+    letters = re.sub("[^A-Za-z0-9._]+", "-", name)
     usable = letters.strip("-._")[:100] or "model"
     raise InputError(
         f"{name!r} is not a package name: expected up to 100 letters, digits, '.', '_' and '-'",

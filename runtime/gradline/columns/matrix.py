@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.python_numbers import as_float, brief, is_number
 from gradline.errors import InputError, nearest
+from gradline.formatting import and_more
 
 Matrix = NDArray[Any]
 
@@ -72,16 +73,25 @@ def match_names(
         if name not in known:
             hint = nearest(str(name), wanted, given) or "leave it out: all are there"
             raise InputError(f"unknown {what} {name!r}", code="unknown-feature", hint=hint)
-    for name in wanted:
-        if name not in times:
-            missing = f"the {what} {name!r} is missing"
-            hint = nearest(name, given, wanted, only_close=True) or f"add the column {name!r}"
-            raise InputError(missing, code="missing-feature", hint=hint)
+    if lacking := [name for name in wanted if name not in times]:
+        raise _missing(lacking, given, wanted, what)
     for name in wanted:
         if times[name] > 1:
             twice = f"the {what} {name!r} appears {times[name]} times in the table"
             hint = "keep one column of that name"
             raise InputError(twice, code="duplicate-feature", hint=hint)
+
+
+def _missing(
+    lacking: Sequence[str], given: Sequence[str], wanted: Sequence[str], what: str
+) -> InputError:
+    """Build the error for wanted names that are not given."""
+    names = and_more([repr(name) for name in lacking])
+    is_one = len(lacking) == 1
+    told = f"the {what} {names} is missing" if is_one else f"the {what}s {names} are missing"
+    hint = nearest(lacking[0], given, wanted, only_close=True)
+    hint = hint or f"add the column{'s' * (not is_one)} {names}"
+    return InputError(told, code="missing-feature", hint=hint)
 
 
 def stack(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["HELP", "as_json", "expect_name", "package_argument", "public_key", "table_options"]
+__all__ = [
+    *("HELP", "as_json", "expect_name", "package_argument", "public_key", "reading_options"),
+    "table_options",
+]
 
 #: Each command has both names of the option, also if it is called without the group.
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -23,6 +26,15 @@ public_key = click.option(
     type=click.Path(path_type=Path),
     help="PEM file; PACKAGE must be signed with its private key.",
 )
+
+
+def reading_options(
+    separator: str | None, nulls: Sequence[str], *, decimal_comma: bool
+) -> list[str]:
+    """List the words with which another command reads the same table."""
+    words = ["--separator", separator] if separator else []
+    words += ["--decimal-comma"] if decimal_comma else []
+    return [*words, *(word for text in nulls for word in ("--null", text))]
 
 
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradline.commands import HELP, as_json, expect_name, public_key, table_options
+from gradline.commands import (
+    HELP,
+    as_json,
+    expect_name,
+    public_key,
+    reading_options,
+    table_options,
+)
 from gradline.commands.limits import parse_limits
 from gradline.commands.predict import STREAM, own_hints
 from gradline.commands.scores import Named, Scores, parts_of, record, skipped_rows
@@ -101,8 +109,13 @@ def command(
         warn(note)
     if failed:
         more = f", and {count(len(failed) - 1, 'more gate')} failed" if len(failed) > 1 else ""
-        hint = "see which rows: gradline predict PACKAGE DATA --keep all"
-        raise RefusedError(failed[0] + more, code="large-error", hint=hint)
+        package, told = failed[0]
+        hint = ""
+        if not data.endswith(MOMENTS):
+            reading = reading_options(separator, nulls, decimal_comma=decimal_comma)
+            line = shlex.join(["gradline", "predict", package, data, *reading, "--keep", "all"])
+            hint = f"see which rows: {line}"
+        raise RefusedError(told + more, code="large-error", hint=hint)
 
 
 def _check_order(packages: tuple[str, ...]) -> None:
@@ -219,8 +232,8 @@ def _refuse_logarithms(scores: Scores, limits: dict[str, float]) -> None:
 
 def _failed(
     named: Sequence[Named], scores: Sequence[Scores], limits: dict[str, float]
-) -> list[str]:
-    """Describe each gate that fails."""
+) -> list[tuple[str, str]]:
+    """Describe each gate that fails, beside its package's path."""
     found = []
     for one, of_targets in zip(named, scores, strict=True):
         for target, limit in limits.items():
@@ -228,7 +241,6 @@ def _failed(
             rmse = score.below_resolution if score.rmse is None else score.rmse
             if rmse is None or not rmse <= limit:
                 at_most = "may be as large as" if score.rmse is None else "is"
-                found.append(
-                    f"{one}: the RMSE of {target!r} {at_most} {number(rmse)}, more than {limit:g}"
-                )
+                told = f"the RMSE of {target!r} {at_most} {number(rmse)}, more than {limit:g}"
+                found.append((one.path, f"{one}: {told}"))
     return found

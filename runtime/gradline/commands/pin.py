@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -13,10 +14,10 @@ from gradline.terminal.output import say, say_json
 
 @click.command("pin", context_settings=HELP)
 @click.argument("package", type=click.Path(path_type=Path))
-@click.argument("version")
+@click.argument("version", required=False)
 @expect_name
 @as_json
-def command(package: Path, version: str, name: str | None, as_json: bool) -> None:
+def command(package: Path, version: str | None, name: str | None, as_json: bool) -> None:
     """Pin a package to one version.
 
     From then on, loading PACKAGE (artifacts/NAME) gives VERSION; publishing never moves a pin. The
@@ -30,6 +31,8 @@ def command(package: Path, version: str, name: str | None, as_json: bool) -> Non
     from gradline.model import load
     from gradline.package.versions import PIN, folder_name, published_versions
 
+    if version is None:
+        raise _without_version(package)
     versions = published_versions(package)
     if version not in map(str, versions):
         known = f"published: {', '.join(map(str, versions))}" if versions else "give artifacts/NAME"
@@ -41,3 +44,11 @@ def command(package: Path, version: str, name: str | None, as_json: bool) -> Non
         return
     newest = "the newest" if versions[-1] == int(version) else f"the newest is {versions[-1]}"
     say(f"{package} is pinned to version {version} ({newest})")
+
+
+def _without_version(package: Path) -> InputError:
+    """Build the error for a call without VERSION; PACKAGE may be a version's folder."""
+    is_version = package.name.isdecimal()
+    words = [str(package.parent), package.name] if is_version else [str(package), "VERSION"]
+    hint = shlex.join(["gradline", "pin", *words])
+    return InputError("no VERSION: which one to pin?", code="bad-option", hint=hint)

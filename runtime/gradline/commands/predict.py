@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,26 @@ if TYPE_CHECKING:
 
 OPTION = re.compile(r"(?<!ray start )--[a-z][a-z-]*")  # of gradline's own
 BETWEEN = re.compile(r",(?: or)? (?=(?:[^']*'[^']*')*[^']*$)")  # a hint's parts, quotations whole
+LEVEL = re.compile(r"0?\.\d+")
 STREAM = "-"  # stdin, stdout
 
 
-@click.command("predict", context_settings=HELP)
+class _PredictCommand(click.Command):
+    """A command whose flag --intervals takes no value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words; explain a level after --intervals, which would be taken for a file."""
+        for word, following in pairwise(args):
+            if word == "--intervals" and LEVEL.fullmatch(following):
+                raise InputError(
+                    f"--intervals takes no value, but {following} follows it",
+                    code="bad-option",
+                    hint=f"--intervals --level {following}",
+                )
+        return super().parse_args(ctx, args)
+
+
+@click.command("predict", cls=_PredictCommand, context_settings=HELP)
 @package_argument
 @click.argument("data", type=click.Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here, not to stdout.")
@@ -190,6 +207,9 @@ def _kind(given: str | None, output: Path | None) -> str:
 
 def _kept(keep: tuple[str, ...], table: FrameTable) -> list[str]:
     """List the columns to copy, each once."""
+    if "*" in keep and "*" not in table.names:
+        what = "no column '*' to keep"
+        raise InputError(what, code="unknown-column", hint="--keep all copies every column")
     is_all = "all" in keep and "all" not in table.names
     return list(table.names if is_all else dict.fromkeys(keep))
 

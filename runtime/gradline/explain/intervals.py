@@ -185,7 +185,7 @@ def _refuse(manifest: Mapping[str, Any], features: int) -> None:
         raise refused("training stopped before the optimum", "train with more --epochs")
     if features > MOST_FEATURES and "leverage" not in manifest:
         why = f"a model of more than {MOST_FEATURES} features needs intervals.onnx for them"
-        raise refused(why, "export it with --intervals")
+        raise refused(why, "train and export it again with --intervals")
     if not {"leverage", "statistics"} <= set(manifest):
         why = "the package has no record of its training rows' errors"
         raise refused(why, "train on more rows, and on a table rather than on saved moments")

@@ -43,7 +43,9 @@ def decisions(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     lines = [f"{name_of(d)}: {d['what']} ({d['flag']})" for d in found if d["what"] != PLAIN]
     plain = [name_of(d) for d in found if d["what"] == PLAIN]
     if lines and plain:
-        lines.append(f"{and_more(plain)}: {PLAIN}{'s' * (len(plain) > 1)} (--exclude NAME)")
+        flags = [d["flag"] for d in found if d["what"] == PLAIN]
+        flag = flags[0] if len(plain) == 1 else "--exclude NAME"
+        lines.append(f"{and_more(plain)}: {PLAIN}{'s' * (len(plain) > 1)} ({flag})")
     return list(zip(["columns", *[""] * len(lines)], lines, strict=False))
 
 

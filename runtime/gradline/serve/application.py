@@ -173,8 +173,10 @@ class Application:
         }
         answer = documents.get(path.rstrip("/") or "/")
         if answer is None:
-            places = "/v2/models/NAME/infer and /v1/models/NAME:predict"
-            raise RequestError(f"nothing at {path}; the models are at {places}", 404)
+            places = "/v1/models/NAME:predict and /v2/models/NAME/infer"
+            raise RequestError(
+                f"nothing at {path}; /v1/models lists the models, which answer at {places}", 404
+            )
         _allow(method, "GET", "HEAD")
         if answer == self._openapi:  # it looks for versions on disk
             return await asyncio.to_thread(answer)

@@ -45,11 +45,11 @@ class TextColumn:
                     is_odd = text.is_not_null() & parsed.is_null()
                     if is_odd.any():
                         first = first or f"row {rows + is_odd.arg_true()[0] + 1} of {part.label}"
-                        odd += text.filter(is_odd).head(3).to_list()
+                        odd += text.filter(is_odd).unique(maintain_order=True).head(3).to_list()
                     present += len(text) - text.null_count()
                     odd_count += int(is_odd.sum())
                     rows += len(text)
-        return cls(present, present - odd_count, odd[:3], first, large)
+        return cls(present, present - odd_count, list(dict.fromkeys(odd))[:3], first, large)
 
     def not_numbers(self, name: str, dialect: Dialect, role: str) -> InputError:
         """Build the error for the column, chosen as `role`, which should hold numbers."""
@@ -71,6 +71,8 @@ class TextColumn:
             return "remove the thousands marks, or give --decimal-comma if 1,005 is about one"
         if any(map(DECIMAL_COMMA.fullmatch, self.odd)) and not dialect.decimal_comma:
             return "give --decimal-comma if 1,5 means one and a half"
+        if role == "target" and not self.numbers:
+            return "write them as numbers, such as 1 and 0 for yes and no, or choose another target"
         correct = "correct them, give texts that mean missing with --null TOKEN"
         if role != "feature":
             return f"{correct}, or choose another {role}"

@@ -19,7 +19,6 @@ from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 from gradline.terminal.printable import printable
 
 NARROWEST = 20  # columns; narrower terminals wrap lines by themselves
-NAMES = 12  # columns that a table's first column keeps if the table is too wide
 SPACE = re.compile(" (?!%)")  # at which a head is wrapped
 
 
@@ -89,7 +88,8 @@ def _lines(text: str, room: int) -> list[str]:
 def _tables(grid: Grid, room: int) -> Iterator[RenderableType]:
     """Yield tables: one, or several with the same first column if the grid is too wide.
 
-    Before that, columns move closer, heads are wrapped and the first column is narrowed.
+    Before that, columns move closer, heads are wrapped, and so is the first column, between words
+    alone as long as a word takes no more than half of the room.
     """
     columns = [[printable(cell) for cell in column] for column in zip(*grid.rows, strict=True)]
     widths = [max(map(cell_len, column)) for column in columns]
@@ -99,7 +99,8 @@ def _tables(grid: Grid, room: int) -> Iterator[RenderableType]:
         gap = 1
         widths = [max(map(cell_len, (*SPACE.split(head), *cells))) for head, *cells in columns]
         excess = sum(widths) + gap * (len(columns) - 1) - room
-        widths[0] = min(widths[0], max(NAMES, widths[0] - excess))
+        longest = max(cell_len(word) for cell in columns[0] for word in cell.split(" "))
+        widths[0] = min(widths[0], max(min(longest, room // 2), widths[0] - excess))
         groups = _groups([width + gap for width in widths], room + gap)
     for group in groups:
         if group.start > 1:

@@ -27,7 +27,7 @@ def advise(
 ) -> list[str]:
     """List the warnings of a run, one sentence each."""
     exact, optimality = solution.exact, solution.optimality
-    found = _on_columns(columns, counts, moments, problem.constant)
+    found = _on_columns(columns, counts, moments, problem.constant, options)
     found += _on_dependent(problem.dependent, columns, options)
     if problem.supposed:
         found.append(_supposition([columns.features[j] for j in problem.supposed], exact))
@@ -57,13 +57,14 @@ def advise(
 
 
 def _on_columns(
-    columns: Columns, counts: Counts, moments: Moments | ColumnMoments, constant: list[int]
+    columns: Columns,
+    counts: Counts,
+    moments: Moments | ColumnMoments,
+    constant: list[int],
+    options: Options,
 ) -> list[str]:
     """Warn about columns and rows that a run leaves out; `constant` has places of features."""
     alike = one_value(moments)
-
-    def named(places: list[int]) -> str:
-        return and_more([repr(columns.features[j]) for j in places])
 
     found = list(columns.notes)
     if columns.left_out:
@@ -85,21 +86,35 @@ def _on_columns(
         found.append(
             f"{counts.dropped} of {counts.read} rows dropped for missing values"
             + " or unknown categories" * bool(counts.unknown)
+            + _of_target(columns, options) * (not counts.unknown)
         )
     if same := [j for j in constant if alike[j]]:
-        found.append(f"constant, so their weight is 0: {named(same)}")
+        found.append(f"constant, so their weight is 0: {_named(same, columns)}")
     if tiny := [j for j in constant if not alike[j]]:
         found.append(
-            f"too small to square, so their weight is 0: {named(tiny)} (multiply the column first)"
+            f"too small to square, so their weight is 0: {_named(tiny, columns)} "
+            "(multiply the column first)"
         )
     return found
+
+
+def _named(places: list[int], columns: Columns) -> str:
+    """List features by name; a table's first column may have none."""
+    names = [columns.features[j] for j in places]
+    return and_more([repr(name) if name else "(no name)" for name in names])
+
+
+def _of_target(columns: Columns, options: Options) -> str:
+    """Name the column whose missing values drop rows, if only a single target's can."""
+    is_sole = options.missing == "auto" and len(columns.targets) == 1 and columns.weight is None
+    return f" of {columns.targets[0]}" if is_sole and columns.decisions else ""
 
 
 def _on_dependent(dependent: list[int], columns: Columns, options: Options) -> list[str]:
     """Warn of features that are linear in earlier ones."""
     if not dependent:
         return []
-    names = and_more([repr(columns.features[j]) for j in dependent])
+    names = _named(dependent, columns)
     said = f"linearly dependent on earlier features, or more than the rows determine: {names}"
     if options.dependent == "drop":
         return [f"{said}; their weight is 0"]
@@ -119,7 +134,7 @@ def advise_on_wide(
 ) -> list[str]:
     """List the warnings of a run over a wide table, one sentence each; see `advise`."""
     features = len(problem.active)
-    found = _on_columns(columns, counts, moments, problem.constant)
+    found = _on_columns(columns, counts, moments, problem.constant, options)
     coordinates = "raw" if options.preconditioning == "none" else "standardized"
     found.append(
         f"a wide table, {count(len(columns.features), 'feature')}: their co-moments would "

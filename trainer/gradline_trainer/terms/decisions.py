@@ -163,8 +163,9 @@ def no_column(decisions: Sequence[Decision], names: Sequence[str]) -> InputError
     reasons = [f"{d.column!r} is {d.what}" for d in decisions[:SHOWN]]
     more = f"; {len(decisions) - SHOWN} more" if len(decisions) > SHOWN else ""
     flags = [d.flag for d in others if not d.flag.startswith("--exclude")]
+    which = "it" if len(decisions) == 1 else "one of them"
     return InputError(
         "no feature: " + "; ".join(reasons) + more,
         code="no-feature",
-        hint=f"{flags[0]} takes one of them in" if flags else "give a table with other columns",
+        hint=f"{flags[0]} takes {which} in" if flags else "give a table with other columns",
     )
