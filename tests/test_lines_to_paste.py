@@ -91,7 +91,7 @@ def test_a_file_name_that_names_no_package_gets_a_plain_one(run: Run) -> None:
 def test_all_missing_columns_are_named_at_once(shops: Path, run: Run) -> None:
     Path("other.csv").write_text("spend,size\n1,2\n")
     found = run("predict", shops, "other.csv")
-    assert "Error: the columns 'day', 'store', 'stock' are missing\n" in found.err
+    assert "Error: the column 'day' is missing, and so are 'store', 'stock'\n" in found.err
     assert hint_of(found) == "add the columns 'day', 'store', 'stock'"
     Path("other.csv").write_text("Day,store,size,stock\n1,2,3,4\n")
     assert hint_of(run("predict", shops, "other.csv")) == "did you mean 'Day'?"

@@ -152,7 +152,7 @@ def test_records_and_columns_do_not_mix(model: gradline.Model) -> None:
             "did you mean 'rent'",
         ),
         (pd.Series({"region": "east"}), "the column 'opened' is missing", "add the column"),
-        (pl.DataFrame({"x": [1]}), "the column 'opened' is missing", "add the column 'opened'"),
+        (pl.DataFrame({"x": [1]}), "the column 'opened' is missing", "add the columns 'opened'"),
     ],
 )
 def test_a_wrong_name_is_told(rows: Any, message: str, hint: str, model: gradline.Model) -> None:

@@ -206,7 +206,7 @@ def test_each_warning_is_one_of_python_at_the_callers_line(tmp_path: Path) -> No
         with pytest.warns(GradlineWarning) as caught:
             found = fit(table, "revenue")
         assert [str(one.message) for one in caught] == found.warnings
-        assert "6 of 300 rows dropped for missing values" in found.warnings
+        assert "6 of 300 rows dropped for missing values of revenue" in found.warnings
         assert {one.filename for one in caught} == {__file__}
     with pytest.warns(GradlineWarning) as caught:
         constant = fit(np.c_[X, np.ones(300)], X[:, 0])

@@ -143,7 +143,11 @@ BAD: list[tuple[Callable[[], object], str, str]] = [
     (lambda: fit([{"a": 1.0, "y": 2.0}], "y"), "unknown-table", "X of type list has no column 'y'"),
     (lambda: fit(None, "y"), "unknown-table", "a table of type NoneType is not known"),
     (lambda: fit((X, y, y)), "unknown-table", "expected a pair (X, Y), got a tuple of 3"),
-    (lambda: fit("sales.csv", y), "unknown-table", "y beside 'sales.csv', where the targets"),
+    (
+        lambda: fit("sales.csv", y),
+        "unknown-table",
+        "y is given beside 'sales.csv', which already has",
+    ),
     (lambda: fit(X, y[:5]), "wrong-shape", "rows differ: X has 60, Y has 5"),
     (lambda: fit(FRAME, y[:5]), "wrong-shape", "X has 60 rows, but 'y0' has 5"),
     (lambda: fit(FRAME, y, sample_weight=y[:5]), "wrong-shape", "but 'sample_weight' has 5"),
@@ -192,7 +196,7 @@ def test_moments_have_their_targets(tmp_path: Any) -> None:
     from gradline_trainer import load_moments, save_moments
 
     save_moments(fit(X, y, keep_moments=True), tmp_path / "m")
-    with pytest.raises(InputError, match="y beside the moments"):
+    with pytest.raises(InputError, match="y is given beside the moments"):
         fit(load_moments(tmp_path / "m"), y)
 
 

@@ -88,7 +88,10 @@ def _missing(
     """Build the error for wanted names that are not given."""
     names = and_more([repr(name) for name in lacking])
     is_one = len(lacking) == 1
-    told = f"the {what} {names} is missing" if is_one else f"the {what}s {names} are missing"
+    told = f"the {what} {lacking[0]!r} is missing"
+    if not is_one:
+        rest = and_more([repr(name) for name in lacking[1:]])
+        told += f", and so {'is' if len(lacking) == 2 else 'are'} {rest}"
     hint = nearest(lacking[0], given, wanted, only_close=True)
     hint = hint or f"add the column{'s' * (not is_one)} {names}"
     return InputError(told, code="missing-feature", hint=hint)
