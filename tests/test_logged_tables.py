@@ -89,7 +89,8 @@ def test_moments_keep_terms(tmp_path: Path, options: dict[str, Any]) -> None:
     assert (tmp_path / "m").read_bytes().startswith(b"gradline moments 2\n")
     found = fit(load_moments(tmp_path / "m"))
     assert found.columns.plan == rows.columns.plan
-    assert (found.weights == rows.weights).all()
+    # The saved sums are of all levels, so their last bits may differ.
+    np.testing.assert_allclose(found.weights, rows.weights, rtol=1e-12)
     checked(found, tmp_path)
 
 
