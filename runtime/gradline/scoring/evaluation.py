@@ -5,8 +5,9 @@ Truth and predictions are compared in float64, in the targets' units.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,43 @@ from gradline.tables import Block, FrameTable
 Array = NDArray[np.float64]
 
 
-def evaluate(
-    models: Sequence[Model], table: FrameTable, *, sample_weight: str | None = None
-) -> list[dict[str, Score]]:
-    """Score models on the rows of a table that all of them answer; see `Evaluation`."""
-    return Evaluation(models, table, sample_weight).scores()
-
-
 def common_targets(models: Sequence[Model]) -> list[str]:
     """List the targets that all models have, in the first one's order."""
     first, *others = models
     return [name for name in first.targets if all(name in other.targets for other in others)]
+
+
+def of_moments(
+    models: Sequence[Model], path: Path, targets: Sequence[str], sample_weight: str | None
+) -> tuple[list[dict[str, Score]], list[str]]:
+    """Score models on saved moments; return warnings, too.
+
+    Raises:
+        InputError: For moments that don't fit the models.
+        ModuleNotFoundError: If the trainer is not installed.
+    """
+    from importlib.metadata import entry_points
+
+    for wing in entry_points(group="gradline", name="evaluate-moments"):
+        found: tuple[list[dict[str, Score]], list[str]] = wing.load()(
+            models, path, targets, sample_weight
+        )
+        return found
+    raise ModuleNotFoundError("saved moments need the trainer", name="gradline_trainer")
+
+
+def refuse_empty(scores: Mapping[str, Score], rows: int, *, several: bool = False) -> None:
+    """Refuse a table without a row, or with a target that no row can score."""
+    if not rows:
+        what, hint = "the table has no rows", "give a table with rows"
+        raise InputError(what, code="no-data", hint=hint)
+    for target, score in scores.items():
+        if score.rows:
+            continue
+        hint = f"fill in the column {target!r}" if score.without_truth == rows else ""
+        hint = hint or "give a table with complete rows"
+        what = f"no row can be scored: {score.why_skipped(target, several=several)}"
+        raise InputError(what, code="no-data", hint=hint)
 
 
 @dataclass
