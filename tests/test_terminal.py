@@ -404,6 +404,18 @@ def test_nothing_in_a_package_moves_the_cursor() -> None:
         assert not set(text) & set("\x1b\r\u202e")
 
 
+@pytest.mark.parametrize(
+    "flags",
+    ["-f '*' -f 'log(a b)'", "--exclude 'the size'", "-f 'it'\"'\"'s (b)'", "--missing drop"],
+)
+def test_options_to_paste_stay_on_one_line(flags: str) -> None:
+    part = Facts([("columns", f"the size: left out: text that is all different ({flags})")])
+    shown = as_styled([part], 40, color=False).splitlines()
+    assert shown[-1].endswith(f"({flags})")
+    told = "a warning of several words (--one-hot adds text columns as categories)"
+    assert all(len(line) <= 40 for line in as_styled([told], 40, color=False).splitlines())
+
+
 def test_lines_are_broken_behind_their_label_and_paths_never() -> None:
     parts: list[Element] = [
         Facts([("package", "artifacts/" + "x" * 60), ("note", "one two three four five six")]),

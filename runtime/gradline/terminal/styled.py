@@ -19,6 +19,8 @@ from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 from gradline.terminal.printable import printable
 
 NARROWEST = 20  # columns; narrower terminals wrap lines by themselves
+#: Options to paste, at the end of a line: broken, the first part would run alone.
+FLAGS = re.compile(r" \((?:(?:-f|--[a-z-]+)(?: (?:'.*?'|[^' ]+?))? ?)+\)$")
 SPACE = re.compile(" (?!%)")  # at which a head is wrapped
 
 
@@ -74,7 +76,9 @@ def _wrapped(head: Text, text: str, console: Console, style: str = "") -> Iterat
 
 
 def _lines(text: str, room: int) -> list[str]:
-    first, *words = text.split(" ")
+    flags = FLAGS.search(text)
+    first, *words = (text[: flags.start()] if flags else text).split(" ")
+    words += [flags[0][1:]] if flags else []
     lines = [first]
     for word in words:
         longer = f"{lines[-1]} {word}"
