@@ -78,12 +78,6 @@ def values_of_columns(columns: Mapping[str, Any], plan: Plan, unknown: str) -> N
     return stack(values, FLOAT64, order="F")  # the plan takes column by column
 
 
-def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] | None:
-    """Read the training table's columns from rows by name; see the two functions above."""
-    columns = columns_by_name(rows, plan)
-    return None if columns is None else values_of_columns(columns, plan, unknown)
-
-
 def _names(labels: Sequence[Any], plan: Plan) -> list[str]:
     """Write labels as text; a nameless column may have the name that pandas gives it."""
     names = list(map(str, labels))
