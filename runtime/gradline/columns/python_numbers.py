@@ -52,6 +52,13 @@ def large_integer(name: str, value: object, place: str) -> InputError:
     return InputError(what, code="large-integer", hint=hint)
 
 
+def hint_for_prediction(error: InputError) -> None:
+    """Replace the hint about a large integer, if a model exists: its columns are decided."""
+    if error.code == "large-integer":
+        error.command_hint = "correct it, or write it with a point (1e16, 123.0) to have it rounded"
+        error.__notes__ = [error.hint]
+
+
 def brief(value: object) -> str:
     """Format a number for messages; shorten a long one to its first digits and their count."""
     try:

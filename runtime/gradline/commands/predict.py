@@ -241,9 +241,12 @@ def _level(level: float | None, *, intervals: bool) -> float | None:
 @contextmanager
 def own_hints(command: click.Command) -> Iterator[None]:
     """Remove from an error's hint the options that only training has."""
+    from gradline.columns.python_numbers import hint_for_prediction
+
     try:
         yield
     except InputError as error:
+        hint_for_prediction(error)
         own = {name for parameter in command.params for name in parameter.opts}
         if not own.issuperset(OPTION.findall(error.command_hint)):
             parts = BETWEEN.split(error.command_hint)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.inputs import Gaps, checked_unknown
 from gradline.columns.kinds import Column
+from gradline.columns.python_numbers import hint_for_prediction
 from gradline.errors import InputError
 from gradline.explain.counts import Counts
 from gradline.model import Model
@@ -103,6 +104,7 @@ class Evaluation:
         try:
             return self._scores(targets, readings, report)
         except InputError as error:
+            hint_for_prediction(error)
             if error.code != "not-numeric":
                 raise
             surveyed = surveyed_readings(self.table, readings, weight)
