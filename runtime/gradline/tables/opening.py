@@ -94,7 +94,7 @@ def _check_header(path: TableFile, names: list[str]) -> None:
         raise InputError(what, code="no-header", hint=hint)
     if other := next((c for c in ";\t|," if c in name), None):
         what = f"{path.name} has a single column, named {name!r}"
-        hint = f"is the separator another one? --separator {in_quotes(other)}"
+        hint = f"is the separator another one? --separator {in_quotes(repr(other)[1:-1])}"
         raise InputError(what, code="wrong-separator", hint=hint)
 
 
