@@ -263,7 +263,10 @@ def test_missing_and_infinite_values_are_told_apart(predict: Predict) -> None:
     [
         ("67,43,hot", "correct them, or give texts that mean missing with --null TOKEN"),
         ("67,43,1e39", "the graph computes in float32; the largest value is 3.4e+38"),
-        ("67,43,9007199254740993", "divide it first (an identifier is not a feature)"),
+        (
+            "67,43,9007199254740993",
+            "correct it, or write it with a point (1e16, 123.0) to have it rounded",
+        ),
     ],
 )
 def test_hints_name_options_that_predict_has(predict: Predict, row: str, hint: str) -> None:

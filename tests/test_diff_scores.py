@@ -12,7 +12,7 @@ import pytest
 
 import gradline
 from gradline.commands.group import run
-from gradline.scoring.evaluation import evaluate
+from gradline.scoring.evaluation import Evaluation
 from gradline.tables.frames import open_frame
 from gradline_export import export_package
 from gradline_trainer import fit
@@ -51,7 +51,9 @@ def test_both_models_are_scored_as_evaluate_scores_them(
     found = measured(capsys, pair, TABLE)
     assert list(found) == ["rms", "largest", "rows", "skipped", "scores"]
     models = [gradline.load(path) for path in pair]
-    for name, score in zip(("first", "second"), evaluate(models, open_frame(TABLE)), strict=True):
+    for name, score in zip(
+        ("first", "second"), Evaluation(models, open_frame(TABLE)).scores(), strict=True
+    ):
         assert found["scores"][name]["rmse"] == score["y"].rmse
         assert found["scores"][name]["r2"] == score["y"].r2
     assert run(["diff", *pair, "--data", "rows.parquet"]) == 0

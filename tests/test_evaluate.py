@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 
 import gradline
 from gradline.commands.group import run
+from gradline.commands.scores import figures_of
+from gradline.errors import InputError
 from gradline.scoring.errors import Sums
-from gradline.scoring.evaluation import Evaluation, Score, evaluate
+from gradline.scoring.evaluation import Evaluation, Score
 from gradline.tables import FrameTable, open_files
 from gradline.tables.frames import open_frame
 from gradline_export import export_package
-from gradline_trainer import fit
+from gradline_trainer import fit, save_moments
 from test_predict import in_memory
 
 Array = NDArray[Any]
@@ -42,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def scores_of(columns: dict[str, Any], **options: Any) -> Score:
-    return evaluate([LINE], open_frame(columns), **options)[0]["y"]
+    return Evaluation([LINE], open_frame(columns), **options).scores()[0]["y"]
 
 
 def exactly(y: list[float], answers: list[float], w: list[float]) -> tuple[float, ...]:
@@ -128,7 +130,7 @@ def test_blocks_of_several_files_add_up(orchard_package: Path) -> None:
     for j, (start, length) in enumerate([(0, 7), (7, 200), (207, 93)]):
         whole.slice(start, length).write_parquet(f"parts/{j}.parquet")
     model = gradline.load(orchard_package)
-    (found,) = evaluate([model], open_files("parts"))
+    (found,) = Evaluation([model], open_files("parts")).scores()
     errors = model.predict(whole).astype(float) - whole.select("apples", "oranges").to_numpy()
     for j, target in enumerate(model.targets):
         assert found[target].rows == 300
@@ -193,7 +195,9 @@ def test_the_columns_are_read_once_however_many_models(
         FrameTable, "blocks", lambda self, names: passes.append(names) or blocks(self, names)
     )
     models = [gradline.load(orchard_package)] * 3
-    evaluate(models, open_files(Path(__file__).parent.parent / "examples" / "orchard.csv"))
+    Evaluation(
+        models, open_files(Path(__file__).parent.parent / "examples" / "orchard.csv")
+    ).scores()
     assert passes == [["apples", "oranges", "temperature", "rainfall", "humidity"]]
 
 
@@ -202,10 +206,10 @@ def test_a_column_that_models_read_differently_is_read_in_a_pass_each(tmp_path: 
     other = table.with_columns(c=pl.col("c").replace("a", "z"))  # "b" is its first level
     paths = [export_package(fit(one, "y"), tmp_path, "m") for one in (table, other)]
     models = [*map(gradline.load, paths)]
-    first, second = evaluate(models, open_frame(table))
+    first, second = Evaluation(models, open_frame(table)).scores()
     assert (first["y"].rows, second["y"].rows) == (20, 20)  # the second knows no "a"
     chosen = table.filter(pl.col("c") == "b")
-    alone = [evaluate([model], open_frame(chosen))[0]["y"] for model in models]
+    alone = [Evaluation([model], open_frame(chosen)).scores()[0]["y"] for model in models]
     assert [one.rmse for one in alone] == pytest.approx([first["y"].rmse, second["y"].rmse])
 
 
@@ -489,3 +493,56 @@ def test_a_target_in_text_takes_no_pytorch(package: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# In Python
+
+
+TABLE = {"x": [0.0, 1.0, 2.0, None], "y": [1.0, 3.5, None, 7.0]}
+SHOWN = """\
+target  rows   RMSE   MAE      R²   bias
+y          2  0.354  0.25  0.9200  -0.25
+y: 2 of 4 rows skipped: 1 without a value of y, 1 without a prediction"""
+
+
+def test_python_gives_the_scores_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    learned = fit({"x": [0.0, 1.0, 2.0, 3.0], "y": [1.0, 3.0, 5.0, 7.0]}, "y", strict=True)
+    path = learned.export("artifacts", "line", report=False)
+    pl.DataFrame(TABLE).write_csv("t.csv")
+    assert run(["evaluate", str(path), "t.csv", "--json"]) == 0
+    (of_command,) = json.loads(capsys.readouterr().out)["models"]
+    with pytest.warns(gradline.GradlineWarning, match="1 row with missing values") as warned:
+        found = [
+            gradline.evaluate(path, "t.csv"),
+            gradline.evaluate(str(path), pl.DataFrame(TABLE)),
+            gradline.evaluate(gradline.load(path), TABLE),
+            learned.evaluate(Path("t.csv")),
+        ]
+    assert {one.filename for one in warned} == {__file__}
+    for scores in found:
+        assert scores == found[0]
+        assert figures_of(scores["y"]) == of_command["targets"]["y"]
+        assert repr(scores) == SHOWN
+
+
+def test_python_scores_text_files_weights_and_levels_as_the_command_does() -> None:
+    Path("t.csv").write_text("x;y;w\n0,5;2,0;1\nnone;1;1\n1;3,5;3\n")
+    with pytest.warns(gradline.GradlineWarning, match="1 row with missing values"):
+        scores = gradline.evaluate(
+            LINE, "t.csv", sample_weight="w", separator=";", decimal_comma=True, null="none"
+        )
+    assert scores["y"].bias == -0.5 * 3 / 4
+    with pytest.raises(InputError, match="unknown_category = 'nil'"):
+        gradline.evaluate(LINE, TABLE, unknown_category="nil")
+    with pytest.raises(InputError, match="no row can be scored: 1 of 1 row skipped"):
+        gradline.evaluate(LINE, {"x": [1.0], "y": [None]})
+
+
+def test_python_scores_saved_moments() -> None:
+    learned = fit({"x": [0.0, 1.0, 2.0, 4.0], "y": [1.0, 3.0, 5.0, 7.0]}, "y", keep_moments=True)
+    save_moments(learned, "t.moments")
+    scores = learned.evaluate("t.moments")
+    assert scores["y"].rmse == pytest.approx(learned.metrics["training"]["y"].rmse)
+    assert scores["y"].mae is None
+    with pytest.raises(InputError, match="do not apply to moments"):
+        gradline.evaluate(LINE, "t.moments", null="none")

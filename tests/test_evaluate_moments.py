@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import gradline
 from gradline.commands.group import run
-from gradline.scoring.evaluation import Score, evaluate
+from gradline.scoring.evaluation import Evaluation, Score
 from gradline.tables.frames import open_frame
 from gradline_export import export_package
 from gradline_trainer import fit, save_moments
@@ -69,7 +69,7 @@ def test_scores_are_those_of_the_rows(features: list[str] | None) -> None:
     wanted = None if features is None else ["*", *features]
     path = saved(new, features=wanted)
     ((found,), notes) = evaluate_moments([model], path, ["y"], None)
-    (rows,) = evaluate([model], open_frame(new))
+    (rows,) = Evaluation([model], open_frame(new)).scores()
     same(found["y"], rows["y"])
     assert notes == []
 
@@ -78,7 +78,7 @@ def test_the_models_own_fill_is_used() -> None:
     old, new = mixed(400, 0), mixed(300, 1).with_columns(pl.col("x") + 30)
     model = gradline.load(package(old, "m", features=["x"], dtype="float64"))
     ((found,), _) = evaluate_moments([model], saved(new), ["y"], None)
-    (rows,) = evaluate([model], open_frame(new))
+    (rows,) = Evaluation([model], open_frame(new)).scores()
     assert found["y"].rmse == pytest.approx(rows["y"].rmse)
 
 
@@ -87,7 +87,7 @@ def test_a_new_level_has_no_indicator_and_is_told() -> None:
     new = mixed(300, 1, "abz")
     ((found,), notes) = evaluate_moments([model], saved(new), ["y"], None)
     zero = new.with_columns(c=pl.col("c").replace("z", model.plan.columns[1].reference))
-    (rows,) = evaluate([model], open_frame(zero))
+    (rows,) = Evaluation([model], open_frame(zero)).scores()
     same(found["y"], rows["y"])
     z = int((new["c"] == "z").sum())
     assert notes == [
@@ -197,7 +197,7 @@ def test_format_1s_moments_are_taken_by_the_names_of_the_inputs(
     path = package(table, "m", strict=True, dtype="float64", **options)
     saved(table, strict=True, **options)
     score = answer(capsys, path, "new.moments")["models"][0]["targets"]["y"]
-    (rows,) = evaluate([gradline.load(path)], open_frame(table))
+    (rows,) = Evaluation([gradline.load(path)], open_frame(table)).scores()
     assert score["rmse"] == pytest.approx(rows["y"].rmse)
     if "missing" in options:
         other = package(mixed(300, 1).drop("day"), "other", strict=True, **options)
@@ -213,7 +213,7 @@ def test_weights_are_those_of_the_file(capsys: pytest.CaptureFixture[str]) -> No
     path = package(table.drop("w"), "m", dtype="float64")
     saved(table, sample_weight="w")
     score = answer(capsys, path, "new.moments", "--sample-weight", "w")["models"][0]
-    (rows,) = evaluate([gradline.load(path)], open_frame(table), sample_weight="w")
+    (rows,) = Evaluation([gradline.load(path)], open_frame(table), sample_weight="w").scores()
     assert score["targets"]["y"]["rmse"] == pytest.approx(rows["y"].rmse)
     assert refusal(capsys, path, "new.moments")["hint"].startswith("--sample-weight 'w'")
     saved(table.drop("w"), "plain.moments")
@@ -239,7 +239,7 @@ def test_what_subtraction_rounds_widens_the_resolution() -> None:
     save_moments(rest, "rest.moments")
     model = gradline.load(package(old, "m", dtype="float64"))
     ((found,), _) = evaluate_moments([model], Path("rest.moments"), ["y"], None)
-    (rows,) = evaluate([model], open_frame(old))
+    (rows,) = Evaluation([model], open_frame(old)).scores()
     assert found["y"].rmse == pytest.approx(rows["y"].rmse, rel=1e-6)
 
 

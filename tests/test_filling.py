@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from gradline.columns import carriers, inputs
 from gradline.columns.carriers import Distinct, carry
-from gradline.columns.inputs import WallClock, blocks_of_inputs, compute_inputs, values_by_name
+from gradline.columns.inputs import (
+    WallClock,
+    blocks_of_inputs,
+    compute_inputs,
+    values_of_columns,
+)
 from gradline.columns.kinds import NULLS, Column
 from gradline.columns.matrix import is_missing
 from gradline.columns.plan import Plan
@@ -142,8 +147,7 @@ def test_answers_by_name_are_in_units(seed: int) -> None:
     for column in graph.plan.columns:
         if column.kind == "time":
             columns[column.name] = WallClock(np.array(columns[column.name], np.float64))
-    values = values_by_name(columns, graph.plan, "missing")
-    assert values is not None
+    values = values_of_columns(columns, graph.plan, "missing")
     features = compute_inputs(values, graph.plan, "missing", graph.dtype)
     np.testing.assert_array_equal(model.predict(columns), model.predict(features))
 

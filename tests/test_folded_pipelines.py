@@ -210,6 +210,24 @@ def test_levels_of_integers_and_booleans_are_those_of_format_1() -> None:
     assert found.unknown == "error"
 
 
+@pytest.mark.parametrize("dtype", ["boolean", object])
+@pytest.mark.parametrize("handle_unknown", ["error", "ignore"])
+@pytest.mark.parametrize("options", [{"strategy": "most_frequent"}, {"fill_value": False}])
+def test_booleans_behind_an_imputer_and_an_encoder_are_read_as_they_were(
+    dtype: Any, handle_unknown: str, options: dict[str, Any]
+) -> None:
+    """scikit-learn turns nullable booleans of pandas into 0.0 and 1.0."""
+    frame, y = table()
+    values = [pd.NA if dtype == "boolean" else np.nan, *frame["open"][1:].tolist()]
+    rows = pd.DataFrame({"open": pd.Series(values, dtype=dtype)})
+    if "fill_value" in options:
+        options = {"strategy": "constant", **options}
+    pipeline = filled(OneHotEncoder(handle_unknown=handle_unknown), Ridge(), **options)
+    found = agree(pipeline.fit(rows, y), rows)
+    levels = {"boolean": ("0", "1"), object: ("false", "true")}[dtype]
+    assert found.plan.columns[0].levels == levels
+
+
 @pytest.mark.parametrize("options", [{"interaction_only": True}, {"degree": 3}, {}])
 @pytest.mark.parametrize("bias", [False, True])
 def test_products_become_terms(options: dict[str, Any], bias: bool) -> None:

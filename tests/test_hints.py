@@ -6,7 +6,9 @@ import ast
 import inspect
 import pickle
 import re
+import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 
 import gradline
 from gradline.commands.group import run
-from gradline.errors import KEYWORDS, in_python
+from gradline.errors import KEYWORDS, in_python, in_quotes
 from gradline_export import export_package
 from gradline_trainer import fit
 from gradline_trainer.options import Options
@@ -62,6 +64,26 @@ def test_no_hint_has_an_option_of_the_command_line_in_python() -> None:
             shown = shown.replace(line, "")
         assert "--" not in shown, place
         assert "train-and-export --" not in shown, place
+
+
+def test_each_value_of_an_option_in_a_message_is_quoted_for_the_shell() -> None:
+    """`repr` is not: of "it's `x`" it makes a text in double quotes, in which a shell runs x."""
+    for wing in WINGS:
+        for path in (ROOT / wing).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                for before, value in pairwise(
+                    node.values if isinstance(node, ast.JoinedStr) else []
+                ):
+                    is_repr = isinstance(value, ast.FormattedValue) and value.conversion == ord("r")
+                    is_option = re.search(r"(?:--[a-z-]+|-f) $", text_of(before))
+                    assert not (is_repr and is_option), f"{path}:{node.lineno}"
+
+
+@pytest.mark.parametrize("name", ["it's", "$HOME", "it's `x`", 'a "b" c'])
+def test_a_quoted_value_is_one_word_of_the_shell_and_one_of_python(name: str) -> None:
+    hint = f"--exclude {in_quotes(name)}"
+    assert shlex.split(hint) == ["--exclude", name]
+    assert in_python(hint) == f"exclude={name!r}"
 
 
 @pytest.mark.parametrize(

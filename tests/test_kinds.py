@@ -140,6 +140,11 @@ def test_times_are_read_by_iso_8601_or_by_the_one_order_that_reads_all(
         ),
         (["31/01/2024 10:00"] * 2, "would be dates with --time-format 'c=%d/%m/%Y %H:%M'"),
         (["1.13.2024 1:00:05"], "would be dates with --time-format 'c=%m.%d.%Y %H:%M:%S'"),
+        (["Jan 1 2000", "feb 29 2000"] * 2, "would be dates with --time-format 'c=%b %d %Y'"),
+        (["Jan 1, 2000", "NA", "May 2, 2001"], "would be dates with --time-format 'c=%b %d, %Y'"),
+        (["1 June 2000"] * 2, "would be dates with --time-format 'c=%d %B %Y'"),
+        (["01-Jan-00", "31-Dec-99"], "would be dates with --time-format 'c=%d-%b-%y'"),
+        (["Jan 1 2000", "Feb 30 2000"] * 2, None),
         (["2024-03-09T10:00Z", "2024-03-09"], "times with and without a zone"),
         (["13/01/2024", "01/13/2024"], "text that is all different"),
         (["2024-03-09", "soon"] * 2, None),
@@ -153,8 +158,10 @@ def test_text_that_may_be_times_says_which_option_takes_it_in(
     assert (found.column.kind, found.reason) == ("category", reason)
 
 
-def test_the_option_of_the_reason_works() -> None:
-    values = ["01/02/2024 10:00", "03/04/2024 11:00"]
+@pytest.mark.parametrize(
+    "values", [["01/02/2024 10:00", "03/04/2024 11:00"], ["Jan 1 2000", "Feb 1 2000"]]
+)
+def test_the_option_of_the_reason_works(values: list[str]) -> None:
     reason = decide(values).reason
     assert reason is not None
     form = reason.split("'")[1].removeprefix("c=")

@@ -23,6 +23,7 @@ from gradline_trainer import fit
 from odd import BODY, ROWS, command, package_of_rows, refusal
 
 LONG = 10**5000 - 1  # of 5,000 nines
+TO_PREDICT = "correct it, or write it with a point (1e16, 123.0) to have it rounded"
 SHOWN = f"{'9' * 24}… (5,000 digits)"
 
 
@@ -56,7 +57,7 @@ def test_a_long_integer_in_a_text_file_is_named_in_training_and_prediction(
     for options in ([], ["--keep", "a"]):
         assert command("predict", package, table, *options) == (
             2,
-            f"Error: {expected}\n  divide it first (an identifier is not a feature)\n",
+            f"Error: {expected}\n  {TO_PREDICT}\n",
         )
 
 
@@ -106,6 +107,23 @@ def test_a_number_beyond_float64_is_named_in_prediction(value: Any, model: gradl
         assert str(error).startswith("the column 'a' holds ")
         assert str(error).endswith(" in row 2, outside the range of float32")
         assert error.code == "out-of-range"
+
+
+def test_the_hint_about_an_integer_in_prediction_leaves_out_no_column() -> None:
+    fitted = fit({"a": [1.0, 2, 4, 7], "k": list("abab"), "y": [1.0, 2, 3, 5]}, "y", ["a", "k"])
+    rows = {"a": ["9007199254740993"], "k": ["a"]}
+    large = rows | {"y": [1.0]}
+    calls = [lambda _: fitted.predict(rows), lambda _: fitted.explain(rows), fitted.evaluate]
+    for call in calls:
+        error = refusal(lambda call=call: call(large))  # type: ignore[misc]
+        assert (error.code, error.hint, error.__notes__) == (
+            "large-integer",
+            TO_PREDICT,
+            [TO_PREDICT],
+        )
+    rounded = rows | {"a": ["9007199254740993.0"]}
+    assert np.isfinite(fitted.predict(rounded)).all()
+    assert "exclude='a'" in refusal(lambda: fit(large, "y")).hint
 
 
 def test_decimals_and_fractions_are_numbers_in_training_as_in_prediction() -> None:

@@ -520,7 +520,7 @@ def test_the_public_names_are_exactly_these() -> None:
         "RefusedError",
     ]
     assert gradline.__all__ == sorted(
-        [*errors, "GradlineWarning", "Model", "Prediction", "app", "load"]
+        [*errors, "GradlineWarning", "Model", "Prediction", "app", "evaluate", "load"]
     )
     for name in gradline.__all__:
         assert re.match(r"gradline\.", getattr(gradline, name).__module__)

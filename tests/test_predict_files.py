@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -462,3 +463,18 @@ def test_memory_does_not_grow_with_the_rows(
     first, last = peak(few), peak(many)
     # Runs of one table differ by a fifth. Keeping 6 million more rows would add at least 190 MB.
     assert last < 1.3 * first, f"{first} kB for {few} rows, {last} kB for {many}"
+
+
+def test_a_folder_as_output_is_for_a_cluster(
+    orchard_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hint(output: str) -> str:
+        assert run(["predict", str(orchard_package), "weather.csv", "-o", output]) == 2
+        return capsys.readouterr().err.splitlines()[-1].strip()
+
+    Path("a b").mkdir()
+    told = hint("a b/")
+    file = "-o 'a b/predictions.csv'"
+    assert told == f"{file}, or add --engine ray for a folder with a file per file"
+    assert run(["predict", str(orchard_package), "weather.csv", *shlex.split(file)]) == 0
+    assert hint("new/").endswith("or give --format; a folder needs --engine ray")

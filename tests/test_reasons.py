@@ -51,6 +51,23 @@ def test_the_parts_add_up_to_the_prediction(
     assert (np.abs(summed - model.predict(x)) <= bound).all()
 
 
+def test_a_missing_value_without_a_fill_is_outside(model: gradline.Model, tmp_path: Path) -> None:
+    row = {"temperature": 73.0, "rainfall": None, "humidity": 143.0}
+    for rows in ([row], [list(row.values())], pl.DataFrame([row])):
+        answers, outside = model.predict(rows, check=True)
+        assert np.isnan(answers).all()
+        assert outside.told(0) == "humidity +5.84 deviations; rainfall missing"
+    inside = {"temperature": 73.0, "rainfall": None, "humidity": 43.0}
+    _, outside = model.predict([inside, inside | {"rainfall": 67.0}], check=True)
+    assert outside.rows.tolist() == [0]
+    assert not outside.is_beyond.any()
+    pl.DataFrame([inside]).write_csv(tmp_path / "t.csv")
+    out = tmp_path / "out.csv"
+    package = str(model.package.path)
+    assert run(["predict", package, str(tmp_path / "t.csv"), "--check", "-o", str(out)]) == 0
+    assert pl.read_csv(out)["outside"].to_list() == ["rainfall missing"]
+
+
 def test_a_part_is_the_weight_times_the_step_from_the_mean(model: gradline.Model) -> None:
     found = model.explain({"temperature": [73.0], "rainfall": [67.0], "humidity": [43.0]})
     graph = model.package.graph
@@ -117,11 +134,12 @@ def test_what_is_outside_is_named_with_how_far(model: gradline.Model) -> None:
     rows = [[84, 80, 50], [114.06, 80, 30], [np.nan, 80, 50], [72, 60, 65]]
     answers, outside = model.predict(rows, check=True)
     assert (answers[:2] == model.predict(rows)[:2]).all()
-    assert outside.rows.tolist() == [1, 3]
+    assert outside.rows.tolist() == [1, 2, 3]
     assert outside.told(0) == (
         "temperature +1 deviations; humidity -0.56 deviations; leverage 2.08 (limit 0.986)"
     )
-    assert outside.told(1) == "leverage 1.22 (limit 0.986)"  # within each range, but not together
+    assert outside.told(1) == "temperature missing"
+    assert outside.told(2) == "leverage 1.22 (limit 0.986)"  # within each range, but not together
 
 
 def test_predict_explains_and_checks_a_table(
@@ -204,10 +222,11 @@ def test_a_row_that_no_training_row_is_like_is_outside(tmp_path: Path) -> None:
     assert len(outside) == 0
     rows = [[160, 60, 7], [190, 90, 7], [160, 90, 7], [190, 60, 7], [np.nan, 60, 7], [175, 75, 8]]
     _, outside = model.predict(rows, check=True)
-    assert outside.rows.tolist() == [2, 3, 5]
+    assert outside.rows.tolist() == [2, 3, 4, 5]
+    assert outside.is_beyond.tolist() == [True, True, False, True]
     assert not outside.beyond[:2].any()  # within the range of each feature
     assert outside.told(0).startswith("leverage ")
-    assert outside.told(2) == "constant +1 deviations"
+    assert outside.told(3) == "constant +1 deviations"
     infinite = [[1e30, 75, 7], [np.inf, 75, 7], [-np.inf, np.inf, 7]]
     assert len(model.predict(np.array(infinite), check=True)[1]) == 3
 

@@ -595,3 +595,15 @@ def test_names_break_between_words_and_tables_scroll_by_keyboard(
     assert browser.evaluate("document.activeElement === window.wide")
     browser.press("ArrowRight")
     browser.wait_for("window.wide.scrollLeft > 0")
+
+
+def test_filled_values_are_told_once_and_folds_have_no_column_of_unknown_errors() -> None:
+    x = np.where(np.arange(ROWS) % 9 == 0, np.nan, X[:, 0])
+    text = freeze(fit({"x": x, "y": Y[:, 0] + X[:, 0]}, "y"), "m").files["report.html"].decode()
+    assert text.count("filled with the mean: ") == 1
+    assert "filled with the training mean" not in text
+    tables = re.findall(r"<caption>(Training rows[^<]*)</caption>\s*<thead>(.*?)</thead>", text)
+    heads = {caption: re.sub("<[^>]*>", " ", head).split() for caption, head in tables[:2]}
+    assert list(heads.values()) == [["target", "RMSE", "MAE", "R²"], ["target", "RMSE", "R²"]]
+    rows = re.findall(r'<tr><th scope="row">.*?</tr>', text.partition("five folds")[2])
+    assert "–" not in rows[0]

@@ -484,3 +484,16 @@ def test_a_large_integer_is_named_wherever_it_stands(tmp_path: Path) -> None:
     table = open_files(write(tmp_path / "t.csv", "\n".join(["x,y", *lines])))
     with pytest.raises(InputError, match=f"{2**53 + 1} in row {LONG - 1} of t.csv"):
         list(table.blocks(["x", "y"]))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"shop": pd.Series(pd.Categorical([b"a", b"b"])), "y": [1.0, 2.0]},
+        pd.DataFrame({"shop": pd.Categorical([b"a", b"b"]), "y": [1.0, 2.0]}),
+        pa.table({"shop": pa.array([b"a", b"b"]).dictionary_encode(), "y": [1.0, 2.0]}),
+    ],
+)
+def test_an_error_of_a_categorical_column_names_it(table: Any) -> None:
+    with pytest.raises(InputError, match="the column 'shop' holds bytes: b'a'"):
+        fit(table, "y")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from gradline.commands.group import run
 from gradline.explain.t_quantile import t_quantile
 from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim, as_text
 from gradline.terminal.live import GRAPH, sparkline
@@ -335,6 +337,21 @@ def test_inspect_tells_what_the_report_tells_in_its_order(orchard_package: Path)
     assert places == sorted(places)
 
 
+def test_inspect_shows_the_range_of_a_time_as_dates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = [date(1969, 12, 31) + timedelta(days=j * j % 50) for j in range(60)]
+    table = {
+        "day": days,
+        "x": [j % 7 for j in range(60)],
+        "y": [j * j % 50 + j % 3 for j in range(60)],
+    }
+    path = fit(table, "y", ["time(day)", "x"]).export(tmp_path, "days", report=False)
+    assert run(["inspect", str(path)]) == 0
+    line = next(text for text in capsys.readouterr().out.splitlines() if "1969-12-31" in text)
+    assert line.split() == ["time(day)", "1969-12-31", "1970-01-21", "1970-02-18", "15.1", "days"]
+
+
 def test_inspect_has_the_summarys_own_statistics(orchard_fit: Fit, orchard_package: Path) -> None:
     _, out, _ = piped("inspect", orchard_package)
     assert set(str(orchard_fit.summary()).splitlines()) <= set(out.splitlines())
@@ -402,6 +419,21 @@ def test_nothing_in_a_package_moves_the_cursor() -> None:
     for text in (as_text(parts), as_styled(parts, 120, color=False)):
         assert text.count("a�[2J  b�c d") == 6
         assert not set(text) & set("\x1b\r\u202e")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["-f '*' -f 'log(a b)'", "--exclude 'the size'", "-f 'it'\"'\"'s (b)'", "--missing drop"],
+)
+def test_options_to_paste_stay_on_one_line(flags: str) -> None:
+    part = Facts([("columns", f"the size: left out: text that is all different ({flags})")])
+    shown = as_styled([part], 40, color=False).splitlines()
+    assert shown[-1].endswith(f"({flags})")
+    option = "--time-format 'date=%b %d %Y'"
+    part = Facts([("columns", f"date: left out: would be dates with {option} (-f '*' -f date)")])
+    assert option in as_styled([part], 40, color=False)
+    told = "a warning of several words (--one-hot adds text columns as categories)"
+    assert all(len(line) <= 40 for line in as_styled([told], 40, color=False).splitlines())
 
 
 def test_lines_are_broken_behind_their_label_and_paths_never() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from gradline.commands import HELP
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 from gradline.terminal.interrupts import ending_at_once
 from gradline_export.publish.fingerprints import begin
 from gradline_trainer.options import MAX_CATEGORIES, ROBUST_KINDS, Accepted, Options, accepted
@@ -250,7 +250,7 @@ def command(**options: Any) -> None:
     for note in options.pop("notes"):
         key, equals, value = note.partition("=")
         if not equals or not key:
-            raise InputError(f"--note {note!r}, expected KEY=VALUE", code="bad-option")
+            raise InputError(f"--note {in_quotes(note)}, expected KEY=VALUE", code="bad-option")
         notes[key] = value
     robust, kind = options.pop("robust"), options.pop("robust_kind")
     options["robust"] = kind or robust or None

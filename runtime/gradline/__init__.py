@@ -18,6 +18,7 @@ from gradline.errors import (
 if TYPE_CHECKING:
     from gradline.explain.intervals import Prediction
     from gradline.model import Model, load
+    from gradline.scoring.scores import evaluate
     from gradline.serve import app
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Prediction",
     "RefusedError",
     "app",
+    "evaluate",
     "load",
 ]
 
@@ -38,6 +40,7 @@ MODULES = {
     "Model": "model",
     "Prediction": "explain.intervals",
     "app": "serve",
+    "evaluate": "scoring.scores",
     "load": "model",
 }
 

@@ -130,6 +130,11 @@ FLAGS = {
 LEFT_OUT = re.compile(r"(?:leave|without|one of|and) $")  # behind these words a flag is only named
 
 
+def in_quotes(text: str) -> str:
+    """Quote an option's value in a hint for the shell, always: so `in_python` finds its end."""
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
 def in_python(hint: str) -> str:
     """Write the options in a hint as Python's arguments: `--one-hot 'a'` as `one_hot='a'`."""
     if ("--" not in hint and "-f " not in hint) or hint.startswith("pip "):  # a line for the shell

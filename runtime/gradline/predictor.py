@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from gradline.columns.inputs import Gaps, blocks_of_inputs, compute_inputs, plan_of_inputs
 from gradline.columns.numpy_state import numpy_defaults
+from gradline.columns.python_numbers import hint_for_prediction
 from gradline.columns.rows import Rows, read_rows
 from gradline.columns.targets import in_units
+from gradline.errors import InputError
 from gradline.package.files import Package
 from gradline.package.onnx_runtime import open_session
 
@@ -47,7 +49,11 @@ class Predictor:
         Raises:
             InputError: Naming the wrong column, row, shape or dtype.
         """
-        return read_rows(rows, self.plan, self._own, unknown_category, self.dtype)
+        try:
+            return read_rows(rows, self.plan, self._own, unknown_category, self.dtype)
+        except InputError as error:
+            hint_for_prediction(error)
+            raise
 
     def answer(
         self, rows: Rows, *, intervals: float | None = None, check: bool = False

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gradline.explain.intervals import Prediction
     from gradline.explain.ranges import Outside
     from gradline.model import Model
+    from gradline.scoring.scores import Scores
     from gradline_trainer.statistics.summary import Summary
 
 
@@ -230,6 +231,21 @@ class Fit(SavedAsArrays):
             MissingExtraError: If `gradline_export` or what it needs is not installed.
         """
         return self._model.explain(rows, unknown_category=unknown_category)
+
+    @short_tracebacks
+    def evaluate(
+        self,
+        table: object,
+        *,
+        sample_weight: str | None = None,
+        unknown_category: str | None = None,
+    ) -> Scores:
+        """Score the fit on labelled rows, as its package would be; see `gradline.evaluate`."""
+        from gradline.scoring.scores import evaluate
+
+        return evaluate(
+            self._model, table, sample_weight=sample_weight, unknown_category=unknown_category
+        )
 
     @short_tracebacks
     def export(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gradline.errors import RefusedError
-from gradline.explain.intervals import MOST_FEATURES
+from gradline.explain import MOST_FEATURES
 from gradline.model import Model
 from gradline.package.files import Package
 from gradline.package.golden import Golden

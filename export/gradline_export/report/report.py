@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.targets import learned_names
 from gradline.errors import RefusedError
+from gradline.explain import MOST_FEATURES
 from gradline.formatting import (
     chance,
     chosen_ridge,
@@ -42,7 +43,7 @@ from gradline_export.report.plots import correlation_plot, loss_plot, ridge_plot
 from gradline_export.report.residuals import clouds_of
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.result import Fit
-from gradline_trainer.statistics.whitening import MOST_FEATURES
+from gradline_trainer.statistics.advice import FILLED
 
 LINES = 50  # in a table of metrics
 IN_PLOT = 20  # features in the map of correlations
@@ -108,6 +109,8 @@ def to_report(
         opening=findings.opening(fit),
         says=_says(fit, manifest, shown, by_target, spreads, statistics),
         reading=findings.how_to_read(undefined),
+        # The findings name the columns of filled values.
+        warnings=[w for w in manifest["training"]["warnings"] if not w.endswith(FILLED)],
         sections=[
             _section(fit, k, own, spreads, standardized[k], statistics)
             for k, own in zip(shown, by_target, strict=True)

@@ -20,7 +20,7 @@ from gradline.columns.calendar import PARTS
 from gradline.columns.kinds import RARE
 from gradline.columns.targets import LogFunction
 from gradline.columns.terms import FUNCTIONS, POWERS, SPECIAL, Factor, quoted
-from gradline.errors import InputError, nearest, nearest_column
+from gradline.errors import InputError, in_quotes, nearest, nearest_column
 
 MISSING = " is missing"
 WITH_LEVELS = ("category", *PARTS)  # functions whose values have indicators
@@ -78,7 +78,7 @@ def parse_feature(text: str, names: Collection[str], taken: Collection[str] = ()
     except InputError as error:
         for repaired in _repairs(text, names):
             raise InputError(
-                str(error), code=error.code, hint=f"--feature {_in_quotes(repaired)}"
+                str(error), code=error.code, hint=f"--feature {in_quotes(repaired)}"
             ) from None
         raise
 
@@ -105,7 +105,7 @@ def parse_target(
         if factors == (Factor(factors[0].column, function),):
             return factors[0].column, function
     name = quoted(factors[0].column)
-    known = [_in_quotes(text) for text in (name, f"log({name})", f"log1p({name})")]
+    known = [in_quotes(text) for text in (name, f"log({name})", f"log1p({name})")]
     raise InputError(
         f"the target {text!r} is neither a column nor its logarithm",
         code="bad-target",
@@ -285,8 +285,3 @@ def _repairs(text: str, names: Collection[str]) -> Iterator[str]:
         except InputError:
             continue
         yield candidate
-
-
-def _in_quotes(text: str) -> str:
-    """Quote a text for the shell, always."""
-    return "'" + text.replace("'", "'\"'\"'") + "'"

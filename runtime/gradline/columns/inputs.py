@@ -78,12 +78,6 @@ def values_of_columns(columns: Mapping[str, Any], plan: Plan, unknown: str) -> N
     return stack(values, FLOAT64, order="F")  # the plan takes column by column
 
 
-def values_by_name(rows: Any, plan: Plan, unknown: str) -> NDArray[np.float64] | None:
-    """Read the training table's columns from rows by name; see the two functions above."""
-    columns = columns_by_name(rows, plan)
-    return None if columns is None else values_of_columns(columns, plan, unknown)
-
-
 def _names(labels: Sequence[Any], plan: Plan) -> list[str]:
     """Write labels as text; a nameless column may have the name that pandas gives it."""
     names = list(map(str, labels))
@@ -184,31 +178,35 @@ def unknown_levels(values: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Gaps:
-    """Values that rows lack, although they may have an answer.
+    """Values that rows lack. A row has no answer if one is missing and was not filled.
 
     Attributes:
         columns: The names of m columns.
         filled: Whether a missing value was replaced by the column's fill value, shape (n, m).
         unknown: Whether a category has a level that no training row had, shape (n, m).
+        missing: Whether a value is missing that nothing replaces, shape (n, m).
     """
 
     columns: list[str]
     filled: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
 
     @classmethod
     def of(cls, values: NDArray[Any], plan: Plan) -> Gaps:
         """Find the gaps in rows of a plan's columns, shape (n, m)."""
         fills = np.array([column.fill is not None for column in plan.columns])
-        filled = np.isnan(values) & fills
-        return cls([c.name for c in plan.columns], filled, unknown_levels(values, plan))
+        lacking = np.isnan(values)
+        names = [column.name for column in plan.columns]
+        return cls(names, lacking & fills, unknown_levels(values, plan), lacking & ~fills)
 
     @property
     def rows(self) -> NDArray[np.bool_]:
         """Whether a row has a gap, shape (n,)."""
-        found: NDArray[np.bool_] = np.any(self.filled | self.unknown, axis=1)
+        found: NDArray[np.bool_] = np.any(self.filled | self.unknown | self.missing, axis=1)
         return found
 
     def at(self, places: NDArray[np.intp]) -> Gaps:
         """Take some of the rows."""
-        return Gaps(self.columns, self.filled[places], self.unknown[places])
+        found = (self.filled[places], self.unknown[places], self.missing[places])
+        return Gaps(self.columns, *found)

@@ -160,11 +160,15 @@ def _category_reader(column: Column, unknown: str, tokens: Collection[str]) -> R
     """Build the function that reads one value of a category; None is a missing value."""
     place_of = place_finder(column, unknown)
     level = level_of if column.null else level_of_format_1
+    # pandas turns nullable booleans into 0 and 1 where a model of another library is trained.
+    is_binary = set(column.levels) <= {"0", "1"}
 
     def read(value: Any) -> float | None:
         known = _plain(value, tokens, bool(column.null))
         if known is None:
             return None
+        if is_binary and isinstance(known, bool):
+            known = int(known)
         text = level(known, column.is_boolean)
         try:
             return place_of(text)

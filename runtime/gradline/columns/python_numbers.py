@@ -10,7 +10,7 @@ import numbers
 from decimal import Decimal
 from typing import SupportsFloat
 
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 
 LARGEST_INTEGER = 2**53  # the last one up to which float64 holds every integer
 SHOWN_DIGITS = 24
@@ -47,9 +47,16 @@ def is_large_integer(value: object) -> bool:
 def large_integer(name: str, value: object, place: str) -> InputError:
     """Build the error for an integer that float64 cannot hold, at a place like "row 3 of t.csv"."""
     found = f"the column {name!r} holds the integer {brief(value)} in {place}"
-    hint = f"--exclude {name!r}, or divide it first (an identifier is not a feature)"
+    hint = f"--exclude {in_quotes(name)}, or divide it first (an identifier is not a feature)"
     what = f"{found}: float64 is exact only up to 2^53"
     return InputError(what, code="large-integer", hint=hint)
+
+
+def hint_for_prediction(error: InputError) -> None:
+    """Replace the hint about a large integer, if a model exists: its columns are decided."""
+    if error.code == "large-integer":
+        error.command_hint = "correct it, or write it with a point (1e16, 123.0) to have it rounded"
+        error.__notes__ = [error.hint]
 
 
 def brief(value: object) -> str:

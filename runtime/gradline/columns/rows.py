@@ -48,9 +48,9 @@ class Rows:
         return compute_inputs(self.values, self.plan, self.unknown, self.dtype)
 
     @property
-    def gaps(self) -> Gaps | None:
-        """The filled values and the unknown levels; None if there can be none."""
-        return Gaps.of(self.values, self.plan) if self.plan.has_gaps else None
+    def gaps(self) -> Gaps:
+        """The filled and missing values, and the unknown levels."""
+        return Gaps.of(self.values, self.plan)
 
 
 def read_rows(rows: Any, plan: Plan, own: Plan, unknown: str | None, dtype: np.dtype[Any]) -> Rows:

@@ -19,7 +19,7 @@ from gradline.commands import (
 )
 from gradline.commands.limits import parse_limits
 from gradline.commands.predict import STREAM, own_hints
-from gradline.commands.scores import Named, Scores, parts_of, record, skipped_rows
+from gradline.commands.scores import Named, Scores, parts_of, record
 from gradline.errors import InputError, RefusedError
 from gradline.formatting import count, number
 from gradline.terminal.output import say_json, show, warn
@@ -160,7 +160,7 @@ def _from_rows(
     quiet: bool,
 ) -> tuple[list[Scores], list[str]]:
     """Score the models on a table's rows; return warnings, too."""
-    from gradline.scoring.evaluation import Evaluation
+    from gradline.scoring.evaluation import Evaluation, refuse_empty
     from gradline.tables import open_files
     from gradline.terminal.progress import ProgressDisplay
 
@@ -175,27 +175,13 @@ def _from_rows(
         with ProgressDisplay(quiet=quiet) as progress:
             progress.expect("rows", table.expected_rows() or 0)
             scores = found.scores(progress)
-    _refuse_empty(scores[0], found.counts[0].rows, named)
+    refuse_empty(scores[0], found.counts[0].rows, several=len(named) > 1)
     notes = [*table.notes, *found.notes]
     for one, model, counts in zip(named, models, found.counts, strict=True):
         unknown = unknown_category or ("error" if model.plan.format == 1 else "missing")
         whose = f"{one}: " if len(models) > 1 else ""
         notes += [whose + note for note in counts.warnings(unknown)]
     return scores, list(dict.fromkeys(notes))
-
-
-def _refuse_empty(scores: Scores, rows: int, named: Sequence[Named]) -> None:
-    """Refuse a table without a row, or with a target that no row can score."""
-    if not rows:
-        what, hint = "the table has no rows", "give a table with rows"
-        raise InputError(what, code="no-data", hint=hint)
-    for target, score in scores.items():
-        if score.rows:
-            continue
-        reasons = skipped_rows(target, score, several=len(named) > 1)
-        hint = f"fill in the column {target!r}" if score.without_truth == rows else ""
-        hint = hint or "give a table with complete rows"
-        raise InputError(f"no row can be scored: {reasons}", code="no-data", hint=hint)
 
 
 def _from_moments(
@@ -206,16 +192,13 @@ def _from_moments(
     given: tuple[object, ...],
 ) -> tuple[list[Scores], list[str]]:
     """Score the models on saved moments; return warnings, too."""
-    from importlib.metadata import entry_points
+    from gradline.scoring.evaluation import of_moments
 
     if any(given):
         what = "--separator, --decimal-comma, --null and --unknown-category do not apply to moments"
         hint = "leave them out, or give the table"
         raise InputError(what, code="bad-option", hint=hint)
-    for wing in entry_points(group="gradline", name="evaluate-moments"):
-        found: tuple[list[Scores], list[str]] = wing.load()(models, Path(data), targets, weight)
-        return found
-    raise ModuleNotFoundError("saved moments need the trainer", name="gradline_trainer")
+    return of_moments(models, Path(data), targets, weight)
 
 
 def _refuse_logarithms(scores: Scores, limits: dict[str, float]) -> None:

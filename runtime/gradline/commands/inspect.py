@@ -14,6 +14,7 @@ from gradline.terminal.output import say_json, show
 
 if TYPE_CHECKING:
     from gradline.package.files import Package
+    from gradline.package.graph import Graph
     from gradline.presentation.selection import Shown
 
 
@@ -92,12 +93,18 @@ def describe(package: Package, *, everything: bool) -> list[Element]:
         *sections.metrics(manifest["metrics"], targets),
         *provenance.descent(manifest),
         *sections.coefficients(graph, manifest, shown),
-        *sections.ranges(manifest["columns"], features, targets, learned),
+        *sections.ranges(manifest["columns"], features, targets, learned, _times(graph)),
         *provenance.proofs(manifest),
         *provenance.origin(manifest),
         *sections.how_to_predict(path, graph.plan, manifest["columns"], "new.csv"),
         sections.serving(path),
     ]
+
+
+def _times(graph: Graph) -> list[str]:
+    """List the features that are a time, in days."""
+    pairs = zip(graph.features, graph.plan.terms, strict=True)
+    return [name for name, term in pairs if [factor.function for factor in term] == ["time"]]
 
 
 def _equations(package: Package) -> list[Element]:

@@ -14,7 +14,7 @@ from gradline.terminal.output import say, say_json
 
 @click.command("pin", context_settings=HELP)
 @click.argument("package", type=click.Path(path_type=Path))
-@click.argument("version", required=False)
+@click.argument("version", required=False, metavar="VERSION")
 @expect_name
 @as_json
 def command(package: Path, version: str | None, name: str | None, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
@@ -19,7 +20,7 @@ from gradline.commands import (
     public_key,
     table_options,
 )
-from gradline.errors import InputError
+from gradline.errors import InputError, OutputError, in_quotes
 
 if TYPE_CHECKING:
     from gradline.tables import FrameTable
@@ -129,7 +130,7 @@ def command(
       gradline predict artifacts/orchard weather.csv --json
       gradline predict artifacts/orchard 'years/*.parquet' --engine ray -o predicted/
     """
-    from gradline.atomic import check_output, check_writable
+    from gradline.atomic import check_output
     from gradline.commands.predictions import answer, answer_in_files
     from gradline.model import load
     from gradline.scoring.open_engine import open_engine, path_for
@@ -142,9 +143,10 @@ def command(
         kind = _kind(kind or "parquet", None)
         _check_shared(data, to_file)
     else:
-        kind = _kind(kind, to_file)
+        is_folder = to_file is not None and to_file.is_dir()
+        kind = _kind(kind, None if is_folder else to_file)
         if to_file is not None:
-            check_writable(to_file)
+            _check_file(to_file)
     model = load(package, public_key=public_key, name=name)
     with ExitStack() as stack:
         stack.enter_context(own_hints(command))
@@ -185,6 +187,18 @@ def _check_shared(data: str, output: Path | None) -> None:
         )
 
 
+def _check_file(output: Path) -> None:
+    """Refuse a folder, which only a cluster fills, and a path that can't be written."""
+    from gradline.atomic import check_writable
+
+    if output.is_dir():
+        file = shlex.quote(str(output / "predictions.csv"))
+        hint = f"-o {file}, or add --engine ray for a folder with a file per file"
+        what = f"cannot write {output}: it is a folder"
+        raise OutputError(what, code="cannot-write", hint=hint)
+    check_writable(output)
+
+
 def _formats(typed: str) -> list[str]:
     from gradline.tables.writing import FORMATS
 
@@ -200,7 +214,9 @@ def _kind(given: str | None, output: Path | None) -> str:
     kind = given.lower().removeprefix(".")
     if kind not in FORMATS:
         raise InputError(
-            f"--format {given!r}: unknown", code="bad-option", hint=f"one of {', '.join(FORMATS)}"
+            f"--format {in_quotes(given)}: unknown",
+            code="bad-option",
+            hint=f"one of {', '.join(FORMATS)}",
         )
     return kind
 
@@ -225,9 +241,12 @@ def _level(level: float | None, *, intervals: bool) -> float | None:
 @contextmanager
 def own_hints(command: click.Command) -> Iterator[None]:
     """Remove from an error's hint the options that only training has."""
+    from gradline.columns.python_numbers import hint_for_prediction
+
     try:
         yield
     except InputError as error:
+        hint_for_prediction(error)
         own = {name for parameter in command.params for name in parameter.opts}
         if not own.issuperset(OPTION.findall(error.command_hint)):
             parts = BETWEEN.split(error.command_hint)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gradline import markup
 from gradline.columns.targets import Functions, in_units
 from gradline.errors import InputError, PackageError, RefusedError
+from gradline.explain import MOST_FEATURES
 from gradline.explain.leverage import Leverage, LeverageLimit
 from gradline.explain.t_quantile import t_quantile
 from gradline.formatting import count, label, number
@@ -28,7 +29,6 @@ from gradline.package.protobuf import UnexpectedFieldError, walk
 Array = NDArray[np.float64]
 CONSTANTS = ("centre", "whitening", "least", "deviation")  # of intervals.onnx
 SHOWN, SHOWN_TARGETS = 5, 8  # rows and targets of a prediction
-MOST_FEATURES = 32  # with a leverage in the manifest, as in the trainer's `whitening`
 
 
 @dataclass(frozen=True)

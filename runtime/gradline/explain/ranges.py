@@ -29,7 +29,8 @@ class Outside:
         features: The d names.
         leverage: Each row's leverage, shape (m,); None if the package has no limit.
         limit: The limit on the leverage, which looks at all features together.
-        gaps: The filled values and unknown categories of these rows; None if there can be none.
+        gaps: The filled and missing values and unknown categories of these rows; None if the rows
+            are the graph's inputs alone.
     """
 
     rows: NDArray[np.intp]
@@ -73,8 +74,9 @@ class Outside:
         if self.leverage is not None and self.leverage[place] > self.limit:
             parts.append(f"leverage {self.leverage[place]:.3g} (limit {self.limit:.3g})")
         if self.gaps is not None:
-            for what, there in (("filled", self.gaps.filled), ("unknown", self.gaps.unknown)):
-                names = (self.gaps.columns[j] for j in np.flatnonzero(there[place]))
+            for what in ("filled", "unknown", "missing"):
+                there = getattr(self.gaps, what)[place]
+                names = (self.gaps.columns[j] for j in np.flatnonzero(there))
                 parts += [f"{label(name)} {what}" for name in names]
         return "; ".join(parts)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradline.errors import InputError, PackageError
+from gradline.errors import InputError, PackageError, in_quotes
 from gradline.package.files import BARE_LIMIT, MANIFEST_LIMIT, Package, file_limit, read_file
 from gradline.package.golden import Golden
 from gradline.package.graph import Graph, parse_graph
@@ -110,7 +110,7 @@ def _check_name(found: str, asked: str | None, place: Location) -> None:
     if asked is None:
         hint = f"rename {place.path.parent} to {found!r}, or give the version itself: {place.path}"
     else:
-        hint = f"--expect-name {found!r}, if that is the one you want"
+        hint = f"--expect-name {in_quotes(found)}, if that is the one you want"
     raise PackageError(
         f"{place.path} holds the package {found!r}, expected {expected!r}",
         code="other-name",

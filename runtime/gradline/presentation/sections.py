@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -166,18 +167,28 @@ def ranges(
     features: Sequence[str],
     targets: Sequence[str],
     learned: Sequence[str],
+    times: Collection[str] = (),
 ) -> list[Element]:
     """Tabulate the ranges of the training rows, from the manifest's columns.
 
-    Those of a logged target are of its logarithm; `learned` names it so.
+    Those of a logged target are of its logarithm; `learned` names it so. `times` are the features
+    in days since 1970, which are written as dates.
     """
     rows = [
-        [label(shown), *(number(columns[name][figure]) for figure in FIGURES)]
+        [label(shown), *(_figures(columns[name], name in times))]
         for name, shown in zip((*features, *targets), (*features, *learned), strict=True)
     ]
     more = len(columns) - len(rows)
     rest = [f"  … ({count(more, 'more column')})"] if more else []
     return [Heading("Ranges"), Grid([["trained on", *FIGURES], *rows]), *rest, ""]
+
+
+def _figures(found: Mapping[str, float | None], is_time: bool) -> list[str]:
+    if not is_time:
+        return [number(found[figure]) for figure in FIGURES]
+    days = [found[figure] for figure in FIGURES[:3]]
+    dates = ["–" if day is None else str(np.datetime64(math.floor(day), "D")) for day in days]
+    return [*dates, f"{number(found['deviation'])} days"]
 
 
 def how_to_predict(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradline.errors import InputError
+from gradline.formatting import count
 
 Array = NDArray[np.float64]
 
@@ -43,6 +44,22 @@ class Score:
     scale: str = "units"
     below_resolution: float | None = None
     without_truth: int | None = 0
+
+    def why_skipped(self, target: str, *, several: bool = False) -> str:
+        """Say how many rows were skipped, and why; `several` models share the rows."""
+        said = f"{self.skipped:,} of {count(self.skipped + self.rows, 'row')} skipped"
+        if self.without_truth is None:
+            return said
+        whose = " from all of the models" if several else ""
+        reasons = [
+            f"{rows:,} without {what}"
+            for rows, what in (
+                (self.without_truth, f"a value of {target}"),
+                (self.skipped - self.without_truth, f"a prediction{whose}"),
+            )
+            if rows
+        ]
+        return f"{said}: {', '.join(reasons)}"
 
 
 class Sums:

@@ -5,8 +5,9 @@ Truth and predictions are compared in float64, in the targets' units.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.inputs import Gaps, checked_unknown
 from gradline.columns.kinds import Column
+from gradline.columns.python_numbers import hint_for_prediction
 from gradline.errors import InputError
 from gradline.explain.counts import Counts
 from gradline.model import Model
@@ -25,17 +27,43 @@ from gradline.tables import Block, FrameTable
 Array = NDArray[np.float64]
 
 
-def evaluate(
-    models: Sequence[Model], table: FrameTable, *, sample_weight: str | None = None
-) -> list[dict[str, Score]]:
-    """Score models on the rows of a table that all of them answer; see `Evaluation`."""
-    return Evaluation(models, table, sample_weight).scores()
-
-
 def common_targets(models: Sequence[Model]) -> list[str]:
     """List the targets that all models have, in the first one's order."""
     first, *others = models
     return [name for name in first.targets if all(name in other.targets for other in others)]
+
+
+def of_moments(
+    models: Sequence[Model], path: Path, targets: Sequence[str], sample_weight: str | None
+) -> tuple[list[dict[str, Score]], list[str]]:
+    """Score models on saved moments; return warnings, too.
+
+    Raises:
+        InputError: For moments that don't fit the models.
+        ModuleNotFoundError: If the trainer is not installed.
+    """
+    from importlib.metadata import entry_points
+
+    for wing in entry_points(group="gradline", name="evaluate-moments"):
+        found: tuple[list[dict[str, Score]], list[str]] = wing.load()(
+            models, path, targets, sample_weight
+        )
+        return found
+    raise ModuleNotFoundError("saved moments need the trainer", name="gradline_trainer")
+
+
+def refuse_empty(scores: Mapping[str, Score], rows: int, *, several: bool = False) -> None:
+    """Refuse a table without a row, or with a target that no row can score."""
+    if not rows:
+        what, hint = "the table has no rows", "give a table with rows"
+        raise InputError(what, code="no-data", hint=hint)
+    for target, score in scores.items():
+        if score.rows:
+            continue
+        hint = f"fill in the column {target!r}" if score.without_truth == rows else ""
+        hint = hint or "give a table with complete rows"
+        what = f"no row can be scored: {score.why_skipped(target, several=several)}"
+        raise InputError(what, code="no-data", hint=hint)
 
 
 @dataclass
@@ -76,6 +104,7 @@ class Evaluation:
         try:
             return self._scores(targets, readings, report)
         except InputError as error:
+            hint_for_prediction(error)
             if error.code != "not-numeric":
                 raise
             surveyed = surveyed_readings(self.table, readings, weight)

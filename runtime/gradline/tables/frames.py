@@ -69,10 +69,10 @@ def _series(column: Any, name: Any) -> pl.Series:
     refuse_sparse(column, "a column")
     refuse_masked(column, f"the column {str(name)!r}")
     if hasattr(column, "to_pylist"):  # pyarrow
-        return _of_arrow(column)
+        return _of_arrow(column, str(name))
     dtype = getattr(column, "dtype", None)
     if hasattr(dtype, "categories"):
-        return _of_categories(column)
+        return _of_categories(column, str(name))
     if (nullable := getattr(dtype, "numpy_dtype", None)) is not None and nullable.kind in "iufb":
         # NumPy's view would be float64, in which neighbouring large integers become one.
         known = pl.Series(values=column.to_numpy(nullable, na_value=nullable.type(0)))
@@ -89,18 +89,18 @@ def _series(column: Any, name: Any) -> pl.Series:
     return _of_objects([None if is_missing(v) else v for v in values])
 
 
-def _of_arrow(column: Any) -> pl.Series:
+def _of_arrow(column: Any, name: str) -> pl.Series:
     """Convert a pyarrow column; the values of a dictionary are categories, also numbers."""
     series = pl.Series(pl.from_arrow(column))
     if str(column.type).startswith("dictionary") and series.dtype != pl.Categorical:
-        return pl.Series(values=texts_of(column, ""), dtype=pl.Categorical)
+        return pl.Series(values=texts_of(column, name), dtype=pl.Categorical)
     return series
 
 
-def _of_categories(column: Any) -> pl.Series:
+def _of_categories(column: Any, name: str) -> pl.Series:
     """Convert a pandas categorical; its categories become text."""
     array = getattr(column, "array", column)
-    levels = [*texts_of(array.categories.tolist(), ""), None]  # the code of a missing value is -1
+    levels = [*texts_of(array.categories.tolist(), name), None]  # the code of a missing value is -1
     texts = [levels[code] for code in array.codes.tolist()]
     return pl.Series(values=texts, dtype=pl.Categorical)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 from gradline.tables.faults import check_arrow, default_separator, scan_fields, unreadable
 from gradline.tables.files import EXTENSIONS, Dialect, TableFile, file_format
 from gradline.tables.lazy_polars import check_polars, pl
@@ -94,7 +94,7 @@ def _check_header(path: TableFile, names: list[str]) -> None:
         raise InputError(what, code="no-header", hint=hint)
     if other := next((c for c in ";\t|," if c in name), None):
         what = f"{path.name} has a single column, named {name!r}"
-        hint = f"is the separator another one? --separator {other!r}"
+        hint = f"is the separator another one? --separator {in_quotes(repr(other)[1:-1])}"
         raise InputError(what, code="wrong-separator", hint=hint)
 
 

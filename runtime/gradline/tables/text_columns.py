@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 from gradline.tables.files import Dialect
 from gradline.tables.lazy_polars import pl
 from gradline.tables.numbers import clean, first_large, parse_numbers
@@ -76,8 +76,9 @@ class TextColumn:
         correct = "correct them, give texts that mean missing with --null TOKEN"
         if role != "feature":
             return f"{correct}, or choose another {role}"
-        category = "" if self.numbers else f"take it for a category with --one-hot {name!r}, "
-        return f"{correct}, {category}or leave the column out: --exclude {name!r}, or no --feature"
+        named = in_quotes(name)
+        category = "" if self.numbers else f"take it for a category with --one-hot {named}, "
+        return f"{correct}, {category}or leave the column out: --exclude {named}, or no --feature"
 
 
 def of_another_kind(name: str, kind: str) -> InputError:

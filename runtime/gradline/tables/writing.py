@@ -39,6 +39,8 @@ def output_format(path: Path) -> str:
     if not found:
         what = f"{path.name}: unknown output format {path.suffix!r}"
         hint = f"name the output *.{', *.'.join(FORMATS)}, or give --format"
+        if not path.suffix:
+            hint += "; a folder needs --engine ray"
         if path.suffix.lower() == ".json":
             hint = f"for an object per line, name it {path.stem}.ndjson"
         raise InputError(what, code="unknown-format", hint=hint)

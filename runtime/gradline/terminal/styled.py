@@ -19,6 +19,9 @@ from gradline.terminal.layout import Element, Facts, Grid, Heading, Verbatim
 from gradline.terminal.printable import printable
 
 NARROWEST = 20  # columns; narrower terminals wrap lines by themselves
+#: Options to paste, at the end of a text or with a quoted value: broken, a part would run alone.
+PASTED = re.compile(r"\((?:(?:-f|--[a-z-]+)(?: (?:'.*?'|[^' ]+?))? ?)+\)$|--[a-z-]+ '[^']*'")
+HELD = "\ue000"  # a space at which no line is broken
 SPACE = re.compile(" (?!%)")  # at which a head is wrapped
 
 
@@ -74,7 +77,7 @@ def _wrapped(head: Text, text: str, console: Console, style: str = "") -> Iterat
 
 
 def _lines(text: str, room: int) -> list[str]:
-    first, *words = text.split(" ")
+    first, *words = PASTED.sub(lambda found: found[0].replace(" ", HELD), text).split(" ")
     lines = [first]
     for word in words:
         longer = f"{lines[-1]} {word}"
@@ -82,7 +85,7 @@ def _lines(text: str, room: int) -> list[str]:
             lines.append(word)
         else:
             lines[-1] = longer
-    return lines
+    return [line.replace(HELD, " ") for line in lines]
 
 
 def _tables(grid: Grid, room: int) -> Iterator[RenderableType]:

@@ -12,7 +12,7 @@ from gradline.columns.formula import parse_target
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.targets import LogFunction, learned_name
-from gradline.errors import InputError, nearest_column
+from gradline.errors import InputError, in_quotes, nearest_column
 from gradline.tables import FrameTable
 from gradline.tables.text_columns import TextColumn
 from gradline_trainer.rows.arrays import ArrayTable
@@ -156,7 +156,7 @@ def _check_kinds(table: TrainingTable, roles: Mapping[str, str], categories: Seq
             raise InputError(
                 f"the category {name!r} is not among the features",
                 code="not-a-feature",
-                hint=f"--feature {name!r} too, or leave --one-hot {name!r} out",
+                hint=f"--feature {in_quotes(name)} too, or leave --one-hot {in_quotes(name)} out",
             )
 
 
@@ -166,7 +166,7 @@ def no_category(name: str, kind: str) -> InputError:
     return InputError(
         f"the column {name!r} holds {held}, expected categories",
         code="not-a-category",
-        hint=f"store it as text or integers, or leave --one-hot {name!r} out",
+        hint=f"store it as text or integers, or leave --one-hot {in_quotes(name)} out",
     )
 
 

@@ -19,7 +19,7 @@ from gradline.columns.categories import PlaceOf
 from gradline.columns.encoding import in_order
 from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column
 from gradline.columns.plan import Plan
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 from gradline.scoring.engine import Engine
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import TrainingTable
@@ -75,7 +75,7 @@ class Tally:
                 f"the column {name!r} has no value in the training rows, so it has no mean to "
                 "fill with",
                 code="missing-value",
-                hint=f"--exclude {name!r}",
+                hint=f"--exclude {in_quotes(name)}",
             )
         total = math.fsum(self.sums) if all(map(math.isfinite, self.sums)) else math.inf
         if not math.isfinite(total / weight):
@@ -180,7 +180,7 @@ def _check_few(name: str, levels: Collection[str], most: int, table: TrainingTab
     raise InputError(
         f"the column {name!r} has more than {most} categories",
         code="too-many-categories",
-        hint=f"leave --one-hot {name!r} out (an identifier is not a feature), or give "
+        hint=f"leave --one-hot {in_quotes(name)} out (an identifier is not a feature), or give "
         "--max-categories N: each becomes a feature",
     )
 
@@ -209,7 +209,7 @@ def check_levels(
         raise InputError(
             f"the column {name!r} has {found}, in the training rows",
             code="constant-category",
-            hint=f"leave --one-hot {name!r} out",
+            hint=f"leave --one-hot {in_quotes(name)} out",
         )
 
 
@@ -223,7 +223,7 @@ def _check_whole(name: str, levels: list[str], table: TrainingTable) -> None:
                 f"the column {name!r} holds numbers with fractions, such as {level}; categories "
                 "must be integers or text",
                 code="not-a-category",
-                hint=f"leave --one-hot {name!r} out, or store the column as text",
+                hint=f"leave --one-hot {in_quotes(name)} out, or store the column as text",
             )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradline.columns.targets import LogFunction, learned_name
 from gradline.columns.terms import FUNCTIONS
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 from gradline.formatting import count
 from gradline_trainer.rows.columns import Columns
 
@@ -50,7 +50,7 @@ def no_logarithm(
         f"{count(amount, 'value')} of the column {name!r} {'is' if amount == 1 else 'are'} not: "
         f"the first is {first}",
         code="outside-domain",
-        hint=f"correct or remove these rows, or use --target {name!r}"
+        hint=f"correct or remove these rows, or use --target {in_quotes(name)}"
         if beyond
-        else f"--target {learned_name(name, 'log1p')!r}",
+        else f"--target {in_quotes(learned_name(name, 'log1p'))}",
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.targets import learned_name
-from gradline.errors import InputError, nearest
+from gradline.errors import InputError, in_quotes, nearest
 from gradline.formatting import count
 from gradline.model import Model
 from gradline.scoring.errors import Score
@@ -70,7 +70,7 @@ def _check_weight(saved: SavedMoments, weight: str | None) -> None:
     if weight == own:
         return
     has = "has no sample weights" if own is None else f"weights the rows by {own!r}"
-    hint = "leave out --sample-weight" if own is None else f"--sample-weight {own!r}"
+    hint = "leave out --sample-weight" if own is None else f"--sample-weight {in_quotes(own)}"
     raise InputError(f"{label(saved)} {has}", code="bad-option", hint=f"{hint}, or give the table")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from gradline.columns.kinds import Column
 from gradline.columns.plan import Plan
 from gradline.columns.targets import LogFunction, learned_name
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import Columns, Names, checked_names, split_targets
@@ -145,10 +145,11 @@ def _functions(
         wanted = asked or [None] * len(targets)
         for target, own, other in zip(targets, functions, wanted, strict=True):
             if own != other:
+                learned = learned_name(target, own)
                 raise InputError(
                     f"the target {learned_name(target, other)!r} needs the rows: the moments are "
-                    f"those of {learned_name(target, own)!r}",
+                    f"those of {learned!r}",
                     code="needs-rows",
-                    hint=f"--target {learned_name(target, own)!r}, or train from the table",
+                    hint=f"--target {in_quotes(learned)}, or train from the table",
                 )
     return functions if any(functions) else ()

@@ -14,6 +14,7 @@ from gradline_trainer.rows.columns import Columns
 from gradline_trainer.rows.counts import Counts
 from gradline_trainer.wide.optimality import WideOptimality
 
+FILLED = "filled with the training mean"  # how the warning ends
 ROUNDED = 1e13  # from this condition number on, perhaps only rounding separates the features
 
 
@@ -71,7 +72,7 @@ def _on_columns(
         names = ", ".join(map(repr, columns.left_out))
         found.append(f"not used, since they are not numeric: {names} (--one-hot adds text columns)")
     if counts.filled:
-        found.append(f"{count(counts.filled, 'missing value')} filled with the training mean")
+        found.append(f"{count(counts.filled, 'missing value')} {FILLED}")
     if counts.unknown and columns.are_given:
         found.append(
             f"{counts.unknown} of the dropped rows have a category that the package of --like "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradline.explain import MOST_FEATURES
 from gradline_trainer.descent.coordinates import inverse_root
 from gradline_trainer.descent.problem import FEW_FEATURES, Problem, state_problem
 from gradline_trainer.exact.solution import ExactSolution
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 FEW = 1 << 21  # multiplications for the largest leverage: a fraction of a millisecond
 ALIKE = 1e13  # from this condition number on, float64 hardly separates the features
-MOST_FEATURES = 32  # with more, a leverage takes much of a prediction's time and of the manifest
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from gradline.columns.calendar import PARTS
 from gradline.columns.formula import Wanted
 from gradline.columns.kinds import RARE, Column
 from gradline.columns.terms import Factor, Term, name_of, quoted
-from gradline.errors import InputError, nearest
+from gradline.errors import InputError, in_quotes, nearest
 from gradline_trainer.rows.surveyed import Surveyed
 from gradline_trainer.terms.blocks import (
     Block,
@@ -217,7 +217,7 @@ def _check_kind(factor: Factor, found: Surveyed, text: str) -> None:
         raise InputError(
             f"the column {name!r} has no value in the training rows, so {text!r} is no term",
             code="missing-value",
-            hint=f"leave --feature {text!r} out",
+            hint=f"leave --feature {in_quotes(text)} out",
         )
     if function == "missing" or (function is None and factor.level is None):
         return
@@ -229,7 +229,7 @@ def _check_kind(factor: Factor, found: Surveyed, text: str) -> None:
     takes = "time" if function in ("time", *PARTS) else "number"
     if kind == takes:
         return
-    hint = f"--feature {quoted(name)!r} takes the column as a {kind}"
+    hint = f"--feature {in_quotes(quoted(name))} takes the column as a {kind}"
     if takes == "time" and kind == "category":
         hint = f"if its text is dates, say how they are written: --time-format '{name}=%d/%m/%Y'"
     elif kind == "time":
@@ -246,7 +246,7 @@ def _no_rows(text: str, reason: str) -> InputError:
     return InputError(
         f"the term {text!r}: {reason}",
         code="unknown-level",
-        hint=f"leave --feature {text!r} out",
+        hint=f"leave --feature {in_quotes(text)} out",
     )
 
 
@@ -254,5 +254,5 @@ def _constant(text: str, name: str, only: str = "category only") -> InputError:
     return InputError(
         f"the term {text!r}: the column {name!r} has one {only}, in the training rows",
         code="constant-category",
-        hint=f"leave --feature {text!r} out",
+        hint=f"leave --feature {in_quotes(text)} out",
     )

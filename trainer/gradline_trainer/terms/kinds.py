@@ -15,12 +15,17 @@ from typing import Any, Literal
 from gradline.columns.kinds import NULLS, NUMBER_NULLS, Column
 from gradline.columns.texts import BOOLEAN_TEXTS, marks_of, read_level, with_points
 from gradline.columns.times import read_time
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 from gradline.tables.lazy_polars import pl
 from gradline_trainer.terms.surveys import Counted
 
 TypedKind = Literal["number", "time", "category", "text", "nested"]
 SHOWN = 3  # odd values
+#: How dates are often written with a month's name, tried if a column is no number and no time.
+NAMED_MONTHS = (
+    *("%b %d %Y", "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y"),
+    *("%B %d %Y", "%B %d, %Y", "%d %B %Y"),
+)
 
 
 def typed_kind(dtype: Any) -> TypedKind:
@@ -176,13 +181,21 @@ class TextSurvey(Counted):
         """List the formats with days and months that read every value, days first."""
         return sorted(form for form, rows in self.formats.items() if rows == self.present)
 
+    def _named_months(self) -> list[str]:
+        """Find the format with a month's name that reads every value, if there is one."""
+        texts = self.other.counts
+        if not texts or self.other.rows < self.present:
+            return []
+        return [f for f in NAMED_MONTHS if all(read_time(text, f) for text in texts)][:1]
+
     def _unread(self, name: str, form: str) -> InputError:
         texts = [text for group in self._groups for text in group.counts or ()]
         odd = [repr(text) for text in sorted(texts) if read_time(text, form) is None][:SHOWN]
         rows = self.present - self._count_times()
         what = f"{rows} of {self.present} values of the column {name!r} are no times written as "
         what += f"{form}" + (f", such as {', '.join(odd)}" if odd else "")
-        hint = f"give the format that the column has with --time-format '{name}=FORMAT', or the "
+        option = f"--time-format {in_quotes(f'{name}=FORMAT')}"
+        hint = f"give the format that the column has with {option}, or the "
         hint += "texts that mean missing with --null TOKEN"
         return InputError(what, code="not-a-time", hint=hint)
 
@@ -194,9 +207,9 @@ class TextSurvey(Counted):
             return None
         if 10 * (self.plain.rows + self.commas) >= 9 * self.present and self.commas:
             return "would be numbers with --decimal-comma"
-        if whole := self._whole_formats():
-            options = " or ".join(f"--time-format '{name}={form}'" for form in whole)
-            return f"would be dates with {options}"
+        if whole := self._whole_formats() or self._named_months():
+            options = (f"--time-format {in_quotes(f'{name}={form}')}" for form in whole)
+            return f"would be dates with {' or '.join(options)}"
         if self._mixes_zones and self._count_times() == self.present:
             return "times with and without a zone"
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gradline.columns.formula import Wanted, parse_feature
 from gradline.columns.targets import LogFunction
-from gradline.errors import InputError
+from gradline.errors import InputError, in_quotes
 from gradline.tables import FrameTable
 from gradline_trainer.options import Options
 from gradline_trainer.rows.columns import (
@@ -104,7 +104,7 @@ def request_of(
             raise InputError(
                 f"the category {name!r} is not among the features",
                 code="not-a-feature",
-                hint=f"--feature {name!r} too, or leave --one-hot {name!r} out",
+                hint=f"--feature {in_quotes(name)} too, or leave --one-hot {in_quotes(name)} out",
             )
     asked = Asked(
         asked.nulls,
@@ -156,7 +156,7 @@ def _check_missing(wanted: Sequence[Wanted], missing: str) -> None:
             raise InputError(
                 f"the term {term.text!r} goes with --missing auto, not with --missing {missing}",
                 code="bad-option",
-                hint=f"leave out --missing {missing}, or --feature {term.text!r}",
+                hint=f"leave out --missing {missing}, or --feature {in_quotes(term.text)}",
             )
 
 
@@ -173,7 +173,7 @@ def time_formats(given: Names, known: Sequence[str]) -> dict[str, str]:
         if name is None:
             checked_names(known, "column of --time-format", text.partition("=")[0])
             raise InputError(
-                f"--time-format {text!r}, expected NAME=FORMAT",
+                f"--time-format {in_quotes(text)}, expected NAME=FORMAT",
                 code="bad-option",
                 hint="such as --time-format 'date=%d/%m/%Y'",
             )

@@ -42,9 +42,9 @@ def _encode_column(
     groups += [rare] if rare else []
     dropped = next((group for group in groups if drop is not None and levels[drop] in group), None)
     ignores = _ignores_unknown(step, has_rare=bool(rare))
-    absent = texts_of([column.fill], name)[0] if column.fill is not None else None
     pooled = [level for level in rare if level is not None] if rare != dropped else []
     known = [level for level in levels if level is not None]
+    absent = None if column.fill is None else _level_of_fill(column.fill, name, known)
     if not known:
         raise step.refused(f"the column {name!r} has no level but the missing value")
     only = dropped[0] if dropped and len(dropped) == 1 else None
@@ -63,6 +63,13 @@ def _encode_column(
     if ignores:
         table.ignoring.add(name)
     return (_sum(name, group, absent) for group in groups if group is not dropped)
+
+
+def _level_of_fill(fill: Any, name: str, levels: Sequence[str]) -> Level:
+    """Write an imputer's fill value as a level; nullable booleans of pandas are 0 and 1."""
+    if isinstance(fill, bool) and set(levels) <= {"0", "1"}:
+        fill = int(fill)
+    return texts_of([fill], name)[0]
 
 
 def _levels(step: Step, categories: Any, name: str) -> list[Level]:
