@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 PIECE = 1 << 18  # numbers in a piece
-LEAST_ROWS = 1024  # in a piece of many columns: adding their products takes long, too
+LEAST_ROWS = 2048  # in a piece of many columns: adding their products takes long, too
 ON_DEVICE = 1 << 24  # numbers that a device multiplies at a time
-SAMPLED = 4096  # rows whose mean is the shift
+SAMPLED = 16  # of so many rows, one: the mean of these is the shift
 TILE = 64  # rows that are summed together: sums over the first axis are slow if the second is short
 FEW = 4  # columns that are multiplied one by one, which is faster than a product of matrices
 
@@ -49,9 +49,8 @@ def cross_products(
 ) -> CrossProducts:
     """Compute the cross-products of all columns of the parts.
 
-    The shift is the mean of a share f of the rows, evenly spread. For any rows it is within √(1/f)
-    standard deviations of the mean of all, so the later correction cancels at most 1 + 1/f of a
-    product.
+    The shift is the mean of every 16th row. For any rows it is within √16 standard deviations of
+    the mean of all, so the later correction cancels at most 1 + 16 of a product.
 
     Args:
         parts: Matrices of n rows each, float64 or float32.
@@ -78,7 +77,7 @@ def cross_products(
         for c, z in zip(columns, pieces, strict=True):
             if weights is not None:
                 z *= roots[:, None]  # so that the products are symmetric to the last bit
-            c.sums += roots @ z
+            c.sums += np.dot(roots, z)
         for a, b, found, room in pairs:
             found += _product(pieces[a], pieces[b], room)
     for a, b, found, _ in pairs:
@@ -137,7 +136,7 @@ class _Columns:
 
 def _shift(values: NDArray[Any]) -> Array:
     """Compute the mean of a sample of the rows."""
-    sample = values[:: max(1, len(values) // SAMPLED)].astype(np.float64, order="K")
+    sample = values[::SAMPLED].astype(np.float64, order="K")
     sample = sample[: len(sample) // TILE * TILE or None]
     least = _reduce(np.minimum, sample)
     # A column of one value is shifted by that very value, so that its products are 0.
