@@ -1,27 +1,28 @@
 """Cross-products of a block of rows about a shift, as fast as the machine's matrix products.
 
 A block is processed in pieces that fit in the processor's cache. There each piece is shifted,
-summed, searched for its extremes and multiplied, so the rows come from memory once. Narrow rows are
-summed TILE at a time, since sums over the first axis are slow if the second is short.
+summed, searched for its extremes and multiplied, so the rows come from memory once. NumPy computes
+zᵀz by OpenBLAS's syrk, which takes half the operations of a product, and lets other threads run
+meanwhile. OpenBLAS, because it is fast on processors of Intel and AMD; PyTorch's MKL is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-PIECE = 1 << 19  # numbers in a piece
-LEAST_ROWS = 1024  # in a piece of many columns: their products take longer than reading
-SAMPLED = 4096  # rows whose mean is the shift
-TILE = 64
-STRIP = 256  # columns; their products with earlier columns follow by symmetry
+PIECE = 1 << 18  # numbers in a piece
+LEAST_ROWS = 2048  # in a piece of many columns: adding their products takes long, too
+ON_DEVICE = 1 << 24  # numbers that a device multiplies at a time
+SAMPLED = 16  # of so many rows, one: the mean of these is the shift
+TILE = 64  # rows that are summed together: sums over the first axis are slow if the second is short
+FEW = 4  # columns that are multiplied one by one, which is faster than a product of matrices
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class CrossProducts:
         shift: The centre of the sums, shape (p,); near the mean.
         sums: Σw·(z − shift), shape (p,).
         products: Σw·(z − shift)(z − shift)ᵀ, shape (p, p).
-        minimum: Shape (p,).
-        maximum: Shape (p,).
+        minimum: Shape (p,); NaN or infinite if a value is.
+        maximum: Shape (p,); likewise.
     """
 
     shift: Array
@@ -48,79 +49,99 @@ def cross_products(
 ) -> CrossProducts:
     """Compute the cross-products of all columns of the parts.
 
-    The shift is the mean of a share f of the rows, evenly spread. For any rows it is within √(1/f)
-    standard deviations of the mean of all, so the later correction cancels at most 1 + 1/f of a
-    product.
+    The shift is the mean of every 16th row. For any rows it is within √16 standard deviations of
+    the mean of all, so the later correction cancels at most 1 + 16 of a product.
 
     Args:
         parts: Matrices of n rows each, float64 or float32.
-        weights: Shape (n,); None if every row weighs 1.
+        weights: Shape (n,), ≥ 0; None if every row weighs 1.
         device: PyTorch's name of the device that multiplies.
     """
+    if device != "cpu":
+        return _on_device(parts, weights, device)
     n, p = len(parts[0]), sum(part.shape[1] for part in parts)
     rows = min(n, max(LEAST_ROWS, PIECE // p // TILE * TILE))
-    step = max(1, n // SAMPLED)
-    across = all(part.flags.f_contiguous for part in parts)
-    buffer = torch.empty((p, rows) if across else (rows, p), dtype=torch.float64)
-    buffer = buffer.T if across else buffer
-    columns, width = [], 0
-    for part in parts:
-        columns.append(_Columns(part, step, buffer[:, width : width + part.shape[1]]))
-        width += part.shape[1]
-    sums = torch.zeros(1, p, dtype=torch.float64, device=device)
-    products = torch.zeros(p, p, dtype=torch.float64, device=device)
-    ones = torch.ones(rows, 1, dtype=torch.float64, device=device)
+    columns = [_Columns(part, rows) for part in parts]
+    ends = np.cumsum([0, *(part.shape[1] for part in parts)])
+    places = [slice(start, stop) for start, stop in pairwise(ends)]
+    products = np.zeros((p, p))
+    pairs = [
+        (a, b, products[places[a], places[b]], np.empty((parts[a].shape[1], parts[b].shape[1])))
+        for a, b in combinations_with_replacement(range(len(parts)), 2)
+    ]
+    ones = np.ones(rows)
     whole = n - n % TILE
     for start, stop in pairwise(sorted({*range(0, whole, rows), whole, n})):
-        for c in columns:
-            c.centre(start, stop)
-        piece = heavy = buffer[: stop - start].to(device)
-        w = ones[: stop - start]
-        if weights is not None:
-            w = torch.tensor(weights[start:stop, None], device=device)
-            heavy = piece * w
-        sums.addmm_(w.T, piece)
-        for k in range(0, p, STRIP):  # the upper triangle, and little below it
-            products[k : k + STRIP, k:].addmm_(heavy[:, k : k + STRIP].T, piece[:, k:])
-    for k in range(0, p, STRIP):
-        corner = products[k : k + STRIP, k : k + STRIP]
-        corner.copy_(corner.triu() + corner.triu(1).T)
-        products[k + STRIP :, k : k + STRIP] = products[k : k + STRIP, k + STRIP :].T
+        roots = ones[: stop - start] if weights is None else np.sqrt(weights[start:stop])
+        pieces = [c.centre(start, stop) for c in columns]
+        for c, z in zip(columns, pieces, strict=True):
+            if weights is not None:
+                z *= roots[:, None]  # so that the products are symmetric to the last bit
+            c.sums += np.dot(roots, z)
+        for a, b, found, room in pairs:
+            found += _product(pieces[a], pieces[b], room)
+    for a, b, found, _ in pairs:
+        if a != b:
+            products[places[b], places[a]] = found.T
     return CrossProducts(
         np.concatenate([c.shift for c in columns]),
-        sums[0].cpu().numpy(),
-        products.cpu().numpy(),
+        np.concatenate([c.sums for c in columns]),
+        products,
         np.concatenate([c.minimum for c in columns]),
         np.concatenate([c.maximum for c in columns]),
     )
 
 
+def _product(a: Array, b: Array, room: Array) -> Array:
+    """Compute aᵀb in the room; np.dot sees that a is b, and lets other threads run."""
+    if a is b or b.shape[1] > FEW:
+        return np.dot(a.T, b, out=room)
+    for j in range(b.shape[1]):
+        room[:, j] = np.dot(b[:, j], a)
+    return room
+
+
 class _Columns:
     """The columns of one part, processed piece by piece."""
 
-    def __init__(self, values: NDArray[Any], step: int, buffer: torch.Tensor) -> None:
-        tidy = values.flags.c_contiguous or values.flags.f_contiguous
-        self.values = values if tidy else np.ascontiguousarray(values)
-        self.buffer = buffer
-        sample = values[::step].astype(np.float64, order="K")
-        sample = sample[: len(sample) // TILE * TILE or None]
-        least = _reduce(np.minimum, sample)
-        # A column of one value is shifted by that very value, so that its products are 0.
-        mean = _reduce(np.add, sample) / len(sample)
-        self.shift = np.where(least == _reduce(np.maximum, sample), least, mean)
-        self.minimum = np.full_like(self.shift, np.inf)
-        self.maximum = np.full_like(self.shift, -np.inf)
+    def __init__(self, values: NDArray[Any], rows: int) -> None:
+        self.values = values
+        d = values.shape[1]
+        self.across = values.flags.f_contiguous and not values.flags.c_contiguous
+        self.buffer = np.empty(rows * d)
+        self.shift = _shift(values)
+        self.tiled = np.tile(self.shift, TILE)
+        self.sums = np.zeros(d)
+        self.minimum = np.full(d, np.inf)
+        self.maximum = np.full(d, -np.inf)
 
-    def centre(self, start: int, stop: int) -> None:
-        """Write z − shift of some rows at the head of the buffer, and note their extremes."""
+    def centre(self, start: int, stop: int) -> Array:
+        """Return z − shift of some rows, in the buffer, and note their extremes."""
         rows = self.values[start:stop]
+        m, d = rows.shape
+        room = self.buffer[: m * d]
+        if self.across:
+            room = room.reshape(d, m)
+            np.subtract(rows.T, self.shift[:, None], out=room)
+        else:
+            rows = np.ascontiguousarray(rows)
+            room = room.reshape(m, d)
+            tile = _tile(m)
+            wide = rows.reshape(m // tile, tile * d)
+            np.subtract(wide, self.tiled[: tile * d], out=room.reshape(wide.shape))
         np.minimum(self.minimum, _reduce(np.minimum, rows), out=self.minimum)
         np.maximum(self.maximum, _reduce(np.maximum, rows), out=self.maximum)
-        room = self.buffer[: stop - start]
-        if rows.flags.writeable:  # PyTorch warns of others
-            torch.sub(torch.from_numpy(rows), torch.from_numpy(self.shift), out=room)
-        else:
-            np.subtract(rows, self.shift, out=room.numpy())
+        return room.T if self.across else room
+
+
+def _shift(values: NDArray[Any]) -> Array:
+    """Compute the mean of a sample of the rows."""
+    sample = values[::SAMPLED].astype(np.float64, order="K")
+    sample = sample[: len(sample) // TILE * TILE or None]
+    least = _reduce(np.minimum, sample)
+    # A column of one value is shifted by that very value, so that its products are 0.
+    mean = _reduce(np.add, sample) / len(sample)
+    return np.where(least == _reduce(np.maximum, sample), least, mean)
 
 
 def _tile(rows: int) -> int:
@@ -136,3 +157,27 @@ def _reduce(operation: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
     tiles = operation.reduce(rows.reshape(len(rows) // tile, -1), axis=0)
     reduced: NDArray[Any] = operation.reduce(tiles.reshape(tile, -1), axis=0)
     return reduced
+
+
+def _on_device(parts: Sequence[NDArray[Any]], weights: Array | None, device: str) -> CrossProducts:
+    """Compute the cross-products with PyTorch on a device."""
+    import torch
+
+    n, p = len(parts[0]), sum(part.shape[1] for part in parts)
+    shift = np.concatenate([_shift(part) for part in parts])
+    centre = torch.from_numpy(shift).to(device)
+    sums, products = centre.new_zeros(p), centre.new_zeros(p, p)
+    minimum, maximum = torch.full_like(centre, np.inf), torch.full_like(centre, -np.inf)
+    for start in range(0, n, size := max(LEAST_ROWS, ON_DEVICE // p)):
+        pieces = [torch.tensor(part[start : start + size], device=device) for part in parts]
+        piece = torch.cat([columns.double() for columns in pieces], dim=1)
+        low, high = piece.aminmax(dim=0)
+        minimum, maximum = torch.minimum(minimum, low), torch.maximum(maximum, high)
+        heavy = piece.sub_(centre)
+        if weights is not None:
+            heavy = piece * torch.tensor(weights[start : start + size, None], device=device)
+        sums += heavy.sum(dim=0)
+        products.addmm_(heavy.T, piece)
+    products = products.triu() + products.triu(1).T
+    found = (part.cpu().numpy() for part in (sums, products, minimum, maximum))
+    return CrossProducts(shift, *found)

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline_trainer.moments.crossproducts import STRIP, CrossProducts, cross_products
+from gradline_trainer.moments.crossproducts import CrossProducts, cross_products
 
 Array = NDArray[np.float64]
 CHUNK = 16  # rows summed together, before sums are compensated
 LOG_BITS = 32  # after the binary point of a weight's logarithm
+STRIP = 256  # rows of a large matrix that are updated together
 COMPENSATED = 4_000_000  # largest n·p² with compensated sums: a few milliseconds
 
 
