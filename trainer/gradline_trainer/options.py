@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
+from functools import cache
 from numbers import Integral, Real
 from typing import Any, Literal, TypedDict
 
@@ -179,10 +180,10 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        for option in fields(self):
-            value = getattr(self, option.name)
-            if option.metadata and not (value is None and option.default is None):
-                self._set(option.name, option.metadata["accepted"].checked(option.name, value))
+        for name, default, accepts in _checked_fields():
+            value = getattr(self, name)
+            if value is not default:
+                self._set(name, accepts.checked(name, value))
         self._check_folds()
         if type(self.bias) is not bool:
             raise bad_option("bias", self.bias, "True or False")
@@ -239,10 +240,9 @@ class Options:
     @classmethod
     def of(cls, **given: Any) -> Options:
         """Make options of keywords; suggest the nearest option for an unknown one."""
-        known = [field.name for field in fields(cls)]
         for name, value in given.items():
-            if name not in known:
-                hint = nearest(name, known)
+            if name not in cls.__dataclass_fields__:
+                hint = nearest(name, list(cls.__dataclass_fields__))
                 if own := OUR_NAMES.get(name):
                     short = isinstance(value, bool | int | float | str)
                     hint = f"give it as {own}={value!r}" if short else f"it is called {own} here"
@@ -271,6 +271,12 @@ class Options:
         """Whether the loop runs in float32, as the tutorial's does."""
         by_rows = self.gradient_source == "rows" and self.preconditioning == "none"
         return by_rows and self.dtype != "float64"
+
+
+@cache
+def _checked_fields() -> list[tuple[str, Any, Accepted]]:
+    """List the name, the default and the accepted values of each option that has them."""
+    return [(f.name, f.default, f.metadata["accepted"]) for f in fields(Options) if f.metadata]
 
 
 def accepted() -> dict[str, Accepted]:

@@ -66,7 +66,7 @@ def descend(
     """
     weights, bias = weights.clone().requires_grad_(), bias.clone().requires_grad_()
     parameters = [weights, bias] if train_bias else [weights]
-    ends = [parameter.detach().clone() for parameter in parameters]
+    ends = [parameter.detach().clone() for parameter in parameters] if momentum else []
     history: list[float] = []
     for epoch in range(epochs):
         value = loss(weights, bias)
@@ -75,7 +75,8 @@ def descend(
         if not math.isfinite(history[-1]):
             break
         with torch.no_grad():
-            done = enough(gradient(weights), gradient(bias) * train_bias, history[-1])
+            slope = gradient(bias) if train_bias else torch.zeros_like(bias)
+            done = enough(gradient(weights), slope, history[-1])
             for parameter in parameters:
                 parameter -= learning_rate * gradient(parameter)
             for parameter in (weights, bias):
@@ -83,7 +84,9 @@ def descend(
         progress(epoch, history[-1])
         if done or epoch == epochs - 1:
             break
-        ahead = momentum(history) if momentum else 0.0
+        if momentum is None:
+            continue
+        ahead = momentum(history)
         with torch.no_grad():
             for parameter, end in zip(parameters, ends, strict=True):
                 travelled = parameter - end

@@ -130,16 +130,10 @@ class Problem(ColumnProblem):
 def state_problem(moments: Moments, features: int, options: Options) -> Problem:
     """State the problem of the moments of [features, targets]; the ridge penalty is a number."""
     d = features
-    mean = moments.mean
-    second = moments.comoment / moments.weight
-    if not options.bias:
-        second = second + np.outer(mean, mean)
-        mean = np.zeros_like(mean)
+    second, mean, resolution = second_moments(moments, d, options)
     diagonal = second.diagonal()
-    noise = 2 * (d + 2) * EPSILON
     penalty = float(options.ridge) / moments.weight
-    constant = one_value(moments)[:d] & options.bias
-    informative = ~(constant | (diagonal[:d] == 0))
+    informative = informative_features(moments, second, d, options)
     candidates = np.flatnonzero(informative)
     scale = np.sqrt(diagonal[candidates] + penalty)
     every = len(candidates) == d  # then a slice, which is faster
@@ -175,14 +169,38 @@ def state_problem(moments: Moments, features: int, options: Options) -> Problem:
         scale=torch.from_numpy(scale[kept]),
         factor=factor,
         bias=options.bias,
-        resolution=torch.from_numpy(
-            (noise + moments.rounding) * diagonal[d:] + (noise * mean[d:]) ** 2
-        ),
+        resolution=torch.from_numpy(resolution),
         rounding=moments.rounding,
         # Once the largest possible number of features is independent, the others depend on them.
         supposed=dependent.tolist() if len(kept) < rank else [],
         dependence=dependence,
     )
+
+
+def second_moments(moments: Moments, features: int, options: Options) -> tuple[Array, Array, Array]:
+    """Compute what a problem takes from the moments: about the mean with a bias, else about 0.
+
+    Returns:
+        The mean squares of [features, targets], shape (p, p); the centre, (p,); the resolution of
+        each target, (k,), see `Problem`.
+    """
+    mean = moments.mean
+    second = moments.comoment / moments.weight
+    if not options.bias:
+        second = second + np.outer(mean, mean)
+        mean = np.zeros_like(mean)
+    noise = 2 * (features + 2) * EPSILON
+    squares = second.diagonal()[features:]
+    resolution = (noise + moments.rounding) * squares + (noise * mean[features:]) ** 2
+    return second, mean, resolution
+
+
+def informative_features(
+    moments: Moments, second: Array, features: int, options: Options
+) -> NDArray[np.bool_]:
+    """Find the features that are neither 0 nor, beside a bias, constant; shape (d,)."""
+    found: NDArray[np.bool_] = second.diagonal()[:features] != 0
+    return found & ~one_value(moments)[:features] if options.bias else found
 
 
 def _parts(second: Array, active: NDArray[np.intp], d: int) -> tuple[Array, Array]:
@@ -223,7 +241,7 @@ def _factorise(
     """
     p = len(matrix)
     found = cholesky(matrix.numpy())
-    if rank == p and found is not None and bool((found.diagonal() ** 2 > limit).all()):
+    if rank == p and found is not None and (found.numpy().diagonal() ** 2 > limit).all():
         return list(range(p)), found
     array = matrix.numpy()
     kept: list[int] = []
@@ -281,7 +299,9 @@ def _condition(problem: Problem) -> float:
     if len(factor) < 2:
         return 1.0
     if len(factor) <= FEW_FEATURES:
-        return min(max(1.0, float(np.linalg.cond(factor.numpy()))), LARGEST)
+        values = np.linalg.svd(factor.numpy(), compute_uv=False).tolist()
+        found = values[0] / values[-1] if values[-1] else LARGEST
+        return min(max(1.0, found), LARGEST)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(len(factor), 1, generator=generator, dtype=torch.float32).double()
     largest = smallest = start / start.norm()

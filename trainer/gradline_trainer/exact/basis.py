@@ -88,7 +88,7 @@ def independent_basis(matrix: Integers, places: int, rank: int) -> Basis:
     rounded = to_float(matrix, 2 * places)
     if rank == p:
         factor = cholesky(rounded)
-        if factor is not None and bool((factor.diagonal() ** 2 > SEEN).all()):
+        if factor is not None and (factor.numpy().diagonal() ** 2 > SEEN).all():
             return Basis(list(range(p)), [], None, 0, factor)
     search = _Search(matrix, places, rounded)
     for j in range(p):

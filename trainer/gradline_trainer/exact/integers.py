@@ -21,20 +21,27 @@ Integers = NDArray[Any]  # of Python's int
 BITS = 20
 SUMMED = 8192  # products that one float64 sum holds exactly: 2^19 · 2^20 · 2^13 < 2^53
 MOST_SLICES = 40
+MOST_EXPONENT = 1000  # of powers of 2 that are float64s, and so are their inverses
 
 
 def cut(values: Array, exponents: NDArray[np.int64]) -> list[Array]:
     """Cut values into slices s with values = Σ s[i]·2^(exponents − 20·(i + 1)), |s| ≤ 2^19.
 
     Args:
-        values: Shape (n, p), finite, |values| ≤ 2^(exponents − 1).
+        values: Shape (p, n), finite, |values| ≤ 2^(exponents − 1); a row for each column.
         exponents: Each column's exponent, shape (p,).
 
     Raises:
         RefusedError: If a column's values span more than 800 bits.
     """
-    rest = np.ldexp(values, -exponents)
-    exact = (np.ldexp(rest, exponents) == values).all()
+    up = exponents[:, None]
+    if (np.abs(exponents) < MOST_EXPONENT).all():  # powers of 2, whose products are fast
+        power = np.ldexp(1.0, up)
+        rest = values / power
+        exact = (rest * power == values).all()
+    else:
+        rest = np.ldexp(values, -up)
+        exact = (np.ldexp(rest, up) == values).all()
     slices: list[Array] = []
     while len(slices) < MOST_SLICES and (rest.any() or not slices):
         rest *= 2.0**BITS
@@ -55,38 +62,45 @@ class SliceSums:
     def __init__(self, p: int, q: int, device: str = "cpu") -> None:
         self.shape = p, q
         self.device = device
-        self.levels: list[torch.Tensor] = []
+        self.levels: list[NDArray[np.int64]] = []
 
     def add(self, left: list[Array], right: list[Array]) -> None:
-        """Add leftᵀ @ right, for slices of at most SUMMED rows; faster if left is right."""
-        a = [torch.from_numpy(part).to(self.device) for part in left]
-        b = a if left is right else [torch.from_numpy(part).to(self.device) for part in right]
-        for _ in range(len(self.levels), len(a) + len(b) - 1):
-            self.levels.append(torch.zeros(self.shape, dtype=torch.int64, device=self.device))
-        for i, first in enumerate(a):
-            for j, second in enumerate(b):
-                if left is right and j < i:
-                    continue
-                product = (first.T @ second).to(torch.int64)
-                self.levels[i + j] += product
-                if left is right and j > i:
-                    self.levels[i + j] += product.T
+        """Add left @ rightᵀ, for slices of at most SUMMED columns; faster if left is right."""
+        a = np.concatenate(left)
+        b = a if left is right else np.concatenate(right)
+        products = self._product(a, b).astype(np.int64)
+        products = products.reshape(len(left), self.shape[0], len(right), self.shape[1])
+        for _ in range(len(self.levels), len(left) + len(right) - 1):
+            self.levels.append(np.zeros(self.shape, np.int64))
+        for i in range(len(left)):
+            for j in range(len(right)):
+                self.levels[i + j] += products[i, :, j]
+
+    def _product(self, a: Array, b: Array) -> Array:
+        """Compute a @ bᵀ; NumPy multiplies half of it if a is b."""
+        found: Array
+        if self.device == "cpu":
+            found = np.dot(a, b.T)
+        else:
+            left, right = (torch.from_numpy(part).to(self.device) for part in (a, b))
+            found = (left @ right.T).cpu().numpy()
+        return found
 
     def total(self) -> tuple[Integers, int]:
         """Compute the sums as integers in units of 2^−shift, shape (p, q), and the shift."""
         total: Integers = np.zeros(self.shape, object)
         for level in self.levels:
-            total = total * (1 << BITS) + level.cpu().numpy().astype(object)
+            total = total * (1 << BITS) + level.astype(object)
         return total, BITS * (len(self.levels) + 1)
 
 
 def integer_product(left: Integers, right: Integers) -> Integers:
     """Compute left @ right for integers of shapes (n, m) and (m, q), by float64 products."""
     sums = SliceSums(len(left), right.shape[1])
-    rows, columns = _cut_integers(left.T), _cut_integers(right)
+    rows, columns = _cut_integers(left), _cut_integers(right.T)
     for start in range(0, len(right), SUMMED):
         block = slice(start, start + SUMMED)
-        sums.add([part[block] for part in rows], [part[block] for part in columns])
+        sums.add([part[:, block] for part in rows], [part[:, block] for part in columns])
     return sums.total()[0]
 
 

@@ -82,8 +82,7 @@ def approximate_inverse(system: ExactSystem, factor: Tensor) -> tuple[Array, flo
     """
     eye = torch.eye(len(factor), dtype=torch.float64)
     inverse = torch.linalg.solve_triangular(factor, eye, upper=False).numpy()
-    integers = whole(inverse, T_BITS)
-    quantised = to_float(integers, T_BITS)
+    quantised = np.ldexp(np.floor(np.ldexp(inverse, T_BITS)), -T_BITS)
     matrix, p = to_float(system.matrix, 2 * system.places), len(factor)
     rest = quantised @ matrix @ quantised.T - np.eye(p)
     rounding = (2 * p + 4) * 2.0**-52 * (np.abs(quantised) @ np.abs(matrix) @ np.abs(quantised.T))
@@ -91,7 +90,7 @@ def approximate_inverse(system: ExactSystem, factor: Tensor) -> tuple[Array, flo
     if not bound < 1 / 16:
         bits = 2 * system.places + 2 * T_BITS
         one = np.eye(p, dtype=np.int64).astype(object) * (1 << bits)
-        excess = _product(integers, system.matrix) - one
+        excess = _product(whole(quantised, T_BITS), system.matrix) - one
         bound = float(np.linalg.norm(to_float(excess, bits)))
     return quantised, bound * (1 + 1e-9)
 

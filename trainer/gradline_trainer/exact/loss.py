@@ -19,21 +19,20 @@ from torch import Tensor
 
 from gradline_trainer.descent.coordinates import Coordinates
 from gradline_trainer.descent.diagnosis import (
-    Optimality,
     certify,
     refuse_divergence,
-    root_gap,
 )
 from gradline_trainer.descent.loop import Descent
 from gradline_trainer.descent.losses import KnownHessian, Quadratic, Solution
 from gradline_trainer.descent.problem import EPSILON
 from gradline_trainer.descent.rounding import Rounding, relative_noise
 from gradline_trainer.exact.basis import Basis
-from gradline_trainer.exact.coefficients import Coefficient, Unknowns
+from gradline_trainer.exact.coefficients import NEGLIGIBLE, Coefficient, Unknowns
 from gradline_trainer.exact.folding import Folding
 from gradline_trainer.exact.integers import Integers, nearest_whole, ratio, to_float, whole
 from gradline_trainer.exact.inverse import MOST_INVERTED, ExactNormal, approximate_inverse
 from gradline_trainer.exact.moments import ExactMoments
+from gradline_trainer.exact.optimality import at_optimum, with_least
 from gradline_trainer.exact.solution import ExactSolution
 from gradline_trainer.exact.system import ExactSystem, state_exactly
 from gradline_trainer.moments.moments import Moments
@@ -41,6 +40,7 @@ from gradline_trainer.options import Options
 
 Array = NDArray[np.float64]
 GRID = 320  # fractional bits of the scaled weights
+TINY = 2.0**-1022
 
 
 class ExactLoss(KnownHessian):
@@ -58,12 +58,15 @@ class ExactLoss(KnownHessian):
         self._basis = basis
         self.working: Integers = np.zeros(system.right.shape, object)
         self._factor = basis.factor
-        self._residual: Integers = system.right * (1 << GRID)
+        self._right: Integers = system.right * (1 << GRID)
+        self._power: Integers = system.power * (1 << (2 * GRID))
         self._scale = system.scales(system.target_exponents)
-        self._centre = torch.zeros(len(self._scale), dtype=torch.float64)  # the bias so far
+        self._target_centre = coordinates.problem.target_centre.numpy()
+        self._centre = np.zeros(len(self._scale))  # the bias so far
         self._known: tuple[list[list[Coefficient]], list[Coefficient]] | None = None
         self._inverse, self._slack = approximate_inverse(system, self._factor)
         self._bounded = self._slack < 1 / 2  # else T is too inaccurate for enclosures
+        self._widths = np.sqrt(np.square(self._inverse).sum(axis=0)) * (1 + 1e-9)
         self._folding: Folding | None = None
 
     @classmethod
@@ -84,17 +87,29 @@ class ExactLoss(KnownHessian):
     def __call__(self, weights: Tensor, bias: Tensor) -> Tensor:
         """Add weights (k, r) and bias (k,) to the exact ones, set them to 0; compute the loss."""
         with torch.no_grad():
-            step = torch.linalg.solve_triangular(self._factor, weights, upper=False, left=False)
-            self.working = self.working + nearest_whole(step.numpy().T / self._scale, GRID)
-            self._centre += bias
+            try:
+                self._add(weights.numpy(), bias.numpy())
+                value, answer = self._value(), self._gradient()
+            except OverflowError:  # the run diverges
+                value, answer = math.inf, (torch.zeros_like(weights), torch.zeros_like(bias))
             weights.zero_()
             bias.zero_()
-        try:
-            answer = self._value_and_gradient()
-        except OverflowError:  # the run diverges
-            answer = torch.tensor(torch.inf, dtype=torch.float64), weights * 0, bias * 0
-        loss: Tensor = Quadratic.apply(weights, bias, *answer)  # type: ignore[no-untyped-call]
+        known = torch.tensor(value, dtype=torch.float64), *answer
+        loss: Tensor = Quadratic.apply(weights, bias, *known)  # type: ignore[no-untyped-call]
         return loss
+
+    def _add(self, weights: Array, bias: Array) -> None:
+        """Add a step to the exact weights; compute the residual and the mean squares there."""
+        step = (weights @ self._inverse).T / self._scale
+        if step.any():
+            self.working = self.working + nearest_whole(step, GRID)
+        self._centre = self._centre + bias
+        # B − A·w, shape (r, k), in units of 2^(−2·places − GRID)
+        self._residual = self._right - self.system.matrix.dot(self.working)
+        # scaled mean squares of y − W·x, shape (k,), in units of 2^(−2·places − 2·GRID)
+        explained = (self.working * (self._right + self._residual)).sum(axis=0)
+        self._squares = self._power - explained
+        self._rounded_residual = self._rounded(self._residual, GRID)
 
     def _solve(self, system: ExactSystem) -> Unknowns:
         """Solve a system of the same basis with other targets, as precisely as possible."""
@@ -122,15 +137,25 @@ class ExactLoss(KnownHessian):
 
     def conclude(self, descent: Descent, options: Options, features: list[str]) -> Solution:
         """See `descent.losses.Loss`."""
-        # Measuring the final loss also adds the loop's last step to the weights that `self` holds.
-        found, converged = certify(self, descent, options, resolution=0.0)
-        refuse_divergence(self.coordinates, descent, found.loss, options, features)
+        if self._known is None:  # measuring the final loss also adds the loop's last step
+            found, converged = certify(self, descent, options, resolution=0.0)
+            last = found.loss
+        else:
+            found, converged = None, True
+            self._add(descent.weights.numpy(), descent.bias.numpy())
+            last = self._value()
+        refuse_divergence(self.coordinates, descent, last, options, features)
         exact, history = self.solution(len(features)), descent.history
-        if exact.least is not None:
+        least = exact.least
+        if least is not None:
             # float64 resolves the remaining gap only to a share of the starting loss.
             unseen = EPSILON * history[0]
-            history = [v if v - exact.least > unseen else exact.least for v in history]
-        found = _known_exactly(found, exact)
+            history = [v if v - least > unseen else least for v in history]
+        if least is not None and not exact.uncertified:
+            found = at_optimum(exact, least, self.coordinates)
+        else:
+            assert found is not None  # noqa: S101 - certified weights have bounds
+            found = with_least(found, least)
         if self.coordinates.problem.supposed:
             found = replace(found, weights_error=None)
         converged = converged or not exact.uncertified
@@ -138,12 +163,20 @@ class ExactLoss(KnownHessian):
 
     def certified(self) -> bool:
         """Decide whether every coefficient is known to its last bit; if so, keep them."""
-        if not self._bounded:
+        if not self._bounded or self._is_too_wide():
             return False
         weights, bias = self._coefficients()
         done = all(c.certified for row in [*weights, bias] for c in row)
         self._known = (weights, bias) if done else None
         return done
+
+    def _is_too_wide(self) -> bool:
+        """Check in float64 whether some weight's enclosure can't round to one float64."""
+        if self._basis.rows is not None or self._folding is not None:
+            return False
+        size = np.abs(to_float(self.working, GRID))
+        bound = self._bound(self._rounded_residual)
+        return bool(((bound > 2.0**-52 * size) & (bound > 2.0**-NEGLIGIBLE)).any())
 
     def _coefficients(self) -> tuple[list[list[Coefficient]], list[Coefficient]]:
         """Compute the weights, shape (k, features), and the biases, (k,) or ().
@@ -172,19 +205,21 @@ class ExactLoss(KnownHessian):
     def solution(self, features: int) -> ExactSolution:
         """Round the coefficients of all d features and the bias."""
         k, d = len(self._scale), features
-        hi, lo = torch.zeros(2, k, d + 1, dtype=torch.float64)
+        values = np.zeros((2, k, d + 1))
         weights, biases = self._known or self._coefficients()
+        known = self._known is not None
         problem = self.coordinates.problem
         active = problem.active.tolist()
         places = [*active, *(problem.dependent if self._folding else []), d]
         uncertified, zeros = [], []
         for t, row in enumerate(weights):
             for j, found in zip(places, [*row, *biases[t : t + 1]], strict=False):
-                hi[t, j], lo[t, j] = found.value, found.rest
-                if not (self._bounded and found.certified):
+                values[:, t, j] = found.value, found.rest
+                if not (known or (self._bounded and found.certified)):
                     uncertified.append((t, j))
                 elif found.zero:
                     zeros.append((t, j))
+        hi, lo = torch.from_numpy(values)
         normal = ExactNormal(self.system, self._basis, self._inverse, active)
         least = self._least_squares()
         weight = ratio(self.system.weight, 1, 2 * self.system.unit)
@@ -207,7 +242,7 @@ class ExactLoss(KnownHessian):
         ‖Tρ‖² within a relative `_slack`. If it may explain the whole mean, the mean is 0.
         """
         found = to_float(self._squares, 2 * self.system.places + 2 * GRID)
-        residual = self._rounded(self._residual, GRID)
+        residual = self._rounded_residual
         step = self._inverse @ residual
         excess = np.square(step).sum(axis=0)
         rounding = relative_noise(len(residual), 1) * (np.abs(self._inverse) @ np.abs(residual))
@@ -217,26 +252,30 @@ class ExactLoss(KnownHessian):
 
     def _total(self, squares: Array) -> float:
         """Sum the targets' scaled mean squares, shape (k,), in the targets' own units."""
-        return float(sum(q * s * s for q, s in zip(squares, self._scale, strict=True)))
+        scales = self._scale.tolist()
+        return float(sum(q * s * s for q, s in zip(squares.tolist(), scales, strict=True)))
 
     def _rounded(self, residual: Integers, grid: int) -> Array:
         return to_float(residual, 2 * self.system.places + grid)
 
-    def _value_and_gradient(self) -> tuple[Tensor, Tensor, Tensor]:
-        problem, system, k = self.coordinates.problem, self.system, len(self._scale)
-        right = system.right * (1 << GRID)
-        # B − A·w, shape (r, k), in units of 2^(−2·places − GRID)
-        self._residual = right - system.matrix.dot(self.working)
-        # scaled mean squares of y − W·x, shape (k,), in units of 2^(−2·places − 2·GRID)
-        explained = (self.working * (right + self._residual)).sum(axis=0)
-        self._squares = system.power * (1 << (2 * GRID)) - explained
-        value = self._total(to_float(self._squares, 2 * system.places + 2 * GRID))
-        rounded = self._rounded(self._residual, GRID)
-        by_raw = torch.from_numpy(-2 / k * rounded.T * self._scale[:, None])
-        by_weights = torch.linalg.solve_triangular(self._factor, by_raw.T, upper=False).T
-        offset = (self._centre - problem.target_centre) * problem.bias
-        value = (value + float(offset.square().sum())) / k
-        return torch.tensor(value, dtype=torch.float64), by_weights, 2 / k * offset
+    @property
+    def _offset(self) -> Array:
+        """How far the bias is from the targets' means, shape (k,)."""
+        found: Array = (self._centre - self._target_centre) * self.coordinates.problem.bias
+        return found
+
+    def _value(self) -> float:
+        """Compute the loss at the exact weights, rounded."""
+        squares = to_float(self._squares, 2 * self.system.places + 2 * GRID)
+        offset = self._offset
+        return (self._total(squares) + float(offset @ offset)) / len(offset)
+
+    def _gradient(self) -> tuple[Tensor, Tensor]:
+        """Compute the gradient by the loop's weights and bias at the exact ones, rounded."""
+        k = len(self._scale)
+        by_raw = -2 / k * self._rounded_residual * self._scale
+        by_weights = torch.from_numpy((self._inverse @ by_raw).T)
+        return by_weights, torch.from_numpy(2 / k * self._offset)
 
     def _enclosure(self, residual: Integers, grid: int) -> Integers:
         """Bound |w − exact w|, shape (r, k), in units of 2^−grid; meaningless unless `_bounded`.
@@ -246,40 +285,14 @@ class ExactLoss(KnownHessian):
         """
         if not self._bounded:
             return residual * 0
-        rounded = np.abs(self._rounded(residual, grid)) + np.finfo(np.float64).tiny
-        reach = np.linalg.norm(np.abs(self._inverse) @ rounded, axis=0)
-        widths = np.linalg.norm(self._inverse, axis=0)
-        bound = np.multiply.outer(widths, reach) / (1 - self._slack) * (1 + 1e-9)
+        bound = self._bound(self._rounded(residual, grid))
         # If nothing is left, the solution is exact, even midway between two floats.
         left: Integers = (residual != 0).any(axis=0)
         return (whole(bound, grid) + 1) * left
 
-
-def _known_exactly(found: Optimality, exact: ExactSolution) -> Optimality:
-    """Replace float64's measurements by exact results.
-
-    If every coefficient is certified, the weights are optimal, and their measured distance from the
-    optimum is rounding noise.
-    """
-    least = exact.least
-    if least is not None and not exact.uncertified:
-        return replace(
-            found,
-            loss=least,
-            gap=0.0,
-            gradient_norm=0.0,
-            epochs_to_go=0,
-            rmse_at_optimum=math.sqrt(least),
-            rmse_gap=0.0,
-            weights_error=EPSILON * _norm(exact.weights),
-        )
-    if least is None or found.gap is None:
-        return replace(found, rmse_at_optimum=None, rmse_gap=None, weights_error=None)
-    apart = root_gap(found.loss, least, found.gap)
-    return replace(found, rmse_at_optimum=math.sqrt(least), rmse_gap=apart, weights_error=None)
-
-
-def _norm(weights: Tensor) -> float:
-    """Compute the Frobenius norm, also of weights whose squares overflow."""
-    most = weights.abs().max()
-    return float(most * (weights / most).norm()) if most else 0.0
+    def _bound(self, residual: Array) -> Array:
+        """Bound |w − exact w| for a rounded residual, shape (r, k)."""
+        rounded = np.abs(residual) + TINY
+        reach = np.sqrt(np.square(np.abs(self._inverse) @ rounded).sum(axis=0))
+        bound: Array = np.multiply.outer(self._widths, reach) / (1 - self._slack)
+        return bound

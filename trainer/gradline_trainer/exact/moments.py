@@ -7,7 +7,6 @@ order of the rows, size of the blocks and number of threads or workers.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import partial
 from itertools import zip_longest
 
@@ -21,6 +20,8 @@ from gradline_trainer.rows.passes import Pass, Walk
 from gradline_trainer.rows.rows import Rows
 
 Array = NDArray[np.float64]
+PIECE = 1 << 16  # numbers that are cut together, in the processor's cache
+LEAST_ROWS = 512
 TINY = 2.0**-960  # the rounding error of a smaller product may underflow
 LARGE = np.finfo(np.float64).max / 2**28  # for larger factors, Veltkamp's split may overflow
 
@@ -44,13 +45,15 @@ class ExactMoments:
         if weights is not None:  # they are multiplied into the right factors
             right = left + _exponents(weights[:, None])[1]
         sums = SliceSums(len(left), len(right), device)
-        for start in range(0, len(values), SUMMED):
-            rows = values[start : start + SUMMED]
-            rows = np.hstack([np.ones((len(rows), 1)), rows])
-            slices = weighted = cut(rows, left)
+        size = min(max(PIECE // len(left), LEAST_ROWS), SUMMED)
+        for start in range(0, len(values), size):
+            rows = values[start : start + size]
+            columns = np.ones((len(left), len(rows)))
+            columns[1:] = rows.T
+            slices = weighted = cut(columns, left)
             if weights is not None:
-                high, low = _two_product(rows, weights[start : start + SUMMED, None])
-                nothing = np.zeros_like(rows)
+                high, low = _two_product(columns, weights[start : start + size])
+                nothing = np.zeros_like(columns)
                 pairs = zip_longest(cut(high, right), cut(low, right), fillvalue=nothing)
                 weighted = [first + second for first, second in pairs]
             sums.add(slices, weighted)
@@ -82,21 +85,32 @@ class ExactMoments:
         """Replace Σw, mean and co-moment in `moments` of the same rows, correctly rounded."""
         weight, unit = self.gram[0, 0], int(self.units[0])
         units = self.units[1:].tolist()
-        means = [
-            Fraction(total, weight) * Fraction(2) ** (u - unit)
-            for total, u in zip(self.gram[0, 1:], units, strict=True)
+        sums = self.gram[0, 1:].tolist()
+        means = [ratio(total, weight, u - unit) for total, u in zip(sums, units, strict=True)]
+        rests = [
+            _rest(total, weight, u - unit, mean)
+            for total, u, mean in zip(sums, units, means, strict=True)
         ]
-        comoment = [
-            [ratio(moment, weight, a + b) for moment, b in zip(row, units, strict=True)]
-            for row, a in zip(self.about(centred=True), units, strict=True)
-        ]
+        p = len(units)
+        comoment = np.zeros((p, p))
+        for a, row in enumerate(self.about(centred=True).tolist()):
+            for b in range(a, p):
+                comoment[a, b] = comoment[b, a] = ratio(row[b], weight, units[a] + units[b])
         return replace(
             moments,
             weight=ratio(weight, 1, 2 * unit),
-            mean=np.array([float(mean) for mean in means]),
-            mean_rest=np.array([float(mean - Fraction(float(mean))) for mean in means]),
-            comoment=np.array(comoment),
+            mean=np.array(means),
+            mean_rest=np.array(rests),
+            comoment=comoment,
         )
+
+
+def _rest(numerator: int, denominator: int, exponent: int, rounded: float) -> float:
+    """Compute numerator / denominator · 2^exponent − rounded, correctly rounded."""
+    above, below = rounded.as_integer_ratio()
+    up, down = max(exponent, 0), max(-exponent, 0)
+    left = (numerator * below << up) - (above * denominator << down)
+    return left / (denominator * below << down)
 
 
 def _exponents(values: Array) -> NDArray[np.int64]:

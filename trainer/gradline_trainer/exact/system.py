@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gradline_trainer.descent.problem import Problem, state_problem
+from gradline_trainer.descent.problem import Problem, informative_features, second_moments
 from gradline_trainer.exact.basis import Basis, independent_basis
-from gradline_trainer.exact.integers import Integers, align, ratio
+from gradline_trainer.exact.integers import Integers, ratio
 from gradline_trainer.exact.moments import ExactMoments
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
@@ -67,6 +67,8 @@ class ExactSystem:
     def in_basis(self, basis: Basis) -> ExactSystem:
         """Build the system of the basis' vectors."""
         kept, one = basis.kept, 1 << basis.bits
+        if basis.rows is None and len(kept) == len(self.matrix):
+            return self
         half = basis.vector_values(self.matrix[np.ix_(kept, kept)])
         return replace(
             self,
@@ -93,7 +95,7 @@ def state_exactly(
 ) -> tuple[Problem, ExactSystem, Basis]:
     """Build the problem from exact moments, the system of its candidates, and their basis.
 
-    The candidates are the active and the dependent features of the problem, in order.
+    The candidates are the features that carry information, in order.
 
     Args:
         exact: The moments of [1, features, targets].
@@ -101,31 +103,32 @@ def state_exactly(
         features: The number of features d.
         options: For the bias and the ridge penalty.
     """
-    problem = state_problem(moments, features, options)
-    candidates = sorted({*problem.active.tolist(), *problem.dependent})
+    second, mean, resolution = second_moments(moments, features, options)
+    informative = informative_features(moments, second, features, options)
+    candidates = np.flatnonzero(informative).tolist()
     rank = len(candidates)
     if not options.ridge:
         rank = min(rank, moments.rows - int(options.bias))
     system = _scaled(exact, features, candidates, options)
     basis = independent_basis(system.matrix, system.places, rank)
-    active = torch.tensor([candidates[j] for j in basis.kept], dtype=torch.int64)
-    second, mean = (
-        torch.from_numpy(moments.comoment) / moments.weight,
-        torch.from_numpy(moments.mean),
-    )
-    if not options.bias:
-        second = second + torch.outer(mean, mean)
-    stated = replace(
-        problem,
-        active=active,
-        dependent=sorted(set(candidates) - set(active.tolist())),
-        supposed=[candidates[j] for j in basis.undecided],
-        dependence=None,
-        centre=mean[active] * options.bias,
-        normal=second[active][:, active],
-        cross=second[active, features:],
+    active = [candidates[j] for j in basis.kept]
+    stated = Problem(
+        active=torch.tensor(active, dtype=torch.int64),
+        constant=np.flatnonzero(~informative).tolist(),
+        dependent=sorted(set(candidates) - set(active)),
+        weight=moments.weight,
+        centre=torch.from_numpy(mean[active]),
+        target_centre=torch.from_numpy(mean[features:]),
+        normal=torch.from_numpy(second[active][:, active]),
+        cross=torch.from_numpy(second[active, features:]),
+        power=torch.from_numpy(second.diagonal()[features:].copy()),
+        penalty=float(options.ridge) / moments.weight,
         scale=torch.from_numpy(system.scales(system.feature_exponents)[basis.kept]),
         factor=basis.feature_factor(),
+        bias=options.bias,
+        resolution=torch.from_numpy(resolution),
+        rounding=moments.rounding,
+        supposed=[candidates[j] for j in basis.undecided],
     )
     return stated, system, basis
 
@@ -138,15 +141,20 @@ def _scaled(exact: ExactMoments, d: int, candidates: list[int], options: Options
     unit, weight = int(exact.units[0]), exact.gram[0, 0]
     r = len(candidates)
     # The penalty adds ridge·Σw to (Σw)²·N, here in units of 2^(2·units + 2·unit).
-    penalty = [Fraction(options.ridge) * weight / Fraction(2) ** (2 * u) for u in units[:r]]
-    diagonal = [second[j, j] + (penalty[j] if j < r else 0) for j in range(len(columns))]
-    shifts = [(max(math.ceil(v), 1).bit_length() + 1) // 2 for v in diagonal]
+    penalty: list[Fraction] = []
+    if options.ridge:
+        penalty = [Fraction(options.ridge) * weight / Fraction(2) ** (2 * u) for u in units[:r]]
+    diagonal = second.diagonal().tolist()
+    for j, more in enumerate(penalty):
+        diagonal[j] = math.ceil(diagonal[j] + more)
+    shifts = [(max(v, 1).bit_length() + 1) // 2 for v in diagonal]
     penalty_bits = [p.denominator.bit_length() // 2 + 1 for p in penalty]
     places = max([max(shifts) + ROOM, *map(add, shifts, penalty_bits)])
-    grow = np.array([places - s for s in shifts], np.int64)
-    matrix = align(second, np.add.outer(grow, grow))
-    for j in range(r):
-        matrix[j, j] += int(penalty[j] * (1 << int(2 * grow[j])))
+    grow = [places - s for s in shifts]
+    powers = np.array([1 << g for g in grow], object)
+    matrix = second * powers * powers[:, None]
+    for j, more in enumerate(penalty):
+        matrix[j, j] += int(more * (1 << 2 * grow[j]))
     exponents = [s + u for s, u in zip(shifts, units, strict=True)]
     sums = exact.gram[0, 1:][columns]
     return ExactSystem(

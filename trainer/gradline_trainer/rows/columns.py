@@ -200,6 +200,8 @@ def checked_names(
 
 def refuse_duplicates(known: Sequence[str], names: Sequence[str]) -> None:
     """Raise for a name that the table has more than once."""
+    if len(set(known)) == len(known):
+        return
     counts = Counter(known)
     for name in names:
         if counts[name] > 1:

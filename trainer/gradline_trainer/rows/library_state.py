@@ -18,6 +18,8 @@ from threadpoolctl import ThreadpoolController
 from gradline.columns.numpy_state import numpy_defaults
 from gradline.scoring.engine import Item, Result
 
+LEAST_NORMAL = float.fromhex("0x1p-1022")
+
 
 @contextmanager
 def known_state() -> Iterator[None]:
@@ -29,9 +31,12 @@ def known_state() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(numpy_defaults())
         stack.enter_context(one_thread_each())  # a forked child would wait for lost threads
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(torch.device("cpu"))
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
+        if torch.empty(0).device.type != "cpu":  # the mode slows every call of PyTorch
+            stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
@@ -41,7 +46,7 @@ def known_state() -> Iterator[None]:
         if precision != "highest":
             torch.set_float32_matmul_precision("highest")
             stack.callback(torch.set_float32_matmul_precision, precision)
-        if torch.finfo(torch.float64).tiny / 2 == 0:  # this thread treats subnormal numbers as 0
+        if LEAST_NORMAL / 2 == 0:  # this thread treats subnormal numbers as 0
             torch.set_flush_denormal(False)
             stack.callback(torch.set_flush_denormal, True)
         yield
@@ -65,7 +70,7 @@ def _limit_thread() -> None:
 
 def _release(library: Any) -> None:
     """Let any thread set the count: threadpoolctl ≥ 3.8 obeys only the first that did."""
-    if clear := getattr(library, "clear_controlling_thread", None):
+    if library is not torch and (clear := getattr(library, "clear_controlling_thread", None)):
         clear(force=True)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -103,7 +103,11 @@ class Pass(Generic[M]):
             part, start, rows = chunk
             return part, start, None if rows is None else self.of(rows)
 
-        return merge_all(_by_part(in_threads(work, chunks(), threads), first))
+        every = chunks()
+        head = list(islice(every, 2))
+        if len(head) < 2:  # one batch or none: nothing to merge
+            return work(head[0])[2] if head else None
+        return merge_all(_by_part(in_threads(work, chain(head, every), threads), first))
 
 
 def _by_part(found: Iterable[tuple[int, int, M | None]], first: int) -> Iterator[M | None]:

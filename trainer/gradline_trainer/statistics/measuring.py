@@ -164,7 +164,9 @@ class ShownColumns:
         deviations = np.sqrt(moments.squares)
         with np.errstate(all="ignore"):
             effects = np.square(weights * deviations[:d] / deviations[d:, None])
-        of_terms = np.nan_to_num(effects, posinf=0.0).max(axis=0)
+        of_terms = np.where(np.isfinite(effects), effects, 0.0).max(axis=0)
+        if plan.is_plain:
+            return cls(plan, tuple(np.argsort(-of_terms, kind="stable")[:MOST_SHOWN].tolist()))
         places = {column.name: place for place, column in enumerate(plan.columns)}
         used, terms = [], []
         for j, term in enumerate(plan.terms):

@@ -143,7 +143,7 @@ class ResidualSums:
     ) -> ResidualSums:
         """Compute the sums of a batch; see `metrics_over_rows`."""
         rows = rows.laid_out()
-        w = np.ones(len(rows)) if rows.weights is None else rows.weights
+        w = rows.weights
         targets, answers = rows.targets, product_of(rows, weights.T) + bias
         learned = None
         if any(functions):
@@ -156,7 +156,7 @@ class ResidualSums:
             residual, offset = answers - targets, targets - centre
             sums = _sums(w, residual**2, np.abs(residual), offset, offset**2)
         kept = Residuals.of(targets, residual, rows, step, shown)
-        return cls(float(w.sum()), sums, learned, kept)
+        return cls(float(len(rows) if w is None else w.sum()), sums, learned, kept)
 
     def merge(self, other: ResidualSums) -> ResidualSums:
         """Add the sums of later rows."""
@@ -169,8 +169,9 @@ class ResidualSums:
         return ResidualSums(self.total + other.total, sums, learned, residuals)
 
 
-def _sums(weights: Array, *parts: Array) -> Array:
-    return np.stack([(weights[:, None] * part).sum(axis=0) for part in parts])
+def _sums(weights: Array | None, *parts: Array) -> Array:
+    weighted = parts if weights is None else [weights[:, None] * part for part in parts]
+    return np.array([part.sum(axis=0) for part in weighted])
 
 
 def metrics_over_rows(
