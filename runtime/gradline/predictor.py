@@ -99,7 +99,7 @@ class Predictor:
         Raises:
             InputError: For a term outside the range of the graph's dtype.
         """
-        if plan.is_plain:
+        if plan.is_plain and values.flags.c_contiguous:  # as a caller's rows
             answers = self.graph_answers(compute_inputs(values, plan, unknown, self.dtype))
             return in_units(answers, self.functions)
         answers = np.empty((len(values), len(self.targets)), self.dtype)

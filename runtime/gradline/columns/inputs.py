@@ -135,9 +135,6 @@ def blocks_of_inputs(
 
     A block is valid until the next: all are made in one array, which stays in the cache.
     """
-    if plan.is_plain:
-        yield 0, compute_inputs(values, plan, unknown, dtype)
-        return
     size = max(1, min(len(values), _rows_at_once(plan)))
     block = np.zeros((size, len(plan.terms)), dtype)
     # Without rows there is one block without rows.
@@ -150,7 +147,8 @@ def blocks_of_inputs(
 
 
 def _rows_at_once(plan: Plan) -> int:
-    return max(1, AT_ONCE // len(plan.terms))
+    """Choose a power of two, so that a table's blocks are divided without a short rest."""
+    return 1 << (max(1, AT_ONCE // len(plan.terms)).bit_length() - 1)
 
 
 def _fill(values: NDArray[Any], start: int, plan: Plan, unknown: str, found: NDArray[Any]) -> None:
@@ -195,10 +193,13 @@ class Gaps:
     @classmethod
     def of(cls, values: NDArray[Any], plan: Plan) -> Gaps:
         """Find the gaps in rows of a plan's columns, shape (n, m)."""
-        fills = np.array([column.fill is not None for column in plan.columns])
-        lacking = np.isnan(values)
-        names = [column.name for column in plan.columns]
-        return cls(names, lacking & fills, unknown_levels(values, plan), lacking & ~fills)
+        filled, unknown, missing = (np.zeros(values.shape, np.bool_, order="F") for _ in range(3))
+        for j, column in enumerate(plan.columns):
+            found = missing if column.fill is None else filled
+            found[:, j] = np.isnan(values[:, j])
+            if column.kind == "category":
+                unknown[:, j] = values[:, j] == UNKNOWN_PLACE
+        return cls([c.name for c in plan.columns], filled, unknown, missing)
 
     @property
     def rows(self) -> NDArray[np.bool_]:

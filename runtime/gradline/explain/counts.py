@@ -64,13 +64,10 @@ class Counts:
     ) -> None:
         """Count a block's rows: the columns' values (n, m), the answers, and see `ReadRows`."""
         self.rows += len(answers)
-        self.filled += int(gaps.filled.any(axis=1).sum())
-        for j in np.flatnonzero(gaps.unknown.any(axis=0)):
-            name = gaps.columns[j]
-            self.note_unknown(name, int(gaps.unknown[:, j].sum()), examples[name])
-        odd = ~np.isfinite(answers).all(axis=1)
-        if not odd.any():
+        self._note_gaps(gaps, examples)
+        if np.isfinite(answers).all():
             return
+        odd = ~np.isfinite(answers).all(axis=1)
         values, no_answer = values[odd], lack_inputs(odd)
         lacking = np.isnan(values) & ~gaps.filled[odd]
         missing = no_answer & lacking.any(axis=1)
@@ -81,6 +78,14 @@ class Counts:
         self.lacking |= dict.fromkeys(gaps.columns[j] for j in places)
         self.undefined += int(undefined.sum())
         self.infinite += int((~missing & ~unknown & ~undefined).sum())
+
+    def _note_gaps(self, gaps: Gaps, examples: dict[str, str]) -> None:
+        if gaps.filled.any():
+            self.filled += int(gaps.filled.any(axis=1).sum())
+        if gaps.unknown.any():
+            for j in np.flatnonzero(gaps.unknown.any(axis=0)):
+                name = gaps.columns[j]
+                self.note_unknown(name, int(gaps.unknown[:, j].sum()), examples[name])
 
     def warnings(self, unknown_category: str) -> Iterator[str]:
         """Say what needs a word, a sentence for each kind."""

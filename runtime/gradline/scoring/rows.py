@@ -19,8 +19,9 @@ from gradline.columns.inputs import (
     has_columns,
     plan_of_inputs,
 )
-from gradline.columns.matrix import match_names, to_matrix
+from gradline.columns.matrix import match_names
 from gradline.columns.plan import Plan
+from gradline.columns.targets import in_units
 from gradline.errors import InputError, nearest_column
 from gradline.explain.counts import Counts
 from gradline.explain.groups import groups_of
@@ -129,23 +130,28 @@ class Scoring:
         predicted = {names[0]: schema[names[0]] for names in self._predicted()}
         read = table_inputs(self.table, model.plan, str(self.unknown_category), self.keep)
         for found in read:
-            answers = answers_of(model, found, self.table)
+            further: list[pl.Series] = []
+            if self.explain or self.check or self.level is not None:
+                inputs = inputs_of(model, found, self.table)
+                z = model.graph_answers(inputs)
+                answers = in_units(z, model.functions)
+                further = self._further(inputs, z, found.gaps)
+            else:
+                answers = answers_of(model, found, self.table)
             self.counts.note(found.values, found.lack_inputs, answers, found.gaps, found.examples)
             frame = pl.DataFrame(answers, schema=predicted, orient="row").fill_nan(None)
-            if self.explain or self.check or self.level is not None:
-                inputs = to_matrix(found.inputs, model.features, model.dtype)
-                further = self._further(inputs, found.gaps)
+            if further:
                 frame = frame.hstack(further).select([name for name, _ in self._made()])
             if found.block.kept is not None:
                 label = self.table.label(found.block.part)
                 frame = _as_kept(found.block.kept, self.kept or {}, label).hstack(frame)
             yield frame
 
-    def _further(self, inputs: NDArray[Any], gaps: Gaps) -> list[pl.Series]:
+    def _further(self, inputs: NDArray[Any], z: NDArray[Any], gaps: Gaps) -> list[pl.Series]:
         """Compute the columns of `level`, `explain` and `check`."""
         columns = []
         if self.level is not None:
-            ends = self.model.intervals.around(inputs, self.model.graph_answers(inputs), self.level)
+            ends = self.model.intervals.around(inputs, z, self.level)
             for (_, *names), *values in zip(self._predicted(), *(e.T for e in ends), strict=True):
                 columns += [
                     pl.Series(name, value).fill_nan(None)
@@ -279,6 +285,14 @@ def answers_of(model: Model, found: ReadRows, table: FrameTable) -> NDArray[Any]
     """Predict a block's rows, shape (n, k); an error names the row of the table."""
     try:
         return model.answers_of(found.values, found.plan, found.unknown)
+    except InputError as error:
+        raise _located(error, found, model, table) from None
+
+
+def inputs_of(model: Model, found: ReadRows, table: FrameTable) -> NDArray[Any]:
+    """Compute a block's inputs in the graph's dtype, shape (n, d); errors as in `answers_of`."""
+    try:
+        return compute_inputs(found.values, found.plan, found.unknown, model.dtype)
     except InputError as error:
         raise _located(error, found, model, table) from None
 

@@ -84,7 +84,7 @@ def check_integers(part: Part, columns: Sequence[str], values: NDArray[Any]) -> 
 
     Only their text tells. `values` are of shape (n, columns).
     """
-    if (values >= LARGEST_INTEGER).any() or (values <= -LARGEST_INTEGER).any():
+    if _may_be_large(values):
         large = (np.abs(values) >= LARGEST_INTEGER).any(axis=0)
         odd = {columns[j] for j in np.flatnonzero(large).tolist()}.intersection(part.numbers)
         if odd:
@@ -159,4 +159,11 @@ def numbers_at_once(frame: pl.DataFrame, dialect: Dialect | None) -> NDArray[Any
     else:
         return None
     values = numbers.to_numpy(order="fortran")
-    return None if (np.abs(values) >= LARGEST_INTEGER).any() else values
+    return None if _may_be_large(values) and (np.abs(values) >= LARGEST_INTEGER).any() else values
+
+
+def _may_be_large(values: NDArray[Any]) -> bool:
+    """Check by minimum and maximum, which need no arrays of their own; a NaN leaves it open."""
+    if not values.size:
+        return False
+    return not (values.min() > -LARGEST_INTEGER and values.max() < LARGEST_INTEGER)
