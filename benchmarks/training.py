@@ -70,7 +70,7 @@ TABLES = (
     Table(12_000, 2_000, 10, reach={RIDGE: 1.0, "oneDAL": 0.9}),
 )
 QUICK = (Table(5, 3, 2), Table(10_000, 100, 12, "float32"))
-TURNS, BUDGET = 11, 3.0  # seconds for the samples of each candidate
+TURNS, BUDGET = 11, 1.5  # seconds for the samples of each candidate
 QUICK_TURNS, QUICK_BUDGET = 1, 0.1
 SOLVED = 0.01  # float32 costs digits: over a million rows, torch lstsq is off by 5e-4
 SMALL = 1_000_000  # numbers; below, the calls' overhead decides, and neither reads nor product

@@ -1,11 +1,14 @@
 """What the figures rest on: the reference solution, the rivals' answers, goals and peaks."""
 
+import json
 import sys
 
 import numpy as np
 import pytest
+from benchmarks.__main__ import RESULTS
 from benchmarks.alone import FIT, time_alone
 from benchmarks.comparison import Comparison, compare, table
+from benchmarks.document import PAGES, with_tables
 from benchmarks.machine import LIMITS, READ, SYRK
 from benchmarks.measure import peak_memory, silent, time_calls
 from benchmarks.rivals import ITERATIVE, RIVALS
@@ -96,6 +99,28 @@ def test_the_product_covers_every_row_once(shape, name, monkeypatch):
 def test_a_comparison_counts_the_turns_that_both_took():
     line = compare({"ours": [1.0, 2.0, 9.0], "slow": [4.0]}, "ours", "slow")
     assert (line.ours, line.ratio, line.turns) == (2.0, 0.25, 1)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tables_of_a_page_come_from_the_results(page):
+    kept = json.loads(RESULTS.read_text())
+    text = page.read_text()
+    assert "<!-- results: " in text
+    assert text == with_tables(text, kept), "run python -m benchmarks --document"
+
+
+def test_a_table_shows_the_peers_time_divided_by_ours_and_a_goal_that_was_missed():
+    line = {"what": "job", "ratio": 0.5, "goal": 0.25, "reached": False, "note": ""}
+    lines = [line | {"peer": "a"}, line | {"peer": "b", "ratio": 0.1, "reached": True}]
+    lines.append(line | {"peer": "c", "ratio": None, "note": "takes too long: not run"})
+    machine = {"cpu": "A Processor", "cores": 2}
+    page = "Before.\n<!-- results: serve -->\nold\n<!-- end -->\nAfter.\n"
+    found = with_tables(page, {"serve": {"machine": machine, "results": lines}})
+    assert found.startswith("Before.\n<!-- results: serve -->\n")
+    assert "| job | 2.0 (4.0) | 10 | not run |" in found
+    assert "A Processor, 2 cores." in found
+    assert "old" not in found
+    assert found.endswith("\n<!-- end -->\nAfter.\n")
 
 
 def test_the_peak_of_a_process_is_its_own_and_not_its_parents():
