@@ -34,7 +34,7 @@ class Table:
         d: Features.
         k: Targets.
         dtype: Of the arrays.
-        reach: By peer, its time divided by that of `fit`: the goal.
+        reach: By peer, the goal: its time divided by gradline's.
     """
 
     n: int
