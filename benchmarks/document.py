@@ -82,7 +82,7 @@ def _whole_jobs(kept: Kept) -> Iterator[str]:
         ratios = {(x["what"], x["peer"].split(",")[0]): _number(1 / x["ratio"]) for x in lines}
         for what in dict.fromkeys(line["what"] for line in lines):
             if (what + MEMORY, SCRIPTS[0]) in ratios:
-                both = (f"{ratios[what, x]} / {ratios[what + MEMORY, x]}" for x in SCRIPTS)
+                both = (f"{ratios[what, x]}/{ratios[what + MEMORY, x]}" for x in SCRIPTS)
                 yield _row(what, *both)
     yield from ("", _measured_on(kept["files"]))
 
@@ -113,7 +113,7 @@ def _head(*names: str) -> tuple[list[str], list[str]]:
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"|{'|'.join(cells)}|"
 
 
 VIEWS: dict[str, View] = {

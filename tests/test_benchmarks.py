@@ -117,7 +117,7 @@ def test_a_table_shows_the_peers_time_divided_by_ours_and_a_goal_that_was_missed
     page = "Before.\n<!-- results: serve -->\nold\n<!-- end -->\nAfter.\n"
     found = with_tables(page, {"serve": {"machine": machine, "results": lines}})
     assert found.startswith("Before.\n<!-- results: serve -->\n")
-    assert "| job | 2.0 (4.0) | 10 | not run |" in found
+    assert "|job|2.0 (4.0)|10|not run|" in found
     assert "A Processor, 2 cores." in found
     assert "old" not in found
     assert found.endswith("\n<!-- end -->\nAfter.\n")
