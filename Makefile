@@ -57,7 +57,7 @@ docs: venv ## regenerate docs/commands.md from the commands' help
 picture: venv ## draw docs/report.png and docs/page.png again; needs Chromium
 	$(BIN)/python docs/picture.py
 
-bench: venv ## measure speed beside the peers
+bench: venv ## measure speed beside the peers, and write the tables of README and docs/benchmarks.md
 	$(BIN)/pip install --quiet -c constraints.txt --group bench
 	$(BIN)/python -m benchmarks
 

@@ -27,7 +27,7 @@ class Comparison:
         theirs: The peer's median.
         ratio: The median over the turns of ours / theirs.
         goal: The largest acceptable ratio; None if there is no goal.
-        turns: How often both were measured.
+        turns: How many turns both took.
         unit: Unit of the medians, seconds or bytes.
         error: Relative error of gradline's answer; None if all answers agree.
         peer_error: Relative error of the peer's answer.
@@ -73,16 +73,17 @@ def compare(
     peer_error: float | None = None,
     resolution: float = 0.0,
 ) -> Comparison:
-    """Compare two of the samples, by their names."""
+    """Compare two of the samples, by their names, in the turns that both took."""
     ours, theirs = samples[what], samples[peer]
+    ratios = [a / b for a, b in zip(ours, theirs, strict=False)]
     return Comparison(
         what=what,
         peer=peer,
         ours=median(ours),
         theirs=median(theirs),
-        ratio=median(a / b for a, b in zip(ours, theirs, strict=True)),
+        ratio=median(ratios),
         goal=goal,
-        turns=len(ours),
+        turns=len(ratios),
         unit=unit,
         error=error,
         peer_error=peer_error,

@@ -14,7 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-__all__ = ["Commands", "Samples", "peak_memory", "silent", "time_calls", "time_processes"]
+__all__ = [
+    "ENVIRONMENT",
+    "Commands",
+    "Samples",
+    "calls_in_a_sample",
+    "peak_memory",
+    "silent",
+    "time_calls",
+    "time_processes",
+]
 
 Commands = dict[str, tuple[Sequence[str], Callable[[str], None]]]  # arguments and check, by name
 Samples = dict[str, list[float]]  # seconds or bytes by name, one for each turn
@@ -95,7 +104,7 @@ def time_calls(
     turns = int(min(turns, budget / sum(map(sum, first.values()))))
     if turns < 2:
         return first
-    counts = {name: _calls_in_a_sample(timer) for name, timer in timers.items()}
+    counts = {name: calls_in_a_sample(timer) for name, timer in timers.items()}
     samples: Samples = {name: [] for name in functions}
     for _ in range(turns):
         for name, timer in timers.items():
@@ -103,7 +112,8 @@ def time_calls(
     return samples
 
 
-def _calls_in_a_sample(timer: timeit.Timer) -> int:
+def calls_in_a_sample(timer: timeit.Timer) -> int:
+    """Find how many calls take a sample's time."""
     count = 1
     while timer.timeit(count) < SHORTEST_SAMPLE:
         count *= 2
