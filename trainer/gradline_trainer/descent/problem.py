@@ -104,7 +104,11 @@ class Problem(ColumnProblem):
     @cached_property
     def inverse_factor(self) -> Tensor:
         """The inverse of the factor, lower triangular, shape (r, r)."""
-        return invert_triangular(self.factor)
+        if len(self.factor) > FEW_FEATURES:
+            return invert_triangular(self.factor)
+        identity = torch.eye(len(self.factor), dtype=torch.float64)
+        inverse: Tensor = torch.linalg.solve_triangular(self.factor, identity, upper=False)
+        return inverse
 
     @property
     def rank(self) -> Rank:
