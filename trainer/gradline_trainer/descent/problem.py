@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradline_trainer.descent.dependence import Dependence, Rank
+from gradline_trainer.descent.triangular import invert_triangular
 from gradline_trainer.moments.moments import Moments, one_value
 from gradline_trainer.options import Options
 
@@ -103,17 +104,10 @@ class Problem(ColumnProblem):
     @cached_property
     def inverse_factor(self) -> Tensor:
         """The inverse of the factor, lower triangular, shape (r, r)."""
-        factor, r = self.factor, len(self.factor)
-        if r <= FEW_FEATURES:
-            identity = torch.eye(r, dtype=torch.float64)
-            found: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
-            return found
-        inverse = torch.zeros(r, r, dtype=torch.float64)
-        for k in range(0, r, STRIP):  # above its diagonal, a column is 0
-            identity = torch.eye(r - k, min(STRIP, r - k), dtype=torch.float64)
-            inverse[k:, k : k + STRIP] = torch.linalg.solve_triangular(
-                factor[k:, k:], identity, upper=False
-            )
+        if len(self.factor) > FEW_FEATURES:
+            return invert_triangular(self.factor)
+        identity = torch.eye(len(self.factor), dtype=torch.float64)
+        inverse: Tensor = torch.linalg.solve_triangular(self.factor, identity, upper=False)
         return inverse
 
     @property

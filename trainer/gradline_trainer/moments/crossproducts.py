@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 PIECE = 1 << 18  # numbers in a piece
-LEAST_ROWS = 2048  # in a piece of many columns: adding their products takes long, too
+LEAST_ROWS = 4096  # in a piece of many columns: adding their products takes long, too
 ON_DEVICE = 1 << 24  # numbers that a device multiplies at a time
 SAMPLED = 16  # of so many rows, one: the mean of these is the shift
 TILE = 64  # rows that are summed together: sums over the first axis are slow if the second is short
