@@ -48,6 +48,8 @@ def first_large(
 
     `numbers` are the column's values in float64; `start` is the place of the first.
     """
+    if column.dtype.is_float():
+        return None
     large = numbers.abs().fill_nan(None) >= LARGEST_INTEGER
     for row in large.arg_true().to_list():
         if is_large_integer(column[row]):

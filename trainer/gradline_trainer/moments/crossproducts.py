@@ -20,7 +20,8 @@ Array = NDArray[np.float64]
 PIECE = 1 << 18  # numbers in a piece
 LEAST_ROWS = 4096  # in a piece of many columns: adding their products takes long, too
 ON_DEVICE = 1 << 24  # numbers that a device multiplies at a time
-SAMPLED = 16  # of so many rows, one: the mean of these is the shift
+SAMPLED = 16  # of so many rows at least one: the mean of these is the shift
+ALL_SAMPLED = 1 << 17  # up to so many numbers, every row is
 TILE = 64  # rows that are summed together: sums over the first axis are slow if the second is short
 FEW = 4  # columns that are multiplied one by one, which is faster than a product of matrices
 
@@ -49,7 +50,7 @@ def cross_products(
 ) -> CrossProducts:
     """Compute the cross-products of all columns of the parts.
 
-    The shift is the mean of every 16th row. For any rows it is within √16 standard deviations of
+    The shift is the mean of every 16th row, or of more. For any rows it is within √16 standard deviations of
     the mean of all, so the later correction cancels at most 1 + 16 of a product.
 
     Args:
@@ -136,7 +137,8 @@ class _Columns:
 
 def _shift(values: NDArray[Any]) -> Array:
     """Compute the mean of a sample of the rows."""
-    sample = values[::SAMPLED].astype(np.float64, order="K")
+    step = min(SAMPLED, max(1, values.size // ALL_SAMPLED))
+    sample = values[::step].astype(np.float64, order="K")
     sample = sample[: len(sample) // TILE * TILE or None]
     least = _reduce(np.minimum, sample)
     # A column of one value is shifted by that very value, so that its products are 0.
