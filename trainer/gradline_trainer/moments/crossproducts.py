@@ -50,8 +50,8 @@ def cross_products(
 ) -> CrossProducts:
     """Compute the cross-products of all columns of the parts.
 
-    The shift is the mean of every 16th row, or of more. For any rows it is within √16 standard deviations of
-    the mean of all, so the later correction cancels at most 1 + 16 of a product.
+    The shift is the mean of every 16th row, or of more. For any rows it is within √16 standard
+    deviations of the mean of all, so the later correction cancels at most 1 + 16 of a product.
 
     Args:
         parts: Matrices of n rows each, float64 or float32.
