@@ -8,7 +8,6 @@ variance is far below its mean square, so it needs the shift.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,22 +117,19 @@ class _Sums:
         found.shift[places], found.sums[places] = dense.shift, dense.sums
         found.minimum[places], found.maximum[places] = dense.minimum, dense.maximum
         found.products[np.ix_(places, places)] = dense.products
+        columns = [*grouped.dense.T, *rows.targets.T]
+        centred = [column - centre for column, centre in zip(columns, dense.shift, strict=True)]
         for i, group in enumerate(grouped.groups):
             terms, has = _terms(group), group.places >= 0
             found.sums[terms] = self._totals(group, group.value)[has]
             found.minimum[terms], found.maximum[terms] = (e[has] for e in _extremes(group))
-            for place, column in zip(places, self._centred(dense.shift), strict=True):
-                sums = self._totals(group, _times(group.value, column))[has]
-                found.products[place, terms] = found.products[terms, place] = sums
+            sums = [self._totals(group, _times(group.value, column))[has] for column in centred]
+            block = np.array(sums)
+            found.products[np.ix_(places, terms)] = block
+            found.products[np.ix_(terms, places)] = block.T
             for other in grouped.groups[i:]:
                 self._add_pair(found.products, group, other)
         return found
-
-    def _centred(self, shift: Array) -> Iterator[Array]:
-        """Yield each dense column and target less its shift."""
-        columns = [*self.grouped.dense.T, *self.rows.targets.T]
-        for column, centre in zip(columns, shift, strict=True):
-            yield column - centre
 
     def _totals(self, group: Group, values: Array | None) -> Array:
         """Sum weighted values, or the weights, by code, shape (s,)."""
