@@ -27,6 +27,7 @@ BENCHES = (
     "first_prediction",
     "one_row",
     "training",
+    "levels",
     "files",
     "scoring",
     "categories",
@@ -35,7 +36,7 @@ BENCHES = (
 )
 LIBRARIES = (
     *("gradline", "torch", "onnx", "onnxruntime", "numpy", "polars", "pandas", "scikit-learn"),
-    *("scikit-learn-intelex", "polars-ds", "statsmodels", "glum", "skl2onnx", "ray"),
+    *("scikit-learn-intelex", "polars-ds", "statsmodels", "glum", "pyfixest", "skl2onnx", "ray"),
 )
 RESULTS = Path(__file__).with_name("results.json")
 

@@ -121,6 +121,7 @@ VIEWS: dict[str, View] = {
     "small jobs": _listed("whole_job", "first_prediction", "one_row"),
     "training": _by_peer("training"),
     "training errors": _errors,
+    "levels": _by_peer("levels"),
     "files": _by_peer("files"),
     "scoring": _listed("scoring"),
     "categories": _listed("categories"),

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gradline.errors import InputError
+from gradline_trainer import fit
 from gradline_trainer.moments.crossproducts import cross_products
 from gradline_trainer.rows.library_state import in_threads
 
@@ -67,3 +69,17 @@ def test_an_error_in_a_thread_reaches_the_reader() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(in_threads(work, range(40)))
+
+
+@pytest.mark.parametrize(("odd", "what"), [(np.nan, "missing"), (np.inf, "infinite")])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_value_that_is_no_number_is_found_in_any_block(
+    odd: float, what: str, dtype: type[np.floating[Any]]
+) -> None:
+    values = np.random.default_rng(1).standard_normal((140_000, 10)).astype(dtype)
+    values[70_000, 3] = odd
+    with pytest.raises(InputError, match=rf"'x3' has 1 {what} value, the first in row 70001 of"):
+        fit(values, values[:, 0])
+    if what == "missing":
+        found = fit(values, values[:, 0], missing="drop")
+        assert (found.rows_dropped, found.moments.rows) == (1, 139_999)

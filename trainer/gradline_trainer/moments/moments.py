@@ -87,10 +87,12 @@ class Moments:
             # The shift differs slightly from the mean; this corrects that.
             rest = found.sums / (total or 1.0)
             _add_outer(found.products, -total, rest)
+            mean, mean_rest = two_sum(found.shift, rest)
         return cls(
             rows,
             total,
-            *two_sum(found.shift, rest),
+            mean,
+            mean_rest,
             found.products,
             found.minimum,
             found.maximum,
@@ -109,6 +111,7 @@ class Moments:
         chosen = {name: getattr(self, name)[places] for name in by_column}
         return replace(self, **chosen, comoment=self.comoment[np.ix_(places, places)])
 
+    @np.errstate(over="ignore", invalid="ignore")
     def merge(self, other: Moments) -> Moments:
         """Merge the moments of two sets of rows."""
         total = self.weight + other.weight
