@@ -22,7 +22,7 @@ ROWS, QUICK_ROWS = 1_000_000, 20_000
 LEVELS = {"store": 1_000, "region": 50}
 NUMBERS = [f"x{i}" for i in range(10)]
 TURNS, QUICK_TURNS = 5, 1
-AGREED = 1e-3  # Ridge stops early on a sparse matrix
+AGREED = 1e-4  # of the largest weight; Ridge stops early on a sparse matrix
 Job = Callable[[], Array]  # returns the weights of the numbers, shape (10,)
 
 
@@ -33,7 +33,7 @@ def run(quick: bool) -> list[Comparison]:
     frame, expected = _draw(rows)
     jobs: dict[str, Job] = {what: _fit(frame)} | {name: job(frame) for name, job in PEERS.items()}
     for name, job in jobs.items():
-        assert np.abs(job() / expected - 1).max() < AGREED, name
+        assert np.abs(job() - expected).max() < AGREED * np.abs(expected).max(), name
     samples = time_calls(jobs, QUICK_TURNS if quick else TURNS)
     return [compare(samples, what, name, goal=1.0) for name in PEERS]
 
