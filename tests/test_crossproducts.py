@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gradline.errors import InputError
 from gradline_trainer import fit
+from gradline_trainer.moments import crossproducts
 from gradline_trainer.moments.crossproducts import cross_products
 from gradline_trainer.rows.library_state import in_threads
 
@@ -41,6 +42,20 @@ def test_cross_products_are_their_definition(
     np.testing.assert_allclose(found.sums, heavy.sum(axis=0), rtol=1e-9, atol=1e-8)
     np.testing.assert_array_equal(found.minimum, values.min(axis=0))
     np.testing.assert_array_equal(found.maximum, values.max(axis=0))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_device_gives_the_same_sums(weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossproducts, "ON_DEVICE", 4000)  # several pieces
+    rng = np.random.default_rng(7)
+    parts = [rng.standard_normal((5001, 7)).astype(np.float32) + 100, rng.random((5001, 2))]
+    weights = rng.random(5001) if weighted else None
+    here = cross_products(parts, weights)
+    there = crossproducts._on_device(parts, weights, "cpu")
+    for name in ("shift", "minimum", "maximum"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+    np.testing.assert_allclose(there.sums, here.sums, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(there.products, here.products, rtol=0, atol=1e-9)
 
 
 def test_the_shift_is_near_the_mean_however_the_rows_are_ordered() -> None:
