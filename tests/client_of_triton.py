@@ -61,5 +61,5 @@ given.set_data_from_numpy(rows, binary_data=True)
 found = client.infer("orchard", [given], parameters=asked)
 assert found.as_numpy("lower")[0, 0] < found.as_numpy("y")[0, 0] < found.as_numpy("upper")[0, 0]
 assert found.as_numpy("contributions").shape == (2, 2, 3)
-assert found.as_numpy("outside").tolist() == [b"", b""]
+assert found.as_numpy("outside").tolist() == [b"", b"temperature missing"]
 print(np.frombuffer(answers[0], np.float32).tolist())

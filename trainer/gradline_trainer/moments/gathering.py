@@ -9,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from gradline.errors import InputError
+from gradline.tables import BLOCK_ROWS
+from gradline_trainer.moments.crossproducts import TILE
 from gradline_trainer.moments.folds import FoldedMoments
 from gradline_trainer.moments.grouped import moments_of
 from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
@@ -46,8 +48,8 @@ def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
 
     The rows stay in memory if the loop needs them, or if one block holds them all.
     """
-    columns, options = walk.reader.columns, walk.reader.options
-    size = max(LEAST_ROWS, CHUNK // (_width(walk.reader) + len(columns.targets)))
+    options = walk.reader.options
+    size = _chunk_rows(walk.reader)
     walk.most = 1 if options.gradient_source == "moments" else math.inf
     dealt = walk.reader.dealt
     if not dealt:
@@ -65,6 +67,18 @@ def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
             hint="give fewer --folds",
         )
     return whole, folds
+
+
+def _chunk_rows(reader: RowReader) -> int:
+    """Choose how many rows a thread sums at a time: a block's half, quarter, eighth and so on.
+
+    Then two threads or four have as much to do, each. An array may be smaller than a block.
+    """
+    table = reader.table
+    rows = min(BLOCK_ROWS, table.expected_rows()) if isinstance(table, ArrayTable) else BLOCK_ROWS
+    most = max(LEAST_ROWS, CHUNK // (_width(reader) + len(reader.columns.targets)))
+    parts = 1 << (-(-rows // most) - 1).bit_length()
+    return -(-rows // (parts * TILE)) * TILE
 
 
 def _gather(walk: Walk, size: int) -> Moments | None:

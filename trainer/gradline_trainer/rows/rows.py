@@ -23,7 +23,6 @@ from gradline_trainer.rows.domains import limited_factors, outside
 from gradline_trainer.rows.logarithms import Functions, logarithms, without_logarithm
 
 Array = NDArray[np.float64]
-TILE = 64  # rows: sums over so many at a time are fastest
 
 
 @dataclass(frozen=True)
@@ -102,18 +101,12 @@ class Rows:
         )
 
     def chunks(self, size: int) -> Iterator[Rows]:
-        """Yield about `size` rows at a time, or fewer, in 1, 2, 4, 8… chunks of equal size.
-
-        Two threads or four then have as much to do, each.
-        """
-        n = len(self)
-        if n <= size:
+        """Yield `size` rows at a time; the last chunk may be shorter."""
+        if len(self) <= size:
             yield self
             return
-        count = 1 << (-(-n // size) - 1).bit_length()
-        length = -(-n // (count * TILE)) * TILE if n > count * TILE else -(-n // count)
-        for start in range(0, n, length):
-            yield self.cut(slice(start, start + length))
+        for start in range(0, len(self), size):
+            yield self.cut(slice(start, start + size))
 
 
 @dataclass
