@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from copy import deepcopy
 from dataclasses import replace
 from itertools import product
@@ -20,7 +21,7 @@ from gradline_trainer.descent.problem import Problem, state_problem
 from gradline_trainer.descent.rounding import bound_rounding, relative_noise
 from gradline_trainer.moments import grouped as grouped_moments
 from gradline_trainer.moments.folds import FoldedMoments
-from gradline_trainer.moments.grouped import moments_of
+from gradline_trainer.moments.grouped import GroupSums
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.options import Options
 from gradline_trainer.rows.rows import Rows
@@ -72,6 +73,10 @@ def some_rows(
     targets = offset + rng.normal(size=(n, 2))
     weights = rng.exponential(size=n) if weighted else None
     return Rows((values, targets), d, weights, rng.integers(0, 3, n), 0, plan)
+
+
+def moments_of(rows: Rows) -> Moments:
+    return GroupSums.of(rows).moments
 
 
 def assert_same(found: Moments, expected: Moments) -> None:
@@ -174,8 +179,43 @@ def test_predictions_gather_the_weights_of_indicators(skew: float) -> None:
 
 def test_merged_chunks_are_the_whole() -> None:
     rows = some_rows(a_plan(), 4000, 3, weighted=False, skew=4.0)
-    first, second = rows.chunks(2000)
-    assert_same(moments_of(first).merge(moments_of(second)), moments_of(rows))
+    first, second = (GroupSums.of(chunk) for chunk in rows.chunks(2000))
+    assert_same(first.merge(second).moments, moments_of(rows))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kept", [0, 1, 700])
+def test_a_level_that_only_some_chunks_have_mostly_keeps_its_digits(
+    weighted: bool, kept: int
+) -> None:
+    rng = np.random.default_rng(7)
+    n, levels = 8000, 40
+    column = Column("c", "category", tuple(f"{i:02d}" for i in range(levels)))
+    terms = tuple((Factor("c", level=level),) for level in column.levels)
+    codes = rng.integers(0, levels, n).astype(np.float64)
+    codes[kept : n // 2] = 3.0  # nearly all of the first half
+    targets = 1e5 + rng.normal(size=(n, 1))
+    weights = rng.exponential(size=n) if weighted else None
+    rows = Rows((codes[:, None], targets), levels, weights, None, 0, Plan((column,), terms))
+    first, second, third, fourth = (GroupSums.of(chunk) for chunk in rows.chunks(n // 4))
+    found = first.merge(second).merge(third.merge(fourth)).moments
+    expected = exact_comoment(rows.values, weights)
+    roots = np.sqrt(expected.diagonal().astype(np.float64))
+    error = np.abs(found.comoment - expected) / np.outer(roots, roots)
+    assert error.max() < 2 * n**0.5 * 2.0**-53
+
+
+def test_merged_sums_stay_far_smaller_than_a_matrix() -> None:
+    rng = np.random.default_rng(1)
+    n, levels = 6000, (400, 20)
+    names = [tuple(f"{i:03d}" for i in range(count)) for count in levels]
+    columns = tuple(Column(c, "category", own) for c, own in zip("ab", names, strict=True))
+    terms = tuple((Factor(c.name, level=level),) for c in columns for level in c.levels)
+    values = np.column_stack([rng.integers(0, count, n) for count in levels]).astype(np.float64)
+    rows = Rows((values, rng.normal(size=(n, 1))), len(terms), None, None, 0, Plan(columns, terms))
+    first, second = (GroupSums.of(chunk) for chunk in rows.chunks(n // 2))
+    matrix = 8 * (len(terms) + 1) ** 2
+    assert len(pickle.dumps(first.merge(second))) < matrix / 8
 
 
 def test_a_small_table_keeps_its_bits() -> None:

@@ -12,27 +12,27 @@ from itertools import accumulate
 
 import numpy as np
 
-from gradline_trainer.moments.grouped import is_grouped, moments_of
+from gradline_trainer.moments.grouped import GroupSums, is_grouped
 from gradline_trainer.moments.moments import Moments
 from gradline_trainer.rows.rows import Rows
 
 
 @dataclass(frozen=True)
 class FoldedMoments:
-    """The moments of some rows, and of each fold's part of them.
+    """The moments of some rows, and of each fold's part of them, as sums that merge.
 
     Attributes:
-        whole: Of all the rows.
-        folds: Of each fold's rows; None for a fold without rows.
+        sums: Of all the rows.
+        parts: Of each fold's rows; None for a fold without rows.
     """
 
-    whole: Moments
-    folds: list[Moments | None]
+    sums: GroupSums
+    parts: list[GroupSums | None]
 
     @classmethod
     def of(cls, rows: Rows, folds: int, device: str = "cpu") -> FoldedMoments:
         """Gather the moments of [features, targets] of at least one row."""
-        whole = moments_of(rows, device)
+        sums = GroupSums.of(rows, device)
         dealt = rows.folds
         assert dealt is not None  # noqa: S101 - the reader deals them
         if not is_grouped(rows):
@@ -40,14 +40,24 @@ class FoldedMoments:
         order = np.argsort(dealt, kind="stable")
         cuts = np.searchsorted(dealt[order], np.arange(1, folds))
         parts = np.split(order, cuts)
-        return cls(whole, [moments_of(rows.take(part)) if len(part) else None for part in parts])
+        return cls(sums, [GroupSums.of(rows.take(part)) if len(part) else None for part in parts])
 
     def merge(self, other: FoldedMoments) -> FoldedMoments:
         """Merge the moments of two sets of rows."""
-        pairs = zip(self.folds, other.folds, strict=True)
+        pairs = zip(self.parts, other.parts, strict=True)
         return FoldedMoments(
-            self.whole.merge(other.whole), [a.merge(b) if a and b else a or b for a, b in pairs]
+            self.sums.merge(other.sums), [a.merge(b) if a and b else a or b for a, b in pairs]
         )
+
+    @property
+    def whole(self) -> Moments:
+        """The moments of all the rows."""
+        return self.sums.moments
+
+    @property
+    def folds(self) -> list[Moments | None]:
+        """The moments of each fold's rows; None for a fold without rows."""
+        return [None if part is None else part.moments for part in self.parts]
 
 
 def training_moments(folds: Sequence[Moments]) -> Iterator[Moments]:

@@ -12,7 +12,7 @@ from gradline.errors import InputError
 from gradline.tables import BLOCK_ROWS
 from gradline_trainer.moments.crossproducts import TILE
 from gradline_trainer.moments.folds import FoldedMoments
-from gradline_trainer.moments.grouped import moments_of
+from gradline_trainer.moments.grouped import GroupSums
 from gradline_trainer.moments.moments import ColumnMoments, Moments, one_value
 from gradline_trainer.moments.saved_moments import SavedMoments
 from gradline_trainer.rows.arrays import ArrayTable
@@ -87,15 +87,15 @@ def _gather(walk: Walk, size: int) -> Moments | None:
     Their extremes show a NaN or an infinity. So arrays, which are in memory, are searched for one
     only then: that is a pass of its own, which takes a third of the time.
     """
-    job = Pass(partial(moments_of, device=walk.reader.options.torch_device), size)
+    job = Pass(partial(GroupSums.of, device=walk.reader.options.torch_device), size)
     walk.kept = []
     walk.reader.trusting = isinstance(walk.reader.table, ArrayTable)
     found = walk.gather(job)
-    if walk.reader.trusting and found is not None and not _is_finite(found):
+    if walk.reader.trusting and found is not None and not _is_finite(found.moments):
         walk.kept = []
         walk.reader.trusting = False
         found = walk.gather(job)
-    return found
+    return None if found is None else found.moments
 
 
 def _is_finite(moments: Moments) -> bool:

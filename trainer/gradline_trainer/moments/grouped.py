@@ -2,51 +2,161 @@
 
 A group of m indicators is a code per row. The products of two groups are a contingency table, and
 those of a group with a column are the column's sums by code: n additions instead of n·m
-multiplications, with the counts exact. A level that most rows have is a column like any other: its
-variance is far below its mean square, so it needs the shift.
+multiplications, with the counts exact. These sums are far fewer numbers than the co-moments, so
+blocks of rows merge as sums, and become a matrix once, at the end.
+
+A level that most rows have is a column like any other: its variance is far below its mean square,
+so it needs the shift.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gradline.columns.grouping import Group, Grouped
-from gradline_trainer.moments.crossproducts import CrossProducts, cross_products
-from gradline_trainer.moments.moments import COMPENSATED, Moments, are_float32
+from gradline_trainer.moments.crossproducts import cross_products
+from gradline_trainer.moments.moments import COMPENSATED, Moments, add_outer, are_float32
 from gradline_trainer.rows.rows import Rows
 
 Array = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 
 def is_grouped(rows: Rows) -> bool:
-    """Check whether `moments_of` uses groups; the size and the plan alone decide."""
+    """Check whether `GroupSums` uses groups; the size and the plan alone decide."""
     plan, k = rows.plan, rows.targets.shape[1]
     return (
         plan is not None and len(rows) * (rows.split + k) ** 2 > COMPENSATED and plan.layout.pays(k)
     )
 
 
-def moments_of(rows: Rows, device: str = "cpu") -> Moments:
-    """Gather the moments of [features, targets] of at least one row; see `Moments.of`."""
-    if rows.plan is None or not is_grouped(rows):
-        return Moments.of(rows.expanded().pieces, rows.weights, device)
-    grouped = _without_dominant(rows.plan.group(rows.pieces[0]), rows.weights)
-    d, k = rows.split, rows.targets.shape[1]
-    float32 = np.ones(d + k, np.bool_)
-    float32[grouped.places] = are_float32(grouped.dense)
-    float32[d:] = are_float32(rows.targets)
-    for group in grouped.groups:
-        if group.value is not None:
-            wrong = ~are_float32(group.value[None])
-            found = np.bincount(group.codes[wrong], minlength=len(group.places)) > 0
-            float32[_terms(group)] = ~found[group.places >= 0]
-    with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
-        products = _Sums(grouped, rows, device).products()
-    return Moments.of_products(len(rows), rows.weights, products, float32)
+@dataclass(frozen=True)
+class GroupSums:
+    """The moments of [features, targets] of some rows, with the sums of m indicators apart.
+
+    Without indicators all p columns are dense. Indicators are summed about 0, not their mean.
+
+    Attributes:
+        dense: The moments of the q columns in no group.
+        places: Their places among the p columns, shape (q,).
+        terms: The places of the terms in groups, shape (m,).
+        sums: Σw·t of these terms t, shape (m,).
+        mixed: Σw·(z − mean)·t of dense columns z and terms, shape (q, m).
+        pairs: Σw·t·u of two groups' terms: their places, which broadcast, and the sums.
+        minimum: Of the terms, shape (m,).
+        maximum: Likewise.
+        float32: Whether every value of a term is a float32, shape (m,).
+    """
+
+    dense: Moments
+    places: Places
+    terms: Places
+    sums: Array
+    mixed: Array
+    pairs: list[tuple[Places, Places, Array]]
+    minimum: Array
+    maximum: Array
+    float32: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: Rows, device: str = "cpu") -> GroupSums:
+        """Gather the sums of at least one row; see `Moments.of`."""
+        if rows.plan is None or not is_grouped(rows):
+            return cls._of_dense(Moments.of(rows.expanded().pieces, rows.weights, device))
+        grouped = _without_dominant(rows.plan.group(rows.pieces[0]), rows.weights)
+        groups, pieces = grouped.groups, [grouped.dense, rows.targets]
+        d, k = rows.split, rows.targets.shape[1]
+        float32 = np.concatenate([are_float32(piece) for piece in pieces])
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows as an infinity
+            products = cross_products(pieces, rows.weights, device)
+            dense = Moments.of_products(len(rows), rows.weights, products, float32)
+            columns = [*grouped.dense.T, *rows.targets.T]
+            centred = [c - centre for c, centre in zip(columns, dense.mean, strict=True)]
+            sums = _joined(_totals(group, rows.weights) for group in groups)
+            mixed = np.array(
+                [_joined(_totals(g, rows.weights, c) for g in groups) for c in centred]
+            )
+            mixed -= np.outer(dense.mean_rest, sums)
+            pairs = [_pair(a, b, rows.weights) for i, a in enumerate(groups) for b in groups[i:]]
+        least, most = zip(*map(_extremes, groups), strict=True)
+        return cls(
+            dense,
+            np.append(grouped.places, np.arange(d, d + k)),
+            _joined(map(_terms, groups)),
+            sums,
+            mixed,
+            pairs,
+            _joined(least),
+            _joined(most),
+            _joined(map(_are_float32, groups)),
+        )
+
+    @classmethod
+    def _of_dense(cls, moments: Moments) -> GroupSums:
+        p, none = len(moments.mean), np.empty(0)
+        places, terms = np.arange(p), np.empty(0, np.intp)
+        mixed = np.empty((p, 0))
+        return cls(moments, places, terms, none, mixed, [], none, none, none.astype(np.bool_))
+
+    def merge(self, other: GroupSums) -> GroupSums:
+        """Merge the sums of two sets of rows; as matrices, if other columns are dense."""
+        if not np.array_equal(self.terms, other.terms):
+            return self._of_dense(self.moments.merge(other.moments))
+        dense = self.dense.merge(other.dense)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return replace(
+                self,
+                dense=dense,
+                sums=self.sums + other.sums,
+                mixed=self._mixed_about(dense) + other._mixed_about(dense),
+                pairs=[
+                    (rows, columns, mine + more)
+                    for (rows, columns, mine), (*_, more) in zip(
+                        self.pairs, other.pairs, strict=True
+                    )
+                ],
+                minimum=np.minimum(self.minimum, other.minimum),
+                maximum=np.maximum(self.maximum, other.maximum),
+                float32=self.float32 & other.float32,
+            )
+
+    def _mixed_about(self, dense: Moments) -> Array:
+        """Compute `mixed` about another mean of the dense columns."""
+        step = (self.dense.mean - dense.mean) + (self.dense.mean_rest - dense.mean_rest)
+        return self.mixed + np.outer(step, self.sums)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """The moments as a matrix."""
+        if not len(self.terms):
+            return self.dense
+        p = len(self.places) + len(self.terms)
+        means, comoment = np.zeros(p), np.zeros((p, p))
+        comoment[np.ix_(self.places, self.places)] = self.dense.comoment
+        comoment[np.ix_(self.places, self.terms)] = self.mixed
+        comoment[np.ix_(self.terms, self.places)] = self.mixed.T
+        for rows, columns, sums in self.pairs:
+            comoment[rows, columns] = comoment[columns, rows] = sums
+        with np.errstate(over="ignore", invalid="ignore"):
+            means[self.terms] = self.sums / (self.dense.weight or 1.0)
+            add_outer(comoment, -self.dense.weight, means)
+        order = np.argsort(np.append(self.places, self.terms))
+        return replace(
+            self.dense,
+            mean=np.append(self.dense.mean, means[self.terms])[order],
+            mean_rest=np.append(self.dense.mean_rest, np.zeros(len(self.terms)))[order],
+            comoment=comoment,
+            minimum=np.append(self.dense.minimum, self.minimum)[order],
+            maximum=np.append(self.dense.maximum, self.maximum)[order],
+            float32=np.append(self.dense.float32, self.float32)[order],
+        )
 
 
 def numbers_of(rows: Rows) -> int:
@@ -98,61 +208,41 @@ def _without_dominant(grouped: Grouped, weights: Array | None) -> Grouped:
     return Grouped(np.hstack(dense), np.concatenate(places), groups)
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """Computes the cross-products of grouped features and targets."""
+def _joined(parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(list(parts))
 
-    grouped: Grouped
-    rows: Rows
-    device: str
 
-    def products(self) -> CrossProducts:
-        """Compute the cross-products of [features, targets]; the shift of indicators is 0."""
-        rows, grouped = self.rows, self.grouped
-        d, k = rows.split, rows.targets.shape[1]
-        p = d + k
-        places = np.append(grouped.places, np.arange(d, p))
-        dense = cross_products([grouped.dense, rows.targets], rows.weights, self.device)
-        found = CrossProducts(np.zeros(p), np.zeros(p), np.zeros((p, p)), np.zeros(p), np.zeros(p))
-        found.shift[places], found.sums[places] = dense.shift, dense.sums
-        found.minimum[places], found.maximum[places] = dense.minimum, dense.maximum
-        found.products[np.ix_(places, places)] = dense.products
-        columns = [*grouped.dense.T, *rows.targets.T]
-        centred = [column - centre for column, centre in zip(columns, dense.shift, strict=True)]
-        for i, group in enumerate(grouped.groups):
-            terms, has = _terms(group), group.places >= 0
-            found.sums[terms] = self._totals(group, group.value)[has]
-            found.minimum[terms], found.maximum[terms] = (e[has] for e in _extremes(group))
-            sums = [self._totals(group, _times(group.value, column))[has] for column in centred]
-            block = np.array(sums)
-            found.products[np.ix_(places, terms)] = block
-            found.products[np.ix_(terms, places)] = block.T
-            for other in grouped.groups[i:]:
-                self._add_pair(found.products, group, other)
-        return found
+def _summed(codes: NDArray[np.intp], values: Array | None, size: int) -> Array:
+    """Add up values by code, or count the rows of each, shape (size,)."""
+    return np.bincount(codes, values, size).astype(np.float64, copy=False)
 
-    def _totals(self, group: Group, values: Array | None) -> Array:
-        """Sum weighted values, or the weights, by code, shape (s,)."""
-        weighted = _times(self.rows.weights, values)
-        sums: Array = np.bincount(group.codes, weighted, len(group.places)).astype(np.float64)
-        return sums
 
-    def _add_pair(self, products: Array, a: Group, b: Group) -> None:
-        """Write the products of two groups' terms."""
-        values = _times(a.value, b.value)
-        if a.codes is b.codes:
-            both = (a.places >= 0) & (b.places >= 0)
-            sums = self._totals(a, values)[both]
-            products[a.places[both], b.places[both]] = sums
-            products[b.places[both], a.places[both]] = sums
-            return
-        joint = a.codes * len(b.places) + b.codes
-        weighted = _times(self.rows.weights, values)
-        table = np.bincount(joint, weighted, len(a.places) * len(b.places))
-        table = table.reshape(len(a.places), len(b.places))
-        table = table[np.ix_(a.places >= 0, b.places >= 0)]
-        products[np.ix_(_terms(a), _terms(b))] = table
-        products[np.ix_(_terms(b), _terms(a))] = table.T
+def _totals(group: Group, weights: Array | None, column: Array | None = None) -> Array:
+    """Sum a group's terms, times a column, over weighted rows."""
+    values = _times(weights, _times(group.value, column))
+    return _summed(group.codes, values, len(group.places))[group.places >= 0]
+
+
+def _pair(a: Group, b: Group, weights: Array | None) -> tuple[Places, Places, Array]:
+    """Sum the products of two groups' terms that are not 0 in every row; return their places."""
+    values = _times(weights, _times(a.value, b.value))
+    if a.codes is b.codes:
+        both = (a.places >= 0) & (b.places >= 0)
+        sums = _summed(a.codes, values, len(a.places))
+        return a.places[both], b.places[both], sums[both]
+    size = len(a.places), len(b.places)
+    table = _summed(a.codes * size[1] + b.codes, values, size[0] * size[1]).reshape(size)
+    chosen = np.ix_(a.places >= 0, b.places >= 0)
+    return *np.ix_(_terms(a), _terms(b)), table[chosen]  # type: ignore[return-value]
+
+
+def _are_float32(group: Group) -> NDArray[np.bool_]:
+    """Find the terms whose every value is a float32."""
+    if group.value is None:
+        return np.ones(len(_terms(group)), np.bool_)
+    wrong = group.codes[~are_float32(group.value[None])]
+    found: NDArray[np.bool_] = np.bincount(wrong, minlength=len(group.places)) == 0
+    return found[group.places >= 0]
 
 
 def _times(a: Array | None, b: Array | None) -> Array | None:
@@ -164,10 +254,11 @@ def _times(a: Array | None, b: Array | None) -> Array | None:
 
 def _extremes(group: Group) -> tuple[Array, Array]:
     """Find the smallest and largest value of a group's terms; no code has all the rows."""
-    s = len(group.places)
-    if group.value is None:
-        return np.zeros(s), (np.bincount(group.codes, minlength=s) > 0).astype(np.float64)
+    s, has = len(group.places), group.places >= 0
     least, most = np.zeros(s), np.zeros(s)  # of other rows
-    np.minimum.at(least, group.codes, group.value)
-    np.maximum.at(most, group.codes, group.value)
-    return least, most
+    if group.value is None:
+        most = np.minimum(_summed(group.codes, None, s), 1.0)
+    else:
+        np.minimum.at(least, group.codes, group.value)
+        np.maximum.at(most, group.codes, group.value)
+    return least[has], most[has]

@@ -86,7 +86,7 @@ class Moments:
             total = float(rows if weights is None else weights.sum())
             # The shift differs slightly from the mean; this corrects that.
             rest = found.sums / (total or 1.0)
-            _add_outer(found.products, -total, rest)
+            add_outer(found.products, -total, rest)
             mean, mean_rest = two_sum(found.shift, rest)
         return cls(
             rows,
@@ -121,7 +121,7 @@ class Moments:
         else:
             heavy, share = self, other.weight / total
         comoment = self.comoment + other.comoment
-        _add_outer(comoment, self.weight * share, step)
+        add_outer(comoment, self.weight * share, step)
         return Moments(
             self.rows + other.rows,
             total,
@@ -208,7 +208,7 @@ def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return total, (a - (total - part)) + (b - part)
 
 
-def _add_outer(matrix: Array, factor: float, vector: Array) -> None:
+def add_outer(matrix: Array, factor: float, vector: Array) -> None:
     """Add factor·vvᵀ in place, some rows at a time: the matrix may be large."""
     for k in range(0, len(vector), STRIP):
         matrix[k : k + STRIP] += factor * np.outer(vector[k : k + STRIP], vector)
