@@ -70,28 +70,30 @@ def _twins(
 
 
 def _alike(moments: Moments | ColumnMoments, places: Sequence[int]) -> list[list[int]]:
-    """Group columns, in order, whose moments differ by no more than rounding."""
-    found: list[list[int]] = []
-    ranged: dict[tuple[float, float], list[int]] = {}  # the groups of columns with the same ends
+    """Group columns, in order, whose moments differ from the first's by no more than rounding."""
+    ranged: dict[tuple[float, float], list[int]] = {}  # columns with the same ends
     for j in places:
-        numbers = ranged.setdefault((float(moments.minimum[j]), float(moments.maximum[j])), [])
-        close = np.flatnonzero(_are_close(moments, [found[number][0] for number in numbers], j))
-        if len(close):
-            found[numbers[close[0]]].append(j)
-        else:
-            numbers.append(len(found))
-            found.append([j])
-    return found
+        ranged.setdefault((float(moments.minimum[j]), float(moments.maximum[j])), []).append(j)
+    found: list[list[int]] = []
+    for columns in ranged.values():
+        rest = np.array(columns)
+        while len(rest):
+            first, later = int(rest[0]), rest[1:]
+            close = _are_close(moments, first, later)
+            found.append([first, *later[close].tolist()])
+            rest = later[~close]
+    return sorted(found)
 
 
 def _are_close(
-    moments: Moments | ColumnMoments, earlier: Sequence[int], j: int
+    moments: Moments | ColumnMoments, first: int, later: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
-    """Compare a column with earlier ones."""
-    sums = moments.squares[earlier] + moments.squares[j]
-    differences = np.abs(moments.squares[earlier] - moments.squares[j])
+    """Compare a column with later ones."""
+    squares = moments.squares[later]
+    sums = squares + moments.squares[first]
+    differences = np.abs(squares - moments.squares[first])
     if isinstance(moments, Moments):
-        differences = np.abs(sums - 2 * moments.comoment[earlier, j])
+        differences = np.abs(sums - 2 * moments.comoment[first, later])
     close: NDArray[np.bool_] = differences <= CLOSE * sums
     return close
 
