@@ -100,9 +100,10 @@ def _of_arrow(column: Any, name: str) -> pl.Series:
 def _of_categories(column: Any, name: str) -> pl.Series:
     """Convert a pandas categorical; its categories become text."""
     array = getattr(column, "array", column)
-    levels = [*texts_of(array.categories.tolist(), name), None]  # the code of a missing value is -1
-    texts = [levels[code] for code in array.codes.tolist()]
-    return pl.Series(values=texts, dtype=pl.Categorical)
+    levels = [*texts_of(array.categories.tolist(), name), None]
+    codes = np.asarray(array.codes)
+    places = np.where(codes < 0, len(levels) - 1, codes)  # the code of a missing value is -1
+    return pl.Series(values=levels, dtype=pl.Categorical).gather(places)
 
 
 def _of_times(array: NDArray[Any]) -> pl.Series:
