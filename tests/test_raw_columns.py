@@ -588,7 +588,7 @@ def test_the_option_has_three_values() -> None:
 
 
 def test_gaps_are_found_by_kind() -> None:
-    gaps = Gaps.of(np.array([[np.nan, -1.0, np.nan, np.nan], [-1.0, 3.0, 0.0, 0.0]]), PLAN)
+    gaps = Gaps(np.array([[np.nan, -1.0, np.nan, np.nan], [-1.0, 3.0, 0.0, 0.0]]), PLAN)
     assert gaps.filled.tolist() == [[True, False, False, False], [False] * 4]
     assert gaps.unknown.tolist() == [[False, True, False, False], [False] * 4]
     assert gaps.missing.tolist() == [[False, False, True, True], [False] * 4]

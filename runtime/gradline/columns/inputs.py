@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -169,8 +170,10 @@ def _has_unknown_levels(values: NDArray[np.float64], plan: Plan) -> bool:
 
 def unknown_levels(values: NDArray[np.float64], plan: Plan) -> NDArray[np.bool_]:
     """Find the levels that no training row had, shape (n, m)."""
-    categories = np.array([column.kind == "category" for column in plan.columns])
-    found: NDArray[np.bool_] = (values == UNKNOWN_PLACE) & categories
+    found = np.zeros(values.shape, np.bool_, order="F")
+    for j, column in enumerate(plan.columns):  # other columns cost no pass over their values
+        if column.kind == "category":
+            found[:, j] = values[:, j] == UNKNOWN_PLACE
     return found
 
 
@@ -179,27 +182,39 @@ class Gaps:
     """Values that rows lack. A row has no answer if one is missing and was not filled.
 
     Attributes:
-        columns: The names of m columns.
-        filled: Whether a missing value was replaced by the column's fill value, shape (n, m).
-        unknown: Whether a category has a level that no training row had, shape (n, m).
-        missing: Whether a value is missing that nothing replaces, shape (n, m).
+        values: The rows of the plan's columns, shape (n, m).
+        plan: The plan.
     """
 
-    columns: list[str]
-    filled: NDArray[np.bool_]
-    unknown: NDArray[np.bool_]
-    missing: NDArray[np.bool_]
+    values: NDArray[Any]
+    plan: Plan
 
-    @classmethod
-    def of(cls, values: NDArray[Any], plan: Plan) -> Gaps:
-        """Find the gaps in rows of a plan's columns, shape (n, m)."""
-        filled, unknown, missing = (np.zeros(values.shape, np.bool_, order="F") for _ in range(3))
-        for j, column in enumerate(plan.columns):
-            found = missing if column.fill is None else filled
-            found[:, j] = np.isnan(values[:, j])
-            if column.kind == "category":
-                unknown[:, j] = values[:, j] == UNKNOWN_PLACE
-        return cls([c.name for c in plan.columns], filled, unknown, missing)
+    @property
+    def columns(self) -> list[str]:
+        """The names of the m columns."""
+        return [column.name for column in self.plan.columns]
+
+    @cached_property
+    def filled(self) -> NDArray[np.bool_]:
+        """Whether a missing value was replaced by the column's fill value, shape (n, m)."""
+        return self._missing(filled=True)
+
+    @cached_property
+    def unknown(self) -> NDArray[np.bool_]:
+        """Whether a category has a level that no training row had, shape (n, m)."""
+        return unknown_levels(self.values, self.plan)
+
+    @cached_property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether a value is missing that nothing replaces, shape (n, m)."""
+        return self._missing(filled=False)
+
+    def _missing(self, *, filled: bool) -> NDArray[np.bool_]:
+        found = np.zeros(self.values.shape, np.bool_, order="F")
+        for j, column in enumerate(self.plan.columns):
+            if (column.fill is not None) is filled:
+                found[:, j] = np.isnan(self.values[:, j])
+        return found
 
     @property
     def rows(self) -> NDArray[np.bool_]:
@@ -209,5 +224,4 @@ class Gaps:
 
     def at(self, places: NDArray[np.intp]) -> Gaps:
         """Take some of the rows."""
-        found = (self.filled[places], self.unknown[places], self.missing[places])
-        return Gaps(self.columns, *found)
+        return Gaps(self.values[places], self.plan)

@@ -50,7 +50,7 @@ class Rows:
     @property
     def gaps(self) -> Gaps:
         """The filled and missing values, and the unknown levels."""
-        return Gaps.of(self.values, self.plan)
+        return Gaps(self.values, self.plan)
 
 
 def read_rows(rows: Any, plan: Plan, own: Plan, unknown: str | None, dtype: np.dtype[Any]) -> Rows:

@@ -111,9 +111,9 @@ class Counts:
 def warnings_about(rows: Rows, answers: NDArray[Any]) -> Iterator[str]:
     """Write the warnings about a caller's rows that `gradline predict` prints."""
     values, plan = rows.values, rows.plan
-    if _all_finite(answers) and not (plan.has_gaps and Gaps.of(values, plan).rows.any()):
+    gaps = Gaps(values, plan)
+    if _all_finite(answers) and not (plan.has_gaps and gaps.rows.any()):
         return
-    gaps = Gaps.of(values, plan)
 
     def lack_inputs(odd: NDArray[np.bool_]) -> NDArray[np.bool_]:
         found = compute_inputs(values[odd], plan, rows.unknown)

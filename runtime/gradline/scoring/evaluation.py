@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradline.columns.inputs import Gaps, checked_unknown
+from gradline.columns.inputs import checked_unknown
 from gradline.columns.kinds import Column
 from gradline.columns.python_numbers import hint_for_prediction
 from gradline.errors import InputError
@@ -183,8 +183,7 @@ class Evaluation:
             for plan, place, one in zip(plans, of_models, unknown, strict=True):
                 block, names = parts[place], [column.name for column in plan.columns]
                 values = passes[place].take(block, names)
-                gaps = Gaps.of(values, plan)
-                rows.append(ReadRows(block, values, plan, one, gaps, tables[place].strange))
+                rows.append(ReadRows(block, values, plan, one, tables[place].strange))
             names = [column.name for column in truth]
             yield rows, passes[of_truth].take(parts[of_truth], names).astype(np.float64)
 

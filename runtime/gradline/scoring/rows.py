@@ -237,8 +237,12 @@ class ReadRows:
     values: NDArray[Any]  # of the plan's columns, (n, m); NaN if missing
     plan: Plan
     unknown: str  # what becomes of an unknown level
-    gaps: Gaps
     examples: dict[str, str]  # an unknown level of each column that has some
+
+    @cached_property
+    def gaps(self) -> Gaps:
+        """The filled and missing values, and the unknown levels."""
+        return Gaps(self.values, self.plan)
 
     @cached_property
     def inputs(self) -> NDArray[Any]:
@@ -265,7 +269,7 @@ def table_inputs(
     coded.row_groups_ahead = 2  # reading takes longer than predicting
     for block in coded.blocks(names, keep=keep):
         values = block.pieces[0]
-        yield ReadRows(block, values, read, unknown, Gaps.of(values, read), coded.strange)
+        yield ReadRows(block, values, read, unknown, coded.strange)
 
 
 def plan_for(plan: Plan, table: FrameTable) -> Plan:
