@@ -86,11 +86,9 @@ def check_integers(part: Part, columns: Sequence[str], values: NDArray[Any]) -> 
 
     Only their text tells. `values` are of shape (n, columns).
     """
-    if _may_be_large(values):
-        large = (np.abs(values) >= LARGEST_INTEGER).any(axis=0)
-        odd = {columns[j] for j in np.flatnonzero(large).tolist()}.intersection(part.numbers)
-        if odd:
-            raise OddColumnsError(sorted(odd))
+    odd = {columns[j] for j in _large_columns(values)}.intersection(part.numbers)
+    if odd:
+        raise OddColumnsError(sorted(odd))
 
 
 def needs_text(column: Column) -> bool:
@@ -161,11 +159,15 @@ def numbers_at_once(frame: pl.DataFrame, dialect: Dialect | None) -> NDArray[Any
     else:
         return None
     values = numbers.to_numpy(order="fortran")
-    return None if _may_be_large(values) and (np.abs(values) >= LARGEST_INTEGER).any() else values
+    return None if _large_columns(values) else values
 
 
-def _may_be_large(values: NDArray[Any]) -> bool:
-    """Check by minimum and maximum, which need no arrays of their own; a NaN leaves it open."""
-    if not values.size:
-        return False
-    return not (values.min() > -LARGEST_INTEGER and values.max() < LARGEST_INTEGER)
+def _large_columns(values: NDArray[Any]) -> list[int]:
+    """List the columns with values of 2^53 and more, by their places.
+
+    The minimum and the maximum need no arrays of their own. They decide unless there is a NaN.
+    """
+    if not values.size or (values.min() > -LARGEST_INTEGER and values.max() < LARGEST_INTEGER):
+        return []
+    found: list[int] = np.flatnonzero((np.abs(values) >= LARGEST_INTEGER).any(axis=0)).tolist()
+    return found
