@@ -268,8 +268,10 @@ def _check_shape(matrix: Matrix, features: Sequence[str]) -> None:
     if matrix.ndim == 1:
         found = f"rows of shape (n, {d}), got one dimension of length {len(matrix)}"
         hint = "give a matrix, one row per prediction"
-        hint = "one feature: numpy.reshape(rows, (-1, 1))" if d == 1 else hint
-        hint = "wrap the single row: model.predict([row])" if len(matrix) == d else hint
+        if len(matrix) == d:
+            hint = "wrap the single row: model.predict([row])"
+        elif d == 1:
+            hint = "one feature: numpy.reshape(rows, (-1, 1))"
     elif matrix.ndim != 2:
         found = f"rows of shape (n, {d}), got {matrix.ndim} dimensions"
         hint = "give a matrix, one row per prediction"

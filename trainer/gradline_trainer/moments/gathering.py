@@ -50,11 +50,11 @@ def gather_moments(walk: Walk) -> tuple[Moments, list[Moments]]:
     """
     options = walk.reader.options
     size = _chunk_rows(walk.reader)
+    walk.kept = []
     walk.most = 1 if options.gradient_source == "moments" else math.inf
     dealt = walk.reader.dealt
     if not dealt:
         return _checked(_gather(walk, size), walk), []
-    walk.kept = []
     of = partial(FoldedMoments.of, folds=dealt, device=options.torch_device)
     merged = walk.gather(Pass(of, size))
     whole = _checked(merged.whole if merged else None, walk)
@@ -88,7 +88,6 @@ def _gather(walk: Walk, size: int) -> Moments | None:
     only then: that is a pass of its own, which takes a third of the time.
     """
     job = Pass(partial(GroupSums.of, device=walk.reader.options.torch_device), size)
-    walk.kept = []
     walk.reader.trusting = isinstance(walk.reader.table, ArrayTable)
     found = walk.gather(job)
     if walk.reader.trusting and found is not None and not _is_finite(found.moments):
